@@ -1,0 +1,22 @@
+"""make for LLM fine-tuning experiments: what a module of zoo/ imports.
+
+The public names are loaded on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from motools_build.specs import Dataset, Eval, LoRA, Setting, Training
+
+__version__ = "0.1.0"
+__all__ = ["Dataset", "Eval", "LoRA", "Setting", "Training"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from motools_build import specs
+
+        return getattr(specs, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

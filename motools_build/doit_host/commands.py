@@ -1,0 +1,209 @@
+"""doit's commands, where stages ask for more than doit does."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from functools import partial
+from typing import Any
+
+from doit import cmd_run
+from doit.cmd_base import DoitCmdBase
+from doit.cmd_clean import Clean as DoitClean
+from doit.exceptions import InvalidCommand
+from doit.task import Task
+
+from motools_build.doit_host.loader import not_found
+from motools_build.doit_host.runner import AsyncRunner
+from motools_build.doit_host.session import Session, current
+from motools_build.errors import DatasetError, MotoolsError
+from motools_build.keys import Digest
+from motools_build.specs.rows import check_file, listed
+from motools_build.stages import Stage
+
+
+class Run(cmd_run.Run):  # type: ignore[misc]
+    """`doit run`: doit's command line, our runner."""
+
+    name = "run"
+    doc_purpose = "make what is stale (also: plain `doit`)"
+    doc_usage = "[SETTING|STAGE|TASK...] [model=...] [seeds=...]"
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        if "par_type" in params._non_default_keys:
+            raise InvalidCommand(
+                "-P/--parallel-type is not for this runner: all stages run at once, "
+                "on one event loop; -n N sets the number of worker processes for "
+                "training and evals"
+            )
+        if params["num_process"] < 0:
+            raise InvalidCommand("-n takes a number of worker processes, 1 or more")
+        try:
+            return int(super().execute(params, args))
+        except KeyboardInterrupt:  # while planning: nothing was started
+            return 130
+
+    def _execute(  # the names are doit's: it calls by keyword
+        self,
+        outfile: Any,
+        verbosity: int | None = None,
+        always: bool = False,
+        continue_: bool = False,
+        reporter: Any = "motools",
+        num_process: int = 0,
+        single: bool = False,
+        auto_delayed_regex: bool = False,
+        force_verbosity: bool = False,
+        failure_verbosity: int = 0,
+        pdb: bool = False,
+    ) -> int:
+        session = current()
+        try:
+            check_datasets(session)
+        except MotoolsError as error:
+            raise InvalidCommand(str(error)) from error
+        session.note_run()
+        runners: list[AsyncRunner] = []
+
+        def runner(*args: Any) -> AsyncRunner:
+            workers = num_process or session.config.workers
+            runners.append(AsyncRunner(session, workers, *args))
+            return runners[0]
+
+        usual, cmd_run.Runner = cmd_run.Runner, runner
+        try:
+            result = super()._execute(
+                outfile,
+                verbosity=verbosity,
+                always=always,
+                continue_=continue_,
+                reporter=reporter,
+                single=single,
+                auto_delayed_regex=auto_delayed_regex,
+                force_verbosity=force_verbosity,
+                failure_verbosity=failure_verbosity,
+                pdb=pdb,
+            )
+        except InvalidCommand as error:
+            if error.not_found is None:
+                raise
+            names = {task.name for task in self.task_list}
+            raise not_found(error.not_found, names) from error
+        finally:
+            cmd_run.Runner = usual
+        session.memo.save()
+        interrupted = runners[0].interrupted
+        if interrupted is None:
+            return int(result)
+        self._leave(128 + interrupted)
+        return 128 + interrupted
+
+    def _leave(self, code: int) -> None:
+        """End now if a user's own task still runs in its thread: Python would wait for
+        it, and whoever pressed Ctrl-C will not."""
+        if any(t.name.startswith("task") for t in threading.enumerate()):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+
+def check_datasets(session: Session) -> None:
+    """Validate the rows of each dataset that a stale stage is to read.
+
+    Raises DatasetError with all problems of all of them, before anything runs.
+    """
+    problems: list[str] = []
+    stale: dict[str, Digest] = {}
+    for stage in session.stages.values():
+        path = stage.params.get("dataset")
+        if stage.kind == "model" and path and session.store.why_stale(stage):
+            stale[path] = stage.params["digest"]
+    for path, digest in stale.items():
+        # problems carry the path, so what is remembered is only that there are none
+        name = f"rows-1:{path}"
+        problems += session.memo.note(name, digest, partial(check_file, path))
+    if problems:
+        raise DatasetError(listed(problems) + "\nnothing was run")
+
+
+class Clean(DoitClean):  # type: ignore[misc]
+    """`doit clean`: a setting's artifacts, but for those that others use."""
+
+    doc_purpose = "remove artifacts that no other setting uses"
+    doc_usage = "[SETTING|STAGE|TASK...]"
+    doc_description = (
+        "Without names, the default setting. What another setting uses is kept, and so "
+        "are downloaded base models. Tasks of your own are cleaned as doit does."
+    )
+
+    def clean_tasks(self, tasks: list[Task], dryrun: bool, cleanforget: bool) -> None:
+        session = current()
+        stages: dict[str, Stage] = {}
+        users_own = []
+        for task in tasks:
+            stage = session.stages.get(task.name) or session.aliases.get(task.name)
+            if stage:
+                stages[stage.name] = stage
+            elif task.name in session.groups:
+                stages.update((s.name, s) for s in session.plan(task.name).stages)
+            else:
+                users_own.append(task)
+        cleaned = {stage.setting for stage in stages.values()}
+        try:
+            used = session.users_of_keys(besides=cleaned)
+        except MotoolsError as error:
+            raise InvalidCommand(
+                f"nothing was removed, as it cannot be told what other settings use: "
+                f"{error}"
+            ) from error
+        for stage in stages.values():
+            if stage.key in used:
+                line = f"kept {stage.name}: {used[stage.key]} uses it"
+            elif not session.store.holds(stage):
+                continue
+            elif dryrun:
+                line = f"would remove {stage.name}"
+            else:
+                session.store.remove(stage)
+                line = f"removed {stage.name}"
+            self.outstream.write(line + "\n")
+        super().clean_tasks(users_own, dryrun, cleanforget)
+
+
+class Results(DoitCmdBase):  # type: ignore[misc]
+    """`doit results`: the table, without network or rerun."""
+
+    name = "results"
+    doc_purpose = "show a setting's results; stale, missing and failed ones as such"
+    doc_usage = "[SETTING...] [model=...] [seeds=...]"
+    doc_description = "Without names, the default setting."
+    cmd_options = (
+        {
+            "name": "json",
+            "long": "json",
+            "type": bool,
+            "default": False,
+            "help": "print JSON, one object a setting",
+        },
+    )
+
+    def parse_execute(self, in_args: list[str]) -> int:
+        # options may stand after names, too
+        ordered = sorted(in_args, key=lambda word: not word.startswith("-"))
+        return int(super().parse_execute(ordered))
+
+    def _execute(self, json: bool = False) -> int:
+        from json import dumps
+
+        from motools_build.report.results import print_results, results
+
+        session = current()
+        for name in session.selected:
+            if json:
+                found = results(session.plan(name), session.store)
+                body = {"setting": name, "results": [r.as_json() for r in found]}
+                self.outstream.write(dumps(body, ensure_ascii=False) + "\n")
+            else:
+                print_results(session, name, self.outstream)
+        return 0

@@ -1,0 +1,88 @@
+"""doit's database and file checker, for tasks that need neither.
+
+A stage's target is named by its inputs, so a changed input *is* a missing target, and
+the artifacts are the whole state: every file dependency is "known, unchanged", and a
+target "exists" if its record is valid. A user's own tasks keep doit's ordinary
+database and its ordinary check of files.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doit.dependency import JSONCodec, MD5Checker, SqliteDB
+
+from motools_build.doit_host.session import current
+
+KNOWN = "stage"
+"""The state of each file dependency of a stage."""
+
+
+class StoreBackend:
+    """doit's database; opened when a task of the user's own is first looked at."""
+
+    desc = "nothing for stages, sqlite3 for your own tasks"
+
+    def __init__(
+        self, name: str, codec: JSONCodec, *, module_name: str | None = None
+    ) -> None:
+        self.name = name
+        self._codec = codec
+        self._opened: SqliteDB | None = None
+
+    @property
+    def _database(self) -> SqliteDB:
+        if self._opened is None:
+            self._opened = SqliteDB(self.name, self._codec)
+        return self._opened
+
+    def get(self, task: str, dependency: str) -> Any:
+        if _is_ours(task):
+            # doit's own entries (`deps:`, `checker:`, `_values_:`, ...) end in a colon
+            return None if dependency.endswith(":") else KNOWN
+        return self._database.get(task, dependency)
+
+    def set(self, task: str, dependency: str, value: Any) -> None:
+        if not _is_ours(task):
+            self._database.set(task, dependency, value)
+
+    def in_(self, task: str) -> bool:
+        return not _is_ours(task) and self._database.in_(task)
+
+    def remove(self, task: str) -> None:
+        if not _is_ours(task):
+            self._database.remove(task)
+
+    def remove_all(self) -> None:
+        self._database.remove_all()
+
+    def dump(self) -> None:
+        if self._opened is not None:
+            self._opened.dump()
+
+
+class StoreChecker(MD5Checker):  # type: ignore[misc]
+    """A record exists if it is whole, its payload has its sizes, and what it was made
+    from is still what is there."""
+
+    def exists(self, file_path: str) -> bool:
+        session = current()
+        stage = session.targets.get(file_path)
+        if stage is None:
+            return bool(super().exists(file_path))
+        return session.store.why_stale(stage) is None
+
+    def check_modified(self, file_path: str, file_stat: Any, state: Any) -> bool:
+        if state == KNOWN:
+            return False
+        return bool(super().check_modified(file_path, file_stat, state))
+
+    def get_state(self, dep: str, current_state: Any) -> Any:
+        if current_state == KNOWN:
+            return None
+        return super().get_state(dep, current_state)
+
+
+def _is_ours(task: str) -> bool:
+    session = current()
+    return task in session.stages or task in session.groups or task in session.aliases

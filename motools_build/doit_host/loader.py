@@ -1,0 +1,143 @@
+"""doit's loader: dodo.py as always, but only the settings that the command names."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable
+from typing import Any
+
+from doit.cmd_base import Command, DodoTaskLoader
+from doit.exceptions import InvalidCommand
+from doit.task import Task
+
+from motools_build.doit_host.dependencies import StoreChecker
+from motools_build.doit_host.session import ARTIFACTS, begin, current
+from motools_build.errors import MotoolsError
+from motools_build.specs.models import known
+
+OURS = {"backend": "motools", "check_file_uptodate": StoreChecker}
+"""What DOIT_CONFIG cannot choose: stages would be rebuilt, or not rebuilt, wrongly."""
+
+READS_NAMES = ("list", "info", "clean", "forget", "ignore", "results")
+"""Commands whose every argument is a task's name."""
+
+
+class Loader(DodoTaskLoader):  # type: ignore[misc]
+    """Registered as `motools` in pyproject.toml's [tool.doit]."""
+
+    def setup(self, opt_values: dict[str, Any]) -> None:
+        from doit import doit_cmd
+
+        self._options = opt_values
+        super().setup(opt_values)
+        variables = dict(doit_cmd._CMDLINE_VARS or {})
+        try:
+            begin(variables)
+        except MotoolsError as error:
+            raise InvalidCommand(str(error)) from error
+
+    def load_doit_config(self) -> dict[str, Any]:
+        config = dict(super().load_doit_config())
+        refused = sorted(OURS.keys() & config.keys())
+        if refused:
+            raise InvalidCommand(
+                f"dodo.py: DOIT_CONFIG sets {', '.join(refused)}, which stages do "
+                "without; take it out (tasks of your own have doit's usual ones)"
+            )
+        # every stage that can go on does: seed 1 is not dropped because seed 0 failed
+        usual: dict[str, Any] = {
+            "reporter": "motools",
+            "continue": True,
+            "verbosity": 2,
+            "dep_file": ".doit.db",
+        }
+        if current().config.default:
+            usual["default_tasks"] = list(current().config.default)
+        self._doit_config = {**usual, **config, **OURS}
+        return self._doit_config
+
+    def load_tasks(self, cmd: Command, pos_args: list[str]) -> list[Task]:
+        # thousands of small objects that all stay: the cyclic collector only delays
+        gc.disable()
+        try:
+            return self._load(cmd, pos_args)
+        except MotoolsError as error:
+            raise InvalidCommand(str(error)) from error
+        finally:
+            gc.freeze()
+            gc.enable()
+
+    def _load(self, cmd: Command, pos_args: list[str]) -> list[Task]:
+        session = current()
+        words = [word for word in pos_args if not word.startswith("-")]
+        if cmd.name == "list" and not words:
+            session.selected = session.zoo.names
+        else:
+            defaults = self._doit_config.get("default_tasks")
+            session.selected = session.settings_of(
+                words or defaults or session.default()
+            )
+        details = ("subtasks", "status", "list_deps")
+        session.brief = cmd.name == "list" and not any(
+            self._options.get(option) for option in details
+        )
+        only_settings = all(word in session.zoo.names for word in words)
+        session.prune = (
+            cmd.name == "run" and only_settings and not self._options.get("always")
+        )
+        tasks = super().load_tasks(cmd, pos_args)
+        tasks = self._with_references(tasks)
+        pos_args[:] = [session.named(word) for word in pos_args]  # doit's own list
+        if cmd.name in READS_NAMES:
+            _check_names([w for w in pos_args if not w.startswith("-")], tasks)
+        session.memo.save()
+        return list(tasks)
+
+    def _with_references(self, tasks: list[Task]) -> list[Task]:
+        """Add the settings that the user's own tasks refer to."""
+        session = current()
+        if session.brief:
+            return tasks
+        there = {task.name for task in tasks}
+        missing: list[str] = []
+        for task in tasks:
+            if task.name in session.stages or task.name in session.groups:
+                continue
+            names = [*task.task_dep, *task.setup_tasks, *task.calc_dep]
+            missing += [name for name in names if name not in there]
+            if any(_is_artifact(path) for path in task.file_dep):
+                missing += session.zoo.names
+        needed = session.settings_of(dict.fromkeys(missing))
+        if not needed:
+            return tasks
+        kept = [task for task in tasks if task.name not in needed]
+        have = {task.name for task in kept}
+        added = session.tasks(needed, prune=False)
+        return kept + [task for task in added if task.name not in have]
+
+
+def _is_artifact(path: str) -> bool:
+    return str(path).startswith(f"{ARTIFACTS}/")
+
+
+def _check_names(words: Iterable[str], tasks: Iterable[Task]) -> None:
+    names = {task.name for task in tasks}
+    for word in words:
+        if "*" not in word and word not in names:
+            raise not_found(word, names)
+
+
+def not_found(word: str, names: Iterable[str]) -> InvalidCommand:
+    """The error for a word that names nothing, with the names there are."""
+    session = current()
+    groups = {name for name in names if ":" not in name} | set(session.zoo.names)
+    stages = {name for name in names if ":" in name}
+    if ":" in word and stages:
+        return InvalidCommand(
+            f"no stage is called {word!r}; {known(word, stages)}"
+            if len(stages) <= 20
+            else f"no stage is called {word!r}; `doit list --all` shows all"
+        )
+    return InvalidCommand(
+        f"no setting or task is called {word!r}; {known(word, groups)}"
+    )

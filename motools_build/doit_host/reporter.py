@@ -1,0 +1,195 @@
+"""What a person sees of a run: a line for each stage, live progress on a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from doit.exceptions import BaseFail, TaskError, UnmetDependency
+from doit.reporter import ConsoleReporter
+from doit.task import Task
+
+from motools_build.backends.base import Progress
+from motools_build.doit_host.session import current
+from motools_build.stages import Stage
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+EVERY = 10.0
+"""Seconds between two lines of progress of a stage, where there is no terminal."""
+
+
+class Reporter(ConsoleReporter):  # type: ignore[misc]
+    """Registered as `motools` in pyproject.toml's [tool.doit]."""
+
+    desc = "a line for each stage, progress, results"
+
+    def __init__(self, outstream: Any, options: dict[str, Any]) -> None:
+        super().__init__(outstream, options)
+        self.session = current()
+        self.failures: list[dict[str, Any]] = []
+        self._counts: Counter[str] = Counter()
+        self._began: dict[str, float] = {}
+        self._not_run: list[str] = []
+        self._touched: dict[str, None] = {}  # settings with something made or failed
+        self._said: dict[str, float] = {}
+        self._bars: Bars | None = None
+        self._bar_of: dict[str, TaskID] = {}
+        self._live = bool(getattr(outstream, "isatty", lambda: False)())
+
+    # ---- doit's events
+
+    def execute_task(self, task: Task) -> None:
+        stage = self._stage(task)
+        if stage is None:
+            if task.actions:
+                super().execute_task(task)
+            return
+        self._began[task.name] = time.monotonic()
+        reason = self.session.store.why_stale(stage) or "asked for again"
+        self._line(f".  {task.name}  ({reason})")
+
+    def add_success(self, task: Task) -> None:
+        self._end_bar(task.name)
+        stage = self._stage(task)
+        if stage is None:
+            return
+        self._counts["made"] += 1
+        self._touched[stage.setting] = None
+        seconds = time.monotonic() - self._began[task.name]
+        self._line(f"   {task.name}  made in {seconds:.1f} s")
+
+    def taken(self, task: Task) -> None:
+        """Another process made the stage while this one waited for it."""
+        self._line(f"   {task.name}  taken from another run")
+
+    def skip_uptodate(self, task: Task) -> None:
+        done = (task.meta or {}).get("up to date")
+        names = done if done else [task.name]
+        if task.name in self.session.groups and not done:
+            return
+        for name in names:
+            self._line(f"-- {name}")
+        self._counts["up to date"] += len(names)
+
+    def skip_ignore(self, task: Task) -> None:
+        self._counts["ignored"] += 1
+        self._line(f"!! {task.name}  (ignored: `doit forget` makes it count again)")
+
+    def add_failure(self, task: Task, fail: BaseFail) -> None:
+        self._end_bar(task.name)
+        stage = self._stage(task)
+        if isinstance(fail, UnmetDependency):
+            if task.name not in self.session.groups:
+                self._not_run.append(task.name)
+            return
+        self._counts["failed"] += 1
+        if stage is None:
+            super().add_failure(task, fail)
+            return
+        self._touched[stage.setting] = None
+        self.failures.append({"task": task, "exception": fail})
+        self._line(f"!! {task.name}  failed")
+
+    def progress(self, stage: Stage, progress: Progress) -> None:
+        """How far a running stage is."""
+        if self._live:
+            self._bar(stage, progress)
+            return
+        now = time.monotonic()
+        last = progress.done == progress.total
+        if last or now - self._said.get(stage.name, 0) >= EVERY:
+            self._said[stage.name] = now
+            self._line(f"   {stage.name}  {_words(progress)}")
+
+    def complete_run(self) -> None:
+        if self._bars:
+            self._bars.stop()
+        own = [f for f in self.failures if self._stage(f["task"]) is None]
+        stages = [f for f in self.failures if self._stage(f["task"]) is not None]
+        self.failures = own
+        super().complete_run()
+        for failure in stages:
+            self._explain(failure["task"], failure["exception"])
+        for name in self._not_run:
+            self._line(f"!! {name}  not run: what it needs failed")
+        self._counts["not run"] = len(self._not_run)
+        order = ("made", "up to date", "failed", "not run", "ignored")
+        counts = [
+            f"{self._counts[what]} {what}" for what in order if self._counts[what]
+        ]
+        self._line(", ".join(counts) if counts else "nothing to do")
+        if self._touched:
+            from motools_build.report.results import print_results
+
+            for name in self._touched:
+                print_results(self.session, name, self.outstream)
+
+    # ---- details
+
+    def _explain(self, task: Task, fail: BaseFail) -> None:
+        """What failed, why, and what to do."""
+        stage = self.session.stages[task.name]
+        remembered = self.session.store.failure(stage)
+        self._line("")
+        self._line(f"FAILED {task.name}")
+        if isinstance(fail, TaskError):
+            self._line(f"   {fail.get_msg().rstrip()}")
+        elif remembered:
+            self._line(f"   {remembered.message}")
+        else:
+            self._line(f"   {fail.message}")
+        if remembered and remembered.log:
+            self._line(f"   log: {remembered.log}")
+        self._line(f"   to try it again: doit run {task.name}")
+
+    def _stage(self, task: Task) -> Stage | None:
+        return self.session.stages.get(task.name)
+
+    def _line(self, text: str) -> None:
+        if self._bars:
+            self._bars.console.print(text, markup=False, highlight=False)
+        else:
+            self.outstream.write(text + "\n")
+            self.outstream.flush()
+
+    def _bar(self, stage: Stage, progress: Progress) -> None:
+        if self._bars is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as Bars
+
+            self._bars = Bars(
+                TextColumn("   {task.description}"),
+                BarColumn(bar_width=20),
+                TextColumn("{task.fields[words]}"),
+                TimeElapsedColumn(),
+                console=Console(file=self.outstream, soft_wrap=True),
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._bars.start()
+        if stage.name not in self._bar_of:
+            self._bar_of[stage.name] = self._bars.add_task(stage.name, words="")
+        self._bars.update(
+            self._bar_of[stage.name],
+            completed=progress.done,
+            total=progress.total or None,
+            words=_words(progress),
+        )
+
+    def _end_bar(self, name: str) -> None:
+        bar = self._bar_of.pop(name, None)
+        if bar is not None and self._bars:
+            self._bars.remove_task(bar)
+
+
+def _words(progress: Progress) -> str:
+    if not progress.done:
+        return progress.note
+    counted = f"{progress.done}/{progress.total} {progress.unit}"
+    return f"{counted}, {progress.note}" if progress.note else counted

@@ -1,0 +1,146 @@
+"""The runner: one process, one event loop, a coroutine for each running stage.
+
+doit's own dispatcher decides what is ready: it is sent each finished node and gives
+the next one, or "hold on". A user's own tasks run in a thread, one at a time, as
+doit captures their output by exchanging `sys.stdout`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from doit.control import ExecNode, TaskDispatcher
+from doit.exceptions import BaseFail, TaskError, TaskFailed
+from doit.runner import Runner
+from doit.task import Task
+
+from motools_build.backends.base import Progress
+from motools_build.doit_host.session import Session
+from motools_build.errors import MotoolsError
+from motools_build.pool import WorkerPool
+from motools_build.run import Runtime, run_stage
+from motools_build.stages import Stage
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class AsyncRunner(Runner):  # type: ignore[misc]
+    """Runs what must run; the first signal stops it, with all finished work kept."""
+
+    def __init__(self, session: Session, workers: int, *args: Any) -> None:
+        super().__init__(*args)
+        self.session = session
+        self.workers = workers
+        self.interrupted: int | None = None
+        """The signal that ended the run, if one did."""
+        self._threads = ThreadPoolExecutor(1, "task")
+        self._running: dict[asyncio.Task[BaseFail | None], ExecNode] = {}
+        self._finished: deque[asyncio.Task[BaseFail | None]] = deque()
+
+    def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
+        asyncio.run(self._main(task_dispatcher))
+
+    async def _main(self, dispatcher: TaskDispatcher) -> None:
+        loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._interrupt, number)
+        self._runtime = Runtime(
+            store=self.session.store,
+            pool=WorkerPool(self.workers, self.session.store.root / "logs/worker.log"),
+            report=self._progress,
+            always=self.always_execute,
+        )
+        try:
+            await self._dispatch(dispatcher)
+        finally:
+            for task in self._running:
+                task.cancel()
+            stages = [t for t, n in self._running.items() if _stage(n.task)]
+            if stages:  # a user's own task in its thread cannot be cancelled
+                await asyncio.wait(stages)
+            await self._runtime.pool.close()
+            self._threads.shutdown(wait=self.interrupted is None)
+
+    async def _dispatch(self, dispatcher: TaskDispatcher) -> None:
+        processed: ExecNode | None = None
+        while self.interrupted is None:
+            node = None
+            if not self._stop_running:
+                try:
+                    node = dispatcher.generator.send(processed)
+                except StopIteration:
+                    node = None
+                processed = None
+            if isinstance(node, ExecNode):
+                processed = self._begin(node, dispatcher.tasks)
+                continue
+            while not self._finished and self.interrupted is None:
+                if not self._running:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+            if self._finished:
+                processed = self._end(self._finished.popleft())
+
+    def _begin(self, node: ExecNode, tasks: dict[str, Task]) -> ExecNode | None:
+        """Start the node's task if it must run; the node, if nothing is left to do."""
+        if not self.select_task(node, tasks):
+            return node  # up to date, ignored, failed, or waiting for its setup tasks
+        if not node.task.actions and not node.task.teardown:
+            self.process_task_result(node, None)  # a group
+            return node
+        task = asyncio.get_running_loop().create_task(self._execute(node.task))
+        self._running[task] = node
+        task.add_done_callback(self._done)
+        return None
+
+    def _done(self, task: asyncio.Task[BaseFail | None]) -> None:
+        self._finished.append(task)
+        self._wake.set()
+
+    def _end(self, task: asyncio.Task[BaseFail | None]) -> ExecNode:
+        node = self._running.pop(task)
+        self.process_task_result(node, task.result())
+        return node
+
+    async def _execute(self, task: Task) -> BaseFail | None:
+        stage = _stage(task)
+        if stage is None:
+            loop = asyncio.get_running_loop()
+            failure: BaseFail | None = await loop.run_in_executor(
+                self._threads, self.execute_task, task
+            )
+            return failure
+        task.executed = True
+        self.reporter.execute_task(task)
+        try:
+            made = await run_stage(stage, self._runtime)
+        except MotoolsError as error:
+            return TaskFailed(str(error))
+        except Exception as error:  # noqa: BLE001 - reported, and kept in its state
+            return TaskError(f"{task.name}: {type(error).__name__}", error)
+        if not made and hasattr(self.reporter, "taken"):
+            self.reporter.taken(task)
+        return None
+
+    def _progress(self, stage: Stage, progress: Progress) -> None:
+        if hasattr(self.reporter, "progress"):
+            self.reporter.progress(stage, progress)
+
+    def _interrupt(self, number: int) -> None:
+        self.interrupted = number
+        self._wake.set()
+
+
+def _stage(task: Task) -> Stage | None:
+    """The stage that a task makes; None for a task of the user's own."""
+    action = task.actions[0] if task.actions else None
+    if action is None or getattr(action, "py_callable", None) is not run_stage:
+        return None
+    stage: Stage = action.args[0]
+    return stage

@@ -1,0 +1,281 @@
+"""One command: which settings it means, their plans, and their doit tasks."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from doit.task import Task
+
+from motools_build.doit_host.variables import check_variables, overridden
+from motools_build.doit_host.zoo import Zoo
+from motools_build.errors import InputError, SelectionError
+from motools_build.keys import DigestMemo
+from motools_build.plan import Plan, plan
+from motools_build.run import run_stage
+from motools_build.sources import Resolver
+from motools_build.specs.models import known
+from motools_build.stages import Stage
+from motools_build.store import PREFIX, RECORD, ArtifactStore
+
+ARTIFACTS = Path("artifacts")
+STAGE_NAME = re.compile(r"^(?:base|upload|model|eval):([^/]+)/")
+KEY_PREFIX = re.compile(rf"^[0-9a-f]{{{PREFIX},32}}$")
+
+
+@dataclass(frozen=True)
+class Config:
+    """`[tool.motools_build]` of pyproject.toml."""
+
+    default: tuple[str, ...] = ()
+    """What plain `doit run` makes."""
+    variables: tuple[str, ...] = ()
+    """Names of `name=value` for the user's own tasks."""
+    workers: int = 1
+    """Worker processes; each training and eval of an embedded model uses all cores."""
+
+    @classmethod
+    def read(cls, path: Path = Path("pyproject.toml")) -> Config:
+        """Raises InputError for a field that does not exist or has another type."""
+        try:
+            document = tomllib.loads(path.read_text())
+        except FileNotFoundError:
+            return cls()
+        section = document.get("tool", {}).get("motools_build", {})
+        fields: dict[str, Any] = {}
+        for name, value in section.items():
+            if name not in cls.__annotations__:
+                raise InputError(
+                    f"{path}: [tool.motools_build] has no {name!r}; "
+                    + known(name, cls.__annotations__)
+                )
+            if name == "workers":
+                if not isinstance(value, int) or value < 1:
+                    raise InputError(f"{path}: workers is 1 or more, not {value!r}")
+                fields[name] = value
+            else:
+                fields[name] = (value,) if isinstance(value, str) else tuple(value)
+        return cls(**fields)
+
+
+class Session:
+    """What the loader, the checker, the runner and the commands share."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.config = Config.read()
+        check_variables(variables, self.config.variables)
+        self.variables = variables
+        self.zoo = Zoo()
+        self.store = ArtifactStore(ARTIFACTS)
+        self.memo = DigestMemo(ARTIFACTS / "memo.json")
+        self.resolver = Resolver(self.memo)
+        self.selected: tuple[str, ...] = ()
+        """Settings that the command names; they become tasks."""
+        self.brief = False
+        """Whether groups are enough (`doit list`): nothing is planned then."""
+        self.prune = False
+        """Whether a setting that is complete may do without stage tasks."""
+        self.stages: dict[str, Stage] = {}
+        """By task name: those that have an action of their own."""
+        self.targets: dict[str, Stage] = {}
+        """By the path of their record."""
+        self.groups: set[str] = set()
+        self.aliases: dict[str, Stage] = {}
+        self._plans: dict[str, Plan] = {}
+        self._owners: dict[str, str] = {}
+
+    # ---- selection
+
+    def settings_of(self, words: Iterable[str]) -> tuple[str, ...]:
+        """The settings that command line words mean. A word of a user's own task
+        means none; a pattern or a key prefix may mean any."""
+        names: dict[str, None] = {}
+        for word in words:
+            stage = STAGE_NAME.match(word)
+            if word in self.zoo.names:
+                names[word] = None
+            elif stage and stage[1] in self.zoo.names:
+                names[stage[1]] = None
+            elif "*" in word or KEY_PREFIX.match(word):
+                names.update(dict.fromkeys(self.zoo.names))
+        return tuple(names)
+
+    def default(self) -> tuple[str, ...]:
+        """The settings of plain `doit run`. Raises SelectionError."""
+        if not self.config.default:
+            raise SelectionError(
+                "no setting is named; name one, or give pyproject.toml a default: "
+                f'[tool.motools_build] default = "NAME" ({known("", self.zoo.names)})'
+            )
+        for name in self.config.default:
+            if name not in self.zoo.names:
+                raise SelectionError(
+                    f"pyproject.toml: [tool.motools_build] default names {name!r}; "
+                    + known(name, self.zoo.names)
+                )
+        return self.config.default
+
+    def named(self, word: str) -> str:
+        """The task of a key prefix; any other word is its own name.
+
+        Raises SelectionError if several stages begin with that prefix.
+        """
+        if not KEY_PREFIX.match(word):
+            return word
+        found = {n for n, s in self.stages.items() if s.key.startswith(word)}
+        if len(found) > 1:
+            raise SelectionError(
+                f"{word} is the beginning of several keys: {', '.join(sorted(found))}"
+            )
+        return found.pop() if found else word
+
+    # ---- plans
+
+    def plan(self, name: str) -> Plan:
+        """The setting's plan, under the command's variables. Raises InputError."""
+        if name not in self._plans:
+            setting = overridden(self.zoo[name], self.variables)
+            self._plans[name] = plan(name, setting, self.resolver)
+        return self._plans[name]
+
+    def users_of_keys(self, besides: set[str]) -> dict[str, str]:
+        """Key -> a setting that uses it, over the whole zoo but for `besides`.
+
+        Raises InputError if a setting cannot be loaded or planned.
+        """
+        return {
+            stage.key: name
+            for name in self.zoo.names
+            if name not in besides
+            for stage in plan(name, self.zoo[name], self.resolver).stages
+        }
+
+    def complete(self, plan: Plan) -> bool:
+        """Whether a run of the setting has nothing to do."""
+        return all(self.store.why_stale(stage) is None for stage in plan.roots)
+
+    def note_run(self) -> None:
+        """Note in the run log what each unfinished setting stands for now."""
+        for name, planned in self._plans.items():
+            if not self.complete(planned):
+                self.store.append_run(name, self.variables, planned.roots)
+
+    # ---- tasks
+
+    def tasks(self, names: Iterable[str], *, prune: bool) -> Iterator[Task]:
+        """The doit tasks of these settings: one a stage, and a group each."""
+        for name in names:
+            self.groups.add(name)
+            if self.brief:
+                yield _group(name, self.zoo[name].description)
+                continue
+            plan = self.plan(name)
+            if prune and self.complete(plan):
+                done = [stage.name for stage in plan.roots]
+                yield _group(name, self.zoo[name].description, done=done)
+                continue
+            for stage in plan.stages:
+                yield self._task(name, stage)
+            yield _group(
+                name,
+                self.zoo[name].description,
+                stages=[stage.name for stage in plan.roots],
+                complete=(self.complete, [plan]),
+            )
+
+    def _task(self, setting: str, stage: Stage) -> Task:
+        owner = self._owners.setdefault(stage.key, stage.name)
+        if owner != stage.name:
+            self.aliases[stage.name] = stage
+            return Task(
+                stage.name,
+                None,
+                task_dep=[owner],
+                uptodate=[(self._is_up_to_date, [stage])],
+                subtask_of=setting,
+                doc=f"the same as {owner}",
+            )
+        target = self.record_path(stage)
+        self.stages[stage.name] = stage
+        self.targets[target] = stage
+        return Task(
+            stage.name,
+            [(run_stage, [stage])],
+            file_dep=[*stage.files, *map(self.record_path, stage.upstream)],
+            # a stage without files is as good as its record
+            uptodate=[True] if not stage.files and not stage.upstream else [],
+            targets=[target],
+            setup=[self._owners[used.key] for used in stage.setup],
+            subtask_of=setting,
+            doc=_doc(stage),
+            meta={"key": stage.key},
+        )
+
+    def _is_up_to_date(self, stage: Stage) -> bool:
+        return self.store.why_stale(stage) is None
+
+    def record_path(self, stage: Stage) -> str:
+        """The stage's target, as doit knows it."""
+        return f"{self.store.root}/{stage.folder}/{RECORD}"
+
+
+def _group(
+    name: str,
+    description: str,
+    *,
+    stages: Iterable[str] = (),
+    done: Iterable[str] = (),
+    complete: tuple[Any, list[Any]] | None = None,
+) -> Task:
+    return Task(
+        name,
+        None,
+        task_dep=list(stages),
+        uptodate=[complete] if complete else [True],
+        has_subtask=True,
+        doc=description,
+        meta={"up to date": list(done)} if done else None,
+    )
+
+
+def _doc(stage: Stage) -> str:
+    params = stage.params
+    return {
+        "base": "base model {model}",
+        "upload": "upload of {dataset}",
+        "model": "{model} fine-tuned on {dataset}, seed {seed}",
+        "eval": "{eval} of {model}, trained on {dataset}",
+    }[stage.kind].format_map(params)
+
+
+_current: Session | None = None
+
+
+def begin(variables: Mapping[str, str]) -> Session:
+    """Start the session of this command. Raises InputError."""
+    global _current
+    _current = Session(variables)
+    return _current
+
+
+def current() -> Session:
+    """The session of this command. Raises SelectionError outside of one."""
+    if _current is None:
+        raise SelectionError(
+            "dodo.py was loaded without motools_build's loader; pyproject.toml needs "
+            'its [tool.doit] section: loader = "motools", and the plugins'
+        )
+    return _current
+
+
+def zoo_tasks() -> Iterator[Task] | None:
+    """The tasks of the settings that the command means; None if it means none (doit
+    would make an empty group of an empty generator)."""
+    session = current()
+    if not session.selected:
+        return None
+    return session.tasks(session.selected, prune=session.prune)

@@ -1,0 +1,97 @@
+"""Settings: the modules of zoo/, imported one by one."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from pydantic import ValidationError
+
+from motools_build.errors import SelectionError, SettingError
+from motools_build.specs import Setting
+from motools_build.specs.models import known
+
+
+class Zoo:
+    """The settings of a folder, by name; a module is imported when it is asked for."""
+
+    def __init__(self, folder: Path = Path("zoo")) -> None:
+        self.folder = folder
+        self._settings: dict[str, Setting] = {}
+        self._names: tuple[str, ...] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The settings there are, sorted; nothing is imported."""
+        if self._names is None:
+            stems = (path.stem for path in self.folder.glob("*.py"))
+            self._names = tuple(sorted(s for s in stems if not s.startswith("_")))
+        return self._names
+
+    def __getitem__(self, name: str) -> Setting:
+        """Raises SelectionError for an unknown name, SettingError for a module that
+        does not declare a setting."""
+        if name not in self._settings:
+            if name not in self.names:
+                raise SelectionError(
+                    f"no setting is called {name!r}; {known(name, self.names)}"
+                )
+            self._settings[name] = self._load(name)
+        return self._settings[name]
+
+    def _load(self, name: str) -> Setting:
+        path = self.folder / f"{name}.py"
+        module = self._import(name, path)
+        setting = getattr(module, "setting", None)
+        if not isinstance(setting, Setting):
+            raise SettingError(
+                f"{path} does not assign a Setting to the name 'setting' "
+                "(write: setting = Setting(...))"
+            )
+        return setting
+
+    def _import(self, name: str, path: Path) -> ModuleType:
+        # by path, so that a package called zoo elsewhere cannot come between
+        spec = importlib.util.spec_from_file_location(f"zoo.{name}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        try:
+            spec.loader.exec_module(module)
+        except ValidationError as error:
+            raise SettingError(_explained(error, path)) from error
+        except Exception as error:
+            line = _line(error, path)
+            raise SettingError(
+                f"{path}:{line}: {type(error).__name__}: {error}"
+            ) from error
+        return module
+
+
+def _explained(error: ValidationError, path: Path) -> str:
+    """File, line, field and reason of each mistake in a spec."""
+    line = _line(error, path)
+    reasons = []
+    for item in error.errors(include_url=False):
+        field = ".".join(str(part) for part in item["loc"])
+        where = f"{error.title}.{field}" if field else error.title
+        reason = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            reason = "there is no such field"
+        elif item["type"] not in ("value_error", "missing"):
+            reason += f", not {item['input']!r}"
+        reasons.append(f"{path}:{line}: {where}: {reason}")
+    return "\n".join(reasons)
+
+
+def _line(error: BaseException, path: Path) -> int | str:
+    """The line of the module that the error came through."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno or "?"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f.lineno for f in frames if Path(f.filename) == path]
+    return lines[-1] if lines and lines[-1] else "?"

@@ -1,0 +1,184 @@
+"""Keys and digests: the identity of a computation, and of bytes.
+
+`docs/keys.md` is the specification; golden keys in `tests/test_keys.py` pin it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NewType, TypeVar
+
+import xxhash
+
+Key = NewType("Key", str)
+"""32 hex digits: xxh3_128 of a stage's canonical preimage."""
+
+Digest = NewType("Digest", str)
+"""32 hex digits: xxh3_128 of bytes."""
+
+T = TypeVar("T")
+
+CHUNK = 1 << 20
+"""Bytes read at a time; larger chunks hash no faster."""
+
+RACY_NS = 2_000_000_000
+"""Coarsest file timestamp in use (FAT), in nanoseconds."""
+
+
+def canonical(value: Any) -> bytes:
+    """The canonical JSON (RFC 8785) of a JSON-like value, as UTF-8.
+
+    Without floats and non-ASCII names the standard encoder writes the same bytes,
+    four times faster.
+    """
+    if _is_plain(value):
+        return json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        ).encode()
+    import rfc8785  # 20 ms that most plans need not pay
+
+    return bytes(rfc8785.dumps(value))
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return bool(abs(value) < 2**53)  # rfc8785 refuses larger ones
+    if kind is list:
+        return all(map(_is_plain, value))
+    if kind is dict:
+        # ASCII names: there the order by code point is the order by UTF-16 unit
+        return all(
+            type(name) is str and name.isascii() and _is_plain(item)
+            for name, item in value.items()
+        )
+    return False
+
+
+def digest_bytes(data: bytes) -> Digest:
+    """The digest of bytes in memory."""
+    return Digest(xxhash.xxh3_128_hexdigest(data))
+
+
+def stage_key(
+    *,
+    kind: str,
+    version: int,
+    backend: str,
+    spec: bytes,
+    inputs: dict[str, str],
+) -> Key:
+    """The key of a stage: xxh3_128 of the canonical JSON of its preimage.
+
+    `spec` comes as canonical JSON, because thousands of stages share a few specs; the
+    other parts are put around it in the order that RFC 8785 asks for (a property test
+    compares the two).
+    """
+    head = b'{"backend":' + canonical(backend) + b',"inputs":' + canonical(inputs)
+    tail = b',"kind":' + canonical(kind) + b',"spec":' + spec
+    return Key(digest_bytes(head + tail + b',"version":%d}' % version))
+
+
+class DigestMemo:
+    """Digests of files, remembered by their stat signature between processes.
+
+    An entry is kept only if the file's mtime and ctime lie more than two seconds
+    before hashing began: then any later write has a later timestamp, and "same
+    signature" implies "same bytes" (git's racy-index rule). Only a cache: deleting
+    its file is safe.
+
+    `note` remembers facts that follow from the bytes alone (what a module imports,
+    how many valid rows a dataset has), by digest.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._seen: dict[str, Digest] = {}  # of this process: one look per file
+        self._dirty = False
+        self._digests: dict[str, list[Any]] = {}
+        self._notes: dict[str, Any] = {}
+        try:
+            saved = json.loads(file.read_bytes())
+            self._digests, self._notes = saved["digests"], saved["notes"]
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # absent or from another version: begin anew
+
+    def digest(self, path: str) -> Digest:
+        """The digest of a file. Raises OSError if it cannot be read."""
+        known = self._seen.get(path)
+        if known is None:
+            known = self._seen[path] = self._look(path)
+        return known
+
+    def note(self, what: str, digest: Digest, compute: Callable[[], T]) -> T:
+        """`compute()`, a JSON-like value, remembered for these bytes."""
+        name = f"{what}:{digest}"
+        if name not in self._notes:
+            self._notes[name] = compute()
+            self._dirty = True
+        value: T = self._notes[name]
+        return value
+
+    def save(self) -> None:
+        """Write what was learnt. Two processes at once may lose entries, no more."""
+        if not self._dirty:
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(
+            json.dumps({"digests": self._digests, "notes": self._notes})
+        )
+        temporary.replace(self._file)
+        self._dirty = False
+
+    def _look(self, path: str) -> Digest:
+        entry = self._digests.get(path)
+        if entry is not None and entry[0] == signature(os.stat(path)):
+            return Digest(entry[1])
+        for _ in range(5):
+            began = time.time_ns()
+            with open(path, "rb", buffering=0) as file:
+                before = signature(os.fstat(file.fileno()))
+                digest = _digest_stream(file)
+                after = signature(os.fstat(file.fileno()))
+            if before == after:
+                break
+        else:
+            raise OSError(f"{path} keeps changing while it is read")
+        self._dirty = self._digests.pop(path, None) is not None or self._dirty
+        if max(before[3], before[4]) + RACY_NS < began:
+            self._digests[path] = [before, digest]
+            self._dirty = True
+        return digest
+
+
+def signature(stat: os.stat_result) -> list[int]:
+    """What changes whenever a file's bytes are written: device, inode, size, times."""
+    return [
+        stat.st_dev,
+        stat.st_ino,
+        stat.st_size,
+        stat.st_mtime_ns,
+        stat.st_ctime_ns,
+    ]
+
+
+def digest_file(path: str | Path) -> Digest:
+    """The digest of a file's bytes, read now. Raises OSError."""
+    with open(path, "rb", buffering=0) as file:
+        return _digest_stream(file)
+
+
+def _digest_stream(file: Any) -> Digest:
+    state = xxhash.xxh3_128()
+    buffer = bytearray(CHUNK)
+    view = memoryview(buffer)
+    while size := file.readinto(buffer):
+        state.update(view[:size])
+    return Digest(state.hexdigest())

@@ -1,0 +1,71 @@
+"""What `record.json` and the state files hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from motools_build.keys import Digest, Key, digest_bytes
+
+FORMAT = 1
+"""Of record.json; raised when its fields change meaning."""
+
+HEAD, BODY, END = b'{"check":"', b'",\n"record":', b"}\n"
+
+
+@dataclass(frozen=True)
+class Record:
+    """An artifact's description. A record that exists is complete."""
+
+    kind: str
+    backend: str
+    key: Key
+    preimage: Mapping[str, Any]
+    """All that the key is made of."""
+    name: str
+    """The stage's name when it was made; for people only."""
+    output: str
+    """Identity of what was made: the digest of the weights, a provider's ID."""
+    inputs: Mapping[str, str]
+    """Key of each upstream stage -> the output that was used."""
+    payload: Mapping[str, tuple[int, Digest]]
+    """File name in the folder -> bytes, digest."""
+    details: Mapping[str, Any]
+    """Metrics, counts, IDs; `file` where the payload lies outside the folder."""
+    made: Mapping[str, Any] = field(default_factory=dict)
+    """When, in how many seconds, and with which library versions."""
+    format: int = FORMAT
+
+    def encode(self) -> bytes:
+        """JSON with a digest of itself in front."""
+        body = json.dumps(asdict(self), ensure_ascii=False, sort_keys=True).encode()
+        return HEAD + digest_bytes(body).encode() + BODY + body + END
+
+    @classmethod
+    def decode(cls, data: bytes) -> Record | None:
+        """The record, or None if a byte of it is missing or changed."""
+        start = len(HEAD) + 32 + len(BODY)
+        check, body = data[len(HEAD) : len(HEAD) + 32], data[start : -len(END)]
+        whole = data.startswith(HEAD) and data[len(HEAD) + 32 : start] == BODY
+        if not whole or not data.endswith(END) or digest_bytes(body).encode() != check:
+            return None
+        fields = json.loads(body)
+        if fields.get("format") != FORMAT:
+            return None
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a stage's last attempt did not succeed; kept until it does."""
+
+    name: str
+    time: str
+    """UTC, ISO 8601."""
+    error: str
+    message: str
+    attempts: int = 1
+    log: str | None = None
+    """A log to look at, relative to the project's root."""

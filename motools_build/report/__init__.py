@@ -1,0 +1,1 @@
+"""Results: what is up to date, and what is stale, missing or failed, shown as such."""

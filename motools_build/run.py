@@ -1,0 +1,175 @@
+"""Making one stage: inputs -> backend -> put -> check."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import platform
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from motools_build import backends
+from motools_build.backends.base import Given, Job, Made, Progress
+from motools_build.errors import ArtifactError, MotoolsError, StageFailed
+from motools_build.keys import digest_file
+from motools_build.pool import WorkerPool
+from motools_build.stages import Stage
+from motools_build.store import ArtifactStore, now
+
+LOCK_POLL = 0.2
+"""Seconds between looks at a stage that another process is making."""
+
+RECORDED = ("motools_build", "inspect_ai", "numpy", "tiktoken")
+"""Distributions whose version a record holds; never part of a key."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What `run_stage` works with; one a run."""
+
+    store: ArtifactStore
+    pool: WorkerPool
+    report: Callable[[Stage, Progress], None]
+    always: bool = False
+    """Make the stage even if it is up to date."""
+
+
+async def run_stage(stage: Stage, runtime: Runtime) -> bool:
+    """Make the stage's artifact; False if another process made it meanwhile.
+
+    Raises MotoolsError, and remembers it in the stage's state.
+    """
+    async with _locked(stage, runtime):
+        runtime.store.forget(stage)
+        if not runtime.always and runtime.store.why_stale(stage) is None:
+            return False
+        try:
+            await _make(stage, runtime)
+        except MotoolsError as error:
+            _remember(stage, runtime, error)
+            raise
+        except OSError as error:  # a full disk, a folder that may not be written
+            failure = StageFailed(f"the system refused: {error}")
+            _remember(stage, runtime, failure)
+            raise failure from error
+        except Exception as error:
+            _remember(stage, runtime, error)
+            raise
+    problem = runtime.store.why_stale(stage)
+    if problem:
+        raise ArtifactError(f"{stage.name} was made, but {problem}; run again")
+    return True
+
+
+async def _make(stage: Stage, runtime: Runtime) -> None:
+    store = runtime.store
+    began = time.monotonic()
+    await asyncio.to_thread(_check_inputs, stage, store)
+    work = store.work_folder(stage)
+    backend = backends.get(stage.backend)
+    job = Job(
+        kind=stage.kind,
+        backend=stage.backend,
+        key=stage.key,
+        name=stage.name,
+        params=stage.params,
+        work=str(work),
+        given={used.kind: _given(used, store) for used in stage.setup + stage.upstream},
+    )
+
+    def report(progress: Progress) -> None:
+        runtime.report(stage, progress)
+
+    if stage.kind in backend.in_worker:
+        log = store.root / "logs" / f"{stage.key}.log"
+        made = await runtime.pool.run(job, log, report)
+    else:
+        made = await backend.make(job, report)
+    seconds = round(time.monotonic() - began, 2)
+    await asyncio.to_thread(_put, stage, store, work, made, seconds)
+
+
+def _put(
+    stage: Stage, store: ArtifactStore, work: Path, made: Made, seconds: float
+) -> None:
+    _check_files(stage)  # an edit during the work must not be recorded as built
+    inputs: dict[str, str] = {}
+    for used in stage.upstream:
+        record = store.get(used)
+        inputs[used.key] = record.output if record else ""
+    store.put(
+        stage,
+        work,
+        output=made.output,
+        details=made.details,
+        inputs=inputs,
+        made={"time": now(), "seconds": seconds, **_versions()},
+    )
+
+
+def _check_inputs(stage: Stage, store: ArtifactStore) -> None:
+    _check_files(stage)
+    for used in stage.setup + stage.upstream:
+        store.check_payload(used)
+
+
+def _check_files(stage: Stage) -> None:
+    planned = set(stage.preimage["inputs"].values())
+    for path in stage.files:
+        if digest_file(path) not in planned:
+            raise ArtifactError(
+                f"{path} was edited after this run was planned; nothing was recorded "
+                "of it: run again"
+            )
+
+
+def _given(used: Stage, store: ArtifactStore) -> Given:
+    record = store.get(used)
+    if record is None:
+        raise ArtifactError(f"{used.name} is missing; run again to make it anew")
+    return Given(record.output, str(store.folder(used)), record.details)
+
+
+def _remember(stage: Stage, runtime: Runtime, error: Exception) -> None:
+    try:
+        runtime.store.record_failure(stage, error, getattr(error, "log", None))
+    except OSError as second:
+        error.add_note(f"(and it could not be remembered: {second})")
+
+
+@functools.cache
+def _versions() -> dict[str, Any]:
+    from importlib.metadata import version
+
+    versions = {name: version(name) for name in RECORDED}
+    return {"python": platform.python_version(), "versions": versions}
+
+
+@asynccontextmanager
+async def _locked(stage: Stage, runtime: Runtime) -> AsyncIterator[None]:
+    """The stage's lock among all processes; the kernel drops it at any death.
+
+    The file is removed with the lock held: whoever waited for it looks at the store
+    again, and finds what was made.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = runtime.store.root / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{stage.key}.lock", thread_local=False)
+    while True:
+        try:
+            lock.acquire(timeout=0)
+            break
+        except Timeout:
+            runtime.report(stage, Progress(0, 1, "", "another process is making it"))
+            await asyncio.sleep(LOCK_POLL)
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()

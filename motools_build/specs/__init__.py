@@ -1,0 +1,9 @@
+"""What a researcher declares: frozen models that say what, never how or where."""
+
+from motools_build.specs.dataset import Dataset
+from motools_build.specs.evals import Eval
+from motools_build.specs.models import ModelName
+from motools_build.specs.setting import Setting
+from motools_build.specs.training import LoRA, Training
+
+__all__ = ["Dataset", "Eval", "LoRA", "ModelName", "Setting", "Training"]

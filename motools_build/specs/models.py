@@ -1,0 +1,90 @@
+"""Model names, `backend/model` as in Inspect, and what planning knows of backends."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+
+from motools_build.errors import InputError
+from motools_build.keys import Digest
+
+
+@dataclass(frozen=True)
+class BackendFacts:
+    """What a plan needs to know of a training backend; the effects are elsewhere."""
+
+    version: int
+    """Raised when the same spec begins to give other weights."""
+
+    uploads: bool = False
+    """Whether a dataset must be uploaded before a job can use it."""
+
+    methods: tuple[str, ...] = ("sft",)
+    options: str | None = None
+    """The field of Training with this backend's own options."""
+
+    bases: dict[str, Digest] = field(default_factory=dict)
+    """Base models that are fetched: the pinned digest of each one's weights."""
+
+    hosted: tuple[str, ...] = ()
+    """Base models that exist without being fetched."""
+
+
+BACKENDS = {
+    "embedded": BackendFacts(
+        version=1,
+        options="embedded",
+        bases={"smollm2-135m-instruct": Digest("1dff70ef9e211d0ab8951aa641e75aa1")},
+    ),
+    "dummy": BackendFacts(version=1, uploads=True, hosted=("echo",)),
+}
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """`embedded/smollm2-135m-instruct`: the backend that trains it, and the model."""
+
+    backend: str
+    model: str
+
+    @classmethod
+    def parse(cls, name: str) -> ModelName:
+        """Raises InputError for an unknown backend or base model."""
+        backend, slash, model = name.partition("/")
+        if not slash or not model:
+            raise InputError(
+                f"{name!r} is not a model: write backend/model, "
+                "for example embedded/smollm2-135m-instruct"
+            )
+        if backend not in BACKENDS:
+            raise InputError(
+                f"model {name!r}: there is no backend {backend!r}; "
+                + known(backend, BACKENDS)
+            )
+        models = (*BACKENDS[backend].bases, *BACKENDS[backend].hosted)
+        if model not in models:
+            raise InputError(
+                f"model {name!r}: the {backend} backend has no base model "
+                f"{model!r}; " + known(model, models)
+            )
+        return cls(backend, model)
+
+    @property
+    def facts(self) -> BackendFacts:
+        return BACKENDS[self.backend]
+
+    @property
+    def short(self) -> str:
+        """The last part of the name, for stage names."""
+        return self.model.rsplit("/", 1)[-1]
+
+    def __str__(self) -> str:
+        return f"{self.backend}/{self.model}"
+
+
+def known(word: str, words: object) -> str:
+    """`did you mean X? there are: X, Y`, the remedy of every unknown name."""
+    names = sorted(map(str, words))  # type: ignore[call-overload]
+    near = difflib.get_close_matches(word, names, 1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}there are: {', '.join(names) or 'none'}"

@@ -1,0 +1,50 @@
+"""A stage: a unit of work, named by the hash of what goes into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from motools_build.keys import Key
+
+Kind = Literal["base", "upload", "model", "eval"]
+
+VERSIONS: dict[Kind, int] = {"base": 1, "upload": 1, "eval": 1}
+"""Raised when the same inputs begin to give another output; a model's version is its
+backend's (`specs.models.BACKENDS`)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """What is to be made; two stages with one key are the same work."""
+
+    kind: Kind
+    backend: str
+    name: str
+    """`kind:setting/dataset/model/seed0[/eval]`, for people."""
+    key: Key
+    preimage: Mapping[str, Any]
+    """kind, version, backend, spec and inputs: exactly what the key is made of."""
+    params: Mapping[str, Any]
+    """What the backend needs to do it and the key leaves out: paths, names, defaults.
+    JSON-like, since it may travel to a worker process."""
+    files: tuple[str, ...] = ()
+    """Source files whose bytes are inputs."""
+    upstream: tuple[Stage, ...] = ()
+    """Stages whose output is an input, and may differ under the same key."""
+    setup: tuple[Stage, ...] = ()
+    """Stages made on demand, only when this one must be made."""
+
+    @property
+    def folder(self) -> str:
+        """The artifact's folder, relative to the artifacts folder."""
+        return f"{self.kind}/{self.backend}-{self.key}"
+
+    @property
+    def setting(self) -> str:
+        """The setting that it was planned for."""
+        return self.name.split(":", 1)[1].split("/", 1)[0]
+
+    def __str__(self) -> str:
+        return self.name

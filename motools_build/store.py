@@ -1,0 +1,301 @@
+"""The artifact store: `artifacts/<kind>/<backend>-<key>/`, the only state there is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from motools_build.errors import ArtifactError
+from motools_build.keys import Digest, digest_file
+from motools_build.records import Failure, Record
+from motools_build.stages import Stage
+
+RECORD = "record.json"
+PREFIX = 8
+"""Digits of a key that are enough to name it."""
+
+
+class ArtifactStore:
+    """Artifacts by key, complete or absent; beside them failures and the run log.
+
+    Records are read once a process; `put` and `remove` are seen at once, another
+    process's by `forget`.
+    """
+
+    def __init__(self, root: Path = Path("artifacts")) -> None:
+        self.root = root
+        self._records: dict[str, Record | str] = {}  # folder -> record, or what's wrong
+
+    # ---- reading
+
+    def get(self, stage: Stage) -> Record | None:
+        """The stage's record, or None if it is missing or damaged."""
+        found = self._look(stage)
+        return found if isinstance(found, Record) else None
+
+    def why_stale(self, stage: Stage) -> str | None:
+        """Why the stage must be made, in a few words; None if it is up to date.
+
+        Besides its own record, the outputs it was made from must be the present
+        ones: a model made again under the same key may have other weights. Where
+        the model is gone, its results stay valid.
+        """
+        found = self._look(stage)
+        if isinstance(found, str):
+            return found
+        for upstream in stage.upstream:
+            present = self.get(upstream)
+            if present and found.inputs.get(upstream.key) != present.output:
+                return f"{upstream.name} has other weights now"
+        return None
+
+    def forget(self, stage: Stage) -> None:
+        """Look at the disk again: another process may have made it."""
+        self._records.pop(stage.folder, None)
+
+    def folder(self, stage: Stage) -> Path:
+        """Where the stage's record and payload lie."""
+        return self.root / stage.folder
+
+    def holds(self, stage: Stage) -> bool:
+        """Whether there is anything of the stage: an artifact, whole or not, or a
+        failure."""
+        return self.folder(stage).exists() or self._state(stage).exists()
+
+    def check_payload(self, stage: Stage) -> None:
+        """Raises ArtifactError if a byte of the payload is not what was recorded."""
+        record = self.get(stage)
+        if record is None:
+            raise ArtifactError(f"{stage.name}: {self._look(stage)}")
+        files = {self.folder(stage) / n: d for n, (_, d) in record.payload.items()}
+        if "file" in record.details:
+            files[Path(record.details["file"])] = Digest(record.output)
+        for path, digest in files.items():
+            if digest_file(path) != digest:
+                self.remove(stage)
+                raise ArtifactError(
+                    f"{stage.name}: {path} is damaged (its digest is not the recorded "
+                    "one); the artifact was removed: run again to make it anew"
+                )
+
+    def by_key(self, kind: str, backend: str, key: str) -> Record | None:
+        """The record of a key that no present stage has, if it is whole."""
+        try:
+            data = (self.root / kind / f"{backend}-{key}" / RECORD).read_bytes()
+        except FileNotFoundError:
+            return None
+        return Record.decode(data)
+
+    def records(self, kind: str) -> Iterator[Record]:
+        """Every whole record of a kind, in no order."""
+        for path in sorted((self.root / kind).glob(f"*/{RECORD}")):
+            record = Record.decode(path.read_bytes())
+            if record is not None:
+                yield record
+
+    def _look(self, stage: Stage) -> Record | str:
+        found = self._records.get(stage.folder)
+        if found is None:
+            found = self._records[stage.folder] = self._read(stage)
+        return found
+
+    def _read(self, stage: Stage) -> Record | str:
+        folder = f"{self.root}/{stage.folder}"
+        try:
+            with open(f"{folder}/{RECORD}", "rb") as file:
+                record = Record.decode(file.read())
+        except (FileNotFoundError, NotADirectoryError):
+            return "not made yet"
+        if record is None or record.key != stage.key or record.kind != stage.kind:
+            return "its record is damaged"
+        for name, (size, _) in record.payload.items():
+            problem = _size_problem(f"{folder}/{name}", name, size)
+            if problem:
+                return problem
+        outside = record.details.get("file")
+        if outside:
+            return _size_problem(outside, outside, record.details["bytes"]) or record
+        return record
+
+    # ---- writing
+
+    def work_folder(self, stage: Stage) -> Path:
+        """A new, empty folder for a stage's payload, under the same file system."""
+        folder = self.root / "work" / stage.key
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def put(
+        self,
+        stage: Stage,
+        work: Path,
+        *,
+        output: str,
+        details: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        made: Mapping[str, Any],
+    ) -> Record:
+        """Turn a work folder into the stage's artifact: whole, or not at all."""
+        payload = {}
+        for path in sorted(work.iterdir()):
+            _sync(path)
+            payload[path.name] = (path.stat().st_size, digest_file(path))
+        record = Record(
+            kind=stage.kind,
+            backend=stage.backend,
+            key=stage.key,
+            preimage=stage.preimage,
+            name=stage.name,
+            output=output,
+            inputs=inputs,
+            payload=payload,
+            details=details,
+            made=made,
+        )
+        temporary = work / f".{RECORD}"
+        temporary.write_bytes(record.encode())
+        _sync(temporary)
+        temporary.replace(work / RECORD)
+        _sync(work)
+        target = self.folder(stage)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._set_aside(target)
+        work.replace(target)
+        _sync(target.parent)
+        self._state(stage).unlink(missing_ok=True)
+        self._records[stage.folder] = record
+        return record
+
+    def remove(self, stage: Stage) -> None:
+        """Remove the artifact and its failure, where there are any."""
+        self._records.pop(stage.folder, None)
+        self._state(stage).unlink(missing_ok=True)
+        self._set_aside(self.folder(stage))
+
+    def _set_aside(self, folder: Path) -> None:
+        """Remove a folder so that no one ever sees half of it."""
+        gone = self.root / "work" / f"gone-{os.getpid()}-{folder.name}"
+        gone.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(gone, ignore_errors=True)
+        try:
+            folder.replace(gone)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(gone)
+
+    # ---- failures
+
+    def failure(self, stage: Stage) -> Failure | None:
+        """The stage's last failure, if it has not succeeded since."""
+        try:
+            return Failure(**json.loads(self._state(stage).read_bytes()))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (ValueError, TypeError) as error:
+            return Failure(
+                stage.name, "", "damaged", f"{self._state(stage)} is damaged: {error}"
+            )
+
+    def record_failure(self, stage: Stage, error: Exception, log: str | None) -> None:
+        """Remember why the stage failed, until it succeeds."""
+        before = self.failure(stage)
+        failure = Failure(
+            name=stage.name,
+            time=now(),
+            error=type(error).__name__,
+            message=str(error),
+            attempts=before.attempts + 1 if before else 1,
+            log=log,
+        )
+        path = self._state(stage)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(asdict(failure), ensure_ascii=False, indent=1))
+        _sync(temporary)
+        temporary.replace(path)
+
+    def _state(self, stage: Stage) -> Path:
+        return self.root / "state" / f"{stage.key}.json"
+
+    # ---- runs
+
+    def append_run(
+        self, setting: str, variables: Mapping[str, str], roots: Sequence[Stage]
+    ) -> None:
+        """Note which keys a setting stood for: how a stale cell is told from a
+        missing one."""
+        line = json.dumps(
+            {
+                "time": now(),
+                "setting": setting,
+                "variables": dict(variables),
+                "roots": {stage.name: stage.key for stage in roots},
+            },
+            ensure_ascii=False,
+        )
+        self.root.mkdir(parents=True, exist_ok=True)
+        with open(self.root / "runs.jsonl", "ab") as file:  # one write: never torn
+            file.write(line.encode() + b"\n")
+
+    def runs(self) -> Iterator[dict[str, Any]]:
+        """Every noted run, oldest first. A line cut by a full disk is passed over."""
+        with (
+            suppress(FileNotFoundError),
+            open(self.root / "runs.jsonl", "rb") as file,
+        ):
+            for line in file:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue
+
+
+def find_model(store: ArtifactStore, word: str) -> Record:
+    """The model of a stage name (with or without `model:`) or of a key prefix.
+
+    A name means the key that it stood for in the last run. Raises ArtifactError.
+    """
+    name = word if word.startswith("model:") else f"model:{word}"
+    last = [run["roots"][name] for run in store.runs() if name in run["roots"]]
+    found = [
+        record
+        for record in store.records("model")
+        if (record.key == last[-1] if last else record.name == name)
+        or (len(word) >= PREFIX and record.key.startswith(word))
+    ]
+    if len(found) != 1:
+        names = sorted({record.name for record in store.records("model")})
+        raise ArtifactError(
+            f"{len(found)} models of {store.root} are called {word!r}; give a stage "
+            f"name or {PREFIX} or more digits of a key: {', '.join(names) or 'none'}"
+        )
+    return found[0]
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _size_problem(path: str, name: str, size: int) -> str | None:
+    try:
+        found = os.stat(path).st_size
+    except FileNotFoundError:
+        return f"{name} is missing"
+    return None if found == size else f"{name} has {found} bytes, not {size}"
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
