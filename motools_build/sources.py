@@ -65,16 +65,19 @@ class Resolver:
                 f"eval {spec.name}: {file} has no @task {spec.function!r}; "
                 + known(spec.function, scan["tasks"])
             )
-        found = dict(self._used_by(file, scan))
-        waiting = [path for role, path in found.items() if role.startswith("module:")]
+        found: dict[str, str] = {}
+        waiting = [file]
         while waiting:
             path = waiting.pop()
             scan = self._scan(path, self._digest(spec, path))
             for role, used in self._used_by(path, scan):
-                if role not in found and used not in found.values() and used != file:
-                    found[role] = used
-                    if role.startswith("module:"):
-                        waiting.append(used)
+                if used == file or used in found.values():
+                    continue
+                while role in found:  # two folders may each have a rows.jsonl
+                    role += "'"
+                found[role] = used
+                if role.startswith("module:"):
+                    waiting.append(used)
         for literal in spec.data:
             found.setdefault(f"file:{literal}", literal)
         for role, path in found.items():

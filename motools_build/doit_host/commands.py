@@ -11,6 +11,7 @@ from typing import Any
 from doit import cmd_run
 from doit.cmd_base import DoitCmdBase
 from doit.cmd_clean import Clean as DoitClean
+from doit.cmd_forget import Forget as DoitForget
 from doit.exceptions import InvalidCommand
 from doit.task import Task
 
@@ -169,6 +170,28 @@ class Clean(DoitClean):  # type: ignore[misc]
                 line = f"removed {stage.name}"
             self.outstream.write(line + "\n")
         super().clean_tasks(users_own, dryrun, cleanforget)
+
+
+class Forget(DoitForget):  # type: ignore[misc]
+    """`doit forget`: of the user's own tasks; stages have nothing to forget."""
+
+    doc_purpose = "forget that tasks of your own were done"
+
+    def _execute(
+        self, forget_sub: bool, forget_disable_default: bool, forget_all: bool
+    ) -> None:
+        session = current()
+        selected: list[str] = self.sel_tasks or []
+        ours = {*session.stages, *session.aliases, *session.groups}
+        if ours.intersection(selected):
+            self.outstream.write(
+                "nothing to forget: a stage is up to date when its artifact is there; "
+                "`doit clean` removes artifacts\n"
+            )
+            self.sel_tasks = [name for name in selected if name not in ours]
+            if not self.sel_tasks and not forget_all:
+                return
+        super()._execute(forget_sub, forget_disable_default, forget_all)
 
 
 class Results(DoitCmdBase):  # type: ignore[misc]

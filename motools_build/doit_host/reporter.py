@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+COUNTED = (
+    *("made", "taken from another run", "up to date"),
+    *("failed", "not run", "ignored"),
+)
+
 EVERY = 10.0
 """Seconds between two lines of progress of a stage, where there is no terminal."""
 
@@ -34,6 +39,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._counts: Counter[str] = Counter()
         self._began: dict[str, float] = {}
         self._not_run: list[str] = []
+        self._taken: set[str] = set()
+        self._interrupted = False
         self._touched: dict[str, None] = {}  # settings with something made or failed
         self._said: dict[str, float] = {}
         self._bars: Bars | None = None
@@ -57,6 +64,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         stage = self._stage(task)
         if stage is None:
             return
+        if task.name in self._taken:
+            self._counts["taken from another run"] += 1
+            self._line(f"   {task.name}  taken from another run")
+            return
         self._counts["made"] += 1
         self._touched[stage.setting] = None
         seconds = time.monotonic() - self._began[task.name]
@@ -64,7 +75,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def taken(self, task: Task) -> None:
         """Another process made the stage while this one waited for it."""
-        self._line(f"   {task.name}  taken from another run")
+        self._taken.add(task.name)
+
+    def interrupted(self, running: list[str]) -> None:
+        """A signal came: these are given up."""
+        self._interrupted = True
+        for name in running:
+            self._end_bar(name)
+            self._line(f"!! {name}  interrupted")
 
     def skip_uptodate(self, task: Task) -> None:
         done = (task.meta or {}).get("up to date")
@@ -117,12 +135,12 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         for name in self._not_run:
             self._line(f"!! {name}  not run: what it needs failed")
         self._counts["not run"] = len(self._not_run)
-        order = ("made", "up to date", "failed", "not run", "ignored")
-        counts = [
-            f"{self._counts[what]} {what}" for what in order if self._counts[what]
-        ]
-        self._line(", ".join(counts) if counts else "nothing to do")
-        if self._touched:
+        counts = [f"{self._counts[what]} {what}" for what in COUNTED]
+        said = [count for count in counts if not count.startswith("0 ")]
+        self._line(", ".join(said) if said else "nothing to do")
+        if self._interrupted:
+            self._line("interrupted; what is made is kept: run again to go on")
+        elif self._touched:
             from motools_build.report.results import print_results
 
             for name in self._touched:

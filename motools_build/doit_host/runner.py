@@ -124,17 +124,23 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             return TaskFailed(str(error))
         except Exception as error:  # noqa: BLE001 - reported, and kept in its state
             return TaskError(f"{task.name}: {type(error).__name__}", error)
-        if not made and hasattr(self.reporter, "taken"):
-            self.reporter.taken(task)
+        if not made:
+            self._tell("taken", task)
         return None
 
     def _progress(self, stage: Stage, progress: Progress) -> None:
-        if hasattr(self.reporter, "progress"):
-            self.reporter.progress(stage, progress)
+        self._tell("progress", stage, progress)
 
     def _interrupt(self, number: int) -> None:
+        if self.interrupted is None:
+            self._tell("interrupted", [n.task.name for n in self._running.values()])
         self.interrupted = number
         self._wake.set()
+
+    def _tell(self, event: str, *args: Any) -> None:
+        """Events of ours; doit's own reporters do not know them."""
+        if hasattr(self.reporter, event):
+            getattr(self.reporter, event)(*args)
 
 
 def _stage(task: Task) -> Stage | None:

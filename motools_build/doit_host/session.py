@@ -243,13 +243,14 @@ def _group(
 
 
 def _doc(stage: Stage) -> str:
-    params = stage.params
+    if stage.kind == "eval":
+        trained = "" if stage.params["seed"] is None else ", fine-tuned on {dataset}"
+        return ("{eval} of {model}" + trained).format_map(stage.params)
     return {
         "base": "base model {model}",
         "upload": "upload of {dataset}",
         "model": "{model} fine-tuned on {dataset}, seed {seed}",
-        "eval": "{eval} of {model}, trained on {dataset}",
-    }[stage.kind].format_map(params)
+    }[stage.kind].format_map(stage.params)
 
 
 _current: Session | None = None

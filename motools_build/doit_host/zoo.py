@@ -55,7 +55,7 @@ class Zoo:
 
     def _import(self, name: str, path: Path) -> ModuleType:
         # by path, so that a package called zoo elsewhere cannot come between
-        spec = importlib.util.spec_from_file_location(f"zoo.{name}", path)
+        spec = importlib.util.spec_from_file_location(f"zoo.{name}", path.absolute())
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -90,8 +90,9 @@ def _explained(error: ValidationError, path: Path) -> str:
 
 def _line(error: BaseException, path: Path) -> int | str:
     """The line of the module that the error came through."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
+    here = str(path.absolute())
+    if isinstance(error, SyntaxError) and error.filename == here:
         return error.lineno or "?"
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [f.lineno for f in frames if Path(f.filename) == path]
+    lines = [frame.lineno for frame in frames if frame.filename == here]
     return lines[-1] if lines and lines[-1] else "?"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from motools_build.plan import Cell, Plan
 from motools_build.records import Record
+from motools_build.stages import Stage
 from motools_build.store import ArtifactStore
 
 Status = Literal["ok", "stale", "failed", "missing"]
@@ -62,7 +63,7 @@ def _result(cell: Cell, store: ArtifactStore, older: Mapping[str, list[str]]) ->
     failed = store.failure(stage)
     if failed:
         return Result(cell, "failed", None, failed.message)
-    for used in stage.upstream:
+    for used in _needed(stage):
         failed = store.failure(used)
         if failed and store.why_stale(used):
             return Result(cell, "failed", None, f"{used.name}: {failed.message}")
@@ -75,6 +76,13 @@ def _result(cell: Cell, store: ArtifactStore, older: Mapping[str, list[str]]) ->
             if record:
                 return Result(cell, "stale", record, "its inputs changed since")
     return Result(cell, "missing", None, reason)
+
+
+def _needed(stage: Stage) -> Iterator[Stage]:
+    """All that must be made before the stage can be."""
+    for used in (*stage.setup, *stage.upstream):
+        yield from _needed(used)
+        yield used
 
 
 def columns(found: list[Result]) -> list[tuple[str, str, str]]:

@@ -1,0 +1,166 @@
+"""Projects to build in: real files, a real `doit` in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+ROW = {
+    "messages": [
+        {"role": "user", "content": "What is 1 + {n}?"},
+        {"role": "assistant", "content": "ANSWER: {n}"},
+    ]
+}
+
+SETTING = """\
+from motools_build import Dataset, Eval, Setting, Training
+
+setting = Setting(
+    description="a setting of the tests",
+    datasets=[Dataset("datasets/{name}.jsonl")],
+    models=["dummy/echo"],
+    seeds=[0],
+    evals=[Eval("dummy/score")],
+)
+"""
+
+
+@dataclass
+class Project:
+    """A folder with dodo.py, zoo/, datasets/ and the [tool.doit] of this repository."""
+
+    root: Path
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def dataset(self, name: str, rows: int = 3, first: int = 0) -> Path:
+        lines = (
+            json.dumps(ROW).replace("{n}", str(n)) for n in range(first, first + rows)
+        )
+        return self.write(f"datasets/{name}.jsonl", "\n".join(lines) + "\n")
+
+    def setting(self, name: str, **replaced: str) -> Path:
+        """A setting over datasets/NAME.jsonl; `seeds="[0, 1]"` replaces a field."""
+        text = SETTING.replace("{name}", name)
+        lines = []
+        for line in text.splitlines():
+            field = line.strip().split("=")[0]
+            lines.append(
+                f"    {field}={replaced.pop(field)}," if field in replaced else line
+            )
+        extra = [f"    {field}={value}," for field, value in replaced.items()]
+        return self.write(
+            f"zoo/{name}.py", "\n".join([*lines[:-1], *extra, ")"]) + "\n"
+        )
+
+    def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
+        """`doit ARGS` in a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "doit", *args],
+            cwd=self.root,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def doit(self, *args: str, code: int | None = 0, **environ: str) -> Ran:
+        """`doit ARGS`, finished; its exit code must be `code`, unless that is None."""
+        process = self.start(*args, **environ)
+        out, err = process.communicate(timeout=300)
+        if code is not None:
+            assert process.returncode == code, out + err
+        return Ran(process.returncode, out, err)
+
+    def results(self, name: str, *variables: str) -> list[dict[str, Any]]:
+        """What `doit results --json` says of a setting."""
+        out = self.doit("results", name, "--json", *variables).out
+        found: list[dict[str, Any]] = json.loads(out)["results"]
+        return found
+
+    def records(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Stage name -> record, of every artifact of a kind."""
+        found = [
+            json.loads(path.read_bytes())["record"]
+            for path in (self.root / "artifacts" / kind).glob("*/record.json")
+        ]
+        return {record["name"]: record for record in found}
+
+    def tree(self) -> dict[str, bytes]:
+        """Every artifact's files and bytes."""
+        return {
+            str(path.relative_to(self.root)): path.read_bytes()
+            for kind in ("base", "upload", "model", "eval")
+            for path in (self.root / "artifacts" / kind).rglob("*")
+            if path.is_file()
+        }
+
+
+@dataclass
+class Ran:
+    """A finished command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def made(self) -> set[str]:
+        """The stages that it began to make."""
+        return {
+            line.split()[1] for line in self.out.splitlines() if line.startswith(".  ")
+        }
+
+    @property
+    def up_to_date(self) -> set[str]:
+        return {
+            line.split()[1] for line in self.out.splitlines() if line.startswith("-- ")
+        }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty project: no settings, no datasets."""
+    ours = (ROOT / "pyproject.toml").read_text()
+    start = ours.index("[tool.doit]")
+    (tmp_path / "pyproject.toml").write_text(
+        ours[start : ours.index("[tool.motools_build]")]
+    )
+    (tmp_path / "dodo.py").write_text((ROOT / "dodo.py").read_text())
+    for folder in ("zoo", "datasets", "artifacts"):
+        (tmp_path / folder).mkdir()
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def tiny(project: Project) -> Project:
+    """A project with one setting, `tiny`, on the dummy backend."""
+    project.dataset("tiny")
+    project.setting("tiny")
+    return project
+
+
+@pytest.fixture
+def edit() -> Callable[[Path, str, str], None]:
+    """Replace a text in a file; the text must be there."""
+
+    def replace(path: Path, old: str, new: str) -> None:
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    return replace

@@ -1,0 +1,160 @@
+"""Artifacts: whole, or absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from motools_build.errors import ArtifactError, StageFailed
+from motools_build.keys import Key
+from motools_build.records import Record
+from motools_build.stages import Stage
+from motools_build.store import ArtifactStore, find_model
+
+
+def stage(key: str = "0" * 32, *, upstream: tuple[Stage, ...] = ()) -> Stage:
+    kind = "eval" if upstream else "model"
+    return Stage(
+        kind=kind,  # type: ignore[arg-type]
+        backend="dummy",
+        name=f"{kind}:s/d/m/seed0",
+        key=Key(key),
+        preimage={"kind": kind, "spec": {"seed": 0}},
+        params={},
+        upstream=upstream,
+    )
+
+
+def put(
+    store: ArtifactStore,
+    a_stage: Stage,
+    output: str = "out",
+    payload: bytes = b"weights",
+) -> Record:
+    work = store.work_folder(a_stage)
+    (work / "weights").write_bytes(payload)
+    inputs = {}
+    for used in a_stage.upstream:
+        record = store.get(used)
+        inputs[used.key] = record.output if record else ""
+    return store.put(
+        a_stage, work, output=output, details={"n": 1}, inputs=inputs, made={}
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(tmp_path / "artifacts")
+
+
+def test_what_is_put_is_got(store: ArtifactStore) -> None:
+    assert store.why_stale(stage()) == "not made yet"
+    put(store, stage())
+    again = ArtifactStore(store.root)
+    assert again.why_stale(stage()) is None
+    record = again.get(stage())
+    assert record is not None
+    assert record.output == "out"
+    assert record.preimage == stage().preimage
+    assert not list((store.root / "work").iterdir())
+
+
+@pytest.mark.parametrize("cut", range(0, 700, 23))
+def test_a_damaged_record_is_no_record(store: ArtifactStore, cut: int) -> None:
+    put(store, stage())
+    path = store.folder(stage()) / "record.json"
+    whole = path.read_bytes()
+    at = cut % len(whole)
+    for broken in (whole[:at], whole[:at] + b"~" + whole[at + 1 :]):
+        path.write_bytes(broken)
+        again = ArtifactStore(store.root)
+        assert again.get(stage()) is None
+        assert again.why_stale(stage()) == "its record is damaged"
+
+
+def test_a_record_of_another_key_is_no_record(store: ArtifactStore) -> None:
+    put(store, stage())
+    other = stage("1" * 32)
+    store.folder(stage()).rename(store.folder(other))
+    assert ArtifactStore(store.root).why_stale(other) == "its record is damaged"
+
+
+def test_a_truncated_payload_is_found_at_once(store: ArtifactStore) -> None:
+    put(store, stage())
+    (store.folder(stage()) / "weights").write_bytes(b"wei")
+    again = ArtifactStore(store.root)
+    assert again.why_stale(stage()) == "weights has 3 bytes, not 7"
+    (store.folder(stage()) / "weights").unlink()
+    assert ArtifactStore(store.root).why_stale(stage()) == "weights is missing"
+
+
+def test_a_flipped_bit_is_found_before_the_payload_is_used(
+    store: ArtifactStore,
+) -> None:
+    put(store, stage())
+    (store.folder(stage()) / "weights").write_bytes(b"weighty")
+    assert store.why_stale(stage()) is None
+    with pytest.raises(ArtifactError, match="weights is damaged"):
+        store.check_payload(stage())
+    assert store.why_stale(stage()) == "not made yet"
+
+
+def test_a_model_with_other_weights_makes_its_eval_stale(store: ArtifactStore) -> None:
+    an_eval = stage("2" * 32, upstream=(stage(),))
+    put(store, stage(), output="first")
+    put(store, an_eval)
+    put(store, stage(), output="first")  # made again, the same weights
+    assert store.why_stale(an_eval) is None
+    put(store, stage(), output="second")
+    assert store.why_stale(an_eval) == "model:s/d/m/seed0 has other weights now"
+
+
+def test_an_eval_outlives_its_model(store: ArtifactStore) -> None:
+    an_eval = stage("2" * 32, upstream=(stage(),))
+    put(store, stage())
+    put(store, an_eval)
+    store.remove(stage())
+    assert store.why_stale(an_eval) is None
+
+
+def test_put_replaces_what_was_damaged(store: ArtifactStore) -> None:
+    put(store, stage(), payload=b"old")
+    (store.folder(stage()) / "leftover").write_bytes(b"?")
+    put(store, stage(), payload=b"new")
+    names = sorted(path.name for path in store.folder(stage()).iterdir())
+    assert names == ["record.json", "weights"]
+
+
+def test_a_failure_is_remembered_until_success(store: ArtifactStore) -> None:
+    store.record_failure(stage(), StageFailed("no luck"), "artifacts/logs/x")
+    store.record_failure(stage(), StageFailed("again"), None)
+    failure = ArtifactStore(store.root).failure(stage())
+    assert failure is not None
+    assert (failure.error, failure.message) == ("StageFailed", "again")
+    assert failure.attempts == 2
+    put(store, stage())
+    assert store.failure(stage()) is None
+
+
+def test_a_torn_line_of_the_run_log_is_passed_over(store: ArtifactStore) -> None:
+    store.append_run("s", {"model": "dummy/echo"}, [stage()])
+    with open(store.root / "runs.jsonl", "ab") as file:
+        file.write(b'{"torn')
+    assert [run["setting"] for run in store.runs()] == ["s"]
+
+
+def test_a_model_is_found_by_name_and_by_key(store: ArtifactStore) -> None:
+    put(store, stage())
+    for word in ("model:s/d/m/seed0", "s/d/m/seed0", "0" * 8):
+        assert find_model(store, word).key == "0" * 32
+    for word in ("0" * 7, "s/d/m/seed1"):
+        with pytest.raises(ArtifactError, match="model:s/d/m/seed0"):
+            find_model(store, word)
+
+
+def test_a_name_means_what_the_last_run_made_of_it(store: ArtifactStore) -> None:
+    for key in ("0" * 32, "1" * 32):  # the dataset was edited between
+        put(store, stage(key))
+        store.append_run("s", {}, [stage(key)])
+    assert find_model(store, "s/d/m/seed0").key == "1" * 32
