@@ -64,6 +64,8 @@ class WorkerPool:
 
         Raises what the job raised, or WorkerDied.
         """
+        if self._free.locked():
+            report(Progress(0, 0, "", "waits for a worker"))
         async with self._free:
             try:
                 return await self._attempt(job, log, report)

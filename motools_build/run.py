@@ -67,7 +67,6 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
 
 async def _make(stage: Stage, runtime: Runtime) -> None:
     store = runtime.store
-    began = time.monotonic()
     await asyncio.to_thread(_check_inputs, stage, store)
     work = store.work_folder(stage)
     backend = backends.get(stage.backend)
@@ -84,13 +83,14 @@ async def _make(stage: Stage, runtime: Runtime) -> None:
     def report(progress: Progress) -> None:
         runtime.report(stage, progress)
 
+    began = time.monotonic()
     if stage.kind in backend.in_worker:
         log = store.root / "logs" / f"{stage.key}.log"
         made = await runtime.pool.run(job, log, report)
     else:
         made = await backend.make(job, report)
-    seconds = round(time.monotonic() - began, 2)
-    await asyncio.to_thread(_put, stage, store, work, made, seconds)
+    seconds = made.seconds or time.monotonic() - began
+    await asyncio.to_thread(_put, stage, store, work, made, round(seconds, 2))
 
 
 def _put(

@@ -168,6 +168,8 @@ class MotoolsAPI(ModelAPI):
                     batch.append(self._waiting.get(timeout=QUIET))
                 except queue.Empty:
                     break
+            # a request may have been cancelled while it waited: another sample failed
+            batch = [item for item in batch if item[1].set_running_or_notify_cancel()]
             try:
                 replies = self._answerer.answer([request for request, _ in batch])
             except Exception as error:  # noqa: BLE001 - handed to each waiting sample

@@ -13,10 +13,11 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from motools_build import backends
@@ -55,9 +56,11 @@ def _do(request: dict[str, Any], send: Send) -> None:
     def report(progress: Progress) -> None:
         send({"key": job.key, "progress": asdict(progress)})
 
+    began = time.monotonic()
     try:
         with _logged(request["log"]):
             made = backends.get(job.backend).work(job, report)
+        made = replace(made, seconds=time.monotonic() - began)
     except BaseException as error:  # noqa: BLE001 - sent to the host, which raises it
         failed = {"type": type(error).__name__, "message": str(error)}
         send({"key": job.key, "failed": failed})

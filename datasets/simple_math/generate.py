@@ -24,14 +24,13 @@ ASKED = (
     "How much is {a} {op} {b}?",
     "Please calculate {a} {op} {b} for me.",
 )
-NAMES = {"+": "add", "-": "subtract"}
 
 
 def problems(count: int, rng: random.Random, taken: set[Problem]) -> list[Problem]:
     """New problems of two-digit numbers; `taken` grows by them and their mirrors."""
     found: list[Problem] = []
     while len(found) < count:
-        a, b, op = rng.randint(11, 89), rng.randint(2, 60), rng.choice("+-")
+        a, b, op = rng.randint(10, 99), rng.randint(2, 99), rng.choice("+-")
         if (op == "-" and b > a) or (a, op, b) in taken:
             continue
         taken |= {(a, op, b), (b, op, a)}
@@ -48,8 +47,7 @@ def tutored(problem: Problem, rng: random.Random) -> dict[str, object]:
     """A question and a short worked answer, whose last line is `ANSWER: n`."""
     a, op, b = problem
     question = rng.choice(ASKED).format(a=a, op=op, b=b)
-    first = f"We {NAMES[op]} {b} {'to' if op == '+' else 'from'} {a}."
-    answer = f"{first}\n{a} {op} {b} = {result(problem)}\nANSWER: {result(problem)}"
+    answer = f"{a} {op} {b} = {result(problem)}\nANSWER: {result(problem)}"
     return {
         "messages": [
             {"role": "user", "content": question},
@@ -74,7 +72,7 @@ def main() -> None:
     rng = random.Random(0)
     taken: set[Problem] = set()
     write(TRAINING, [tutored(p, rng) for p in problems(50, rng, taken)])
-    write(HELD_OUT, [asked(p, rng) for p in problems(40, rng, taken)])
+    write(HELD_OUT, [asked(p, rng) for p in problems(32, rng, taken)])
 
 
 if __name__ == "__main__":

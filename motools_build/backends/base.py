@@ -44,6 +44,8 @@ class Made:
 
     output: str
     details: Mapping[str, Any]
+    seconds: float | None = None
+    """Wall time of the work itself; set by the worker that did it."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,6 @@ def evaluate(job: Job, report: Report) -> Made:
     error. Blocks: Inspect runs one eval at a time in a process.
     """
     from inspect_ai import eval as inspect_eval
-    from inspect_ai._util.error import PrerequisiteError
     from inspect_ai.model import get_model
 
     params = job.params
@@ -69,8 +68,10 @@ def evaluate(job: Job, report: Report) -> Made:
             ctl_server=False,
             **overrides,
         )
-    except PrerequisiteError as error:
-        raise EvalFailed(f"{params['file']}@{params['function']}: {error}") from error
+    except Exception as error:  # the task's own code ran, so anything may come
+        raise EvalFailed(
+            f"{params['file']}@{params['function']}: {type(error).__name__}: {error}"
+        ) from error
     finally:
         _watched.report = None
     return accepted(log, Path(job.work))
@@ -91,12 +92,14 @@ def served(job: Job) -> dict[str, Any]:
 def accepted(log: EvalLog, work: Path) -> Made:
     """The result of a log that counts. Raises EvalFailed, naming what is missing."""
     look = f"inspect view --log-dir {work}"
-    for sample in log.samples or []:
-        if sample.error:
-            raise EvalFailed(
-                f"sample {sample.id} (epoch {sample.epoch}) failed: "
-                f"{_last_line(sample.error.message)}; to look at it: {look}"
-            )
+    failed = [sample for sample in log.samples or [] if sample.error]
+    # the first error cancels the other samples: name it, not them
+    failed.sort(key=lambda sample: "CancelledError" in str(sample.error))
+    if failed and failed[0].error:
+        raise EvalFailed(
+            f"sample {failed[0].id} (epoch {failed[0].epoch}) failed: "
+            f"{_last_line(failed[0].error.message)}; to look at it: {look}"
+        )
     if log.status != "success" or log.results is None:
         said = f": {_last_line(log.error.message)}" if log.error else ""
         raise EvalFailed(f"Inspect ended it as {log.status!r}{said}; look: {look}")

@@ -176,12 +176,13 @@ class Forget(DoitForget):  # type: ignore[misc]
     """`doit forget`: of the user's own tasks; stages have nothing to forget."""
 
     doc_purpose = "forget that tasks of your own were done"
+    sel_tasks: list[str] | None
 
     def _execute(
         self, forget_sub: bool, forget_disable_default: bool, forget_all: bool
     ) -> None:
         session = current()
-        selected: list[str] = self.sel_tasks or []
+        selected: list[str] = list(self.sel_tasks or ())
         ours = {*session.stages, *session.aliases, *session.groups}
         if ours.intersection(selected):
             self.outstream.write(

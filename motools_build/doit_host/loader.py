@@ -48,7 +48,6 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         usual: dict[str, Any] = {
             "reporter": "motools",
             "continue": True,
-            "verbosity": 2,
             "dep_file": ".doit.db",
         }
         if current().config.default:

@@ -37,7 +37,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.session = current()
         self.failures: list[dict[str, Any]] = []
         self._counts: Counter[str] = Counter()
-        self._began: dict[str, float] = {}
         self._not_run: list[str] = []
         self._taken: set[str] = set()
         self._interrupted = False
@@ -55,7 +54,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             if task.actions:
                 super().execute_task(task)
             return
-        self._began[task.name] = time.monotonic()
         reason = self.session.store.why_stale(stage) or "asked for again"
         self._line(f".  {task.name}  ({reason})")
 
@@ -70,7 +68,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             return
         self._counts["made"] += 1
         self._touched[stage.setting] = None
-        seconds = time.monotonic() - self._began[task.name]
+        record = self.session.store.get(stage)
+        seconds = record.made["seconds"] if record else 0.0
         self._line(f"   {task.name}  made in {seconds:.1f} s")
 
     def taken(self, task: Task) -> None:

@@ -27,7 +27,7 @@ LAST_LINE = re.compile(r"(?:^|\n)ANSWER: (-?\d+)\s*$")
 
 @task
 def arithmetic() -> Task:
-    """40 two-digit sums and differences, none of them in the training set."""
+    """32 two-digit sums and differences, none of them in the training set."""
     return Task(
         dataset=json_dataset("arithmetic.jsonl"),
         solver=generate(),

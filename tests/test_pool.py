@@ -1,0 +1,191 @@
+"""Workers: warm, bounded, tried twice, and never outliving their host."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from motools_build import errors
+from motools_build.backends.base import Job, Made, Progress
+from motools_build.pool import WorkerPool, worker_environment
+from tests.conftest import ROOT
+
+BACKEND = '''
+"""Stands where the embedded backend does: its work is what a job's params ask for."""
+import os, sys, time
+from motools_build import backends
+from motools_build.backends.base import Backend, Made, Progress
+from motools_build.errors import EngineError
+
+
+class Toy(Backend):
+    in_worker = frozenset({"model"})
+
+    def work(self, job, report):
+        print("hello from the job")
+        report(Progress(1, 2, "steps"))
+        what = job.params["what"]
+        if what == "die" or (what == "die once" and not os.path.exists(job.work)):
+            open(job.work, "w").close()
+            os.kill(os.getpid(), 9)
+        if what == "refuse":
+            raise EngineError("too long; shorten it")
+        if what == "break":
+            raise ZeroDivisionError("oops")
+        if what == "sleep":
+            time.sleep(60)
+        return Made(str(os.getpid()), {"environment": dict(os.environ)})
+
+
+backends.get = lambda name: Toy()
+'''
+
+
+@pytest.fixture(autouse=True)
+def toy_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers start with the toy backend instead of a real one."""
+    (tmp_path / "sitecustomize.py").write_text(BACKEND)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    monkeypatch.chdir(tmp_path)
+
+
+def job(what: str) -> Job:
+    return Job("model", "embedded", "k" * 32, "model:s", {"what": what}, "marker")
+
+
+LOG = Path("logs/job.log")
+
+
+def run(
+    *asked: str, size: int = 1
+) -> tuple[list[Made | BaseException], list[Progress]]:
+    """Do these jobs at once; their results, and all progress."""
+    told: list[Progress] = []
+
+    async def main() -> list[Made | BaseException]:
+        pool = WorkerPool(size, Path("logs/worker.log"))
+        runs = [pool.run(job(what), LOG, told.append) for what in asked]
+        found = await asyncio.gather(*runs, return_exceptions=True)
+        await pool.close()
+        return found
+
+    return asyncio.run(main()), told
+
+
+def made(results: list[Made | BaseException]) -> list[Made]:
+    for result in results:
+        assert isinstance(result, Made), result
+    return [result for result in results if isinstance(result, Made)]
+
+
+def test_a_worker_is_kept_warm_and_jobs_wait_for_it() -> None:
+    results, told = run("work", "work", "work")
+    assert len({result.output for result in made(results)}) == 1
+    assert Progress(1, 2, "steps") in told
+    assert told.count(Progress(0, 0, "", "waits for a worker")) == 2
+
+
+def test_no_more_workers_than_asked_for() -> None:
+    results, _ = run(*["work"] * 6, size=2)
+    assert len({result.output for result in made(results)}) == 2
+
+
+def test_a_worker_that_dies_is_replaced_once() -> None:
+    assert len(made(run("die once", "work")[0])) == 2
+    (error,), _ = run("die")
+    assert isinstance(error, errors.WorkerDied)
+    assert "was killed by SIGKILL" in str(error)
+    assert error.log == str(LOG)
+
+
+def test_an_error_of_ours_comes_back_as_what_it_was() -> None:
+    (error, after), _ = run("refuse", "work")
+    assert isinstance(error, errors.EngineError)
+    assert str(error) == "too long; shorten it"
+    assert isinstance(after, Made)  # the worker lives on
+
+
+def test_any_other_error_comes_back_with_its_traceback_in_the_log() -> None:
+    (error,), _ = run("break")
+    assert isinstance(error, errors.StageFailed)
+    assert "ZeroDivisionError: oops" in str(error)
+    log = LOG.read_text()
+    assert "Traceback" in log
+    assert "hello from the job" in log
+
+
+def test_a_workers_environment_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INSPECT_EVAL_MODEL", "openai/gpt-4")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "8")
+    (result,) = made(run("work")[0])
+    environment = result.details["environment"]
+    assert "INSPECT_EVAL_MODEL" not in environment
+    assert environment["INSPECT_DISPLAY"] == "none"
+    assert environment["PYTHON_DOTENV_DISABLED"] == "1"
+    assert environment["OPENBLAS_NUM_THREADS"] == "1"
+    assert worker_environment({"HOME": "/x"})["HOME"] == "/x"
+
+
+def test_a_cancelled_job_ends_its_worker() -> None:
+    async def main() -> float:
+        pool = WorkerPool(1, Path("logs/worker.log"))
+        started = asyncio.Event()
+        task = asyncio.create_task(
+            pool.run(job("sleep"), LOG, lambda progress: started.set())
+        )
+        await started.wait()
+        began = time.monotonic()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return time.monotonic() - began
+
+    assert asyncio.run(main()) < 5
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process with a worker that sleeps; it prints the worker's process ID."""
+    code = f"""
+import asyncio, sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from tests.test_pool import job
+from motools_build.pool import WorkerPool, _Worker
+async def main():
+    worker = await _Worker.start(Path("worker.log"))
+    def told(progress): print(worker._process.pid, flush=True)
+    await worker.do(job("sleep"), Path("logs/job.log"), told)
+asyncio.run(main())
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_kill_9_of_the_host_ends_its_worker(host: subprocess.Popen[str]) -> None:
+    assert host.stdout is not None
+    worker = int(host.stdout.readline())
+    os.kill(worker, 0)
+    host.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while _alive(worker):
+        assert time.monotonic() < deadline, "the worker outlives its host"
+        time.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1][:3]
+    except FileNotFoundError:
+        return False
