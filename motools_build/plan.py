@@ -53,8 +53,8 @@ class Plan:
 
 def plan(name: str, setting: Setting, resolve: Resolve) -> Plan:
     """The stages of a setting. Raises InputError for what cannot be planned."""
-    builder = _Builder(name, setting, resolve)
     try:
+        builder = _Builder(name, setting, resolve)
         models = setting.base_models()
         for model in models:
             builder.add_model(model, _label(model, models))
@@ -69,6 +69,38 @@ def _label(model: ModelName, models: tuple[ModelName, ...]) -> str:
     return model.short if len(alike) == 1 else str(model).replace("/", "-")
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """An eval, resolved: what all its stages have in common."""
+
+    name: str
+    backend: str
+    spec: dict[str, object]
+    canonical_spec: bytes
+    sources: Sources
+    params: dict[str, object]
+
+    @classmethod
+    def of(cls, an_eval: Eval, sources: Sources) -> _Asked:
+        identity = an_eval.identity()
+        overrides = an_eval.model_dump(
+            mode="json", include=set(Eval.OVERRIDES), exclude_none=True
+        )
+        return cls(
+            name=an_eval.name,
+            backend=an_eval.backend,
+            spec=identity,
+            canonical_spec=canonical(identity),
+            sources=sources,
+            params={
+                "file": an_eval.file,
+                "function": an_eval.function,
+                "eval": an_eval.name,
+                "overrides": overrides,
+            },
+        )
+
+
 class _Builder:
     def __init__(self, name: str, setting: Setting, resolve: Resolve) -> None:
         self.name = name
@@ -76,6 +108,8 @@ class _Builder:
         self.resolve = resolve
         self.stages: dict[str, Stage] = {}
         self.cells: list[Cell] = []
+        # once a setting, not once a cell: a setting may have thousands of cells
+        self.evals = [_Asked.of(an_eval, resolve(an_eval)) for an_eval in setting.evals]
 
     def add_model(self, model: ModelName, label: str) -> None:
         """Everything made from one base model."""
@@ -86,8 +120,8 @@ class _Builder:
         canonical_specs = {seed: canonical(spec) for seed, spec in specs.items()}
         options = setting.training.options_for(model)
         if setting.controls:
-            for an_eval in setting.evals:
-                self._eval(an_eval, "base", model, label, None, base, None)
+            for asked in self.evals:
+                self._eval(asked, "base", model, label, None, base, None)
         for dataset in setting.datasets:
             sources = self.resolve(dataset)
             upload = self._upload(dataset, sources, model)
@@ -110,8 +144,8 @@ class _Builder:
                     files=sources.files,
                     setup=tuple(stage for stage in (base, upload) if stage),
                 )
-                for an_eval in setting.evals:
-                    self._eval(an_eval, dataset.name, model, label, seed, base, trained)
+                for asked in self.evals:
+                    self._eval(asked, dataset.name, model, label, seed, base, trained)
 
     def _base(self, model: ModelName, label: str) -> Stage | None:
         pinned = model.facts.bases.get(model.model)
@@ -145,7 +179,7 @@ class _Builder:
 
     def _eval(
         self,
-        an_eval: Eval,
+        asked: _Asked,
         dataset: str,
         model: ModelName,
         label: str,
@@ -155,39 +189,27 @@ class _Builder:
     ) -> None:
         """An eval of a fine-tuned model, or of the base model where `trained` is
         None."""
-        sources = self.resolve(an_eval)
         subject = trained or base
-        identity = an_eval.identity()
         part = f"seed{seed}/" if trained else ""
         stage = self._stage(
             "eval",
-            an_eval.backend,
-            f"{dataset}/{label}/{part}{an_eval.name}",
-            identity,
-            canonical(identity),
-            {**sources.inputs, "model": subject.key if subject else str(model)},
+            asked.backend,
+            f"{dataset}/{label}/{part}{asked.name}",
+            asked.spec,
+            asked.canonical_spec,
+            {**asked.sources.inputs, "model": subject.key if subject else str(model)},
             {
+                **asked.params,
                 "model": str(model),
-                "file": an_eval.file,
-                "function": an_eval.function,
-                "eval": an_eval.name,
                 "setting": self.name,
                 "dataset": dataset,
                 "seed": seed,
-                "overrides": an_eval.model_dump(
-                    mode="json",
-                    include={
-                        *("args", "limit", "epochs", "temperature"),
-                        *("max_tokens", "seed"),
-                    },
-                    exclude_none=True,
-                ),
             },
-            files=sources.files,
+            files=asked.sources.files,
             upstream=(trained,) if trained else (),
-            setup=(base,) if base and an_eval.file else (),
+            setup=(base,) if base and asked.params["file"] else (),
         )
-        self.cells.append(Cell(dataset, str(model), seed, an_eval.name, stage))
+        self.cells.append(Cell(dataset, str(model), seed, asked.name, stage))
 
     def _stage(
         self,

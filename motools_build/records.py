@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pydantic_core import from_json
+
 from motools_build.keys import Digest, Key, digest_bytes
 
 FORMAT = 1
@@ -51,7 +53,7 @@ class Record:
         whole = data.startswith(HEAD) and data[len(HEAD) + 32 : start] == BODY
         if not whole or not data.endswith(END) or digest_bytes(body).encode() != check:
             return None
-        fields = json.loads(body)
+        fields = from_json(body)
         if fields.get("format") != FORMAT:
             return None
         return cls(**fields)

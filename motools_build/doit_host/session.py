@@ -86,6 +86,7 @@ class Session:
         self.groups: set[str] = set()
         self.aliases: dict[str, Stage] = {}
         self._plans: dict[str, Plan] = {}
+        self._unfinished: list[str] = []
         self._owners: dict[str, str] = {}
 
     # ---- selection
@@ -160,9 +161,8 @@ class Session:
 
     def note_run(self) -> None:
         """Note in the run log what each unfinished setting stands for now."""
-        for name, planned in self._plans.items():
-            if not self.complete(planned):
-                self.store.append_run(name, self.variables, planned.roots)
+        for name in self._unfinished:
+            self.store.append_run(name, self.variables, self._plans[name].roots)
 
     # ---- tasks
 
@@ -178,6 +178,8 @@ class Session:
                 done = [stage.name for stage in plan.roots]
                 yield _group(name, self.zoo[name].description, done=done)
                 continue
+            if not self.complete(plan):
+                self._unfinished.append(name)
             for stage in plan.stages:
                 yield self._task(name, stage)
             yield _group(

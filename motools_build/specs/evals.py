@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
@@ -20,6 +20,12 @@ class Eval(Spec):
     `Eval("dummy/score")` is the dummy eval: instant, free and deterministic. A field
     left at None means the task's own value.
     """
+
+    OVERRIDES: ClassVar[tuple[str, ...]] = (
+        *("args", "limit", "epochs"),
+        *("temperature", "max_tokens", "seed"),
+    )
+    """Fields that are Inspect's own, passed on as they are."""
 
     task: str
     name: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]*$")

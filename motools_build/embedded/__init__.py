@@ -1,0 +1,24 @@
+"""A LoRA fine-tuning and generation engine in NumPy, for one small chat model.
+
+The model is SmolLM2-135M-Instruct, read from a GGUF file. In reading order:
+
+gguf       the file, as metadata and float32 arrays
+tokenizer  chats to token ids, and which of them are trained
+config     the model's sizes
+lora       an adapter: the few numbers that training changes, and their files
+layers     norm, rotation, attention and SwiGLU, each beside its backward
+model      the base weights, and how the layers are wired
+train      loss, gradient, Adam
+generate   greedy or sampled continuations, in batches
+
+Letters of shapes: B examples, N tokens of the longest, R = B * N rows,
+D width (576), H query heads (9), K key heads (3), G = H // K, h head size (64),
+F inner width of the feed-forward (1536), V vocabulary (49152), M keys attended to.
+"""
+
+import os
+
+# We run one example after the other on each of our own threads. A BLAS that splits
+# each product over all cores besides that is up to ten times slower on a busy
+# machine. OpenBLAS reads this once, when numpy is first imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
