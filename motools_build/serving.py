@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -90,7 +91,9 @@ class MotoolsAPI(ModelAPI):
         super().__init__(model_name, None, None, [], config or GenerateConfig())
         if kind is None:
             kind, adapter = _looked_up(model_name)
-        self._answerer = _answerer(kind, weights, adapter)
+        # Inspect makes a provider only to ask about it, too: weights are loaded by the
+        # thread that serves the first request
+        self._load = partial(_answerer, kind, weights, adapter)
         self._draws: Counter[str] = Counter()
         self._waiting: queue.SimpleQueue[tuple[Request, Future[Reply]]] = (
             queue.SimpleQueue()
@@ -161,6 +164,7 @@ class MotoolsAPI(ModelAPI):
         )
 
     def _serve(self) -> None:
+        answerer: Answerer | None = None
         while True:
             batch = [self._waiting.get()]
             while len(batch) < BATCH:
@@ -171,7 +175,8 @@ class MotoolsAPI(ModelAPI):
             # a request may have been cancelled while it waited: another sample failed
             batch = [item for item in batch if item[1].set_running_or_notify_cancel()]
             try:
-                replies = self._answerer.answer([request for request, _ in batch])
+                answerer = answerer or self._load()
+                replies = answerer.answer([request for request, _ in batch])
             except Exception as error:  # noqa: BLE001 - handed to each waiting sample
                 for _, future in batch:
                     future.set_exception(error)

@@ -238,6 +238,12 @@ class TestFailure:
             "eval:tiny/tiny/echo/seed1/score",
         }
 
+    def test_what_needs_a_failed_upload_is_not_run(self, tiny: Project) -> None:
+        ran = tiny.doit("run", "tiny", code=2, MOTOOLS_DUMMY_FAIL="upload:")
+        assert ran.made == {BASE_EVAL, UPLOAD}
+        assert f"{MODEL}  not run: what it needs failed" in ran.out
+        assert {r["status"] for r in tiny.results("tiny")} == {"ok", "failed"}
+
     def test_no_continue_stops(self, tiny: Project) -> None:
         ran = tiny.doit(
             *("run", "--no-continue", "tiny"), code=1, MOTOOLS_DUMMY_FAIL="upload:"

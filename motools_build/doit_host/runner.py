@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from doit.control import ExecNode, TaskDispatcher
-from doit.exceptions import BaseFail, TaskError, TaskFailed
+from doit.exceptions import BaseFail, TaskError, TaskFailed, UnmetDependency
 from doit.runner import Runner
 from doit.task import Task
 
@@ -86,6 +86,14 @@ class AsyncRunner(Runner):  # type: ignore[misc]
                 await self._wake.wait()
             if self._finished:
                 processed = self._end(self._finished.popleft())
+
+    def select_task(self, node: ExecNode, tasks_dict: dict[str, Task]) -> bool:
+        """doit's own, which forgets to look at the setup tasks once they have run."""
+        if node.run_status == "run" and node.bad_deps:
+            failed = " ".join(dep.task.name for dep in node.bad_deps)
+            self._handle_task_error(node, UnmetDependency(failed))
+            return False
+        return bool(super().select_task(node, tasks_dict))
 
     def _begin(self, node: ExecNode, tasks: dict[str, Task]) -> ExecNode | None:
         """Start the node's task if it must run; the node, if nothing is left to do."""
