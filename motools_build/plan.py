@@ -78,6 +78,7 @@ class _Asked:
     spec: dict[str, object]
     canonical_spec: bytes
     sources: Sources
+    tags: tuple[str, ...]
     params: dict[str, object]
 
     @classmethod
@@ -92,6 +93,7 @@ class _Asked:
             spec=identity,
             canonical_spec=canonical(identity),
             sources=sources,
+            tags=an_eval.tags,
             params={
                 "file": an_eval.file,
                 "function": an_eval.function,
@@ -121,7 +123,7 @@ class _Builder:
         options = setting.training.options_for(model)
         if setting.controls:
             for asked in self.evals:
-                self._eval(asked, "base", model, label, None, base, None)
+                self._eval(asked, None, model, label, None, base, None)
         for dataset in setting.datasets:
             sources = self.resolve(dataset)
             upload = self._upload(dataset, sources, model)
@@ -142,10 +144,11 @@ class _Builder:
                     },
                     version=model.facts.version,
                     files=sources.files,
+                    tags=dataset.tags,
                     setup=tuple(stage for stage in (base, upload) if stage),
                 )
                 for asked in self.evals:
-                    self._eval(asked, dataset.name, model, label, seed, base, trained)
+                    self._eval(asked, dataset, model, label, seed, base, trained)
 
     def _base(self, model: ModelName, label: str) -> Stage | None:
         pinned = model.facts.bases.get(model.model)
@@ -180,21 +183,22 @@ class _Builder:
     def _eval(
         self,
         asked: _Asked,
-        dataset: str,
+        dataset: Dataset | None,
         model: ModelName,
         label: str,
         seed: int | None,
         base: Stage | None,
         trained: Stage | None,
     ) -> None:
-        """An eval of a fine-tuned model, or of the base model where `trained` is
-        None."""
+        """An eval of a fine-tuned model, or of the base model where `dataset`, `seed`
+        and `trained` are None."""
         subject = trained or base
+        data = dataset.name if dataset else "base"
         part = f"seed{seed}/" if trained else ""
         stage = self._stage(
             "eval",
             asked.backend,
-            f"{dataset}/{label}/{part}{asked.name}",
+            f"{data}/{label}/{part}{asked.name}",
             asked.spec,
             asked.canonical_spec,
             {**asked.sources.inputs, "model": subject.key if subject else str(model)},
@@ -202,14 +206,15 @@ class _Builder:
                 **asked.params,
                 "model": str(model),
                 "setting": self.name,
-                "dataset": dataset,
+                "dataset": data,
                 "seed": seed,
             },
             files=asked.sources.files,
             upstream=(trained,) if trained else (),
+            tags=(*(dataset.tags if dataset else ()), *asked.tags),
             setup=(base,) if base and asked.params["file"] else (),
         )
-        self.cells.append(Cell(dataset, str(model), seed, asked.name, stage))
+        self.cells.append(Cell(data, str(model), seed, asked.name, stage))
 
     def _stage(
         self,
@@ -224,6 +229,7 @@ class _Builder:
         version: int | None = None,
         files: tuple[str, ...] = (),
         upstream: tuple[Stage, ...] = (),
+        tags: tuple[str, ...] = (),
         setup: tuple[Stage, ...] = (),
     ) -> Stage:
         name = f"{kind}:{self.name}/{path}"
@@ -245,7 +251,7 @@ class _Builder:
             "inputs": inputs,
         }
         stage = Stage(
-            kind, backend, name, key, preimage, params, files, upstream, setup
+            kind, backend, name, key, preimage, params, files, upstream, tags, setup
         )
         self.stages[name] = stage
         return stage

@@ -33,6 +33,8 @@ class Stage:
     """Source files whose bytes are inputs."""
     upstream: tuple[Stage, ...] = ()
     """Stages whose output is an input, and may differ under the same key."""
+    tags: tuple[str, ...] = ()
+    """Of the dataset and the eval; for selection only."""
     setup: tuple[Stage, ...] = ()
     """Stages made on demand, only when this one must be made."""
 

@@ -227,7 +227,7 @@ class ArtifactStore:
     # ---- runs
 
     def append_run(
-        self, setting: str, variables: Mapping[str, str], roots: Sequence[Stage]
+        self, setting: str, variables: Mapping[str, str], stages: Sequence[Stage]
     ) -> None:
         """Note which keys a setting stood for: how a stale cell is told from a
         missing one."""
@@ -236,7 +236,7 @@ class ArtifactStore:
                 "time": now(),
                 "setting": setting,
                 "variables": dict(variables),
-                "roots": {stage.name: stage.key for stage in roots},
+                "stages": {stage.name: stage.key for stage in stages},
             },
             ensure_ascii=False,
         )
@@ -263,7 +263,7 @@ def find_model(store: ArtifactStore, word: str) -> Record:
     A name means the key that it stood for in the last run. Raises ArtifactError.
     """
     name = word if word.startswith("model:") else f"model:{word}"
-    last = [run["roots"][name] for run in store.runs() if name in run["roots"]]
+    last = [run["stages"][name] for run in store.runs() if name in run["stages"]]
     found = [
         record
         for record in store.records("model")

@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from motools_build.doit_host.session import zoo_tasks
+from motools_build.doit_host.tasks import zoo_tasks
 
 __all__ = ["zoo_tasks"]

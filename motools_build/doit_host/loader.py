@@ -12,6 +12,7 @@ from doit.task import Task
 
 from motools_build.doit_host.dependencies import StoreChecker
 from motools_build.doit_host.session import ARTIFACTS, begin, current
+from motools_build.doit_host.tasks import tasks as make_tasks
 from motools_build.errors import MotoolsError
 from motools_build.specs.models import known
 
@@ -86,7 +87,9 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         )
         tasks = super().load_tasks(cmd, pos_args)
         tasks = self._with_references(tasks)
-        pos_args[:] = [session.named(word) for word in pos_args]  # doit's own list
+        stages = {**session.stages, **session.aliases}
+        found = [session.names_of(word, stages) for word in pos_args]
+        pos_args[:] = [name for names in found for name in names]  # doit's own list
         if cmd.name in READS_NAMES:
             _check_names([w for w in pos_args if not w.startswith("-")], tasks)
         session.memo.save()
@@ -111,7 +114,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
             return tasks
         kept = [task for task in tasks if task.name not in needed]
         have = {task.name for task in kept}
-        added = session.tasks(needed, prune=False)
+        added = make_tasks(session, needed, prune=False)
         return kept + [task for task in added if task.name not in have]
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
-
-from doit.task import Task
 
 from motools_build.doit_host.variables import check_variables, overridden
 from motools_build.doit_host.zoo import Zoo
 from motools_build.errors import InputError, SelectionError
 from motools_build.keys import DigestMemo
 from motools_build.plan import Plan, plan
-from motools_build.run import run_stage
 from motools_build.sources import Resolver
 from motools_build.specs.models import known
 from motools_build.stages import Stage
@@ -24,6 +22,7 @@ from motools_build.store import PREFIX, RECORD, ArtifactStore
 
 ARTIFACTS = Path("artifacts")
 STAGE_NAME = re.compile(r"^(?:base|upload|model|eval):([^/]+)/")
+TAG = "tag:"
 KEY_PREFIX = re.compile(rf"^[0-9a-f]{{{PREFIX},32}}$")
 
 
@@ -86,8 +85,10 @@ class Session:
         self.groups: set[str] = set()
         self.aliases: dict[str, Stage] = {}
         self._plans: dict[str, Plan] = {}
-        self._unfinished: list[str] = []
-        self._owners: dict[str, str] = {}
+        self.unfinished: list[str] = []
+        """Settings with tasks and something to do."""
+        self.owners: dict[str, str] = {}
+        """Key -> the stage that carries the action; others of that key are aliases."""
 
     # ---- selection
 
@@ -101,7 +102,7 @@ class Session:
                 names[word] = None
             elif stage and stage[1] in self.zoo.names:
                 names[stage[1]] = None
-            elif "*" in word or KEY_PREFIX.match(word):
+            elif "*" in word or KEY_PREFIX.match(word) or word.startswith(TAG):
                 names.update(dict.fromkeys(self.zoo.names))
         return tuple(names)
 
@@ -120,19 +121,51 @@ class Session:
                 )
         return self.config.default
 
-    def named(self, word: str) -> str:
-        """The task of a key prefix; any other word is its own name.
+    def names_of(self, word: str, stages: Mapping[str, Stage]) -> list[str]:
+        """The stages that a key prefix or `tag:NAME` means; any other word is a name.
 
-        Raises SelectionError if several stages begin with that prefix.
+        Raises SelectionError if there are none, or if a prefix fits several keys.
         """
+        if word.startswith(TAG):
+            tag = word.removeprefix(TAG)
+            tagged = [name for name, stage in stages.items() if tag in stage.tags]
+            if not tagged:
+                tags = {tag for stage in stages.values() for tag in stage.tags}
+                raise SelectionError(
+                    f"no dataset or eval has the tag {tag!r}; {known(tag, tags)}"
+                )
+            return tagged
         if not KEY_PREFIX.match(word):
-            return word
-        found = {n for n, s in self.stages.items() if s.key.startswith(word)}
-        if len(found) > 1:
+            return [word]
+        found = [name for name, s in stages.items() if s.key.startswith(word)]
+        if len({stages[name].key for name in found}) > 1:
             raise SelectionError(
                 f"{word} is the beginning of several keys: {', '.join(sorted(found))}"
             )
-        return found.pop() if found else word
+        return found[:1] or [word]
+
+    def chosen(self, words: Iterable[str]) -> dict[str, Stage]:
+        """Stages by name, of settings, stage names, patterns, key prefixes and
+        `tag:NAME`. Raises SelectionError for a word that means nothing."""
+        chosen: dict[str, Stage] = {}
+        for word in words:
+            stages = {
+                stage.name: stage
+                for setting in self.settings_of([word])
+                for stage in self.plan(setting).stages
+            }
+            if word in self.zoo.names:
+                chosen.update(stages)
+                continue
+            names = self.names_of(word, stages)
+            found = [n for n in stages if any(fnmatchcase(n, name) for name in names)]
+            if not found:
+                there = stages if ":" in word and stages else self.zoo.names
+                raise SelectionError(
+                    f"no setting or stage is called {word!r}; {known(word, there)}"
+                )
+            chosen.update((name, stages[name]) for name in found)
+        return chosen
 
     # ---- plans
 
@@ -161,98 +194,12 @@ class Session:
 
     def note_run(self) -> None:
         """Note in the run log what each unfinished setting stands for now."""
-        for name in self._unfinished:
-            self.store.append_run(name, self.variables, self._plans[name].roots)
-
-    # ---- tasks
-
-    def tasks(self, names: Iterable[str], *, prune: bool) -> Iterator[Task]:
-        """The doit tasks of these settings: one a stage, and a group each."""
-        for name in names:
-            self.groups.add(name)
-            if self.brief:
-                yield _group(name, self.zoo[name].description)
-                continue
-            plan = self.plan(name)
-            if prune and self.complete(plan):
-                done = [stage.name for stage in plan.roots]
-                yield _group(name, self.zoo[name].description, done=done)
-                continue
-            if not self.complete(plan):
-                self._unfinished.append(name)
-            for stage in plan.stages:
-                yield self._task(name, stage)
-            yield _group(
-                name,
-                self.zoo[name].description,
-                stages=[stage.name for stage in plan.roots],
-                complete=(self.complete, [plan]),
-            )
-
-    def _task(self, setting: str, stage: Stage) -> Task:
-        owner = self._owners.setdefault(stage.key, stage.name)
-        if owner != stage.name:
-            self.aliases[stage.name] = stage
-            return Task(
-                stage.name,
-                None,
-                task_dep=[owner],
-                uptodate=[(self._is_up_to_date, [stage])],
-                subtask_of=setting,
-                doc=f"the same as {owner}",
-            )
-        target = self.record_path(stage)
-        self.stages[stage.name] = stage
-        self.targets[target] = stage
-        return Task(
-            stage.name,
-            [(run_stage, [stage])],
-            file_dep=[*stage.files, *map(self.record_path, stage.upstream)],
-            # a stage without files is as good as its record
-            uptodate=[True] if not stage.files and not stage.upstream else [],
-            targets=[target],
-            setup=[self._owners[used.key] for used in stage.setup],
-            subtask_of=setting,
-            doc=_doc(stage),
-            meta={"key": stage.key},
-        )
-
-    def _is_up_to_date(self, stage: Stage) -> bool:
-        return self.store.why_stale(stage) is None
+        for name in self.unfinished:
+            self.store.append_run(name, self.variables, self._plans[name].stages)
 
     def record_path(self, stage: Stage) -> str:
         """The stage's target, as doit knows it."""
         return f"{self.store.root}/{stage.folder}/{RECORD}"
-
-
-def _group(
-    name: str,
-    description: str,
-    *,
-    stages: Iterable[str] = (),
-    done: Iterable[str] = (),
-    complete: tuple[Any, list[Any]] | None = None,
-) -> Task:
-    return Task(
-        name,
-        None,
-        task_dep=list(stages),
-        uptodate=[complete] if complete else [True],
-        has_subtask=True,
-        doc=description,
-        meta={"up to date": list(done)} if done else None,
-    )
-
-
-def _doc(stage: Stage) -> str:
-    if stage.kind == "eval":
-        trained = "" if stage.params["seed"] is None else ", fine-tuned on {dataset}"
-        return ("{eval} of {model}" + trained).format_map(stage.params)
-    return {
-        "base": "base model {model}",
-        "upload": "upload of {dataset}",
-        "model": "{model} fine-tuned on {dataset}, seed {seed}",
-    }[stage.kind].format_map(stage.params)
 
 
 _current: Session | None = None
@@ -273,12 +220,3 @@ def current() -> Session:
             'its [tool.doit] section: loader = "motools", and the plugins'
         )
     return _current
-
-
-def zoo_tasks() -> Iterator[Task] | None:
-    """The tasks of the settings that the command means; None if it means none (doit
-    would make an empty group of an empty generator)."""
-    session = current()
-    if not session.selected:
-        return None
-    return session.tasks(session.selected, prune=session.prune)

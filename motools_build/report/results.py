@@ -48,7 +48,7 @@ def results(plan: Plan, store: ArtifactStore) -> list[Result]:
     older: dict[str, list[str]] = {}
     if any(store.why_stale(cell.stage) for cell in plan.cells):
         for run in store.runs():
-            for name, key in run["roots"].items():
+            for name, key in run["stages"].items():
                 older.setdefault(name, []).append(key)
     return [_result(cell, store, older) for cell in plan.cells]
 

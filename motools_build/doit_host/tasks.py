@@ -1,0 +1,110 @@
+"""The doit tasks of settings: one a stage, and a group for each setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from doit.task import Task
+
+from motools_build.doit_host.session import Session, current
+from motools_build.run import run_stage
+from motools_build.stages import Stage
+
+
+def zoo_tasks() -> Iterator[Task] | None:
+    """The tasks of the settings that the command means; what dodo.py returns.
+
+    None if it means none: doit would make an empty group of an empty generator.
+    """
+    session = current()
+    if not session.selected:
+        return None
+    return tasks(session, session.selected, prune=session.prune)
+
+
+def tasks(session: Session, names: Iterable[str], *, prune: bool) -> Iterator[Task]:
+    """The doit tasks of these settings: one a stage, and a group each."""
+    for name in names:
+        session.groups.add(name)
+        if session.brief:
+            yield _group(name, session.zoo[name].description)
+            continue
+        plan = session.plan(name)
+        if prune and session.complete(plan):
+            done = [stage.name for stage in plan.roots]
+            yield _group(name, session.zoo[name].description, done=done)
+            continue
+        if not session.complete(plan):
+            session.unfinished.append(name)
+        for stage in plan.stages:
+            yield _task(session, name, stage)
+        yield _group(
+            name,
+            session.zoo[name].description,
+            stages=[stage.name for stage in plan.roots],
+            complete=(session.complete, [plan]),
+        )
+
+
+def _task(session: Session, setting: str, stage: Stage) -> Task:
+    owner = session.owners.setdefault(stage.key, stage.name)
+    if owner != stage.name:
+        session.aliases[stage.name] = stage
+        return Task(
+            stage.name,
+            None,
+            task_dep=[owner],
+            uptodate=[(_is_up_to_date, [session, stage])],
+            subtask_of=setting,
+            doc=f"the same as {owner}",
+        )
+    target = session.record_path(stage)
+    session.stages[stage.name] = stage
+    session.targets[target] = stage
+    return Task(
+        stage.name,
+        [(run_stage, [stage])],
+        file_dep=[*stage.files, *map(session.record_path, stage.upstream)],
+        # a stage without files is as good as its record
+        uptodate=[True] if not stage.files and not stage.upstream else [],
+        targets=[target],
+        setup=[session.owners[used.key] for used in stage.setup],
+        subtask_of=setting,
+        doc=_doc(stage),
+        meta={"key": stage.key},
+    )
+
+
+def _is_up_to_date(session: Session, stage: Stage) -> bool:
+    return session.store.why_stale(stage) is None
+
+
+def _group(
+    name: str,
+    description: str,
+    *,
+    stages: Iterable[str] = (),
+    done: Iterable[str] = (),
+    complete: tuple[Any, list[Any]] | None = None,
+) -> Task:
+    return Task(
+        name,
+        None,
+        task_dep=list(stages),
+        uptodate=[complete] if complete else [True],
+        has_subtask=True,
+        doc=description,
+        meta={"up to date": list(done)} if done else None,
+    )
+
+
+def _doc(stage: Stage) -> str:
+    if stage.kind == "eval":
+        trained = "" if stage.params["seed"] is None else ", fine-tuned on {dataset}"
+        return ("{eval} of {model}" + trained).format_map(stage.params)
+    return {
+        "base": "base model {model}",
+        "upload": "upload of {dataset}",
+        "model": "{model} fine-tuned on {dataset}, seed {seed}",
+    }[stage.kind].format_map(stage.params)
