@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from motools_build import backends
 from motools_build.backends.base import Given, Job, Made, Progress
 from motools_build.errors import ArtifactError, MotoolsError, StageFailed
 from motools_build.keys import digest_file
 from motools_build.pool import WorkerPool
+from motools_build.runs import now
 from motools_build.stages import Stage
-from motools_build.store import ArtifactStore, now
+from motools_build.store import ArtifactStore
 
 LOCK_POLL = 0.2
 """Seconds between looks at a stage that another process is making."""
@@ -107,7 +107,7 @@ def _put(
         output=made.output,
         details=made.details,
         inputs=inputs,
-        made={"time": now(), "seconds": seconds, **_versions()},
+        made={"time": now(), "seconds": seconds, "versions": versions()},
     )
 
 
@@ -142,11 +142,12 @@ def _remember(stage: Stage, runtime: Runtime, error: Exception) -> None:
 
 
 @functools.cache
-def _versions() -> dict[str, Any]:
+def versions() -> dict[str, str]:
+    """The versions that a record notes, as they are installed now."""
     from importlib.metadata import version
 
-    versions = {name: version(name) for name in RECORDED}
-    return {"python": platform.python_version(), "versions": versions}
+    python = {"python": platform.python_version()}
+    return python | {name: version(name) for name in RECORDED}
 
 
 @asynccontextmanager
@@ -158,9 +159,9 @@ async def _locked(stage: Stage, runtime: Runtime) -> AsyncIterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    folder = runtime.store.root / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{stage.key}.lock", thread_local=False)
+    path = runtime.store.lock_path(stage)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, thread_local=False)
     while True:
         try:
             lock.acquire(timeout=0)
@@ -171,5 +172,5 @@ async def _locked(stage: Stage, runtime: Runtime) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         lock.release()

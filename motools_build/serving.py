@@ -32,7 +32,8 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 
 from motools_build.errors import EngineError
 from motools_build.keys import canonical, digest_bytes
-from motools_build.store import ArtifactStore, find_model
+from motools_build.records import Record
+from motools_build.store import ArtifactStore
 
 BATCH = 32
 """Prompts generated together."""
@@ -40,6 +41,8 @@ QUIET = 0.1
 """Seconds without a new request after which a batch starts."""
 MAX_TOKENS = 256
 """Where neither the task nor the eval says."""
+PREFIX = 8
+"""Digits of a key that are enough to name it."""
 UNSUPPORTED = (
     *("top_p", "top_k", "num_choices", "best_of", "logprobs", "logit_bias"),
     *("frequency_penalty", "presence_penalty", "response_schema"),
@@ -296,3 +299,25 @@ def _stopped(reply: Reply, sequences: list[str]) -> tuple[str, bool]:
     if ends:
         return reply.text[: min(ends)], True
     return reply.text, reply.finished
+
+
+def find_model(store: ArtifactStore, word: str) -> Record:
+    """The model of a stage name (with or without `model:`) or of a key prefix.
+
+    A name means the key that it stood for in the last run. Raises ArtifactError.
+    """
+    name = word if word.startswith("model:") else f"model:{word}"
+    last = [run["stages"][name] for run in store.runs if name in run["stages"]]
+    found = [
+        record
+        for record in store.records("model")
+        if (record.key == last[-1] if last else record.name == name)
+        or (len(word) >= PREFIX and record.key.startswith(word))
+    ]
+    if len(found) != 1:
+        names = sorted({record.name for record in store.records("model")})
+        raise ArtifactError(
+            f"{len(found)} models of {store.root} are called {word!r}; give a stage "
+            f"name or {PREFIX} or more digits of a key: {', '.join(names) or 'none'}"
+        )
+    return found[0]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,10 @@ from typing import Any
 from motools_build.errors import ArtifactError
 from motools_build.keys import Digest, digest_file
 from motools_build.records import Failure, Record
+from motools_build.runs import RunLog, now
 from motools_build.stages import Stage
 
 RECORD = "record.json"
-PREFIX = 8
-"""Digits of a key that are enough to name it."""
 
 
 class ArtifactStore:
@@ -31,6 +28,7 @@ class ArtifactStore:
 
     def __init__(self, root: Path = Path("artifacts")) -> None:
         self.root = root
+        self.runs = RunLog(root / "runs.jsonl")
         self._records: dict[str, Record | str] = {}  # folder -> record, or what's wrong
 
     # ---- reading
@@ -224,64 +222,23 @@ class ArtifactStore:
     def _state(self, stage: Stage) -> Path:
         return self.root / "state" / f"{stage.key}.json"
 
-    # ---- runs
+    def lock_path(self, stage: Stage) -> Path:
+        """The lock of whoever makes the stage; the kernel drops it at any death."""
+        return self.root / "locks" / f"{stage.key}.lock"
 
-    def append_run(
-        self, setting: str, variables: Mapping[str, str], stages: Sequence[Stage]
-    ) -> None:
-        """Note which keys a setting stood for: how a stale cell is told from a
-        missing one."""
-        line = json.dumps(
-            {
-                "time": now(),
-                "setting": setting,
-                "variables": dict(variables),
-                "stages": {stage.name: stage.key for stage in stages},
-            },
-            ensure_ascii=False,
-        )
-        self.root.mkdir(parents=True, exist_ok=True)
-        with open(self.root / "runs.jsonl", "ab") as file:  # one write: never torn
-            file.write(line.encode() + b"\n")
+    def is_being_made(self, stage: Stage) -> bool:
+        """Whether a process holds the stage's lock now."""
+        path = self.lock_path(stage)
+        if not path.exists():
+            return False
+        from filelock import FileLock, Timeout
 
-    def runs(self) -> Iterator[dict[str, Any]]:
-        """Every noted run, oldest first. A line cut by a full disk is passed over."""
-        with (
-            suppress(FileNotFoundError),
-            open(self.root / "runs.jsonl", "rb") as file,
-        ):
-            for line in file:
-                try:
-                    yield json.loads(line)
-                except ValueError:
-                    continue
-
-
-def find_model(store: ArtifactStore, word: str) -> Record:
-    """The model of a stage name (with or without `model:`) or of a key prefix.
-
-    A name means the key that it stood for in the last run. Raises ArtifactError.
-    """
-    name = word if word.startswith("model:") else f"model:{word}"
-    last = [run["stages"][name] for run in store.runs() if name in run["stages"]]
-    found = [
-        record
-        for record in store.records("model")
-        if (record.key == last[-1] if last else record.name == name)
-        or (len(word) >= PREFIX and record.key.startswith(word))
-    ]
-    if len(found) != 1:
-        names = sorted({record.name for record in store.records("model")})
-        raise ArtifactError(
-            f"{len(found)} models of {store.root} are called {word!r}; give a stage "
-            f"name or {PREFIX} or more digits of a key: {', '.join(names) or 'none'}"
-        )
-    return found[0]
-
-
-def now() -> str:
-    """UTC, ISO 8601, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        lock = FileLock(path)
+        try:
+            with lock.acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
 
 
 def _read(path: str) -> bytes:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from doit import cmd_run
-from doit.cmd_base import DoitCmdBase
 from doit.cmd_clean import Clean as DoitClean
 from doit.cmd_forget import Forget as DoitForget
 from doit.exceptions import InvalidCommand
@@ -193,41 +192,3 @@ class Forget(DoitForget):  # type: ignore[misc]
             if not self.sel_tasks and not forget_all:
                 return
         super()._execute(forget_sub, forget_disable_default, forget_all)
-
-
-class Results(DoitCmdBase):  # type: ignore[misc]
-    """`doit results`: the table, without network or rerun."""
-
-    name = "results"
-    doc_purpose = "show a setting's results; stale, missing and failed ones as such"
-    doc_usage = "[SETTING...] [model=...] [seeds=...]"
-    doc_description = "Without names, the default setting."
-    cmd_options = (
-        {
-            "name": "json",
-            "long": "json",
-            "type": bool,
-            "default": False,
-            "help": "print JSON, one object a setting",
-        },
-    )
-
-    def parse_execute(self, in_args: list[str]) -> int:
-        # options may stand after names, too
-        ordered = sorted(in_args, key=lambda word: not word.startswith("-"))
-        return int(super().parse_execute(ordered))
-
-    def _execute(self, json: bool = False) -> int:
-        from json import dumps
-
-        from motools_build.report.results import print_results, results
-
-        session = current()
-        for name in session.selected:
-            if json:
-                found = results(session.plan(name), session.store)
-                body = {"setting": name, "results": [r.as_json() for r in found]}
-                self.outstream.write(dumps(body, ensure_ascii=False) + "\n")
-            else:
-                print_results(session, name, self.outstream)
-        return 0

@@ -19,8 +19,11 @@ from motools_build.specs.models import known
 OURS = {"backend": "motools", "check_file_uptodate": StoreChecker}
 """What DOIT_CONFIG cannot choose: stages would be rebuilt, or not rebuilt, wrongly."""
 
-READS_NAMES = ("list", "info", "clean", "forget", "ignore", "results")
+READS_NAMES = ("list", "info", "clean", "forget", "ignore")
 """Commands whose every argument is a task's name."""
+
+QUERIES = ("results", "plan", "why", "status", "gc", "verify")
+"""Commands over plans, that need no tasks."""
 
 
 class Loader(DodoTaskLoader):  # type: ignore[misc]
@@ -72,11 +75,13 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         words = [word for word in pos_args if not word.startswith("-")]
         if cmd.name == "list" and not words:
             session.selected = session.zoo.names
-        else:
+        elif words or cmd.name not in ("why", "status", "gc", "verify"):
             defaults = self._doit_config.get("default_tasks")
             session.selected = session.settings_of(
                 words or defaults or session.default()
             )
+        if cmd.name in QUERIES:
+            return []
         details = ("subtasks", "status", "list_deps")
         session.brief = cmd.name == "list" and not any(
             self._options.get(option) for option in details

@@ -18,12 +18,12 @@ from motools_build.plan import Plan, plan
 from motools_build.sources import Resolver
 from motools_build.specs.models import known
 from motools_build.stages import Stage
-from motools_build.store import PREFIX, RECORD, ArtifactStore
+from motools_build.store import RECORD, ArtifactStore
 
 ARTIFACTS = Path("artifacts")
 STAGE_NAME = re.compile(r"^(?:base|upload|model|eval):([^/]+)/")
 TAG = "tag:"
-KEY_PREFIX = re.compile(rf"^[0-9a-f]{{{PREFIX},32}}$")
+KEY_PREFIX = re.compile(r"^[0-9a-f]{8,32}$")
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Session:
     def note_run(self) -> None:
         """Note in the run log what each unfinished setting stands for now."""
         for name in self.unfinished:
-            self.store.append_run(name, self.variables, self._plans[name].stages)
+            self.store.runs.append(name, self.variables, self._plans[name].stages)
 
     def record_path(self, stage: Stage) -> str:
         """The stage's target, as doit knows it."""

@@ -11,7 +11,10 @@ from motools_build.records import Record
 from motools_build.stages import Stage
 from motools_build.store import ArtifactStore
 
-Status = Literal["ok", "stale", "failed", "missing"]
+Status = Literal["ok", "stale", "running", "failed", "missing"]
+
+Older = Mapping[str, list[str]]
+"""Stage name -> the keys that it stood for in earlier runs, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -45,37 +48,52 @@ class Result:
 
 def results(plan: Plan, store: ArtifactStore) -> list[Result]:
     """One result a cell, in the plan's order."""
-    older: dict[str, list[str]] = {}
-    if any(store.why_stale(cell.stage) for cell in plan.cells):
-        for run in store.runs():
-            for name, key in run["stages"].items():
-                older.setdefault(name, []).append(key)
+    older = store.runs.older_keys()
     return [_result(cell, store, older) for cell in plan.cells]
 
 
-def _result(cell: Cell, store: ArtifactStore, older: Mapping[str, list[str]]) -> Result:
+def _result(cell: Cell, store: ArtifactStore, older: Older) -> Result:
     stage = cell.stage
+    status, note = status_of(stage, store, older)
+    if status == "ok":
+        return Result(cell, status, store.get(stage), note)
+    record = store.get(stage) or _older(stage, store, older)
+    return Result(cell, status, record if status == "stale" else None, note)
+
+
+def status_of(stage: Stage, store: ArtifactStore, older: Older) -> tuple[Status, str]:
+    """A stage's status, and why it is not ok or what else to know.
+
+    Stale: an artifact of an older key, or of other weights, is there. Failed: it, or
+    what it needs, failed and has not succeeded since.
+    """
     reason = store.why_stale(stage)
     if reason is None:
         gone = [used.name for used in stage.upstream if store.get(used) is None]
-        note = "the model is gone; its result stays valid" if gone else ""
-        return Result(cell, "ok", store.get(stage), note)
-    failed = store.failure(stage)
-    if failed:
-        return Result(cell, "failed", None, failed.message)
-    for used in _needed(stage):
-        failed = store.failure(used)
-        if failed and store.why_stale(used):
-            return Result(cell, "failed", None, f"{used.name}: {failed.message}")
-    present = store.get(stage)
-    if present:  # whole, but of a model with other weights
-        return Result(cell, "stale", present, reason)
+        return "ok", "the model is gone; its result stays valid" if gone else ""
+    needed = [used for used in _needed(stage) if store.why_stale(used)]
+    for used in (stage, *needed):
+        if store.is_being_made(used):
+            return "running", f"{used.name} is being made"
+    for used in (stage, *needed):
+        failure = store.failure(used)
+        if failure:
+            name = "" if used is stage else f"{used.name}: "
+            return "failed", name + failure.message
+    if store.get(stage):  # whole, but of a model with other weights
+        return "stale", reason
+    if _older(stage, store, older):
+        return "stale", "its inputs changed since"
+    return "missing", reason
+
+
+def _older(stage: Stage, store: ArtifactStore, older: Older) -> Record | None:
+    """The latest artifact that the stage's name stood for under another key."""
     for key in reversed(older.get(stage.name, [])):
-        if key != stage.key:
-            record = store.by_key("eval", stage.backend, key)
-            if record:
-                return Result(cell, "stale", record, "its inputs changed since")
-    return Result(cell, "missing", None, reason)
+        record = store.by_key(stage.kind, stage.backend, key)
+        if record and key != stage.key:
+            return record
+    return None
 
 
 def _needed(stage: Stage) -> Iterator[Stage]:
@@ -122,17 +140,12 @@ def rows(found: list[Result]) -> Iterator[tuple[Cell, dict[str, Result]]]:
 
 def print_results(session: Any, name: str, stream: Any) -> None:
     """Print the table of a setting, and where its transcripts are."""
-    from rich.console import Console
-    from rich.table import Table
-
     found = results(session.plan(name), session.store)
-    terminal = bool(getattr(stream, "isatty", lambda: False)())
-    # a pipe has no width: give a table the room that it needs
-    console = Console(file=stream, width=None if terminal else 200, highlight=False)
+    console = console_of(stream)
     if not found:
         console.print(f"{name} has no evals")
         return
-    table = Table(title=name, title_justify="left", title_style="bold")
+    table = plain_table(title=name)
     for heading in ("dataset", "model", "seed"):
         table.add_column(heading)
     metrics = columns(found)
@@ -172,3 +185,21 @@ def _shown(result: Result | None, scorer: str, metric: str) -> str:
         return result.status
     text = value(result.record, scorer, metric)
     return text if result.status == "ok" else f"{result.status} (was {text})"
+
+
+def console_of(stream: Any) -> Any:
+    """A rich console on a stream. A pipe has no width: a table gets what it needs."""
+    from rich.console import Console
+
+    terminal = bool(getattr(stream, "isatty", lambda: False)())
+    return Console(file=stream, width=None if terminal else 200, highlight=False)
+
+
+def plain_table(*headings: str, title: str | None = None) -> Any:
+    """An empty rich table."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    return table

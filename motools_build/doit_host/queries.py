@@ -1,0 +1,218 @@
+"""Commands that look and change nothing: results, plan, why, status."""
+
+from __future__ import annotations
+
+from collections import Counter
+from json import dumps
+from typing import Any
+
+from doit.cmd_base import DoitCmdBase
+from doit.exceptions import InvalidCommand
+
+from motools_build.doit_host.session import Session, current
+from motools_build.errors import MotoolsError
+from motools_build.run import versions
+from motools_build.stages import Stage
+
+OPT_JSON = {
+    "name": "json",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": "print JSON",
+}
+
+
+class Query(DoitCmdBase):  # type: ignore[misc]
+    """A command over plans: no stage becomes a task, and nothing is made."""
+
+    doc_usage = "[SETTING|STAGE|PATTERN|KEY|tag:NAME...] [model=...] [seeds=...]"
+    doc_description: str | None = "Without names, the default setting."
+    cmd_options: tuple[dict[str, Any], ...] = (OPT_JSON,)
+
+    def parse_execute(self, in_args: list[str]) -> int:
+        # options may stand after names, too
+        ordered = sorted(in_args, key=lambda word: not word.startswith("-"))
+        return int(super().parse_execute(ordered))
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        try:
+            return int(super().execute(params, args))
+        except MotoolsError as error:
+            raise InvalidCommand(str(error)) from error
+
+    def _say(self, text: str) -> None:
+        self.outstream.write(text + "\n")
+
+    def _stages(self, session: Session, words: list[str]) -> list[Stage]:
+        return list(session.chosen(words or session.selected).values())
+
+
+class Results(Query):
+    """`doit results`: the table, without network or rerun."""
+
+    name = "results"
+    doc_purpose = "show a setting's results; stale, missing and failed ones as such"
+    doc_usage = "[SETTING...] [model=...] [seeds=...]"
+
+    def _execute(self, json: bool, pos_args: list[str]) -> int:
+        from motools_build.report.results import print_results, results
+
+        session = current()
+        for name in pos_args:
+            session.chosen([name])  # refuses a name that means nothing
+        for name in session.selected:
+            if json:
+                found = results(session.plan(name), session.store)
+                body = {"setting": name, "results": [r.as_json() for r in found]}
+                self._say(dumps(body, ensure_ascii=False))
+            else:
+                print_results(session, name, self.outstream)
+        return 0
+
+
+class Plan(Query):
+    """`doit plan`: what a run would do, before it does."""
+
+    name = "plan"
+    doc_purpose = "show what a run would do, and why"
+
+    def _execute(self, json: bool, pos_args: list[str]) -> int:
+        from motools_build.report.explain import intents
+
+        session = current()
+        found = intents(self._stages(session, pos_args), session.store)
+        if json:
+            self._say(dumps([i.as_json() for i in found], ensure_ascii=False))
+            return 0
+        for intent in found:
+            reason = f"  ({intent.reason})" if intent.reason else ""
+            about = f"  {_minutes(intent.seconds)}" if intent.action == "run" else ""
+            self._say(f"{intent.action:10}  {intent.stage.name}{about}{reason}")
+        counts = Counter(intent.action for intent in found)
+        to_run = [intent for intent in found if intent.action == "run"]
+        total = ", ".join(f"{n} {what}" for what, n in sorted(counts.items()))
+        if to_run:
+            seconds = [intent.seconds for intent in to_run]
+            known = sum(s for s in seconds if s is not None)
+            more = " and what is not known" if None in seconds else ""
+            total += f"; time {_minutes(known or None)}{more if known else ''}"
+            total += "; cost: free, all of it runs on this machine"
+        self._say(total or "no stages")
+        return 0
+
+
+class Why(Query):
+    """`doit why STAGE`: what its key is made of, and what differs from what exists."""
+
+    name = "why"
+    doc_purpose = "show what a stage's key is made of, and why it is stale"
+    doc_usage = "STAGE|KEY"
+    doc_description = None
+
+    def _execute(self, json: bool, pos_args: list[str]) -> int:
+        from motools_build.report import explain
+
+        session = current()
+        stages = self._stages(session, pos_args) if pos_args else []
+        if len({stage.key for stage in stages}) != 1:
+            names = "\n".join(stage.name for stage in stages[:20])
+            raise InvalidCommand(f"`doit why` explains one stage; name one:\n{names}")
+        stage, store = stages[0], session.store
+        record = store.get(stage)
+        stale = store.why_stale(stage)
+        near = explain.nearest(stage, store) if stale else None
+        present = {used.name: store.get(used) for used in stage.upstream}
+        used = {
+            name: {
+                "recorded": record.inputs.get(upstream.key) if record else None,
+                "present": found.output if found else None,
+            }
+            for (name, found), upstream in zip(
+                present.items(), stage.upstream, strict=True
+            )
+        }
+        libraries = explain.older_versions(record, versions()) if record else []
+        differs = explain.differences(stage, near) if near else []
+        if json:
+            body = {
+                "stage": stage.name,
+                "key": stage.key,
+                "preimage": stage.preimage,
+                "files": stage.files,
+                "stale": stale,
+                "nearest": {"name": near.name, "key": near.key} if near else None,
+                "differences": differs,
+                "upstream": used,
+                "other libraries": libraries,
+            }
+            self._say(dumps(body, ensure_ascii=False))
+            return 0
+        self._say(f"{stage.name}\n{stale or 'up to date'}\n\nkey {stage.key}")
+        for name, value in explain.flat(stage.preimage).items():
+            self._say(f"   {name:24} {value}")
+        for file in stage.files:
+            self._say(f"   file                     {file}")
+        for name, outputs in used.items():
+            self._say(f"\nmade from {name}")
+            self._say(f"   recorded output          {outputs['recorded']}")
+            self._say(f"   present output           {outputs['present'] or 'gone'}")
+        for library in libraries:
+            self._say(f"\nmade with another version: {library} (nothing re-runs)")
+        if near:
+            self._say(f"\nnearest artifact: {near.name}, key {near.key}")
+            for field, old, new in differs:
+                self._say(f"   {field:24} {_said(old)} -> {_said(new)}")
+        elif stale:
+            self._say(f"\nthere is no other {stage.kind} to compare with")
+        return 0
+
+
+class Status(Query):
+    """`doit status`: how far the settings are; exit code 1 if one is incomplete."""
+
+    name = "status"
+    doc_purpose = "show how far settings are (exit code 1: not complete)"
+    doc_description = "Without names, all settings."
+
+    def _execute(self, json: bool, pos_args: list[str]) -> int:
+        from motools_build.report.results import status_of
+
+        session = current()
+        words = pos_args or list(session.zoo.names)
+        older = session.store.runs.older_keys()
+        rows: dict[str, Counter[str]] = {}
+        for stage in session.chosen(words).values():
+            if stage.kind in ("model", "eval"):
+                row = rows.setdefault(stage.setting, Counter())
+                row[status_of(stage, session.store, older)[0]] += 1
+        complete = all(set(row) <= {"ok"} for row in rows.values())
+        if json:
+            body = {"complete": complete, "settings": rows}
+            self._say(dumps(body, ensure_ascii=False))
+        else:
+            self._table(rows)
+        return 0 if complete else 1
+
+    def _table(self, rows: dict[str, Counter[str]]) -> None:
+        from motools_build.report.results import console_of, plain_table
+
+        table = plain_table("setting", *STATUSES)
+        for setting, row in rows.items():
+            shown = ("up to date" if s == "ok" else s for s in STATUSES)
+            counts = (row["ok" if s == "up to date" else s] for s in shown)
+            table.add_row(setting, *(str(count or "-") for count in counts))
+        console_of(self.outstream).print(table)
+
+
+STATUSES = ("up to date", "stale", "running", "failed", "missing")
+
+
+def _minutes(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    return f"~{seconds:.0f} s" if seconds < 120 else f"~{seconds / 60:.0f} min"
+
+
+def _said(value: Any) -> str:
+    return "(not there)" if value is None else str(value)

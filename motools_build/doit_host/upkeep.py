@@ -1,0 +1,126 @@
+"""Commands that look after artifacts/: gc, verify."""
+
+from __future__ import annotations
+
+import shutil
+from json import dumps
+
+from doit.exceptions import InvalidCommand
+
+from motools_build.doit_host.queries import OPT_JSON, Query
+from motools_build.doit_host.session import current
+from motools_build.errors import MotoolsError
+
+
+class Gc(Query):
+    """`doit gc`: what nothing refers to."""
+
+    name = "gc"
+    doc_purpose = "remove artifacts that no setting and no recent run refers to"
+    doc_usage = "[--keep=DAYS] [--max-size=20GB] [--yes]"
+    doc_description = (
+        "A dry run unless --yes. Nothing at a provider is touched, nor downloaded base "
+        "models, nor the run log."
+    )
+    cmd_options = (
+        OPT_JSON,
+        {
+            "name": "keep",
+            "long": "keep",
+            "type": float,
+            "default": 90.0,
+            "help": "keep what a run of the last days stood for [default: %(default)s]",
+        },
+        {
+            "name": "max_size",
+            "long": "max-size",
+            "type": str,
+            "default": "",
+            "help": "then remove the oldest that no setting refers to, until artifacts/ "
+            "is below this size (20GB)",
+        },
+        {
+            "name": "yes",
+            "long": "yes",
+            "type": bool,
+            "default": False,
+            "help": "do it",
+        },
+    )
+
+    def _execute(self, json: bool, keep: float, max_size: str, yes: bool) -> int:
+        from motools_build.report.upkeep import bytes_of, garbage, human
+
+        session = current()
+        try:
+            most = bytes_of(max_size) if max_size else None
+        except ValueError as error:
+            raise InvalidCommand(
+                f"--max-size={max_size}: write a number of bytes, or 500MB, 20GB"
+            ) from error
+        try:
+            present = set(session.users_of_keys(besides=set()))
+        except MotoolsError as error:
+            raise InvalidCommand(
+                f"nothing was removed, as it cannot be told what settings use: {error}"
+            ) from error
+        found = garbage(session.store, present, keep, most)
+        sizes = {item.name: item.size() for item in found}
+        total = sum(item.size() for item in found)
+        if yes:
+            for item in found:
+                shutil.rmtree(item.folder)
+        if json:
+            self._say(dumps({"removed": yes, "bytes": total, "artifacts": sizes}))
+            return 0
+        verb = "removed" if yes else "would remove"
+        for item_name, size in sizes.items():
+            self._say(f"{verb} {item_name}  {human(size)}")
+        more = "" if yes or not found else "; `doit gc --yes` does it"
+        self._say(f"{verb} {len(found)} artifacts, {human(total)}{more}")
+        return 0
+
+
+class Verify(Query):
+    """`doit verify`: every byte of every artifact."""
+
+    name = "verify"
+    doc_purpose = "check every byte of every artifact (exit code 1: some are broken)"
+    doc_usage = "[--repair]"
+    doc_description = None
+    cmd_options = (
+        OPT_JSON,
+        {
+            "name": "repair",
+            "long": "repair",
+            "type": bool,
+            "default": False,
+            "help": "set aside what is broken, so that the next run makes it anew",
+        },
+    )
+
+    def _execute(self, json: bool, repair: bool) -> int:
+        from motools_build.report.upkeep import artifacts, broken, set_aside
+
+        session = current()
+        problems: dict[str, str] = {}
+        count = 0
+        for found in artifacts(session.store):
+            count += 1
+            problem = broken(found)
+            if problem is None:
+                continue
+            place = str(found.folder)
+            if repair:
+                place = f"{place}, now {set_aside(found, session.store)}"
+            problems[found.name] = f"{problem} ({place})"
+        if json:
+            self._say(dumps({"artifacts": count, "broken": problems}))
+            return 1 if problems else 0
+        for name, problem in problems.items():
+            self._say(f"broken  {name}: {problem}")
+        more = (
+            "" if repair or not problems else "; `doit verify --repair` sets it aside"
+        )
+        self._say(f"{count} artifacts, {len(problems)} broken{more}")
+        return 1 if problems else 0
