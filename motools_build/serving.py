@@ -32,8 +32,7 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 
 from motools_build.errors import EngineError
 from motools_build.keys import canonical, digest_bytes
-from motools_build.records import Record
-from motools_build.store import ArtifactStore
+from motools_build.lookup import looked_up
 
 BATCH = 32
 """Prompts generated together."""
@@ -41,8 +40,6 @@ QUIET = 0.1
 """Seconds without a new request after which a batch starts."""
 MAX_TOKENS = 256
 """Where neither the task nor the eval says."""
-PREFIX = 8
-"""Digits of a key that are enough to name it."""
 UNSUPPORTED = (
     *("top_p", "top_k", "num_choices", "best_of", "logprobs", "logit_bias"),
     *("frequency_penalty", "presence_penalty", "response_schema"),
@@ -93,7 +90,7 @@ class MotoolsAPI(ModelAPI):
             )
         super().__init__(model_name, None, None, [], config or GenerateConfig())
         if kind is None:
-            kind, adapter = _looked_up(model_name)
+            kind, adapter = looked_up(model_name)
         # Inspect makes a provider only to ask about it, too: weights are loaded by the
         # thread that serves the first request
         self._load = partial(_answerer, kind, weights, adapter)
@@ -259,29 +256,6 @@ class EmbeddedAnswerer:
         return [replies[index] for index in range(len(requests))]
 
 
-def _looked_up(name: str) -> tuple[str, str | None]:
-    """Kind and adapter folder of a stage name, a key prefix or a base model."""
-    if name.startswith(("embedded/", "dummy/")):
-        from motools_build.specs import ModelName
-
-        return ModelName.parse(name).backend, None
-    root = _project_root()
-    record = find_model(ArtifactStore(root / "artifacts"), name)
-    folder = root / "artifacts" / record.kind / f"{record.backend}-{record.key}"
-    return record.backend, str(folder)
-
-
-def _project_root() -> Path:
-    """The nearest folder upwards that holds artifacts/. Raises EngineError."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "artifacts" / "model").is_dir():
-            return folder
-    raise EngineError(
-        f"no artifacts/ with models in {here} or above it; go to the project's root"
-    )
-
-
 def _plain(message: ChatMessage) -> dict[str, str]:
     """Role and text. Raises EngineError for what the models here cannot read."""
     if message.role not in ("system", "user", "assistant"):
@@ -299,25 +273,3 @@ def _stopped(reply: Reply, sequences: list[str]) -> tuple[str, bool]:
     if ends:
         return reply.text[: min(ends)], True
     return reply.text, reply.finished
-
-
-def find_model(store: ArtifactStore, word: str) -> Record:
-    """The model of a stage name (with or without `model:`) or of a key prefix.
-
-    A name means the key that it stood for in the last run. Raises ArtifactError.
-    """
-    name = word if word.startswith("model:") else f"model:{word}"
-    last = [run["stages"][name] for run in store.runs if name in run["stages"]]
-    found = [
-        record
-        for record in store.records("model")
-        if (record.key == last[-1] if last else record.name == name)
-        or (len(word) >= PREFIX and record.key.startswith(word))
-    ]
-    if len(found) != 1:
-        names = sorted({record.name for record in store.records("model")})
-        raise ArtifactError(
-            f"{len(found)} models of {store.root} are called {word!r}; give a stage "
-            f"name or {PREFIX} or more digits of a key: {', '.join(names) or 'none'}"
-        )
-    return found[0]

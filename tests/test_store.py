@@ -8,9 +8,10 @@ import pytest
 
 from motools_build.errors import ArtifactError, StageFailed
 from motools_build.keys import Key
+from motools_build.lookup import find_model
 from motools_build.records import Record
 from motools_build.stages import Stage
-from motools_build.store import ArtifactStore, find_model
+from motools_build.store import ArtifactStore
 
 
 def stage(key: str = "0" * 32, *, upstream: tuple[Stage, ...] = ()) -> Stage:
@@ -138,10 +139,10 @@ def test_a_failure_is_remembered_until_success(store: ArtifactStore) -> None:
 
 
 def test_a_torn_line_of_the_run_log_is_passed_over(store: ArtifactStore) -> None:
-    store.append_run("s", {"model": "dummy/echo"}, [stage()])
+    store.runs.append("s", {"model": "dummy/echo"}, [stage()])
     with open(store.root / "runs.jsonl", "ab") as file:
         file.write(b'{"torn')
-    assert [run["setting"] for run in store.runs()] == ["s"]
+    assert [run["setting"] for run in store.runs] == ["s"]
 
 
 def test_a_model_is_found_by_name_and_by_key(store: ArtifactStore) -> None:
@@ -156,5 +157,5 @@ def test_a_model_is_found_by_name_and_by_key(store: ArtifactStore) -> None:
 def test_a_name_means_what_the_last_run_made_of_it(store: ArtifactStore) -> None:
     for key in ("0" * 32, "1" * 32):  # the dataset was edited between
         put(store, stage(key))
-        store.append_run("s", {}, [stage(key)])
+        store.runs.append("s", {}, [stage(key)])
     assert find_model(store, "s/d/m/seed0").key == "1" * 32

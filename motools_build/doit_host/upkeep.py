@@ -36,8 +36,8 @@ class Gc(Query):
             "long": "max-size",
             "type": str,
             "default": "",
-            "help": "then remove the oldest that no setting refers to, until artifacts/ "
-            "is below this size (20GB)",
+            "help": "then remove the oldest that no setting refers to, until "
+            "artifacts/ is below this size (20GB)",
         },
         {
             "name": "yes",
@@ -119,8 +119,7 @@ class Verify(Query):
             return 1 if problems else 0
         for name, problem in problems.items():
             self._say(f"broken  {name}: {problem}")
-        more = (
-            "" if repair or not problems else "; `doit verify --repair` sets it aside"
-        )
-        self._say(f"{count} artifacts, {len(problems)} broken{more}")
+        self._say(f"{count} artifacts, {len(problems)} broken")
+        if problems and not repair:
+            self._say("`doit verify --repair` sets aside what is broken")
         return 1 if problems else 0
