@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import platform
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +20,8 @@ from motools_build.pool import WorkerPool
 from motools_build.runs import now
 from motools_build.stages import Stage
 from motools_build.store import ArtifactStore
+
+LOGGER = logging.getLogger("motools_build")
 
 LOCK_POLL = 0.2
 """Seconds between looks at a stage that another process is making."""
@@ -46,6 +49,7 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
     async with _locked(stage, runtime):
         runtime.store.forget(stage)
         if not runtime.always and runtime.store.why_stale(stage) is None:
+            LOGGER.info("taken %s %s: another run made it", stage.name, stage.key)
             return False
         try:
             await _make(stage, runtime)
@@ -59,6 +63,7 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
         except Exception as error:
             _remember(stage, runtime, error)
             raise
+    LOGGER.info("made %s %s", stage.name, stage.key)
     problem = runtime.store.why_stale(stage)
     if problem:
         raise ArtifactError(f"{stage.name} was made, but {problem}; run again")
@@ -135,6 +140,7 @@ def _given(used: Stage, store: ArtifactStore) -> Given:
 
 
 def _remember(stage: Stage, runtime: Runtime, error: Exception) -> None:
+    LOGGER.info("failed %s %s: %s", stage.name, stage.key, error)
     try:
         runtime.store.record_failure(stage, error, getattr(error, "log", None))
     except OSError as second:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from doit.exceptions import InvalidCommand
 from doit.task import Task
 
 from motools_build.doit_host.loader import not_found
+from motools_build.doit_host.log import logged
 from motools_build.doit_host.runner import AsyncRunner
 from motools_build.doit_host.session import Session, current
 from motools_build.errors import DatasetError, MotoolsError
@@ -73,18 +75,19 @@ class Run(cmd_run.Run):  # type: ignore[misc]
 
         usual, cmd_run.Runner = cmd_run.Runner, runner
         try:
-            result = super()._execute(
-                outfile,
-                verbosity=verbosity,
-                always=always,
-                continue_=continue_,
-                reporter=reporter,
-                single=single,
-                auto_delayed_regex=auto_delayed_regex,
-                force_verbosity=force_verbosity,
-                failure_verbosity=failure_verbosity,
-                pdb=pdb,
-            )
+            with logged(session) if session.stages else nullcontext():
+                result = super()._execute(
+                    outfile,
+                    verbosity=verbosity,
+                    always=always,
+                    continue_=continue_,
+                    reporter=reporter,
+                    single=single,
+                    auto_delayed_regex=auto_delayed_regex,
+                    force_verbosity=force_verbosity,
+                    failure_verbosity=failure_verbosity,
+                    pdb=pdb,
+                )
         except InvalidCommand as error:
             if error.not_found is None:
                 raise

@@ -1,0 +1,45 @@
+"""The log of decisions, `artifacts/logs/doit.log`: hits and misses with reasons."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from motools_build.doit_host.session import Session
+from motools_build.run import LOGGER
+
+SIZE, KEPT = 10_000_000, 3
+"""Bytes of a log file, and older files kept."""
+
+
+@contextmanager
+def logged(session: Session) -> Iterator[None]:
+    """Log what a run decides and does, for as long as it lasts.
+
+    A setting that is complete is one line: nothing to do must cost nothing.
+    """
+    from logging.handlers import RotatingFileHandler
+
+    folder = session.store.root / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(
+        folder / "doit.log", maxBytes=SIZE, backupCount=KEPT, delay=True
+    )
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s")
+    )
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.DEBUG)
+    LOGGER.propagate = False  # the log is a file's, never the terminal's
+    try:
+        for stage in session.stages.values():
+            reason = session.store.why_stale(stage)
+            if reason is None:
+                LOGGER.debug("hit %s %s", stage.name, stage.key)
+            else:
+                LOGGER.debug("miss %s %s: %s", stage.name, stage.key, reason)
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,192 @@
+"""plan, why, status, gc and verify: they say what is, and change nothing unasked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Project
+
+MODEL = "model:tiny/tiny/echo/seed0"
+EVAL = "eval:tiny/tiny/echo/seed0/score"
+BASE_EVAL = "eval:tiny/base/echo/score"
+UPLOAD = "upload:tiny/tiny/dummy"
+
+
+def actions(project: Project, *words: str) -> dict[str, str]:
+    out = project.doit("plan", "--json", *words).out
+    return {intent["stage"]: intent["action"] for intent in json.loads(out)}
+
+
+def why(project: Project, *words: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(project.doit("why", "--json", *words).out)
+    return found
+
+
+class TestPlan:
+    def test_it_says_what_a_run_then_does(self, tiny: Project) -> None:
+        run = {stage for stage, action in actions(tiny, "tiny").items()}
+        assert run == {BASE_EVAL, UPLOAD, MODEL, EVAL}
+        assert tiny.tree() == {}
+        assert tiny.doit("run", "tiny").made == run
+        assert set(actions(tiny, "tiny").values()) == {"up to date"}
+
+    def test_a_selected_eval_brings_its_model(self, tiny: Project) -> None:
+        assert actions(tiny, EVAL) == dict.fromkeys([UPLOAD, MODEL, EVAL], "run")
+
+    def test_what_is_not_known_is_a_question_mark(self, tiny: Project) -> None:
+        assert "time ?; cost: free" in tiny.doit("plan", "tiny").out
+        tiny.doit("run", "tiny")
+        out = tiny.doit("plan", "tiny", "seeds=1").out
+        assert "2 run" in out
+        assert "time ~0 s; cost: free" in out
+
+    def test_a_failure_is_told(self, tiny: Project) -> None:
+        tiny.doit("run", "tiny", code=2, MOTOOLS_DUMMY_FAIL="model:")
+        out = tiny.doit("plan", "tiny").out
+        assert "(failed before: the dummy backend was told to fail" in out
+
+    def test_words_that_mean_nothing(self, tiny: Project) -> None:
+        assert "did you mean 'tiny'?" in tiny.doit("plan", "tinny", code=3).err
+        assert (
+            "no dataset or eval has the tag"
+            in tiny.doit(*("plan", "tag:none"), code=3).err
+        )
+
+
+def test_a_tag_selects(tiny: Project) -> None:
+    evals = '[Eval("dummy/score", tags=["fast"]), Eval("dummy/other")]'
+    tiny.setting("tiny", evals=evals)
+    assert set(actions(tiny, "tag:fast")) == {BASE_EVAL, UPLOAD, MODEL, EVAL}
+    assert tiny.doit("run", "tag:fast").made == {BASE_EVAL, UPLOAD, MODEL, EVAL}
+
+
+class TestWhy:
+    def test_a_changed_field_is_named_old_and_new(self, tiny: Project) -> None:
+        tiny.doit("run", "tiny")
+        tiny.setting("tiny", training="Training(epochs=7)")
+        found = why(tiny, MODEL)
+        assert found["differences"] == [["spec.epochs", 3, 7]]
+        assert found["nearest"]["name"] == MODEL
+        assert "spec.epochs              3 -> 7" in tiny.doit("why", MODEL).out
+
+    def test_a_changed_dataset_is_named(
+        self, tiny: Project, edit: Callable[[Path, str, str], None]
+    ) -> None:
+        tiny.doit("run", "tiny")
+        edit(tiny.root / "datasets/tiny.jsonl", "1 + 0", "1 + 9")
+        ((field, old, new),) = why(tiny, MODEL)["differences"]
+        assert field == "inputs.dataset"
+        assert old != new
+
+    def test_an_evals_model_is_shown_recorded_and_present(self, tiny: Project) -> None:
+        tiny.doit("run", "tiny")
+        outputs = why(tiny, EVAL)["upstream"][MODEL]
+        assert outputs["recorded"] == outputs["present"]
+        shutil.rmtree(tiny.root / "artifacts/model")
+        assert why(tiny, EVAL)["upstream"][MODEL]["present"] is None
+
+    def test_a_key_prefix_names_a_stage(self, tiny: Project) -> None:
+        key = why(tiny, MODEL)["key"]
+        assert why(tiny, key[:8])["stage"] == MODEL
+
+    def test_it_explains_one_stage(self, tiny: Project) -> None:
+        assert MODEL in tiny.doit("why", "tiny", code=3).err
+
+
+class TestStatus:
+    def status(self, project: Project, code: int) -> dict[str, int]:
+        out = project.doit("status", "--json", code=code).out
+        found: dict[str, int] = json.loads(out)["settings"]["tiny"]
+        return found
+
+    def test_from_missing_to_complete_to_stale(
+        self, tiny: Project, edit: Callable[[Path, str, str], None]
+    ) -> None:
+        assert self.status(tiny, 1) == {"missing": 3}
+        tiny.doit("run", "tiny", code=2, MOTOOLS_DUMMY_FAIL="model:")
+        assert self.status(tiny, 1) == {"ok": 1, "failed": 2}
+        tiny.doit("run", "tiny")
+        assert self.status(tiny, 0) == {"ok": 3}
+        edit(tiny.root / "datasets/tiny.jsonl", "1 + 0", "1 + 9")
+        assert self.status(tiny, 1) == {"ok": 1, "stale": 2}
+        assert "up to date" in tiny.doit("status", code=1).out
+
+    def test_what_is_being_made_is_running(self, tiny: Project) -> None:
+        process = tiny.start("run", "tiny", MOTOOLS_DUMMY_DELAY="60")
+        locks = tiny.root / "artifacts/locks"
+        deadline = time.monotonic() + 60
+        while not (locks.exists() and len(list(locks.iterdir())) >= 2):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1)
+        assert self.status(tiny, 1) == {"running": 3}
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+        assert self.status(tiny, 1) == {"missing": 3}
+
+
+class TestGc:
+    def test_only_what_nothing_refers_to(self, tiny: Project) -> None:
+        tiny.doit("run", "tiny", "seeds=0,1")
+        before = tiny.tree()
+        assert "0 artifacts" in tiny.doit("gc", "--yes").out  # a recent run's
+        out = tiny.doit("gc", "--keep=0").out
+        assert "would remove model:tiny/tiny/echo/seed1" in out
+        assert tiny.tree() == before
+        assert "removed 2 artifacts" in tiny.doit("gc", "--keep=0", "--yes").out
+        assert tiny.doit("run", "tiny").made == set()
+        assert len(tiny.tree()) < len(before)
+
+    def test_the_oldest_go_first_and_never_what_a_setting_uses(
+        self, tiny: Project
+    ) -> None:
+        tiny.doit("run", "tiny", "seeds=0,1")
+        out = tiny.doit("gc", "--max-size=1", "--yes").out
+        assert "removed 2 artifacts" in out
+        assert tiny.doit("run", "tiny").made == set()
+        assert (
+            "write a number of bytes"
+            in tiny.doit(*("gc", "--max-size=much"), code=3).err
+        )
+
+    def test_it_refuses_where_it_cannot_know(self, tiny: Project) -> None:
+        tiny.doit("run", "tiny", "seeds=0,1")
+        tiny.write("zoo/broken.py", "1 / 0\n")
+        before = tiny.tree()
+        err = tiny.doit("gc", "--keep=0", "--yes", code=3).err
+        assert "nothing was removed" in err
+        assert tiny.tree() == before
+
+
+class TestVerify:
+    @pytest.mark.parametrize("name", ["record.json", "answers.json"])
+    def test_every_byte_counts(self, tiny: Project, name: str) -> None:
+        tiny.doit("run", "tiny")
+        assert "4 artifacts, 0 broken" in tiny.doit("verify").out
+        (file,) = (tiny.root / "artifacts/model").glob(f"*/{name}")
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+        assert "4 artifacts, 1 broken" in tiny.doit("verify", code=1).out
+        found = json.loads(tiny.doit("verify", "--json", "--repair", code=1).out)
+        assert len(found["broken"]) == 1
+        assert tiny.doit("run", "tiny").made - {UPLOAD} == {MODEL}
+        assert "0 broken" in tiny.doit("verify").out
+
+
+def test_hits_and_misses_are_logged_with_reasons(tiny: Project) -> None:
+    tiny.doit("run", "tiny")
+    tiny.doit("run", "tiny", "seeds=0,1")
+    log = (tiny.root / "artifacts/logs/doit.log").read_text()
+    assert f"miss {MODEL} " in log
+    assert ": not made yet" in log
+    assert f"hit {MODEL} " in log
+    assert f"made {EVAL} " in log
