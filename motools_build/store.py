@@ -126,8 +126,13 @@ class ArtifactStore:
     def work_folder(self, stage: Stage) -> Path:
         """A new, empty folder for a stage's payload, under the same file system."""
         folder = self.root / "work" / stage.key
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        try:
+            folder.mkdir()
+        except FileNotFoundError:
+            folder.mkdir(parents=True)
+        except FileExistsError:  # of a run that was killed, or an eval that failed
+            shutil.rmtree(folder)
+            folder.mkdir()
         return folder
 
     def put(
@@ -163,9 +168,12 @@ class ArtifactStore:
         temporary.replace(work / RECORD)
         _sync(work)
         target = self.folder(stage)
-        target.parent.mkdir(parents=True, exist_ok=True)
         self._set_aside(target)
-        work.replace(target)
+        try:
+            work.replace(target)
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            work.replace(target)
         _sync(target.parent)
         self._state(stage).unlink(missing_ok=True)
         self._records[stage.folder] = record
@@ -179,6 +187,8 @@ class ArtifactStore:
 
     def _set_aside(self, folder: Path) -> None:
         """Remove a folder so that no one ever sees half of it."""
+        if not folder.exists():
+            return
         gone = self.root / "work" / f"gone-{os.getpid()}-{folder.name}"
         gone.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(gone, ignore_errors=True)

@@ -93,10 +93,10 @@ class Plan(Query):
         to_run = [intent for intent in found if intent.action == "run"]
         total = ", ".join(f"{n} {what}" for what, n in sorted(counts.items()))
         if to_run:
-            seconds = [intent.seconds for intent in to_run]
-            known = sum(s for s in seconds if s is not None)
-            more = " and what is not known" if None in seconds else ""
-            total += f"; time {_minutes(known or None)}{more if known else ''}"
+            known = [i.seconds for i in to_run if i.seconds is not None]
+            total += f"; time {_minutes(sum(known) if known else None)}"
+            if known and len(known) < len(to_run):
+                total += " and what is not known"
             total += "; cost: free, all of it runs on this machine"
         self._say(total or "no stages")
         return 0

@@ -23,6 +23,9 @@ COUNTED = (
     *("failed", "not run", "ignored"),
 )
 
+ROWS = 50
+"""Models in the table at the end of a run; `doit results` shows all."""
+
 EVERY = 10.0
 """Seconds between two lines of progress of a stage, where there is no terminal."""
 
@@ -143,7 +146,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             from motools_build.report.results import print_results
 
             for name in self._touched:
-                print_results(self.session, name, self.outstream)
+                print_results(self.session, name, self.outstream, most=ROWS)
 
     # ---- details
 

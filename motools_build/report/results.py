@@ -138,8 +138,11 @@ def rows(found: list[Result]) -> Iterator[tuple[Cell, dict[str, Result]]]:
         yield next(iter(results_of.values())).cell, results_of
 
 
-def print_results(session: Any, name: str, stream: Any) -> None:
-    """Print the table of a setting, and where its transcripts are."""
+def print_results(
+    session: Any, name: str, stream: Any, most: int | None = None
+) -> None:
+    """Print the table of a setting, and where its transcripts are; of more than
+    `most` models the first, and how to see the rest."""
     found = results(session.plan(name), session.store)
     console = console_of(stream)
     if not found:
@@ -152,7 +155,8 @@ def print_results(session: Any, name: str, stream: Any) -> None:
     for an_eval, scorer, metric in metrics:
         table.add_column(f"{an_eval}\n{scorer}\n{metric}", justify="right")
     table.add_column("n", justify="right")
-    for cell, by_eval in rows(found):
+    models = list(rows(found))
+    for cell, by_eval in models[:most]:
         cells = [
             _shown(by_eval.get(e), scorer, metric) for e, scorer, metric in metrics
         ]
@@ -169,6 +173,9 @@ def print_results(session: Any, name: str, stream: Any) -> None:
             "/".join(map(str, sorted(counts))) or "-",
         )
     console.print(table)
+    if most is not None and len(models) > most:
+        console.print(f"... and {len(models) - most} more: doit results {name}")
+        found = [r for _, by_eval in models[:most] for r in by_eval.values()]
     for result in found:
         if result.status != "ok" or result.note:
             first = result.note.splitlines()[0]

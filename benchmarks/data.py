@@ -1,0 +1,95 @@
+"""Large datasets: hashing against a bare xxh3, validation against a bare json.loads.
+
+    python benchmarks/data.py [GIGABYTES] [ROWS]
+
+Ratios of one run; the files lie in a temporary folder and are read from the page cache.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from motools_build.keys import CHUNK, DigestMemo
+from motools_build.specs.rows import check_file
+
+ROW = {
+    "messages": [
+        {"role": "user", "content": "What is 60 - 50? Please show how you do it."},
+        {"role": "assistant", "content": "60 - 50 = 10\nANSWER: 10"},
+    ]
+}
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Process CPU seconds, the lowest of three."""
+    lowest = float("inf")
+    for _ in range(3):
+        began = time.process_time()
+        work()
+        lowest = min(lowest, time.process_time() - began)
+    return lowest
+
+
+def bare_hash(path: Path) -> None:
+    state = xxhash.xxh3_128()
+    with open(path, "rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            state.update(chunk)
+
+
+def bare_json(path: Path) -> None:
+    with open(path, "rb") as file:
+        for line in file:
+            json.loads(line)
+
+
+def main() -> None:
+    gigabytes = float(sys.argv[1]) if len(sys.argv) > 1 else 2.0
+    rows = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
+    with tempfile.TemporaryDirectory() as temporary:
+        large = Path(temporary) / "large.bin"
+        with open(large, "wb") as file:
+            block = bytes(range(256)) * (CHUNK // 256)
+            for _ in range(int(gigabytes * 1e9) // CHUNK):
+                file.write(block)
+        time.sleep(2.5)  # so that the digest may be remembered
+        memo_file = Path(temporary) / "memo.json"
+
+        def hashed() -> None:
+            memo_file.unlink(missing_ok=True)
+            memo = DigestMemo(memo_file)
+            memo.digest(str(large))
+            memo.save()
+
+        ours, bare = seconds(hashed), seconds(lambda: bare_hash(large))
+        again = seconds(lambda: DigestMemo(memo_file).digest(str(large)))
+        print(
+            f"hashing {gigabytes:g} GB: {ours:.2f} s, bare xxh3 {bare:.2f} s: "
+            f"{bare / ours:.0%} of its speed; the next run {again * 1000:.2f} ms"
+        )
+        large.unlink()
+
+        path = Path(temporary) / "rows.jsonl"
+        line = json.dumps(ROW) + "\n"
+        with open(path, "w") as text:
+            for _ in range(rows):
+                text.write(line)
+        assert check_file(path) == []
+        ours = seconds(lambda: check_file(path))
+        bare = seconds(lambda: bare_json(path))
+        print(
+            f"validating {rows:,} rows: {ours:.2f} s, bare json.loads {bare:.2f} s: "
+            f"ratio {ours / bare:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
