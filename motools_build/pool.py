@@ -109,7 +109,7 @@ class _Worker:
                 stderr=errors_to,
                 env=worker_environment(os.environ),
                 limit=LINE_LIMIT,
-                start_new_session=True,  # Ctrl-C is the host's to handle
+                start_new_session=True,  # Ctrl-C is the host's; ends as a group
             )
         return cls(process)
 
@@ -121,19 +121,20 @@ class _Worker:
             self._process.stdin.write(request.encode() + b"\n")
             await self._process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError) as error:
-            raise await self._death(job, log) from error
+            raise self._death(await self._process.wait(), log) from error
         while line := await self._process.stdout.readline():
             message = json.loads(line)
             if "progress" in message:
                 report(Progress(**message["progress"]))
             elif "made" in message:
                 return Made(**message["made"])
-            else:
+            elif "failed" in message:
                 raise _failure(message["failed"], log)
-        raise await self._death(job, log)
+            else:
+                raise self._death(message["died"], log)
+        raise self._death(await self._process.wait(), log)
 
-    async def _death(self, job: Job, log: Path) -> errors.WorkerDied:
-        code = await self._process.wait()
+    def _death(self, code: int, log: Path) -> errors.WorkerDied:
         if code < 0:
             name = signal.Signals(-code).name
             how = f"was killed by {name}"
@@ -148,9 +149,9 @@ class _Worker:
         )
 
     async def end(self) -> None:
-        """Kill the worker and wait for it."""
+        """Kill the worker, its job and whatever that started; wait for the worker."""
         with suppress(ProcessLookupError):
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
         # the pipe's transport would warn at exit if left to the garbage collector
         self._process._transport.close()  # type: ignore[attr-defined]

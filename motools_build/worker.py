@@ -1,20 +1,26 @@
 """`python -m motools_build.worker`: heavy stages, out of the host's process.
 
 A line of standard input is a JSON list of `{"job": ..., "log": PATH}`; they are done
-one after another. For each, lines of standard output say `{"key", "progress"}`, and
-in the end `{"key", "made"}` or `{"key", "failed"}`. What the job itself prints goes to
-its log. The process ends as soon as its input does, whatever it is doing.
+one after another, each in a child of its own. For each, lines of standard output say
+`{"key", "progress"}`, and in the end `{"key", "made"}`, `{"key", "failed"}` or
+`{"key", "died"}`. What the job itself prints goes to its log.
+
+The worker imports what its jobs need and loads base weights once; a child is forked
+from it and shares both. So an eval cannot leave modules, patches or another working
+folder behind for the next one. The worker has no threads, which makes forking safe.
+It ends with its whole process group as soon as its input does.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import queue
+import select
+import signal
 import sys
-import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -27,38 +33,102 @@ Send = Callable[[dict[str, Any]], None]
 
 
 def main() -> None:
-    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    channel = os.dup(1)
     os.dup2(2, 1)  # whatever prints, prints elsewhere
-    lock = threading.Lock()
-
-    def send(message: dict[str, Any]) -> None:
-        with lock:
-            channel.write(json.dumps(message) + "\n")
-
-    waiting: queue.SimpleQueue[list[dict[str, Any]]] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(waiting,), daemon=True).start()
+    host = _Lines(0)
     while True:
-        for request in waiting.get():
-            _do(request, send)
+        while not host.waiting:
+            host.listen()
+        for request in json.loads(host.waiting.popleft()):
+            _supervise(request, channel, host)
 
 
-def _read(waiting: queue.SimpleQueue[list[dict[str, Any]]]) -> None:
-    for line in sys.stdin.buffer:
-        waiting.put(json.loads(line))
-    os._exit(0)  # the host is gone; the main thread may be deep in NumPy
+class _Lines:
+    """Lines of a file descriptor, as they come."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.waiting: deque[bytes] = deque()
+        self._rest = b""
+
+    def read(self) -> list[bytes] | None:
+        """The whole lines that are there now; None at the end."""
+        data = os.read(self.descriptor, 1 << 16)
+        if not data:
+            return None
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return lines
+
+    def listen(self) -> None:
+        """Take in what the host sends; the end of it is the end of the worker."""
+        lines = self.read()
+        if lines is None:
+            os.killpg(0, signal.SIGKILL)
+        self.waiting.extend(lines or [])
 
 
-def _do(request: dict[str, Any], send: Send) -> None:
+def _supervise(request: dict[str, Any], channel: int, host: _Lines) -> None:
+    """Do one job in a child; pass on its messages, and say how it died if it did."""
     fields = request["job"]
     fields["given"] = {k: Given(**given) for k, given in fields["given"].items()}
     job = Job(**fields)
+    reader, writer = os.pipe()
+    prepared = _prepared(job, request["log"])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        os.close(channel)
+        os._exit(_child(job, request["log"], writer, prepared))
+    os.close(writer)
+    messages = _Lines(reader)
+    finished = False
+    while True:
+        ready, _, _ = select.select([reader, host.descriptor], [], [])
+        if host.descriptor in ready:
+            host.listen()
+        if reader in ready:
+            lines = messages.read()
+            if lines is None:
+                break
+            for line in lines:
+                os.write(channel, line + b"\n")
+                finished = b'"progress"' not in line or finished
+    os.close(reader)
+    _, status = os.waitpid(child, 0)
+    if not finished:
+        code = os.waitstatus_to_exitcode(status)
+        message = json.dumps({"key": job.key, "died": code})
+        os.write(channel, message.encode() + b"\n")
+
+
+def _prepared(job: Job, log: str) -> BaseException | None:
+    """Import and load what the job's child should find ready. The error, if that
+    fails, is the child's to report."""
+    try:
+        with _logged(log):
+            backends.get(job.backend).prepare(job)
+    except BaseException as error:  # noqa: BLE001 - the child reports it
+        return error
+    return None
+
+
+def _child(job: Job, log: str, writer: int, prepared: BaseException | None) -> int:
+    """The job itself; the exit code of its process."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # an eval that reads it must not wait
+
+    def send(message: dict[str, Any]) -> None:
+        os.write(writer, json.dumps(message).encode() + b"\n")
 
     def report(progress: Progress) -> None:
         send({"key": job.key, "progress": asdict(progress)})
 
     began = time.monotonic()
     try:
-        with _logged(request["log"]):
+        with _logged(log):
+            if prepared is not None:
+                raise prepared
             made = backends.get(job.backend).work(job, report)
         made = replace(made, seconds=time.monotonic() - began)
     except BaseException as error:  # noqa: BLE001 - sent to the host, which raises it
@@ -66,12 +136,14 @@ def _do(request: dict[str, Any], send: Send) -> None:
         send({"key": job.key, "failed": failed})
     else:
         send({"key": job.key, "made": asdict(made)})
+    return 0
 
 
 @contextmanager
 def _logged(path: str) -> Iterator[None]:
     """Standard output and error into a file, and a traceback if it comes to that; the
     file goes if nothing was written."""
+    path = os.path.abspath(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     before = os.dup(1), os.dup(2)
     with open(path, "ab", buffering=0) as log:

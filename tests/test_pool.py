@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 
 BACKEND = '''
 """Stands where the embedded backend does: its work is what a job's params ask for."""
-import os, sys, time
+import os, subprocess, sys, time
 from motools_build import backends
 from motools_build.backends.base import Backend, Made, Progress
 from motools_build.errors import EngineError
@@ -42,7 +42,18 @@ class Toy(Backend):
             raise ZeroDivisionError("oops")
         if what == "sleep":
             time.sleep(60)
-        return Made(str(os.getpid()), {"environment": dict(os.environ)})
+        if what == "leak":
+            leaked = getattr(sys, "leaked", 0)
+            sys.leaked = 1
+            os.chdir("/")
+            return Made(str(leaked), {})
+        if what == "read":
+            return Made(sys.stdin.read() + os.read(0, 9).decode(), {})
+        if what == "spawn":
+            child = subprocess.Popen(["sleep", "4321"])
+            report(Progress(child.pid, 0, "pid"))
+            time.sleep(60)
+        return Made(str(os.getppid()), {"environment": dict(os.environ)})
 
 
 backends.get = lambda name: Toy()
@@ -93,6 +104,16 @@ def test_a_worker_is_kept_warm_and_jobs_wait_for_it() -> None:
     assert told.count(Progress(0, 0, "", "waits for a worker")) == 2
 
 
+def test_a_job_leaves_nothing_behind_for_the_next() -> None:
+    results, _ = run("leak", "leak", "work")
+    assert [result.output for result in made(results)][:2] == ["0", "0"]
+
+
+def test_a_job_that_reads_its_input_finds_it_empty() -> None:
+    (result,) = made(run("read")[0])
+    assert result.output == ""
+
+
 def test_no_more_workers_than_asked_for() -> None:
     results, _ = run(*["work"] * 6, size=2)
     assert len({result.output for result in made(results)}) == 2
@@ -134,7 +155,25 @@ def test_a_workers_environment_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     assert worker_environment({"HOME": "/x"})["HOME"] == "/x"
 
 
-def test_a_cancelled_job_ends_its_worker() -> None:
+def test_a_cancelled_job_ends_its_worker_and_what_that_started() -> None:
+    async def main() -> int:
+        pool = WorkerPool(1, Path("logs/worker.log"))
+        started: asyncio.Queue[Progress] = asyncio.Queue()
+        task = asyncio.create_task(pool.run(job("spawn"), LOG, started.put_nowait))
+        while (progress := await started.get()).unit != "pid":
+            pass
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return progress.done
+
+    sleeper = asyncio.run(main())
+    deadline = time.monotonic() + 5
+    while _alive(sleeper):
+        assert time.monotonic() < deadline, "a process of the job outlives it"
+        time.sleep(0.05)
+
+
+def test_a_cancelled_job_ends_at_once() -> None:
     async def main() -> float:
         pool = WorkerPool(1, Path("logs/worker.log"))
         started = asyncio.Event()

@@ -76,6 +76,9 @@ class Backend:
     async def make(self, job: Job, report: Report) -> Made:
         raise TypeError(f"{type(self).__name__} makes no {job.kind} on the host")
 
+    def prepare(self, job: Job) -> None:
+        """Import and load what jobs like this one share, once a worker."""
+
     def work(self, job: Job, report: Report) -> Made:
         raise TypeError(f"{type(self).__name__} makes no {job.kind} in a worker")
 

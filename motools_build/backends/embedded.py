@@ -55,6 +55,9 @@ class EmbeddedBackend(Backend):
         pinned = BACKENDS["embedded"].bases[MODEL]
         return Made(pinned, {"file": str(path), "bytes": path.stat().st_size})
 
+    def prepare(self, job: Job) -> None:
+        load(job.given["base"].details["file"])
+
     def work(self, job: Job, report: Report) -> Made:
         return train(job, report)
 

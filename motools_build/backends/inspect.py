@@ -29,6 +29,14 @@ class InspectBackend(Backend):
 
     in_worker = frozenset({"eval"})
 
+    def prepare(self, job: Job) -> None:
+        import inspect_ai.model  # noqa: F401 - a second, paid once
+
+        if "base" in job.given:
+            from motools_build.backends.embedded import load
+
+            load(job.given["base"].details["file"])
+
     def work(self, job: Job, report: Report) -> Made:
         return evaluate(job, report)
 
@@ -44,6 +52,7 @@ def evaluate(job: Job, report: Report) -> Made:
 
     params = job.params
     overrides = dict(params["overrides"])
+    work = Path(job.work).absolute()  # the task's code may go to another folder
     subject = job.name.removeprefix("eval:").rsplit("/", 1)[0]
     _listen()
     _watched.report = report
@@ -52,7 +61,7 @@ def evaluate(job: Job, report: Report) -> Made:
             f"{params['file']}@{params['function']}",
             model=get_model(f"motools/{subject}", memoize=False, **served(job)),
             task_args=overrides.pop("args", {}),
-            log_dir=job.work,
+            log_dir=str(work),
             metadata={
                 "stage": job.name,
                 "key": job.key,
@@ -74,7 +83,7 @@ def evaluate(job: Job, report: Report) -> Made:
         ) from error
     finally:
         _watched.report = None
-    return accepted(log, Path(job.work))
+    return accepted(log, work, job.work)
 
 
 def served(job: Job) -> dict[str, Any]:
@@ -89,9 +98,10 @@ def served(job: Job) -> dict[str, Any]:
     }
 
 
-def accepted(log: EvalLog, work: Path) -> Made:
-    """The result of a log that counts. Raises EvalFailed, naming what is missing."""
-    look = f"inspect view --log-dir {work}"
+def accepted(log: EvalLog, work: Path, shown: str) -> Made:
+    """The result of a log that counts. Raises EvalFailed, naming what is missing and
+    where to look: in the work folder, as it is `shown`."""
+    look = f"inspect view --log-dir {shown}"
     failed = [sample for sample in log.samples or [] if sample.error]
     # the first error cancels the other samples: name it, not them
     failed.sort(key=lambda sample: "CancelledError" in str(sample.error))

@@ -1,0 +1,152 @@
+"""A run may be killed at any moment; what it had recorded stays, and the rest is made.
+
+MOTOOLS_KILLS=100 pytest tests/test_crash.py    # 10 by default
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motools_build.records import Record
+from tests.conftest import Project
+
+KILLS = int(os.environ.get("MOTOOLS_KILLS", "10"))
+
+SEED = 20
+
+STARTING = 0.1
+"""Share of kills that are counted from the start of the process: it mostly imports."""
+
+SEEDS = 25
+STAGES = 1 + SEEDS + SEEDS
+"""An upload, and a model and an eval for each seed."""
+
+KINDS = ("base", "upload", "model", "eval")
+
+DELAY = {"MOTOOLS_DUMMY_DELAY": "0.05"}
+
+Recorded = dict[str, tuple[int, bytes]]
+"""Record's path -> its time of modification in nanoseconds, its bytes."""
+
+
+@pytest.fixture
+def many(project: Project) -> Project:
+    """A project with one setting of 25 models and 25 evals."""
+    project.dataset("many")
+    project.setting("many", seeds=f"[*range({SEEDS})]", controls="False")
+    return project
+
+
+def test_a_build_that_is_killed_again_and_again(many: Project) -> None:
+    expected = built_without_a_kill(many)
+    moments = random.Random(SEED)
+    span = seconds_to_make(many)
+    kills = 0
+    while kills < KILLS:
+        shutil.rmtree(many.root / "artifacts")
+        recorded: Recorded = {}
+        outs: list[str] = []
+        while kills < KILLS and len(recorded) < STAGES:
+            making = moments.random() > STARTING
+            out, killed = killed_run(many, making, moments.uniform(0, span))
+            outs.append(out)
+            kills += killed
+            now = recorded_in(many.root)
+            assert {path: now.get(path) for path in recorded} == recorded
+            recorded = now
+            assert "Traceback" not in out
+            assert many.doit("verify").out.endswith(f"{len(now)} artifacts, 0 broken\n")
+        last = many.doit("run", "many", **DELAY)  # it would wait for a lock in vain
+        now = recorded_in(many.root)
+        assert {path: now[path] for path in recorded} == recorded
+        assert names(recorded).isdisjoint(made_lines(last.out))
+        assert identities(now) == expected
+        assert len(made_lines(last.out)) == STAGES - len(recorded)
+        assert many.doit("run", "many").made == set()
+        said = [line for out in [*outs, last.out] for line in made_lines(out)]
+        assert len(said) == len(set(said))
+
+
+def test_four_runs_at_once_on_a_fresh_project(many: Project) -> None:
+    runs = [many.start("run", "many", **DELAY) for _ in range(4)]
+    outs = []
+    for process in runs:
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, out + err
+        outs.append(out)
+    said = [line for out in outs for line in made_lines(out)]
+    assert len(said) == STAGES, "\n".join(outs)
+    assert len(set(said)) == STAGES
+    assert set(said) == names(recorded_in(many.root))
+    assert many.doit("verify").out == f"{STAGES} artifacts, 0 broken\n"
+
+
+def built_without_a_kill(project: Project) -> dict[str, tuple[str, Any]]:
+    """The identities of a build that nothing disturbed."""
+    ran = project.doit("run", "many", **DELAY)
+    assert len(made_lines(ran.out)) == STAGES
+    return identities(recorded_in(project.root))
+
+
+def seconds_to_make(project: Project) -> float:
+    """How long the last build took, from its first record to its last."""
+    times = [time for time, _ in recorded_in(project.root).values()]
+    return (max(times) - min(times)) / 1e9 + float(DELAY["MOTOOLS_DUMMY_DELAY"])
+
+
+def killed_run(project: Project, making: bool, seconds: float) -> tuple[str, bool]:
+    """The output of a run that was killed so long after it began to make something,
+    or after it was started, and whether that was before its end."""
+    log = project.root / "artifacts/runs.jsonl"
+    before = log.stat().st_size if log.exists() else 0
+    process = project.start("run", "many", **DELAY)
+    while process.poll() is None:
+        if not making or (log.exists() and log.stat().st_size > before):
+            time.sleep(seconds)
+            break
+        time.sleep(0.002)
+    process.kill()
+    out, err = process.communicate()
+    assert process.returncode in (0, -9), out + err
+    return out, process.returncode == -9
+
+
+def recorded_in(root: Path) -> Recorded:
+    """Every record of a project; whatever folder there is must hold a whole one."""
+    recorded: Recorded = {}
+    for kind in KINDS:
+        for folder in (root / "artifacts" / kind).glob("*"):
+            path = folder / "record.json"
+            data = path.read_bytes()
+            record = Record.decode(data)
+            assert record is not None, path
+            assert folder.name == f"{record.backend}-{record.key}"
+            place = str(path.relative_to(root))
+            recorded[place] = (path.stat().st_mtime_ns, data)
+    return recorded
+
+
+def identities(recorded: Recorded) -> dict[str, tuple[str, Any]]:
+    """Record's path, which has the key in it -> output and payload."""
+    found = {}
+    for path, (_, data) in recorded.items():
+        record = json.loads(data)["record"]
+        found[path] = (record["output"], record["payload"])
+    return found
+
+
+def names(recorded: Recorded) -> set[str]:
+    return {json.loads(data)["record"]["name"] for _, data in recorded.values()}
+
+
+def made_lines(out: str) -> list[str]:
+    """The stages that a run says it has made, one for each line that says so."""
+    return [line.split()[0] for line in out.splitlines() if "  made in " in line]
