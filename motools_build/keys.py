@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NewType, TypeVar
 
@@ -108,9 +110,11 @@ class DigestMemo:
         self._notes: dict[str, Any] = {}
         try:
             saved = json.loads(file.read_bytes())
-            self._digests, self._notes = saved["digests"], saved["notes"]
+            digests, notes = saved["digests"], saved["notes"]
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # absent or from another version: begin anew
+            return  # absent, damaged or from another version: begin anew
+        if isinstance(digests, dict) and isinstance(notes, dict):
+            self._digests, self._notes = digests, notes
 
     def digest(self, path: str) -> Digest:
         """The digest of a file. Raises OSError if it cannot be read."""
@@ -132,18 +136,24 @@ class DigestMemo:
         """Write what was learnt. Two processes at once may lose entries, no more."""
         if not self._dirty:
             return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(
-            json.dumps({"digests": self._digests, "notes": self._notes})
-        )
-        temporary.replace(self._file)
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(
+                json.dumps({"digests": self._digests, "notes": self._notes})
+            )
+            temporary.replace(self._file)
+        except OSError as error:  # only a cache: say so, and go on
+            print(f"warning: {self._file} cannot be written: {error}", file=sys.stderr)
+            with suppress(OSError):
+                temporary.unlink()
         self._dirty = False
 
     def _look(self, path: str) -> Digest:
         entry = self._digests.get(path)
-        if entry is not None and entry[0] == signature(os.stat(path)):
-            return Digest(entry[1])
+        match entry:
+            case [noted, str(digest)] if noted == signature(os.stat(path)):
+                return Digest(digest)
         for _ in range(5):
             began = time.time_ns()
             with open(path, "rb", buffering=0) as file:

@@ -165,7 +165,7 @@ async def _locked(stage: Stage, runtime: Runtime) -> AsyncIterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    path = runtime.store.lock_path(stage)
+    path = runtime.store.lock_path(stage.key)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, thread_local=False)
     while True:

@@ -10,7 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from motools_build.keys import digest_bytes
 from motools_build.stages import Stage
+
+DAY = 86_400
+"""Seconds after which the same run is noted again: `gc` keeps what runs stood for."""
 
 
 class RunLog:
@@ -22,11 +26,18 @@ class RunLog:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._index = file.with_suffix(".latest.json")
 
     def append(
         self, setting: str, variables: Mapping[str, str], stages: Sequence[Stage]
     ) -> None:
-        """Note a run of a setting, in one write."""
+        """Note a run of a setting, in one write, unless its latest note of the day
+        says the same."""
+        stands_for = digest_bytes("".join(stage.key for stage in stages).encode())
+        latest = self._latest()
+        noted = latest.get(setting)
+        if noted and noted[0] == stands_for and time.time() - noted[1] < DAY:
+            return
         line = {
             "time": now(),
             "setting": setting,
@@ -35,12 +46,27 @@ class RunLog:
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
         data = json.dumps(line, ensure_ascii=False).encode() + b"\n"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        handle = os.open(self._file, flags, 0o644)
+        handle = os.open(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
+            size = os.fstat(handle).st_size
+            if size and os.pread(handle, 1, size - 1) != b"\n":
+                data = b"\n" + data  # the last line was torn, by a full disk
             os.write(handle, data)
         finally:
             os.close(handle)
+        latest[setting] = (stands_for, time.time())
+        temporary = self._index.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(latest))
+        temporary.replace(self._index)
+
+    def _latest(self) -> dict[str, tuple[str, float]]:
+        """Setting -> what its latest note stood for, and when. Only an index: without
+        it a run is noted once more."""
+        try:
+            found = json.loads(self._index.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Every noted run, oldest first. A line cut by a full disk is passed over."""
@@ -50,7 +76,7 @@ class RunLog:
                     run = json.loads(line)
                 except ValueError:
                     continue
-                if isinstance(run, dict) and "stages" in run:
+                if isinstance(run, dict) and isinstance(run.get("stages"), dict):
                     yield run
 
     def older_keys(self) -> dict[str, list[str]]:

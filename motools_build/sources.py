@@ -6,17 +6,18 @@ Nothing here imports the code it looks at: modules are parsed, never run.
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from motools_build.errors import DatasetError, EvalError
-from motools_build.keys import Digest, DigestMemo
+from motools_build.keys import Digest, DigestMemo, digest_bytes
 from motools_build.plan import Sources
 from motools_build.specs import Dataset, Eval
 from motools_build.specs.models import known
 
-SCAN = "python-1"
+SCAN = "python-2"
 """Name of the notes about a module's source; changes with what `_scan` notes."""
 
 
@@ -70,7 +71,7 @@ class Resolver:
         while waiting:
             path = waiting.pop()
             scan = self._scan(path, self._digest(spec, path))
-            for role, used in self._used_by(path, scan):
+            for role, used in self._used_by(path, scan, PurePosixPath(file).parent):
                 if used == file or used in found.values():
                     continue
                 while role in found:  # two folders may each have a rows.jsonl
@@ -97,11 +98,15 @@ class Resolver:
         """Imports, tasks and string literals of a module, remembered by its bytes."""
 
         def scan() -> dict[str, list[str]]:
+            source = Path(path).read_bytes()
+            if digest_bytes(source) != digest:
+                raise EvalError(f"{path} was edited just now; run again")
             try:
-                tree = ast.parse(Path(path).read_bytes())
-            except SyntaxError as error:
+                tree = ast.parse(source)
+            except (SyntaxError, ValueError) as error:
                 raise EvalError(
-                    f"{path}:{error.lineno}: not valid Python ({error.msg})"
+                    f"{path}:{getattr(error, 'lineno', None) or 1}: not valid Python "
+                    f"({getattr(error, 'msg', error)})"
                 ) from error
             return {
                 "imports": sorted(set(_imports(tree))),
@@ -113,20 +118,22 @@ class Resolver:
         return notes
 
     def _used_by(
-        self, path: str, scan: dict[str, list[str]]
+        self, path: str, scan: dict[str, list[str]], task: PurePosixPath
     ) -> Iterator[tuple[str, str]]:
         """Role and path of each local module and data file that a module names.
 
-        Inspect puts a task file's folder on the import path; the project's root is
-        there too.
+        Python looks for modules in the project's root and in the folder of the task,
+        a program for files where it stands: which is not always known, so that
+        whatever the name may mean counts.
         """
         here = PurePosixPath(path).parent
-        places = (here, PurePosixPath())
+        places = tuple(dict.fromkeys((here, task, PurePosixPath())))
         for name in scan["imports"]:
             dots = len(name) - len(name.lstrip("."))
             words = name.lstrip(".").split(".")
             if dots:
-                roots: tuple[PurePosixPath, ...] = ([here, *here.parents][dots - 1],)
+                above = [here, *here.parents]
+                roots: tuple[PurePosixPath, ...] = tuple(above[dots - 1 : dots])
             elif words[0] == "motools_build":
                 continue
             else:
@@ -135,25 +142,22 @@ class Resolver:
                 yield f"module:{module.with_suffix('').name}:{name}", str(module)
         for literal in scan["literals"]:
             for place in places:
-                file = place / literal
-                if ".." not in file.parts and Path(file).is_file():
-                    yield f"file:{literal}", str(file)
-                    break
+                file = os.path.normpath(place / literal)
+                if not file.startswith("..") and os.path.isfile(file):
+                    yield f"file:{literal}", file
 
 
 def _module_files(
     roots: tuple[PurePosixPath, ...], words: list[str]
 ) -> Iterator[PurePosixPath]:
-    """The files that importing a dotted name runs, the packages above it included."""
+    """The files that importing a dotted name may run, packages above it included."""
     for root in roots:
-        found = []
         for depth in range(1, len(words) + 1):
-            stem = root.joinpath(*words[:depth])
-            candidates = (stem / "__init__.py", stem.with_name(stem.name + ".py"))
-            found += [c for c in candidates if Path(c).is_file()]
-        if found:
-            yield from found
-            return
+            stem = root.joinpath(*filter(None, words[:depth]))
+            candidates = [stem / "__init__.py"]
+            if stem.name:
+                candidates.append(stem.with_name(stem.name + ".py"))
+            yield from (c for c in candidates if os.path.isfile(c))
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
@@ -181,7 +185,7 @@ def _tasks(tree: ast.Module) -> Iterator[str]:
 
 
 def _literals(tree: ast.AST) -> Iterator[str]:
-    """Strings that may name a data file: with a dot, and no character that no one
+    """Strings that may name a data file: short, and without a character that no one
     puts into a file's name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant):
@@ -192,8 +196,7 @@ def _literals(tree: ast.AST) -> Iterator[str]:
 
 def _may_be_a_path(text: str) -> bool:
     return (
-        1 < len(text) < 200
-        and "." in text[:-1]
-        and not text.startswith(("/", "."))
-        and not set(text) & set("\n\t:*?<>|{}")
+        0 < len(text.encode(errors="replace")) < 200
+        and not text.startswith("/")
+        and not set(text) & set("\0\n\t:*?<>|{}")
     )

@@ -110,6 +110,8 @@ class ArtifactStore:
             record = Record.decode(_read(f"{folder}/{RECORD}"))
         except (FileNotFoundError, NotADirectoryError):
             return "not made yet"
+        except OSError as error:
+            return f"its record cannot be read ({error.strerror})"
         if record is None or record.key != stage.key or record.kind != stage.kind:
             return "its record is damaged"
         for name, (size, _) in record.payload.items():
@@ -168,48 +170,56 @@ class ArtifactStore:
         temporary.replace(work / RECORD)
         _sync(work)
         target = self.folder(stage)
-        self._set_aside(target)
+        before = self._set_aside(target)
         try:
             work.replace(target)
         except FileNotFoundError:
             target.parent.mkdir(parents=True, exist_ok=True)
             work.replace(target)
+        if before:
+            shutil.rmtree(before)
         _sync(target.parent)
         self._state(stage).unlink(missing_ok=True)
         self._records[stage.folder] = record
         return record
 
     def remove(self, stage: Stage) -> None:
-        """Remove the artifact and its failure, where there are any."""
+        """Remove the artifact, its failure and what a failure left."""
         self._records.pop(stage.folder, None)
         self._state(stage).unlink(missing_ok=True)
-        self._set_aside(self.folder(stage))
+        shutil.rmtree(self.root / "work" / stage.key, ignore_errors=True)
+        (self.root / "logs" / f"{stage.key}.log").unlink(missing_ok=True)
+        gone = self._set_aside(self.folder(stage))
+        if gone:
+            shutil.rmtree(gone)
 
-    def _set_aside(self, folder: Path) -> None:
-        """Remove a folder so that no one ever sees half of it."""
+    def _set_aside(self, folder: Path) -> Path | None:
+        """Move a folder out of sight, whole, so that no one ever sees half of it."""
         if not folder.exists():
-            return
+            return None
         gone = self.root / "work" / f"gone-{os.getpid()}-{folder.name}"
         gone.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(gone, ignore_errors=True)
         try:
             folder.replace(gone)
         except FileNotFoundError:
-            return
-        shutil.rmtree(gone)
+            return None
+        return gone
 
     # ---- failures
 
     def failure(self, stage: Stage) -> Failure | None:
         """The stage's last failure, if it has not succeeded since."""
+        path = self._state(stage)
         try:
-            return Failure(**json.loads(self._state(stage).read_bytes()))
+            failure = Failure(**json.loads(path.read_bytes()))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (ValueError, TypeError) as error:
-            return Failure(
-                stage.name, "", "damaged", f"{self._state(stage)} is damaged: {error}"
-            )
+        except (OSError, ValueError, TypeError) as error:
+            return Failure(stage.name, "", "damaged", f"{path} is damaged: {error}")
+        if not (isinstance(failure.message, str) and failure.message):
+            return Failure(stage.name, "", "damaged", f"{path} is damaged")
+        return failure
 
     def record_failure(self, stage: Stage, error: Exception, log: str | None) -> None:
         """Remember why the stage failed, until it succeeds."""
@@ -232,13 +242,13 @@ class ArtifactStore:
     def _state(self, stage: Stage) -> Path:
         return self.root / "state" / f"{stage.key}.json"
 
-    def lock_path(self, stage: Stage) -> Path:
-        """The lock of whoever makes the stage; the kernel drops it at any death."""
-        return self.root / "locks" / f"{stage.key}.lock"
+    def lock_path(self, key: str) -> Path:
+        """The lock of whoever makes a stage; the kernel drops it at any death."""
+        return self.root / "locks" / f"{key}.lock"
 
-    def is_being_made(self, stage: Stage) -> bool:
-        """Whether a process holds the stage's lock now."""
-        path = self.lock_path(stage)
+    def is_locked(self, key: str) -> bool:
+        """Whether a process is making the stage of that key now."""
+        path = self.lock_path(key)
         if not path.exists():
             return False
         from filelock import FileLock, Timeout

@@ -117,6 +117,9 @@ def _prepared(job: Job, log: str) -> BaseException | None:
 def _child(job: Job, log: str, writer: int, prepared: BaseException | None) -> int:
     """The job itself; the exit code of its process."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # an eval that reads it must not wait
+    # a task's modules come from their source: the bytecode cache takes an edit within
+    # a second that keeps the size for no edit
+    sys.dont_write_bytecode, sys.pycache_prefix = True, os.devnull
 
     def send(message: dict[str, Any]) -> None:
         os.write(writer, json.dumps(message).encode() + b"\n")

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from motools_build.lookup import find_model
 from motools_build.records import Record
+from motools_build.store import ArtifactStore
 from tests.conftest import ROOT, Project
 
 MODEL = "model:tiny/tiny/echo/seed0"
@@ -127,6 +129,57 @@ class TestStaleness:
             "eval:other/tiny/echo/seed0/more",
         }
         assert tiny.doit("run", "other", "tiny").made == set()
+
+    def test_a_setting_edited_within_a_second_is_read_anew(self, tiny: Project) -> None:
+        bytecode = {"PYTHONDONTWRITEBYTECODE": ""}  # as most people have it
+        os.utime(tiny.root / "zoo/tiny.py", (0, 0))
+        tiny.doit("run", "tiny", **bytecode)
+        os.utime(tiny.setting("tiny", seeds="[7]"), (0, 0))
+        ran = tiny.doit("run", "tiny", **bytecode)
+        assert "model:tiny/tiny/echo/seed7" in ran.made
+
+    def test_a_name_means_the_latest_run_even_if_it_made_nothing(
+        self, tiny: Project, edit: Edit
+    ) -> None:
+        dataset = tiny.root / "datasets/tiny.jsonl"
+        keys = []
+        for old, new in (("1 + 0", "1 + 0"), ("1 + 0", "1 + 9"), ("1 + 9", "1 + 0")):
+            edit(dataset, old, new)
+            tiny.doit("run", "tiny")
+            found = find_model(ArtifactStore(tiny.root / "artifacts"), MODEL)
+            keys.append(found.key)
+        assert keys[0] == keys[2] != keys[1]
+
+    def test_evals_leave_nothing_behind_for_each_other(self, tiny: Project) -> None:
+        for folder, value in (("a", 0.25), ("b", 0.75)):
+            tiny.write(f"ev/{folder}/helper.py", f"V = {value}\n")
+            tiny.write(f"ev/{folder}/t.py", SCORED)
+        evals = '[Eval("ev/a/t.py@t", name="a"), Eval("ev/b/t.py@t", name="b")]'
+        tiny.setting("tiny", evals=evals, controls="False")
+        tiny.doit("run", "tiny")
+        means = [r["scores"]["fixed"]["mean"] for r in tiny.results("tiny")]
+        assert means == [0.25, 0.75]
+
+
+SCORED = """\
+import os
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.scorer import Score, mean, scorer
+from inspect_ai.solver import generate
+from helper import V
+
+@scorer(metrics=[mean()])
+def fixed():
+    async def score(state, target):
+        os.chdir("/")
+        return Score(value=V)
+    return score
+
+@task
+def t():
+    return Task(dataset=[Sample(input="x")], solver=generate(), scorer=fixed())
+"""
 
 
 class TestNothingToDo:
@@ -244,6 +297,13 @@ class TestFailure:
         assert f"{MODEL}  not run: what it needs failed" in ran.out
         assert {r["status"] for r in tiny.results("tiny")} == {"ok", "failed"}
 
+    def test_brackets_in_a_message_are_shown_as_they_are(self, tiny: Project) -> None:
+        tiny.doit("run", "tiny", code=2, MOTOOLS_DUMMY_FAIL="model:")
+        for state in (tiny.root / "artifacts/state").iterdir():
+            text = state.read_text().replace("the dummy", "[/INST] [red]the dummy")
+            state.write_text(text)
+        assert "[/INST] [red]the dummy backend" in tiny.doit("results", "tiny").out
+
     def test_no_continue_stops(self, tiny: Project) -> None:
         ran = tiny.doit(
             *("run", "--no-continue", "tiny"), code=1, MOTOOLS_DUMMY_FAIL="upload:"
@@ -344,6 +404,20 @@ class TestInput:
         tiny.write("zoo/tiny.py", "x = 1\n")
         self.refused(tiny, "does not assign a Setting to the name 'setting'")
 
+    def test_a_module_that_exits(self, tiny: Project) -> None:
+        tiny.write("zoo/tiny.py", "import sys\nsys.exit()\n")
+        self.refused(tiny, "zoo/tiny.py:2: SystemExit")
+
+    def test_a_file_that_is_no_setting_by_its_name(self, tiny: Project) -> None:
+        tiny.write("zoo/a=b.py", "")
+        self.refused(tiny, "zoo/a=b.py: a setting is named by its module")
+
+    def test_a_task_called_like_a_setting(self, tiny: Project) -> None:
+        dodo = tiny.root / "dodo.py"
+        text = dodo.read_text()
+        dodo.write_text(text + '\ndef task_tiny():\n    return {"actions": None}\n')
+        self.refused(tiny, "dodo.py has a task 'tiny', as zoo/tiny.py is called")
+
     def test_words_of_the_command_line(self, tiny: Project) -> None:
         self.refused(
             tiny,
@@ -362,6 +436,31 @@ class TestInput:
         err = tiny.doit("run", "-P", "thread", "tiny", code=3).err
         assert "-P/--parallel-type is not for this runner" in err
         assert tiny.doit("run", "-n", "2", "tiny").made
+
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            ("default = 5", "default is a list of names, not 5"),
+            ("workers = true", "workers is 1 or more, not True"),
+            ('default = "nope"', "[tool.motools_build] default names 'nope'"),
+        ],
+    )
+    def test_the_values_of_pyproject(self, tiny: Project, line: str, said: str) -> None:
+        config = tiny.root / "pyproject.toml"
+        config.write_text(config.read_text() + f"\n[tool.motools_build]\n{line}\n")
+        for command in ("run", "results", "clean"):
+            ran = tiny.doit(command, code=3)
+            assert said in ran.err
+            assert "Traceback" not in ran.err
+
+    def test_a_project_without_our_loader(self, tiny: Project) -> None:
+        (tiny.root / "pyproject.toml").unlink()
+        err = tiny.doit("list", code=3).err
+        assert "pyproject.toml needs its [tool.doit] section" in err
+        assert "Traceback" not in err
+
+    def test_a_stage_cannot_be_ignored(self, tiny: Project) -> None:
+        assert "cannot be ignored" in tiny.doit("ignore", "tiny", code=3).err
 
     def test_the_section_of_pyproject(self, tiny: Project) -> None:
         config = tiny.root / "pyproject.toml"
@@ -397,6 +496,54 @@ class TestSignals:
         shutil.rmtree(tiny.root / "artifacts")
         tiny.doit("run", "tiny", "seeds=0,1,2,3")
         assert kept.keys() == tiny.tree().keys()
+
+
+class TestDisk:
+    def test_a_cache_that_cannot_be_written_is_done_without(
+        self, tiny: Project
+    ) -> None:
+        (tiny.root / "artifacts/memo.json").mkdir()
+        for made in ({BASE_EVAL, UPLOAD, MODEL, EVAL}, set()):
+            ran = tiny.doit("run", "tiny")
+            assert ran.made == made
+            assert "Traceback" not in ran.err
+
+    @pytest.mark.parametrize(
+        ("file", "text"),
+        [
+            ("memo.json", '{"digests": [], "notes": []}'),
+            ("memo.json", '{"digests": {"datasets/tiny.jsonl": 5}, "notes": {}}'),
+            ("runs.jsonl", "5\n{}\n"),
+            ("runs.latest.json", "[]"),
+        ],
+    )
+    def test_damaged_small_files_do_no_harm(
+        self, tiny: Project, file: str, text: str
+    ) -> None:
+        tiny.doit("run", "tiny")
+        tiny.write(f"artifacts/{file}", text)
+        assert tiny.doit("run", "tiny").made == set()
+        assert {result["status"] for result in tiny.results("tiny")} == {"ok"}
+
+    def test_a_run_log_that_cannot_be_written_is_one_sentence(
+        self, tiny: Project
+    ) -> None:
+        (tiny.root / "artifacts/runs.jsonl").mkdir()
+        err = tiny.doit("run", "tiny", code=3).err
+        assert "artifacts/ cannot be written" in err
+        assert "Traceback" not in err
+
+    def test_no_one_reads_on(self, tiny: Project) -> None:
+        process = tiny.start("run", "tiny", MOTOOLS_DUMMY_DELAY="0.5")
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()  # as `head -1` does
+        err = process.stderr.read()
+        process.stderr.close()
+        process.wait()
+        assert "Traceback" not in err
+        assert tiny.doit("run", "tiny").made == set()
 
 
 def test_two_runs_at_once_make_each_stage_once(tiny: Project) -> None:

@@ -166,6 +166,21 @@ class TestGc:
         assert tiny.tree() == before
 
 
+def test_gc_removes_what_killed_runs_left(tiny: Project) -> None:
+    process = tiny.start("run", "tiny", MOTOOLS_DUMMY_DELAY="60")
+    work = tiny.root / "artifacts/work"
+    deadline = time.monotonic() + 60
+    while not (work.exists() and list(work.iterdir())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert "leftovers" not in tiny.doit("gc").out  # they are being made
+    process.kill()
+    process.communicate()
+    assert "leftovers of runs that were killed" in tiny.doit("gc", "--yes").out
+    for folder in ("work", "locks"):
+        assert list((tiny.root / "artifacts" / folder).iterdir()) == []
+
+
 class TestVerify:
     @pytest.mark.parametrize("name", ["record.json", "answers.json"])
     def test_every_byte_counts(self, tiny: Project, name: str) -> None:

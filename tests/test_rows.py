@@ -36,6 +36,8 @@ def chat(*messages: Any) -> dict[str, Any]:
         (chat("hi"), "messages[0] is a string, not an object"),
         (chat({"role": "bot", "content": "x"}), 'messages[0].role is "bot"; it is one'),
         (chat({"content": "x"}), "messages[0].role is null"),
+        (chat({"role": [], "content": "x"}), "messages[0].role is []; it is one"),
+        ("[" * 200_000, "not JSON"),
         (chat({"role": "user", "content": None}), "content is null or missing"),
         (chat({"role": "user", "content": [1]}), "content is a list, not a string"),
         (chat(USER), "no assistant message to learn from"),

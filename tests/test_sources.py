@@ -122,3 +122,40 @@ def test_broken_python_is_named_with_its_line(here: Path) -> None:
 def test_a_missing_dataset_is_named(here: Path) -> None:
     with pytest.raises(DatasetError, match=r"dataset d: datasets/d\.jsonl cannot"):
         Resolver(DigestMemo(Path("memo.json")))(Dataset("datasets/d.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("code", "file"),
+    [
+        ('"./plain.txt"', "zoo/evals/plain.txt"),
+        ('"../above.txt"', "zoo/above.txt"),
+        ('"nodot"', "zoo/evals/nodot"),
+        ('"both.txt"', "zoo/evals/both.txt"),
+        ('"both.txt"', "both.txt"),  # which one is read depends on where it stands
+        ("import twice", "zoo/evals/twice.py"),
+        ("import twice", "twice.py"),
+        ("from lib import far", "zoo/evals/near.py"),  # which lib/far.py imports
+    ],
+)
+def test_whatever_a_name_may_mean_counts(here: Path, code: str, file: str) -> None:
+    for name in ("zoo/evals/plain.txt", "zoo/above.txt", "zoo/evals/nodot"):
+        (here / name).write_text("1")
+    for name in ("both.txt", "twice.py"):
+        (here / name).write_text("1")
+        (here / "zoo/evals" / name).write_text("2")
+    (here / "zoo/evals/lib").mkdir()
+    (here / "zoo/evals/lib/far.py").write_text("import near\n")
+    (here / "zoo/evals/near.py").write_text("1\n")
+    task = here / "zoo/evals/task.py"
+    task.write_text(task.read_text() + f"{code}\n")
+    before = sources()
+    assert file in before.files
+    (here / file).write_text("3")
+    assert sources().inputs != before.inputs
+
+
+@pytest.mark.parametrize("code", ["from ...... import x", f"{'д' * 150 + '. и'!r}"])
+def test_what_names_no_file_is_passed_over(here: Path, code: str) -> None:
+    task = here / "zoo/evals/task.py"
+    task.write_text(task.read_text() + f"{code}\n")
+    assert sources()

@@ -12,6 +12,7 @@ from typing import Any
 from doit import cmd_run
 from doit.cmd_clean import Clean as DoitClean
 from doit.cmd_forget import Forget as DoitForget
+from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.exceptions import InvalidCommand
 from doit.task import Task
 
@@ -63,9 +64,14 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         session = current()
         try:
             check_datasets(session)
+            session.note_run()
         except MotoolsError as error:
             raise InvalidCommand(str(error)) from error
-        session.note_run()
+        except OSError as error:
+            raise InvalidCommand(
+                f"artifacts/ cannot be written ({error}); nothing was run: free some "
+                "space, or mend its permissions"
+            ) from error
         runners: list[AsyncRunner] = []
 
         def runner(*args: Any) -> AsyncRunner:
@@ -124,10 +130,16 @@ def check_datasets(session: Session) -> None:
             stale[path] = stage.params["digest"]
     for path, digest in stale.items():
         # problems carry the path, so what is remembered is only that there are none
-        name = f"rows-1:{path}"
-        problems += session.memo.note(name, digest, partial(check_file, path))
+        problems += session.memo.note(f"rows-1:{path}", digest, partial(_checked, path))
     if problems:
         raise DatasetError(listed(problems) + "\nnothing was run")
+
+
+def _checked(path: str) -> list[str]:
+    try:
+        return check_file(path)
+    except OSError as error:
+        return [f"{path}: cannot be read ({error})"]
 
 
 class Clean(DoitClean):  # type: ignore[misc]
@@ -195,3 +207,20 @@ class Forget(DoitForget):  # type: ignore[misc]
             if not self.sel_tasks and not forget_all:
                 return
         super()._execute(forget_sub, forget_disable_default, forget_all)
+
+
+class Ignore(DoitIgnore):  # type: ignore[misc]
+    """`doit ignore`: for the user's own tasks."""
+
+    doc_purpose = "never run these tasks of your own"
+
+    def _execute(self, pos_args: list[str]) -> None:
+        session = current()
+        ours = {*session.stages, *session.aliases, *session.groups}
+        refused = [name for name in pos_args if name in ours]
+        if refused:
+            raise InvalidCommand(
+                f"{refused[0]} cannot be ignored: what a setting declares is made; "
+                "take it out of the setting"
+            )
+        super()._execute(pos_args)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from doit.cmd_base import Command, DodoTaskLoader
-from doit.exceptions import InvalidCommand
+from doit.exceptions import InvalidCommand, InvalidDodoFile
 from doit.task import Task
 
 from motools_build.doit_host.dependencies import StoreChecker
@@ -42,6 +42,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
 
     def load_doit_config(self) -> dict[str, Any]:
         config = dict(super().load_doit_config())
+        self._own_default = "default_tasks" in config
         refused = sorted(OURS.keys() & config.keys())
         if refused:
             raise InvalidCommand(
@@ -76,10 +77,10 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         if cmd.name == "list" and not words:
             session.selected = session.zoo.names
         elif words or cmd.name not in ("why", "status", "gc", "verify"):
-            defaults = self._doit_config.get("default_tasks")
-            session.selected = session.settings_of(
-                words or defaults or session.default()
-            )
+            if not words and not self._own_default:
+                session.default()  # refuses a default that means nothing
+            defaults = self._doit_config.get("default_tasks") or ()
+            session.selected = session.settings_of(words or defaults)
         if cmd.name in QUERIES:
             return []
         details = ("subtasks", "status", "list_deps")
@@ -95,6 +96,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         stages = {**session.stages, **session.aliases}
         found = [session.names_of(word, stages) for word in pos_args]
         pos_args[:] = [name for names in found for name in names]  # doit's own list
+        _check_unique(tasks)
         if cmd.name in READS_NAMES:
             _check_names([w for w in pos_args if not w.startswith("-")], tasks)
         session.memo.save()
@@ -132,6 +134,18 @@ def _check_names(words: Iterable[str], tasks: Iterable[Task]) -> None:
     for word in words:
         if "*" not in word and word not in names:
             raise not_found(word, names)
+
+
+def _check_unique(tasks: Iterable[Task]) -> None:
+    """Raises InvalidDodoFile where a user's own task is called like a setting."""
+    seen: set[str] = set()
+    for task in tasks:
+        if task.name in seen and task.name in current().groups:
+            raise InvalidDodoFile(
+                f"dodo.py has a task {task.name!r}, as zoo/{task.name}.py is called; "
+                "rename one of them"
+            )
+        seen.add(task.name)
 
 
 def not_found(word: str, names: Iterable[str]) -> InvalidCommand:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -170,11 +171,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         return self.session.stages.get(task.name)
 
     def _line(self, text: str) -> None:
-        if self._bars:
-            self._bars.console.print(text, markup=False, highlight=False)
-        else:
-            self.outstream.write(text + "\n")
-            self.outstream.flush()
+        try:
+            if self._bars:
+                self._bars.console.print(text, markup=False, highlight=False)
+            else:
+                self.outstream.write(text + "\n")
+                self.outstream.flush()
+        except BrokenPipeError:  # `doit run | head`: no one reads on, the run goes on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.outstream.fileno())
 
     def _bar(self, stage: Stage, progress: Progress) -> None:
         if self._bars is None:
@@ -183,9 +187,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             from rich.progress import Progress as Bars
 
             self._bars = Bars(
-                TextColumn("   {task.description}"),
+                TextColumn("   {task.description}", markup=False),
                 BarColumn(bar_width=20),
-                TextColumn("{task.fields[words]}"),
+                TextColumn("{task.fields[words]}", markup=False),
                 TimeElapsedColumn(),
                 console=Console(file=self.outstream, soft_wrap=True),
                 transient=True,

@@ -45,6 +45,8 @@ class Config:
         except FileNotFoundError:
             return cls()
         section = document.get("tool", {}).get("motools_build", {})
+        if not isinstance(section, dict):
+            raise InputError(f"{path}: [tool.motools_build] is a table, not {section}")
         fields: dict[str, Any] = {}
         for name, value in section.items():
             if name not in cls.__annotations__:
@@ -53,11 +55,16 @@ class Config:
                     + known(name, cls.__annotations__)
                 )
             if name == "workers":
-                if not isinstance(value, int) or value < 1:
+                if type(value) is not int or value < 1:
                     raise InputError(f"{path}: workers is 1 or more, not {value!r}")
                 fields[name] = value
-            else:
-                fields[name] = (value,) if isinstance(value, str) else tuple(value)
+                continue
+            names = [value] if isinstance(value, str) else value
+            if not isinstance(names, list) or not all(
+                isinstance(item, str) and item for item in names
+            ):
+                raise InputError(f"{path}: {name} is a list of names, not {value!r}")
+            fields[name] = tuple(names)
         return cls(**fields)
 
 
@@ -85,8 +92,6 @@ class Session:
         self.groups: set[str] = set()
         self.aliases: dict[str, Stage] = {}
         self._plans: dict[str, Plan] = {}
-        self.unfinished: list[str] = []
-        """Settings with tasks and something to do."""
         self.owners: dict[str, str] = {}
         """Key -> the stage that carries the action; others of that key are aliases."""
 
@@ -193,9 +198,10 @@ class Session:
         return all(self.store.why_stale(stage) is None for stage in plan.roots)
 
     def note_run(self) -> None:
-        """Note in the run log what each unfinished setting stands for now."""
-        for name in self.unfinished:
-            self.store.runs.append(name, self.variables, self._plans[name].stages)
+        """Note in the run log what each planned setting stands for now: a name must
+        mean the latest run's key, whether that run had anything to do or not."""
+        for name, planned in self._plans.items():
+            self.store.runs.append(name, self.variables, planned.stages)
 
     def record_path(self, stage: Stage) -> str:
         """The stage's target, as doit knows it."""

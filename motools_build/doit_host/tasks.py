@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
 from motools_build.doit_host.session import Session, current
+from motools_build.errors import SelectionError
 from motools_build.run import run_stage
 from motools_build.stages import Stage
 
@@ -17,7 +19,10 @@ def zoo_tasks() -> Iterator[Task] | None:
 
     None if it means none: doit would make an empty group of an empty generator.
     """
-    session = current()
+    try:
+        session = current()
+    except SelectionError as error:  # an error that doit shows without a traceback
+        raise InvalidDodoFile(str(error)) from error
     if not session.selected:
         return None
     return tasks(session, session.selected, prune=session.prune)
@@ -35,8 +40,6 @@ def tasks(session: Session, names: Iterable[str], *, prune: bool) -> Iterator[Ta
             done = [stage.name for stage in plan.roots]
             yield _group(name, session.zoo[name].description, done=done)
             continue
-        if not session.complete(plan):
-            session.unfinished.append(name)
         for stage in plan.stages:
             yield _task(session, name, stage)
         yield _group(

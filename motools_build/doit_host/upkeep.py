@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from json import dumps
 
 from doit.exceptions import InvalidCommand
@@ -49,7 +48,13 @@ class Gc(Query):
     )
 
     def _execute(self, json: bool, keep: float, max_size: str, yes: bool) -> int:
-        from motools_build.report.upkeep import bytes_of, garbage, human
+        from motools_build.report.upkeep import (
+            bytes_of,
+            garbage,
+            human,
+            leftovers,
+            remove,
+        )
 
         session = current()
         try:
@@ -67,16 +72,19 @@ class Gc(Query):
         found = garbage(session.store, present, keep, most)
         sizes = {item.name: item.size() for item in found}
         total = sum(item.size() for item in found)
+        left = leftovers(session.store)
         if yes:
-            for item in found:
-                shutil.rmtree(item.folder)
+            for path in [*(item.folder for item in found), *left]:
+                remove(path)
         if json:
             self._say(dumps({"removed": yes, "bytes": total, "artifacts": sizes}))
             return 0
         verb = "removed" if yes else "would remove"
         for item_name, size in sizes.items():
             self._say(f"{verb} {item_name}  {human(size)}")
-        more = "" if yes or not found else "; `doit gc --yes` does it"
+        more = "" if yes or not (found or left) else "; `doit gc --yes` does it"
+        if left:
+            self._say(f"{verb} {len(left)} leftovers of runs that were killed")
         self._say(f"{verb} {len(found)} artifacts, {human(total)}{more}")
         return 0
 

@@ -34,19 +34,19 @@ def overridden(setting: Setting, variables: Mapping[str, str]) -> Setting:
     if "model" in variables:
         fields["models"] = _split("model", variables["model"])
     if "seeds" in variables:
-        try:
-            fields["seeds"] = [int(s) for s in _split("seeds", variables["seeds"])]
-        except ValueError as error:
+        words = _split("seeds", variables["seeds"])
+        if not all(word.isascii() and word.isdigit() for word in words):
             raise VariableError(
                 f"seeds={variables['seeds']}: seeds are whole numbers, as in "
                 "seeds=0,1,2"
-            ) from error
+            )
+        fields["seeds"] = [int(word) for word in words]
     if not fields:
         return setting
     try:
         return Setting.model_validate({**dict(setting), **fields})
     except ValidationError as error:
-        reasons = [item["msg"] for item in error.errors()]
+        reasons = [item["msg"].removeprefix("Value error, ") for item in error.errors()]
         given = " ".join(f"{n}={v}" for n, v in variables.items())
         raise VariableError(f"{given}: {'; '.join(reasons)}") from error
 

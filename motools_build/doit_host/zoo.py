@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import traceback
 from pathlib import Path
@@ -27,8 +26,14 @@ class Zoo:
     def names(self) -> tuple[str, ...]:
         """The settings there are, sorted; nothing is imported."""
         if self._names is None:
-            stems = (path.stem for path in self.folder.glob("*.py"))
+            stems = {path.stem for path in self.folder.glob("*.py")}
             self._names = tuple(sorted(s for s in stems if not s.startswith("_")))
+            for name in self._names:
+                if not name.isidentifier():
+                    raise SettingError(
+                        f"{self.folder}/{name}.py: a setting is named by its module, "
+                        "in letters, digits and underscores; rename the file"
+                    )
         return self._names
 
     def __getitem__(self, name: str) -> Setting:
@@ -55,16 +60,17 @@ class Zoo:
 
     def _import(self, name: str, path: Path) -> ModuleType:
         # by path, so that a package called zoo elsewhere cannot come between
-        spec = importlib.util.spec_from_file_location(f"zoo.{name}", path.absolute())
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
+        module = ModuleType(f"zoo.{name}")
+        module.__file__ = str(path.absolute())
+        sys.modules[module.__name__] = module
         try:
-            spec.loader.exec_module(module)
+            # not through the bytecode cache, which takes an edit within a second that
+            # keeps the size for no edit
+            source = compile(path.read_bytes(), path.absolute(), "exec")
+            exec(source, module.__dict__)
         except ValidationError as error:
             raise SettingError(_explained(error, path)) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             line = _line(error, path)
             raise SettingError(
                 f"{path}:{line}: {type(error).__name__}: {error}"

@@ -73,7 +73,7 @@ def status_of(stage: Stage, store: ArtifactStore, older: Older) -> tuple[Status,
         return "ok", "the model is gone; its result stays valid" if gone else ""
     needed = [used for used in _needed(stage) if store.why_stale(used)]
     for used in (stage, *needed):
-        if store.is_being_made(used):
+        if store.is_locked(used.key):
             return "running", f"{used.name} is being made"
     for used in (stage, *needed):
         failure = store.failure(used)
@@ -178,7 +178,7 @@ def print_results(
         found = [r for _, by_eval in models[:most] for r in by_eval.values()]
     for result in found:
         if result.status != "ok" or result.note:
-            first = result.note.splitlines()[0]
+            first = (result.note.splitlines() or [""])[0]
             console.print(f"{result.status:8} {result.cell.stage.name}: {first}")
     if any(r.record and "log" in r.record.details for r in found):
         root = session.store.root
@@ -199,7 +199,14 @@ def console_of(stream: Any) -> Any:
     from rich.console import Console
 
     terminal = bool(getattr(stream, "isatty", lambda: False)())
-    return Console(file=stream, width=None if terminal else 200, highlight=False)
+    # what is printed are names and messages, whose brackets mean nothing to rich
+    return Console(
+        file=stream,
+        width=None if terminal else 200,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
 
 
 def plain_table(*headings: str, title: str | None = None) -> Any:

@@ -118,8 +118,24 @@ def garbage(
 
 
 def leftovers(store: ArtifactStore) -> list[Path]:
-    """Work folders of runs that were killed; a failed eval's log may lie in one."""
-    return sorted((store.root / "work").glob("*"))
+    """Work folders and locks of runs that were killed: of no stage that is being made,
+    nor of one that failed (its log may lie there)."""
+    work = (store.root / "work").glob("*")
+    locks = (store.root / "locks").glob("*.lock")
+    return sorted(
+        path
+        for path in (*work, *locks)
+        if not store.is_locked(path.stem)
+        and not (store.root / "state" / f"{path.stem}.json").exists()
+    )
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def bytes_of(text: str) -> int:

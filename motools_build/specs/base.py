@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -10,7 +11,9 @@ from pydantic import BaseModel, ConfigDict
 class Spec(BaseModel):
     """Frozen; an unknown field is an error, so that a typo cannot be ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False
+    )
 
     def identity(self) -> dict[str, Any]:
         """The fields that enter a key: those that differ from their default.
@@ -18,3 +21,13 @@ class Spec(BaseModel):
         A new field with a default thus keeps every old key.
         """
         return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def checked_name(name: str) -> str:
+    """A name that stage names can carry. Raises ValueError."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        raise ValueError(
+            f"{name!r} cannot be part of a stage name; give it a name= of letters, "
+            "digits, dots, dashes and underscores"
+        )
+    return name

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import field_validator, model_validator
 
-from motools_build.specs.base import Spec
+from motools_build.specs.base import Spec, checked_name
 
 
 class Dataset(Spec):
@@ -18,16 +18,23 @@ class Dataset(Spec):
     """
 
     path: str
-    name: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]*$")
+    name: str = ""
     """What stages are called by; the file's stem if not given."""
     tags: tuple[str, ...] = ()
 
     def __init__(self, path: str, **fields: Any) -> None:
         super().__init__(**{"path": path, **fields})
 
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        return checked_name(name)
+
     @model_validator(mode="before")
     @classmethod
     def _named_after_its_file(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(fields, dict):
+            return fields
         path = fields.get("path")
         if not fields.get("name") and isinstance(path, str):
             return {**fields, "name": PurePath(path).stem}

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from motools_build.specs.base import Spec
+from motools_build.keys import canonical
+from motools_build.specs.base import Spec, checked_name
 
 FILE_TASK = re.compile(r"^(?P<file>[^@]+\.py)@(?P<task>[A-Za-z_]\w*)$")
 DUMMY_TASK = re.compile(r"^dummy/(?P<task>[A-Za-z0-9_.-]+)$")
@@ -28,20 +29,20 @@ class Eval(Spec):
     """Fields that are Inspect's own, passed on as they are."""
 
     task: str
-    name: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]*$")
+    name: str = ""
     """What stages are called by; the task's own name if not given."""
     tags: tuple[str, ...] = ()
     args: dict[str, JsonValue] = Field(default_factory=dict)
     """Arguments of the task's function."""
     data: tuple[str, ...] = ()
     """Files the task reads that its source does not name literally."""
-    limit: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1, lt=2**53)
     """Samples, from the first."""
-    epochs: int | None = Field(default=None, ge=1)
+    epochs: int | None = Field(default=None, ge=1, lt=2**53)
     """Answers to each sample."""
     temperature: float | None = Field(default=None, ge=0)
-    max_tokens: int | None = Field(default=None, ge=1)
-    seed: int | None = None
+    max_tokens: int | None = Field(default=None, ge=1, lt=2**53)
+    seed: int | None = Field(default=None, ge=0, lt=2**53)
 
     def __init__(self, task: str, **fields: Any) -> None:
         super().__init__(**{"task": task, **fields})
@@ -55,9 +56,25 @@ class Eval(Spec):
             )
         return task
 
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        return checked_name(name)
+
+    @field_validator("args")
+    @classmethod
+    def _are_json(cls, args: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        try:
+            canonical(args)
+        except ValueError as error:
+            raise ValueError(f"{args} cannot be written as JSON: {error}") from error
+        return args
+
     @model_validator(mode="before")
     @classmethod
     def _named_after_its_task(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(fields, dict):
+            return fields
         task = fields.get("task")
         if not fields.get("name") and isinstance(task, str):
             return {**fields, "name": re.split("[@/]", task)[-1]}

@@ -66,7 +66,7 @@ def check_lines(
             row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
         except UnicodeDecodeError as error:
             yield number, None, f"not UTF-8 ({error.reason} at byte {error.start})"
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             yield number, None, f"not JSON ({error}): {_excerpt(line)}"
         else:
             problem = _problem(row)
@@ -88,7 +88,7 @@ def _problem(row: Any) -> str | None:
         if not isinstance(message, dict):
             return f"messages[{index}] is {_name(message)}, not an object"
         role = message.get("role")
-        if role not in ROLES:
+        if not isinstance(role, str) or role not in ROLES:
             return (
                 f"messages[{index}].role is {json.dumps(role)}; "
                 f"it is one of {', '.join(sorted(ROLES))}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, field_validator, model_validator
+from pydantic import BeforeValidator, StrictInt, field_validator, model_validator
 
 from motools_build.specs.base import Spec
 from motools_build.specs.dataset import Dataset
@@ -16,7 +16,7 @@ from motools_build.specs.training import Training
 
 def _as_tuple(value: Any) -> Any:
     """Frozen, as the setting is; one value may stand for a list of one."""
-    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    return tuple(value) if isinstance(value, (list, tuple, range)) else (value,)
 
 
 Many = BeforeValidator(_as_tuple)
@@ -31,7 +31,7 @@ class Setting(Spec):
     models: Annotated[Sequence[str], Many]
     """Base models, each `backend/model`."""
     training: Training = Training()
-    seeds: Annotated[Sequence[int], Many] = (0,)
+    seeds: Annotated[Sequence[StrictInt], Many] = (0,)
     evals: Annotated[Sequence[Eval], Many] = ()
     controls: bool = True
     """Whether the base models are evaluated too."""

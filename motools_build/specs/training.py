@@ -32,8 +32,8 @@ class Training(Spec):
     """
 
     method: Literal["sft", "dpo"] = "sft"
-    epochs: int = Field(default=3, ge=1)
-    batch_size: int = Field(default=8, ge=1)
+    epochs: int = Field(default=3, ge=1, lt=2**31)
+    batch_size: int = Field(default=8, ge=1, lt=2**31)
     """Rows a step."""
     embedded: LoRA = LoRA()
 
