@@ -9,11 +9,10 @@ MotoolsError
 │   └── SelectionError      no setting, stage or key by that name
 ├── ArtifactError           an artifact is missing, damaged or not what was planned
 ├── BaseModelError          a base model's weights cannot be had, or are others
-├── StageFailed             a stage ran and did not succeed
-│   ├── EngineError         the embedded engine refused or diverged
-│   ├── EvalFailed          an eval ended without a result that counts
-│   └── WorkerDied          the process that did the work is gone
-└── Interrupted             a signal ended the run; finished stages are kept
+└── StageFailed             a stage ran and did not succeed
+    ├── EngineError         the embedded engine refused or diverged
+    ├── EvalFailed          an eval ended without a result that counts
+    └── WorkerDied          the process that did the work is gone
 
 A message names the object, says what happened, and ends with the remedy.
 """
@@ -76,11 +75,3 @@ class EvalFailed(StageFailed):
 
 class WorkerDied(StageFailed):
     """The process that did the work is gone (killed, out of memory)."""
-
-
-class Interrupted(MotoolsError):
-    """A signal ended the run; finished stages are kept."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(f"interrupted by signal {signum}")
-        self.signum = signum

@@ -28,24 +28,30 @@ class RunLog:
         self._file = file
         self._index = file.with_suffix(".latest.json")
 
-    def append(
-        self, setting: str, variables: Mapping[str, str], stages: Sequence[Stage]
+    def note(
+        self, variables: Mapping[str, str], settings: Mapping[str, Sequence[Stage]]
     ) -> None:
-        """Note a run of a setting, in one write, unless its latest note of the day
-        says the same."""
-        stands_for = digest_bytes("".join(stage.key for stage in stages).encode())
+        """Note what each setting stands for in this run, unless its latest note of the
+        day says the same: nothing to do must cost nothing."""
         latest = self._latest()
-        noted = latest.get(setting)
-        if noted and noted[0] == stands_for and time.time() - noted[1] < DAY:
+        lines = []
+        for setting, stages in settings.items():
+            stands_for = digest_bytes("".join(stage.key for stage in stages).encode())
+            noted = latest.get(setting)
+            if noted and noted[0] == stands_for and time.time() - noted[1] < DAY:
+                continue
+            latest[setting] = (stands_for, time.time())
+            line = {
+                "time": now(),
+                "setting": setting,
+                "variables": dict(variables),
+                "stages": {stage.name: stage.key for stage in stages},
+            }
+            lines.append(json.dumps(line, ensure_ascii=False))
+        if not lines:
             return
-        line = {
-            "time": now(),
-            "setting": setting,
-            "variables": dict(variables),
-            "stages": {stage.name: stage.key for stage in stages},
-        }
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        data = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+        data = "".join(line + "\n" for line in lines).encode()
         handle = os.open(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             size = os.fstat(handle).st_size
@@ -54,7 +60,6 @@ class RunLog:
             os.write(handle, data)
         finally:
             os.close(handle)
-        latest[setting] = (stands_for, time.time())
         temporary = self._index.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(latest))
         temporary.replace(self._index)

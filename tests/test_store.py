@@ -139,10 +139,21 @@ def test_a_failure_is_remembered_until_success(store: ArtifactStore) -> None:
 
 
 def test_a_torn_line_of_the_run_log_is_passed_over(store: ArtifactStore) -> None:
-    store.runs.append("s", {"model": "dummy/echo"}, [stage()])
+    store.runs.note({"model": "dummy/echo"}, {"s": [stage()]})
     with open(store.root / "runs.jsonl", "ab") as file:
         file.write(b'{"torn')
     assert [run["setting"] for run in store.runs] == ["s"]
+    store.runs.note({}, {"t": [stage()]})
+    assert [run["setting"] for run in store.runs] == ["s", "t"]
+
+
+def test_the_same_run_is_noted_once_a_day(store: ArtifactStore) -> None:
+    for _ in range(3):
+        store.runs.note({}, {"s": [stage()]})
+    assert len(list(store.runs)) == 1
+    store.runs.note({}, {"s": [stage("1" * 32)]})
+    store.runs.note({}, {"s": [stage()]})
+    assert len(list(store.runs)) == 3
 
 
 def test_a_model_is_found_by_name_and_by_key(store: ArtifactStore) -> None:
@@ -157,5 +168,5 @@ def test_a_model_is_found_by_name_and_by_key(store: ArtifactStore) -> None:
 def test_a_name_means_what_the_last_run_made_of_it(store: ArtifactStore) -> None:
     for key in ("0" * 32, "1" * 32):  # the dataset was edited between
         put(store, stage(key))
-        store.runs.append("s", {}, [stage(key)])
+        store.runs.note({}, {"s": [stage(key)]})
     assert find_model(store, "s/d/m/seed0").key == "1" * 32

@@ -129,7 +129,7 @@ def check_datasets(session: Session) -> None:
         if stage.kind == "model" and path and session.store.why_stale(stage):
             stale[path] = stage.params["digest"]
     for path, digest in stale.items():
-        # problems carry the path, so what is remembered is only that there are none
+        # remembered for this path, since problems name it
         problems += session.memo.note(f"rows-1:{path}", digest, partial(_checked, path))
     if problems:
         raise DatasetError(listed(problems) + "\nnothing was run")
@@ -175,6 +175,8 @@ class Clean(DoitClean):  # type: ignore[misc]
         for stage in stages.values():
             if stage.key in used:
                 line = f"kept {stage.name}: {used[stage.key]} uses it"
+            elif session.store.is_locked(stage.key):
+                line = f"kept {stage.name}: a run is making it"
             elif not session.store.holds(stage):
                 continue
             elif dryrun:

@@ -200,8 +200,8 @@ class Session:
     def note_run(self) -> None:
         """Note in the run log what each planned setting stands for now: a name must
         mean the latest run's key, whether that run had anything to do or not."""
-        for name, planned in self._plans.items():
-            self.store.runs.append(name, self.variables, planned.stages)
+        planned = {name: plan.stages for name, plan in self._plans.items()}
+        self.store.runs.note(self.variables, planned)
 
     def record_path(self, stage: Stage) -> str:
         """The stage's target, as doit knows it."""
