@@ -17,7 +17,8 @@ SIZE, KEPT = 10_000_000, 3
 def logged(session: Session) -> Iterator[None]:
     """Log what a run decides and does, for as long as it lasts.
 
-    A setting that is complete is one line: nothing to do must cost nothing.
+    Stages that need no task are one line for each setting, and nothing is logged where
+    no stage has one: nothing to do must cost nothing.
     """
     from logging.handlers import RotatingFileHandler
 
@@ -33,6 +34,9 @@ def logged(session: Session) -> Iterator[None]:
     LOGGER.setLevel(logging.DEBUG)
     LOGGER.propagate = False  # the log is a file's, never the terminal's
     try:
+        for setting, names in session.done.items():
+            if names:
+                LOGGER.debug("hit in %s: %s", setting, " ".join(names))
         for stage in session.stages.values():
             reason = session.store.why_stale(stage)
             if reason is None:

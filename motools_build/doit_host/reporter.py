@@ -13,6 +13,7 @@ from doit.task import Task
 
 from motools_build.backends.base import Progress
 from motools_build.doit_host.session import current
+from motools_build.doit_host.tasks import DONE
 from motools_build.stages import Stage
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ COUNTED = (
     *("made", "taken from another run", "up to date"),
     *("failed", "not run", "ignored"),
 )
+
+TABLES = 5
+"""Tables at the end of a run."""
 
 ROWS = 50
 """Models in the table at the end of a run; `doit results` shows all."""
@@ -51,6 +55,12 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._live = bool(getattr(outstream, "isatty", lambda: False)())
 
     # ---- doit's events
+
+    def initialize(self, tasks: dict[str, Task], selected: list[str]) -> None:
+        for name in self.session.groups & tasks.keys():
+            for done in (tasks[name].meta or {}).get(DONE, ()):
+                self._counts["up to date"] += 1
+                self._line(f"-- {done}")
 
     def execute_task(self, task: Task) -> None:
         stage = self._stage(task)
@@ -88,13 +98,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._line(f"!! {name}  interrupted")
 
     def skip_uptodate(self, task: Task) -> None:
-        done = (task.meta or {}).get("up to date")
-        names = done if done else [task.name]
-        if task.name in self.session.groups and not done:
-            return
-        for name in names:
-            self._line(f"-- {name}")
-        self._counts["up to date"] += len(names)
+        if task.name not in self.session.groups:
+            self._line(f"-- {task.name}")
+            self._counts["up to date"] += 1
 
     def skip_ignore(self, task: Task) -> None:
         self._counts["ignored"] += 1
@@ -146,7 +152,11 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         elif self._touched:
             from motools_build.report.results import print_results
 
-            for name in self._touched:
+            touched = list(self._touched)
+            if len(touched) > TABLES:
+                more = f"{len(touched) - TABLES} more of {len(touched)} tables"
+                self._line(f"({more}: doit results SETTING)")
+            for name in touched[:TABLES]:
                 print_results(self.session, name, self.outstream, most=ROWS)
 
     # ---- details

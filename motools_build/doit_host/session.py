@@ -90,6 +90,8 @@ class Session:
         self.targets: dict[str, Stage] = {}
         """By the path of their record."""
         self.groups: set[str] = set()
+        self.done: dict[str, list[str]] = {}
+        """By setting: the stages that are up to date and need no task."""
         self.aliases: dict[str, Stage] = {}
         self._plans: dict[str, Plan] = {}
         self.owners: dict[str, str] = {}

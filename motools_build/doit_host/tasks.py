@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from doit.exceptions import InvalidDodoFile
@@ -10,8 +10,12 @@ from doit.task import Task
 
 from motools_build.doit_host.session import Session, current
 from motools_build.errors import SelectionError
+from motools_build.plan import Plan
 from motools_build.run import run_stage
 from motools_build.stages import Stage
+
+DONE = "up to date"
+"""Key of a group's meta: the stages that are up to date and have no task."""
 
 
 def zoo_tasks() -> Iterator[Task] | None:
@@ -36,18 +40,35 @@ def tasks(session: Session, names: Iterable[str], *, prune: bool) -> Iterator[Ta
             yield _group(name, session.zoo[name].description)
             continue
         plan = session.plan(name)
-        if prune and session.complete(plan):
-            done = [stage.name for stage in plan.roots]
-            yield _group(name, session.zoo[name].description, done=done)
-            continue
-        for stage in plan.stages:
+        needed = _needed(session, plan) if prune else plan.stages
+        for stage in needed:
             yield _task(session, name, stage)
+        names = {stage.name for stage in needed}
+        done = [stage.name for stage in plan.roots if stage.name not in names]
+        session.done[name] = done
         yield _group(
             name,
             session.zoo[name].description,
-            stages=[stage.name for stage in plan.roots],
+            stages=[stage.name for stage in plan.roots if stage.name in names],
+            done=done,
             complete=(session.complete, [plan]),
         )
+
+
+def _needed(session: Session, plan: Plan) -> list[Stage]:
+    """The stages that a run of the setting has to look at: what is stale, all that it
+    is made from, and all that is made from it. The others have no need of a task."""
+    stale = {s.key for s in plan.roots if session.store.why_stale(s) is not None}
+    needed: set[str] = set()
+    for stage in reversed(plan.stages):  # each after those that depend on it
+        if (
+            stage.key in stale
+            or stage.key in needed
+            or any(used.key in stale for used in stage.upstream)
+        ):
+            needed.add(stage.key)
+            needed.update(used.key for used in stage.setup + stage.upstream)
+    return [stage for stage in plan.stages if stage.key in needed]
 
 
 def _task(session: Session, setting: str, stage: Stage) -> Task:
@@ -87,18 +108,18 @@ def _group(
     name: str,
     description: str,
     *,
-    stages: Iterable[str] = (),
-    done: Iterable[str] = (),
+    stages: Sequence[str] = (),
+    done: Sequence[str] = (),
     complete: tuple[Any, list[Any]] | None = None,
 ) -> Task:
     return Task(
         name,
         None,
         task_dep=list(stages),
-        uptodate=[complete] if complete else [True],
+        uptodate=[complete] if complete and stages else [True],
         has_subtask=True,
         doc=description,
-        meta={"up to date": list(done)} if done else None,
+        meta={DONE: done} if done else None,
     )
 
 
