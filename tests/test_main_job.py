@@ -85,25 +85,25 @@ def test_a_seed_is_a_promise(project: Project) -> None:
     assert [result["scores"] for result in project.results("small")] == scores
 
 
-def workers() -> set[int]:
-    """Process IDs of all workers of this machine's user that are alive."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-                state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if b"motools_build.worker" in command and state != "Z":
-                found.add(int(entry.name))
-    return found
+def stat(pid: int) -> list[str]:
+    """State, parent and group of a process, and more; empty if it is gone."""
+    try:
+        found = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return found if found[0] != "Z" else []
+
+
+def children(parent: int) -> list[int]:
+    pids = [
+        int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()
+    ]
+    return [pid for pid in pids if stat(pid)[1:2] == [str(parent)]]
 
 
 @pytest.mark.parametrize("victim", ["doit", "worker", "job"])
 def test_kill_9_during_training(project: Project, victim: str) -> None:
     real(project)
-    before = workers()
     process = project.start("run", "small")
     assert process.stdout is not None
     for line in process.stdout:
@@ -111,7 +111,8 @@ def test_kill_9_during_training(project: Project, victim: str) -> None:
             break
     else:
         pytest.fail("training was not reached")
-    worker, its_job = sorted(workers() - before)  # the job is forked from the worker
+    (worker,) = children(process.pid)
+    (its_job,) = children(worker)  # forked from it
     pids = {"doit": process.pid, "worker": worker, "job": its_job}
     os.kill(pids[victim], signal.SIGKILL)
     out, _ = process.communicate(timeout=120)
@@ -119,7 +120,7 @@ def test_kill_9_during_training(project: Project, victim: str) -> None:
         assert process.returncode == 0, out
     else:
         deadline = time.monotonic() + 5
-        while workers() - before:
+        while stat(worker) or stat(its_job):
             assert time.monotonic() < deadline, "an orphaned worker"
             time.sleep(0.05)
     project.doit("run", "small")
