@@ -97,7 +97,10 @@ class Plan(Query):
             total += f"; time {_minutes(sum(known) if known else None)}"
             if known and len(known) < len(to_run):
                 total += " and what is not known"
-            total += "; cost: free, all of it runs on this machine"
+            free = all(intent.is_free() for intent in found)
+            total += (
+                "; cost: free" if free else "; cost: ? (what the evals' judges ask)"
+            )
         self._say(total or "no stages")
         return 0
 

@@ -31,11 +31,15 @@ class Intent:
             "action": self.action,
             "reason": self.reason,
             "seconds": self.seconds,
-            "cost": 0 if self.stage.backend in FREE or self.action != "run" else None,
+            "cost": 0 if self.is_free() else None,
         }
 
+    def is_free(self) -> bool:
+        """Whether it surely costs nothing; an eval's own judge may charge."""
+        return self.action == "up to date" or self.stage.backend in FREE
 
-FREE = frozenset({"embedded", "dummy", "inspect"})
+
+FREE = frozenset({"embedded", "dummy"})
 """Backends that charge nothing: they run on this machine."""
 
 
