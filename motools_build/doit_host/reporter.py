@@ -57,8 +57,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     # ---- doit's events
 
     def initialize(self, tasks: dict[str, Task], selected: list[str]) -> None:
-        for name in self.session.groups & tasks.keys():
-            for done in (tasks[name].meta or {}).get(DONE, ()):
+        groups = [task for task in tasks.values() if task.name in self.session.groups]
+        for group in groups:
+            for done in (group.meta or {}).get(DONE, ()):
                 self._counts["up to date"] += 1
                 self._line(f"-- {done}")
 
