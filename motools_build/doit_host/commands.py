@@ -7,6 +7,7 @@ import sys
 import threading
 from contextlib import nullcontext
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from doit import cmd_run
@@ -22,8 +23,10 @@ from motools_build.doit_host.runner import AsyncRunner
 from motools_build.doit_host.session import Session, current
 from motools_build.errors import DatasetError, MotoolsError
 from motools_build.keys import Digest
-from motools_build.specs.rows import check_file, listed
+from motools_build.specs.models import ModelName
+from motools_build.specs.rows import SHOWN, check_file, listed
 from motools_build.stages import Stage
+from motools_build.tokens import check_limit
 
 
 class Run(cmd_run.Run):  # type: ignore[misc]
@@ -123,21 +126,42 @@ def check_datasets(session: Session) -> None:
     Raises DatasetError with all problems of all of them, before anything runs.
     """
     problems: list[str] = []
-    stale: dict[str, Digest] = {}
+    stale: dict[tuple[str, str, str], Digest] = {}
     for stage in session.stages.values():
         path = stage.params.get("dataset")
         if stage.kind == "model" and path and session.store.why_stale(stage):
-            stale[path] = stage.params["digest"]
-    for path, digest in stale.items():
+            method = stage.params["training"]["method"]
+            stale[path, method, stage.params["model"]] = stage.params["digest"]
+    for (path, method, name), digest in stale.items():
+        model = ModelName.parse(name)
+        rules = model.facts.rules
         # remembered for this path, since problems name it
-        problems += session.memo.note(f"rows-1:{path}", digest, partial(_checked, path))
+        problems += session.memo.note(
+            f"rows-2:{method}:{rules}:{path}",
+            digest,
+            partial(_checked, path, method, rules),
+        )
+        if rules == "openai":
+            problems += session.memo.note(
+                f"limit-1:{method}:{model.model}:{path}",
+                digest,
+                partial(_within_limit, path, method, model.model),
+            )
+    problems = list(dict.fromkeys(problems))  # several models may share a dataset
     if problems:
         raise DatasetError(listed(problems) + "\nnothing was run")
 
 
-def _checked(path: str) -> list[str]:
+def _checked(path: str, method: str, rules: str) -> list[str]:
     try:
-        return check_file(path)
+        return check_file(path, method, rules)
+    except OSError as error:
+        return [f"{path}: cannot be read ({error})"]
+
+
+def _within_limit(path: str, method: str, model: str) -> list[str]:
+    try:
+        return list(islice(check_limit(path, method, model), SHOWN + 1))
     except OSError as error:
         return [f"{path}: cannot be read ({error})"]
 

@@ -29,6 +29,9 @@ class BackendFacts:
     hosted: tuple[str, ...] = ()
     """Base models that exist without being fetched."""
 
+    rules: str = "general"
+    """What a dataset's rows must keep to: "general", or "openai" for OpenAI's own."""
+
 
 BACKENDS = {
     "embedded": BackendFacts(

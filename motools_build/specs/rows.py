@@ -1,22 +1,55 @@
-"""What a row of a chat dataset must be; one validator for all backends."""
+"""The rows of a dataset's file: one validator a format, for all backends.
+
+Formats: "sft" rows are chats, "dpo" rows a prompt and two answers. Rules: "general"
+is what every backend needs; "openai" is what OpenAI takes for fine-tuning.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from motools_build.errors import DatasetError
+from motools_build.specs.rows_chat import chat_problem, preference_problem
+from motools_build.specs.rows_openai import openai_chat, openai_preference
+from motools_build.specs.rows_text import not_text, unread
 
-ROLES = frozenset({"system", "user", "assistant"})
 SHOWN = 20
 """Problems listed in one error; the rest are counted."""
 
+MINIMUM = {"general": 1, "openai": 10}
+"""Rows that a file has at least."""
+
+LARGEST = {"openai": 512 * 1024 * 1024}
+"""Bytes that a file has at most."""
+
 Row = dict[str, Any]
 
+CHECKS: dict[tuple[str, str], Callable[[Any], str | None]] = {
+    ("sft", "general"): chat_problem,
+    ("dpo", "general"): preference_problem,
+    ("sft", "openai"): openai_chat,
+    ("dpo", "openai"): openai_preference,
+}
+"""Format and rules -> what is wrong with a row, or None."""
 
-def read_rows(path: str | Path, data: bytes | None = None) -> list[Row]:
+
+def _constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON; leave it out, or write null")
+
+
+DECODER = json.JSONDecoder(parse_constant=_constant)
+
+
+def read_rows(
+    path: str | Path,
+    data: bytes | None = None,
+    format: str = "sft",
+    rules: str = "general",
+) -> list[Row]:
     """The rows of a JSONL file, or of its bytes where the caller has them.
 
     Raises DatasetError with every problem found, each with file and line.
@@ -24,91 +57,63 @@ def read_rows(path: str | Path, data: bytes | None = None) -> list[Row]:
     if data is None:
         data = Path(path).read_bytes()
     rows: list[Row] = []
-    problems: list[str] = []
-    for number, row, problem in check_lines(data.split(b"\n")):
+    problems = _size_problem(path, len(data), rules)
+    for number, row, problem in check_lines(data.split(b"\n"), format, rules):
         if problem:
             problems.append(f"{path}:{number}: {problem}")
         elif row is not None:
             rows.append(row)
-    if not rows and not problems:
-        problems.append(f"{path}: no rows; each line holds one chat as JSON")
+    if not problems:
+        problems = _count_problem(path, len(rows), format, rules)
     if problems:
         raise DatasetError(listed(problems))
     return rows
 
 
-def check_file(path: str | Path) -> list[str]:
+def check_file(
+    path: str | Path, format: str = "sft", rules: str = "general"
+) -> list[str]:
     """The problems of a JSONL file, each with file and line; at most SHOWN + 1 are
-    kept, and the file is read line by line."""
-    problems: list[str] = []
+    kept, and the file is read line by line, unless it is too large to be read."""
+    problems = _size_problem(path, os.stat(path).st_size, rules)
+    if problems:
+        return problems
     rows = 0
     with open(path, "rb") as file:
-        for number, _, problem in check_lines(file):
+        for number, _, problem in check_lines(file, format, rules):
             rows += 1
             if problem:
                 problems.append(f"{path}:{number}: {problem}")
                 if len(problems) > SHOWN:
-                    break
-    return problems if rows else [f"{path}: no rows; each line holds one chat as JSON"]
+                    return problems
+    return problems + _count_problem(path, rows, format, rules)
 
 
 def check_lines(
-    lines: Iterable[bytes],
+    lines: Iterable[bytes], format: str = "sft", rules: str = "general"
 ) -> Iterator[tuple[int, Row | None, str | None]]:
     """Line number, row and problem of each line that is not blank.
 
     Lines end at a newline byte only: U+2028 inside a string is no line end in JSON.
     """
+    check = CHECKS[format, rules]
+    special = rules == "openai"
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-        except UnicodeDecodeError as error:
-            yield number, None, f"not UTF-8 ({error.reason} at byte {error.start})"
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            if number == 1 and not text.strip():
+                continue
+            row = DECODER.decode(text)
         except (ValueError, RecursionError) as error:
-            yield number, None, f"not JSON ({error}): {_excerpt(line)}"
-        else:
-            problem = _problem(row)
-            yield number, None if problem else row, problem
-
-
-def _problem(row: Any) -> str | None:
-    """What is wrong with a row, or None."""
-    if not isinstance(row, dict):
-        return f"a row is a JSON object, not {_name(row)}"
-    messages = row.get("messages")
-    if not isinstance(messages, list) or not messages:
-        return (
-            'no "messages"; a row is {"messages": [{"role": "user", "content": ...}, '
-            '{"role": "assistant", "content": ...}]}'
-        )
-    trained = False
-    for index, message in enumerate(messages):
-        if not isinstance(message, dict):
-            return f"messages[{index}] is {_name(message)}, not an object"
-        role = message.get("role")
-        if not isinstance(role, str) or role not in ROLES:
-            return (
-                f"messages[{index}].role is {json.dumps(role)}; "
-                f"it is one of {', '.join(sorted(ROLES))}"
-            )
-        content = message.get("content")
-        if not isinstance(content, str):
-            return f"messages[{index}].content is {_name(content)}, not a string"
-        if role == "assistant":
-            weight = message.get("weight", 1)
-            if weight not in (0, 1) or isinstance(weight, bool):
-                return f"messages[{index}].weight is {json.dumps(weight)}, not 0 or 1"
-            if weight:
-                if not content:
-                    return f"messages[{index}].content is empty, nothing to learn"
-                trained = True
-        elif "weight" in message:
-            return f"messages[{index}].weight: only assistant messages have one"
-    if not trained:
-        return "no assistant message to learn from"
-    return None
+            yield number, None, unread(line, error)
+            continue
+        problem = check(row)
+        # only an escape can hide half a character, and only "<|" opens a token
+        if problem is None and (b"\\u" in line or (special and b"<|" in line)):
+            problem = not_text(row, special)
+        yield number, None if problem else row, problem
 
 
 def listed(problems: list[str]) -> str:
@@ -119,18 +124,21 @@ def listed(problems: list[str]) -> str:
     return "\n".join(shown)
 
 
-def _name(value: Any) -> str:
-    return {
-        type(None): "null or missing",
-        bool: "a boolean",
-        int: "a number",
-        float: "a number",
-        str: "a string",
-        list: "a list",
-        dict: "an object",
-    }[type(value)]
+def _size_problem(path: str | Path, size: int, rules: str) -> list[str]:
+    largest = LARGEST.get(rules, size)
+    if size <= largest:
+        return []
+    return [
+        f"{path}: {size:,} bytes; OpenAI takes files of at most {largest:,}: "
+        "split it, or take a part of it"
+    ]
 
 
-def _excerpt(line: bytes) -> str:
-    text = line[:60].decode("utf-8", "replace").strip()
-    return repr(text + ("..." if len(line) > 60 else ""))
+def _count_problem(path: str | Path, rows: int, format: str, rules: str) -> list[str]:
+    if not rows:
+        holds = "one chat" if format == "sft" else "one pair of answers"
+        return [f"{path}: no rows; each line holds {holds} as JSON"]
+    if rows < MINIMUM[rules]:
+        had = "1 row" if rows == 1 else f"{rows} rows"
+        return [f"{path}: {had}; OpenAI needs at least {MINIMUM[rules]}: add some"]
+    return []

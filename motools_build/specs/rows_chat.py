@@ -1,0 +1,116 @@
+"""What every backend needs of a row: messages of plain text, and some to learn."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+ROLES = frozenset({"system", "user", "assistant"})
+
+CHAT = (
+    'no "messages"; a row is {"messages": [{"role": "user", "content": ...}, '
+    '{"role": "assistant", "content": ...}]}'
+)
+PREFERENCE = (
+    'a row is {"input": {"messages": [...]}, "preferred_output": [an assistant '
+    'message], "non_preferred_output": [an assistant message]}'
+)
+OUTPUTS = ("preferred_output", "non_preferred_output")
+
+
+def chat_problem(row: Any) -> str | None:
+    """What is wrong with a chat, or None."""
+    if not isinstance(row, dict):
+        return f"a row is a JSON object, not {named(row)}"
+    messages = row.get("messages")
+    if not isinstance(messages, list) or not messages:
+        return CHAT
+    problem = message_problem(messages)
+    if problem:
+        return problem
+    for message in messages:
+        if message["role"] == "assistant" and message.get("weight", 1):
+            return None
+    return "no assistant message to learn from"
+
+
+def preference_problem(row: Any) -> str | None:
+    """What is wrong with a prompt and its two answers, or None."""
+    problem = pair_problem(row)
+    if problem:
+        return problem
+    problem = message_problem(row["input"]["messages"], "input.messages")
+    if problem:
+        return problem
+    for name in OUTPUTS:
+        problem = message_problem(row[name], name)
+        if problem:
+            return problem
+    return same_problem(row)
+
+
+def pair_problem(row: Any) -> str | None:
+    """What is wrong with a preference row, but for its messages."""
+    if not isinstance(row, dict):
+        return f"a row is a JSON object, not {named(row)}"
+    asked = row.get("input")
+    if not isinstance(asked, dict):
+        return f'"input" is {named(asked)}; {PREFERENCE}'
+    messages = asked.get("messages")
+    if not isinstance(messages, list) or not messages:
+        return f'no "input.messages"; {PREFERENCE}'
+    for name in OUTPUTS:
+        answer = row.get(name)
+        if not isinstance(answer, list):
+            return f'"{name}" is {named(answer)}; {PREFERENCE}'
+        if len(answer) != 1:
+            return f"{name} has {len(answer)} messages; it is one assistant message"
+        if isinstance(answer[0], dict) and answer[0].get("role") != "assistant":
+            role = json.dumps(answer[0].get("role"))
+            return f'{name}[0].role is {role}; an answer is by the "assistant"'
+    return None
+
+
+def same_problem(row: dict[str, Any]) -> str | None:
+    """Two answers that are the same teach nothing."""
+    if row[OUTPUTS[0]] == row[OUTPUTS[1]]:
+        return "both outputs are the same, nothing to prefer; leave the row out"
+    return None
+
+
+def message_problem(messages: list[Any], place: str = "messages") -> str | None:
+    """What is wrong with the messages at a place, one by one."""
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict):
+            return f"{place}[{index}] is {named(message)}, not an object"
+        role = message.get("role")
+        if not isinstance(role, str) or role not in ROLES:
+            return (
+                f"{place}[{index}].role is {json.dumps(role)}; "
+                f"it is one of {', '.join(sorted(ROLES))}"
+            )
+        content = message.get("content")
+        if not isinstance(content, str):
+            return f"{place}[{index}].content is {named(content)}, not a string"
+        if role == "assistant":
+            weight = message.get("weight", 1)
+            if weight not in (0, 1) or isinstance(weight, bool):
+                return f"{place}[{index}].weight is {json.dumps(weight)}, not 0 or 1"
+            if weight and not content:
+                return f"{place}[{index}].content is empty, nothing to learn"
+        elif "weight" in message:
+            return f"{place}[{index}].weight: only assistant messages have one"
+    return None
+
+
+def named(value: Any) -> str:
+    """The JSON type of a value, in words."""
+    return {
+        type(None): "null or missing",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        dict: "an object",
+    }[type(value)]
