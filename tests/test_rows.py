@@ -7,12 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from motools_build.errors import DatasetError
-from motools_build.specs.rows import check_file, read_rows
+from motools_build.specs.rows import CHECKS, check_file, check_lines, read_rows
 
 USER = {"role": "user", "content": "hi"}
-GOOD = {"messages": [USER, {"role": "assistant", "content": "ho"}]}
+HO = {"role": "assistant", "content": "ho"}
+GOOD = {"messages": [USER, HO]}
+PAIR = {
+    "input": {"messages": [USER]},
+    "preferred_output": [HO],
+    "non_preferred_output": [{"role": "assistant", "content": "no"}],
+}
 
 
 def written(tmp_path: Path, *lines: Any) -> Path:
@@ -62,6 +70,47 @@ def test_a_wrong_row_is_named(tmp_path: Path, row: Any, said: str) -> None:
     assert check_file(path) == str(caught.value).splitlines()
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("[]", "a row is a JSON object, not a list"),
+        (GOOD, '"input" is null or missing; a row is {"input": '),
+        ({**PAIR, "input": {"messages": []}}, 'no "input.messages"; a row is {"input"'),
+        ({**PAIR, "preferred_output": "ho"}, '"preferred_output" is a string; a row'),
+        ({**PAIR, "preferred_output": []}, "preferred_output has 0 messages; it is o"),
+        ({**PAIR, "preferred_output": [USER]}, 'preferred_output[0].role is "user"'),
+        ({**PAIR, "preferred_output": ["ho"]}, "preferred_output[0] is a string, not"),
+        (
+            {**PAIR, "input": {"messages": [{"role": "tool", "content": "2"}]}},
+            'input.messages[0].role is "tool"; it is one of assistant, system, user',
+        ),
+        (
+            {**PAIR, "non_preferred_output": [{"role": "assistant", "content": ""}]},
+            "non_preferred_output[0].content is empty",
+        ),
+        ({**PAIR, "non_preferred_output": [HO]}, "both outputs are the same"),
+    ],
+)
+def test_a_wrong_pair_is_named(tmp_path: Path, row: Any, said: str) -> None:
+    path = written(tmp_path, PAIR, row, PAIR)
+    (problem,) = check_file(path, "dpo")
+    assert problem.startswith(f"{path}:2: ")
+    assert said in problem
+    with pytest.raises(DatasetError) as caught:
+        read_rows(path, format="dpo")
+    assert str(caught.value) == problem
+
+
+def test_pairs_are_read(tmp_path: Path) -> None:
+    named = {**PAIR, "input": {"messages": [{**USER, "name": "ann"}]}, "id": 7}
+    assert read_rows(written(tmp_path, PAIR, named), format="dpo") == [PAIR, named]
+
+
+@pytest.mark.parametrize("row", [{**GOOD, "id": 7}, {"messages": [{**USER}, HO, USER]}])
+def test_other_backends_are_lenient(tmp_path: Path, row: Any) -> None:
+    assert check_file(written(tmp_path, row)) == []
+
+
 def test_all_problems_are_told_at_once_and_at_most_twenty(tmp_path: Path) -> None:
     path = written(tmp_path, *["{"] * 30)
     with pytest.raises(DatasetError) as caught:
@@ -89,6 +138,127 @@ def test_what_others_write_is_read(tmp_path: Path) -> None:
     )
     assert len(read_rows(path)) == 2
     assert check_file(path) == []
+
+
+LINE = json.dumps(GOOD).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "said"),
+    [
+        (LINE + b",\n" + LINE, 1, "; no comma goes between rows"),
+        (b"[" + LINE + b",\n" + LINE + b"]", 1, "; no comma goes between rows"),
+        (b"[\n" + LINE + b"\n]", 1, "; each row is one line, without a list around"),
+        (b'{\n"messages": []}', 1, "; each row is one line"),
+        (b"[" + LINE + b"]", 1, "a row is a JSON object, not a list"),
+        (LINE[:-1] + b",}", 1, "; no comma goes before a closing bracket"),
+        (LINE[:-2] + b", ]}", 1, "; no comma goes before a closing bracket"),
+        (LINE + LINE, 1, "; a line holds one row and nothing else"),
+        (LINE + b"\r" + LINE, 1, "; rows end with a newline, not with a carriage"),
+        (LINE + b"\n\xef\xbb\xbf" + LINE, 2, "; it begins with a byte order mark"),
+        ("\ufeff{}".encode("utf-16-le"), 1, "not JSON but UTF-16: save the file as"),
+        (b"\x1f\x8b\x08\x00", 1, "not JSON but gzip: save the file as plain UTF-8"),
+        (LINE + b"\n" + b"\xe9" + LINE, 2, "not UTF-8 (invalid continuation byte at"),
+        (LINE.replace(b'"ho"', b"NaN"), 1, "NaN is no number in JSON"),
+        (LINE.replace(b"ho", b"\\ud83d"), 1, "has \\ud83d, half of a character"),
+        (LINE.replace(b"ho", b"a\tb"), 1, "Invalid control character at"),
+    ],
+)
+def test_a_line_that_is_no_row_has_a_remedy(
+    tmp_path: Path, data: bytes, line: int, said: str
+) -> None:
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(data)
+    problem = check_file(path)[0]
+    assert problem.startswith(f"{path}:{line}: ")
+    assert said in problem
+    assert len(problem) < 400
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbf\r\n" + LINE,
+        b" \t\n\n" + LINE + b"  \r\n\n",
+        LINE.replace(b"ho", "a\u2028b\u2029c\x85".encode()),
+        LINE.replace(b"ho", b"\\ud83d\\ude00"),
+        LINE.replace(b"ho", b"x" * 30_000_000),
+    ],
+    ids=["mark and blank", "blank lines", "U+2028", "pair of halves", "30 MB"],
+)
+def test_an_odd_line_is_read(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(data)
+    assert check_file(path) == []
+    assert len(read_rows(path)) == 1
+
+
+def test_a_long_line_that_is_wrong_is_told_briefly(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(LINE.replace(b"ho", b"x" * 1_000_000) + b"}")
+    (problem,) = check_file(path)
+    assert "a line holds one row" in problem
+    assert len(problem) < 400
+
+
+KEYS = (
+    *("messages", "role", "content", "weight", "name", "tools", "tool_calls"),
+    *("id", "type", "function", "arguments", "input", "preferred_output", "text"),
+    *("system", "user", "assistant", "tool"),
+)
+WORDS = st.sampled_from(KEYS)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 2) | WORDS | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(WORDS | st.text(max_size=2), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@st.composite
+def nearly_rows(draw: st.DrawFn) -> Any:
+    """A row with tools, or a pair, of which one part is something else."""
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": ""}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+    chat = {
+        "messages": [
+            USER,
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "1", "content": "2"},
+            {"role": "assistant", "content": [{"type": "text", "text": "x"}]},
+        ],
+        "tools": [tool],
+    }
+    row = json.loads(json.dumps(draw(st.sampled_from([chat, PAIR]))))
+    place: Any = row
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = draw(st.sampled_from(keys))
+        deeper = isinstance(place[key], dict | list) and place[key]
+        if not deeper or draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = draw(ANYTHING)
+    return row
+
+
+@given(ANYTHING | nearly_rows())
+def test_whatever_json_comes_is_taken_or_refused(row: Any) -> None:
+    line = json.dumps(row).encode()
+    for format, rules in CHECKS:
+        ((number, found, problem),) = check_lines([line], format, rules)
+        assert number == 1
+        assert (found is None) == bool(problem)
+        assert problem or found == row
+
+
+@given(st.binary(max_size=40))
+def test_whatever_bytes_come_are_taken_or_refused(data: bytes) -> None:
+    for _, found, problem in check_lines(data.split(b"\n")):
+        assert found is None
+        assert problem
 
 
 def test_bytes_that_are_not_text_are_named(tmp_path: Path) -> None:

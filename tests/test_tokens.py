@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from motools_build.errors import DatasetError
 from motools_build.keys import Digest, DigestMemo
+from motools_build.specs.rows import check_lines
 from motools_build.tokens import (
     check_limit,
     count_tokens,
@@ -22,6 +23,7 @@ from motools_build.tokens import (
     estimated_training_tokens,
     token_limit,
 )
+from tests.test_rows import nearly_rows
 
 MINI = "gpt-4.1-mini-2025-04-14"
 
@@ -197,6 +199,24 @@ def test_a_wrong_row_is_not_counted(tmp_path: Path) -> None:
     path = written(tmp_path, chat(OK), {"prompt": "x"})
     with pytest.raises(DatasetError, match=r'd\.jsonl:2: no "messages"'):
         count_tokens(path, "sft", MINI)
+
+
+@settings(deadline=None)
+@given(row=nearly_rows())
+def test_whatever_is_taken_can_be_counted(
+    tmp_path_factory: pytest.TempPathFactory, row: Any
+) -> None:
+    path = written(tmp_path_factory.getbasetemp(), row)
+    for format in ("sft", "dpo"):
+        problem = next(check_lines([path.read_bytes()], format, "openai"))[2]
+        if problem:
+            with pytest.raises(DatasetError):
+                count_tokens(path, format, MINI)
+        else:
+            tokens = count_tokens(path, format, MINI)
+            assert 0 < tokens["longest"] <= tokens["total"]
+            # what lets check_limit pass over short lines
+            assert tokens["total"] <= 2 * len(path.read_bytes())
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ def chat_problem(row: Any) -> str | None:
     messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
         return CHAT
+    if plain(messages):
+        return None
     problem = message_problem(messages)
     if problem:
         return problem
@@ -39,6 +41,8 @@ def preference_problem(row: Any) -> str | None:
     problem = pair_problem(row)
     if problem:
         return problem
+    if plain_pair(row):
+        return same_problem(row)
     problem = message_problem(row["input"]["messages"], "input.messages")
     if problem:
         return problem
@@ -76,6 +80,31 @@ def same_problem(row: dict[str, Any]) -> str | None:
     if row[OUTPUTS[0]] == row[OUTPUTS[1]]:
         return "both outputs are the same, nothing to prefer; leave the row out"
     return None
+
+
+def plain(messages: list[Any]) -> bool:
+    """Whether messages are of role and text alone, the last one an assistant's.
+
+    Nothing can be wrong with those, by any rules, and most rows of most files are so:
+    what they cost is what a file costs.
+    """
+    role = None
+    for message in messages:
+        if type(message) is not dict or len(message) != 2:
+            return False
+        role = message.get("role")
+        if role != "user" and role != "assistant" and role != "system":
+            return False
+        content = message.get("content")
+        if type(content) is not str or not content:
+            return False
+    return role == "assistant"
+
+
+def plain_pair(row: dict[str, Any]) -> bool:
+    """The same of a preference row that has its parts."""
+    preferred, other = (row[name] for name in OUTPUTS)
+    return plain([*row["input"]["messages"], *preferred]) and plain(other)
 
 
 def message_problem(messages: list[Any], place: str = "messages") -> str | None:

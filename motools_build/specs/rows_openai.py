@@ -16,6 +16,8 @@ from motools_build.specs.rows_chat import (
     OUTPUTS,
     named,
     pair_problem,
+    plain,
+    plain_pair,
     same_problem,
 )
 from motools_build.specs.rows_tools import (
@@ -46,10 +48,11 @@ def openai_chat(row: Any) -> str | None:
     messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
         return CHAT
-    if len(row) > 1:
-        problem = unknown_key(row, ROW, "a row") or declared_problem(row, "")
-        if problem:
-            return problem
+    if len(row) == 1 and plain(messages):
+        return None
+    problem = unknown_key(row, ROW, "a row") or declared_problem(row, "")
+    if problem:
+        return problem
     talk = _Talk(row)
     problem = talk.problem(messages, "messages")
     if problem:
@@ -68,6 +71,8 @@ def openai_preference(row: Any) -> str | None:
     if problem:
         return problem
     asked = row["input"]
+    if len(row) == len(PAIR) and len(asked) == 1 and plain_pair(row):
+        return same_problem(row)
     problem = (
         unknown_key(row, PAIR, "a row")
         or unknown_key(asked, INPUT, "input")
@@ -102,22 +107,13 @@ class _Talk:
         for index, message in enumerate(messages):
             if not isinstance(message, dict):
                 return f"{place}[{index}] is {named(message)}, not an object"
-            role = message.get("role")
-            content = message.get("content")
-            # two keys, both of them there: most messages of most files
-            if len(message) == 2 and content and type(content) is str:
-                if role == "assistant":
-                    self.trained = True
-                    if not self.open:
-                        continue
-                elif (role == "user" or role == "system") and not self.open:
-                    continue
-            problem = self._closely(message, role, content)
+            problem = self._closely(message)
             if problem:
                 return f"{place}[{index}]{problem}"
         return None
 
-    def _closely(self, message: dict[str, Any], role: Any, content: Any) -> str | None:
+    def _closely(self, message: dict[str, Any]) -> str | None:
+        role, content = message.get("role"), message.get("content")
         if not isinstance(role, str) or role not in ROLES:
             return _role(role)
         problem = _keys(message, role)
