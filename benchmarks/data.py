@@ -1,4 +1,5 @@
-"""Large datasets: hashing against a bare xxh3, validation against a bare json.loads.
+"""Large datasets: hashing against a bare xxh3, validation against a bare json.loads,
+and counting tokens.
 
     python benchmarks/data.py [GIGABYTES] [ROWS]
 
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import xxhash
 
 from motools_build.keys import CHUNK, DigestMemo
 from motools_build.specs.rows import check_file
+from motools_build.tokens import count_tokens
 
 ROW = {
     "messages": [
@@ -82,13 +85,16 @@ def main() -> None:
         with open(path, "w") as text:
             for _ in range(rows):
                 text.write(line)
-        assert check_file(path) == []
-        ours = seconds(lambda: check_file(path))
         bare = seconds(lambda: bare_json(path))
-        print(
-            f"validating {rows:,} rows: {ours:.2f} s, bare json.loads {bare:.2f} s: "
-            f"ratio {ours / bare:.2f}"
-        )
+        for rules in ("general", "openai"):
+            assert check_file(path, "sft", rules) == []
+            ours = seconds(partial(check_file, path, "sft", rules))
+            print(
+                f"validating {rows:,} rows, {rules} rules: {ours:.2f} s, "
+                f"bare json.loads {bare:.2f} s: ratio {ours / bare:.2f}"
+            )
+        counted = seconds(lambda: count_tokens(path, "sft", "gpt-4.1"))
+        print(f"counting their tokens: {counted:.2f} s, {rows / counted:,.0f} rows/s")
 
 
 if __name__ == "__main__":

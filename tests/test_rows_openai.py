@@ -10,6 +10,7 @@ import pytest
 
 from motools_build.errors import DatasetError
 from motools_build.specs.rows import check_file, read_rows
+from tests.conftest import Project
 
 USER = {"role": "user", "content": "hi"}
 HO = {"role": "assistant", "content": "ho"}
@@ -297,3 +298,56 @@ def test_too_few_rows_are_told_along_with_wrong_ones(tmp_path: Path) -> None:
     problems = check_file(path, "sft", "openai")
     assert len(problems) == 4
     assert "3 rows; OpenAI needs" in problems[3]
+
+
+STRICT = """
+from motools_build.specs.models import BACKENDS, BackendFacts
+
+BACKENDS["strict"] = BackendFacts(
+    version=1,
+    methods=("sft", "dpo"),
+    hosted=("gpt-3.5-turbo-0125", "gpt-4.1-2025-04-14"),
+    rules="openai",
+)
+"""
+
+
+@pytest.fixture
+def strict(project: Project) -> Project:
+    """A setting on a backend with OpenAI's rules, and one on the dummy backend."""
+    dodo = project.root / "dodo.py"
+    dodo.write_text(dodo.read_text() + STRICT)
+    models = '["strict/gpt-3.5-turbo-0125", "strict/gpt-4.1-2025-04-14"]'
+    project.setting("d", models=models)
+    project.setting("free", datasets='[Dataset("datasets/d.jsonl")]')
+    return project
+
+
+def test_the_backends_rules_apply_before_a_run(strict: Project) -> None:
+    strict.dataset("d", rows=9)
+    for _ in range(2):  # the second time from memory
+        ran = strict.doit("run", "d", code=3)
+        assert ran.err.count("d.jsonl: 9 rows; OpenAI needs at least 10") == 1
+        assert "nothing was run" in ran.err
+    strict.doit("run", "free")
+
+
+def test_a_models_limit_applies_before_a_run(strict: Project) -> None:
+    file = strict.dataset("d", rows=12)
+    long = json.dumps(chat(USER, {**HO, "content": " word" * 20_000}))
+    file.write_text(file.read_text() + long + "\n")
+    ran = strict.doit("run", "d", code=3)
+    assert "d.jsonl:13: about 20,0" in ran.err
+    assert "tokens; gpt-3.5-turbo-0125 learns from at most 16,385" in ran.err
+    assert "gpt-4.1" not in ran.err
+
+
+def test_the_format_follows_the_method_of_training(strict: Project) -> None:
+    strict.dataset("d", rows=12)
+    setting = strict.root / "zoo/d.py"
+    text = setting.read_text()
+    setting.write_text(
+        text.replace("    seeds=", '    training=Training(method="dpo"),\n    seeds=')
+    )
+    ran = strict.doit("run", "d", code=3)
+    assert 'd.jsonl:1: "input" is null or missing; a row is {"input"' in ran.err
