@@ -78,14 +78,13 @@ class Gate:
     ) -> web.StreamResponse | None:
         """The answer, after what faults make of it; None if it is lost."""
         call = f"{request.method} {request.path}"
-
-        async def carried_out(request: web.Request) -> web.StreamResponse:
+        try:
             self._authorize(request)
             for rule in self.faults.striking(REFUSALS, call):
                 raise refusal(rule, request.path)
-            return await handler(request)
-
-        response = await self._answer(request, carried_out)
+        except Refused as refused:
+            return _refused(refused)
+        response = await self._answer(request, handler)
         strikes = list(self.faults.striking(AFTERWARDS, call))
         for rule in strikes:
             if rule.fault == "slow":

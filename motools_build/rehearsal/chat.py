@@ -66,6 +66,11 @@ class Request:
             if not isinstance(message, dict) or "role" not in message:
                 raise bad(f"Invalid value for 'messages[{index}]'.", "messages")
         stop = body.get("stop") or []
+        stop = [stop] if isinstance(stop, str) else stop
+        if not isinstance(stop, list) or not all(isinstance(s, str) for s in stop):
+            raise bad("Invalid type for 'stop': expected strings.", "stop")
+        if "" in stop:
+            raise bad("Invalid 'stop': a string is empty.", "stop")
         shown = body.get("logprobs") or False
         top = body.get("top_logprobs")
         if top is not None and not shown:
@@ -75,13 +80,15 @@ class Request:
                 "top_logprobs",
             )
         options = body.get("stream_options") or {}
+        if not isinstance(options, dict):
+            raise bad("Invalid type for 'stream_options'.", "stream_options")
         most = body.get("max_completion_tokens")
         name = "max_tokens" if most is None else "max_completion_tokens"
         return Request(
             messages=messages,
             n=_whole(body.get("n"), "n", 1, 128) or 1,
             most=_whole(body.get(name), name, 1, 10**6),
-            stop=[stop] if isinstance(stop, str) else stop,
+            stop=stop,
             top=(_whole(top, "top_logprobs", 0, 20) or 0) if shown else None,
             stream=bool(body.get("stream")),
             include_usage=bool(options.get("include_usage")),

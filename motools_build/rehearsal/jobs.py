@@ -49,7 +49,7 @@ class Job:
     def retime(self, seconds: float, now: float) -> None:
         """Have the phases to come last as long as in a job of so many seconds."""
         for index, phase in enumerate(PHASES):
-            if self.times[index] >= now or now == self.born:
+            if self.times[index] >= now:
                 planned = self.born + self.shift + phase * seconds
                 self.times[index] = max(now, planned)
 
@@ -73,7 +73,7 @@ class Job:
             return "cancelled"
         if self.paused is not None:
             return "paused"
-        if now < self.times[0]:
+        if now < self.times[0] or now == self.born:
             return "validating_files"
         if self.error:
             return "failed"

@@ -80,8 +80,8 @@ def order(body: Any) -> Order:
         if not 0 <= seed < 2**31:
             raise bad(f"Invalid 'seed': {seed} is out of range.", "seed")
     integrations = body.get("integrations") or []
-    if not isinstance(integrations, list):
-        raise _type("integrations", "a list")
+    if not isinstance(integrations, list) or not all(map(_wandb, integrations)):
+        raise _type("integrations", "a list of wandb integrations")
     return Order(
         model=body["model"],
         training_file=body["training_file"],
@@ -143,6 +143,13 @@ def _hyperparameters(given: Any, where: str, method: str) -> dict[str, Any]:
         if not least <= value <= most or value == 0:
             raise bad(f"Invalid '{param}': {value} is out of range.", param)
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _wandb(given: Any) -> bool:
+    if not isinstance(given, dict) or given.get("type") != "wandb":
+        return False
+    project = given.get("wandb")
+    return isinstance(project, dict) and isinstance(project.get("project"), str)
 
 
 def _metadata(given: Any) -> dict[str, str] | None:

@@ -168,9 +168,7 @@ class Space:
     def delete_model(self, name: str, now: float) -> None:
         model = self.model(name, now)
         if model.job is None:
-            raise Refused(
-                403, "You have insufficient permissions for this operation.", None
-            )
+            raise Refused(403, "You have insufficient permissions for this operation.")
         self.models.pop(name, None)
         self.deleted.add(name)
 

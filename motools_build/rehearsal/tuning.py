@@ -84,7 +84,7 @@ class Tuning:
     async def cancel(self, request: web.Request) -> web.Response:
         job, now = self._job(request), time.time()
         self._unfinished(job, now, "cancelled")
-        job.cancelled = job.moment(now)
+        job.cancelled = now
         return answer(job.to_json(now))
 
     async def pause(self, request: web.Request) -> web.Response:

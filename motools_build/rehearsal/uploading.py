@@ -139,7 +139,7 @@ class Files:
         upload = space.upload(request.match_info["id"])
         asked = await object_body(request)
         parts = asked.get("part_ids")
-        if not isinstance(parts, list):
+        if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
             raise bad("Missing required parameter: 'part_ids'.", "part_ids")
         space.complete(upload, parts, asked.get("md5"), time.time())
         return answer(upload.to_json())

@@ -1,4 +1,4 @@
-"""One server for a module; each test finds it without faults, lag or delay."""
+"""One server; each test finds it without faults, lag or delay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.rehearsal.server import Rehearsal, rows
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running() -> Iterator[Rehearsal]:
     with Rehearsal().start("--list-lag", "0") as server:
         yield server
@@ -24,13 +24,21 @@ def server(running: Rehearsal) -> Rehearsal:
     return running
 
 
+@pytest.fixture(scope="session")
+def connections() -> Iterator[openai.DefaultHttpxClient]:
+    """Shared by all clients: a pool of its own for each would cost the most time."""
+    with openai.DefaultHttpxClient() as http:
+        yield http
+
+
 @pytest.fixture
 def client(
-    server: Rehearsal, request: pytest.FixtureRequest
-) -> Iterator[openai.OpenAI]:
+    server: Rehearsal,
+    connections: openai.DefaultHttpxClient,
+    request: pytest.FixtureRequest,
+) -> openai.OpenAI:
     """A client with a project of its own, so that no test sees another's jobs."""
-    with server.client(project=request.node.name[:60]) as client:
-        yield client
+    return server.client(project=request.node.name[:60], http_client=connections)
 
 
 @pytest.fixture
