@@ -215,7 +215,7 @@ def completion(
         "choices": [{"index": index, **choice} for index in range(request.n)],
         "usage": usage(request, spoken),
         "service_tier": "default",
-        "system_fingerprint": None,
+        "system_fingerprint": "fp_rehearsal",
     }
 
 
@@ -235,7 +235,7 @@ def chunks(
         "created": int(now),
         "model": model.id,
         "service_tier": "default",
-        "system_fingerprint": None,
+        "system_fingerprint": "fp_rehearsal",
         **({"usage": None} if request.include_usage else {}),
     }
 
