@@ -6,8 +6,10 @@ import json
 import re
 import shutil
 import subprocess
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +46,8 @@ class Server:
 
 @dataclass
 class Aimock(Server):
-    """An emulator of OpenAI; a job moves one state on each time it is asked for."""
+    """An emulator of OpenAI; a job moves one state on each time it is asked for by its
+    ID, and never otherwise."""
 
     def journal(self, service: str) -> list[dict[str, Any]]:
         """The requests that one service of it had, oldest first."""
@@ -52,6 +55,41 @@ class Aimock(Server):
         answer = httpx.get(f"{root}/__aimock/journal", params={"service": service})
         found: list[dict[str, Any]] = answer.raise_for_status().json()
         return found
+
+    def posted(self, service: str, path: str) -> list[dict[str, Any]]:
+        """The bodies of the POST requests to exactly this path."""
+        return [
+            entry["body"]
+            for entry in self.journal(service)
+            if (entry["method"], entry["path"]) == ("POST", path)
+        ]
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """Jobs move on by themselves, as they do elsewhere: somebody asks for each."""
+        ended = threading.Event()
+        failed: list[Exception] = []
+
+        def ask() -> None:
+            jobs = f"{self.url}/fine_tuning/jobs"
+            try:
+                with httpx.Client() as client:
+                    while not ended.wait(0.2):
+                        listed = client.get(jobs, params={"limit": 100})
+                        for job in listed.raise_for_status().json()["data"]:
+                            client.get(f"{jobs}/{job['id']}").raise_for_status()
+            except httpx.HTTPError as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+        if failed:
+            raise failed[0]
 
 
 @dataclass

@@ -74,12 +74,8 @@ def test_from_a_file_to_a_chat(client: openai.OpenAI, aimock: Aimock) -> None:
         model=model, messages=[{"role": "user", "content": "1 + 0?"}]
     )
     assert answer.choices[0].message.content == "ANSWER: 1"
-    made = [
-        entry["path"]
-        for entry in aimock.journal("fine-tuning")
-        if entry["method"] == "POST"
-    ]
-    assert made == ["/v1/fine_tuning/jobs"]
+    (sent,) = aimock.posted("fine-tuning", "/v1/fine_tuning/jobs")
+    assert sent["training_file"] == file.id
 
 
 def test_a_cancelled_job_stays_so(client: openai.OpenAI) -> None:
