@@ -6,13 +6,23 @@ MotoolsError
 │   ├── DatasetError        a JSONL file; carries file and line numbers
 │   ├── EvalError           an eval's task file, task name or data files
 │   ├── VariableError       a `name=value` of the command line
+│   ├── AccountError        an account's fields, or the key that it names
 │   └── SelectionError      no setting, stage or key by that name
 ├── ArtifactError           an artifact is missing, damaged or not what was planned
 ├── BaseModelError          a base model's weights cannot be had, or are others
+├── Deferred                a stage was left to a later run; not a failure
+├── ProviderError           an answer, or the lack of one, to a single request
+│   ├── Ambiguous           whether it took effect is not known
+│   ├── Unreachable         a question that changes nothing got no answer
+│   ├── RateLimited         not now: again after so many seconds
+│   └── Parked              not today: again at the time that the answer names
 └── StageFailed             a stage ran and did not succeed
     ├── EngineError         the embedded engine refused or diverged
     ├── EvalFailed          an eval ended without a result that counts
-    └── WorkerDied          the process that did the work is gone
+    ├── WorkerDied          the process that did the work is gone
+    ├── Refused             a provider's definite no: nothing was made or charged
+    ├── JobFailed           a job ended at its provider; only `doit retry` makes another
+    └── OverBudget          it would cost more than max_spend has left
 
 A message names the object, says what happened, and ends with the remedy.
 """
@@ -44,6 +54,10 @@ class VariableError(InputError):
     """A `name=value` of the command line is unknown or malformed."""
 
 
+class AccountError(InputError):
+    """An account is declared wrongly, or its key is not in the environment."""
+
+
 class SelectionError(InputError):
     """Nothing is called that."""
 
@@ -54,6 +68,39 @@ class ArtifactError(MotoolsError):
 
 class BaseModelError(MotoolsError):
     """A base model's weights cannot be had, or are not the pinned ones."""
+
+
+class Deferred(MotoolsError):
+    """A stage was left to a later run: submitted and not awaited, or parked."""
+
+
+class ProviderError(MotoolsError):
+    """How a single request ended; backends raise these, the core acts on them."""
+
+
+class Ambiguous(ProviderError):
+    """Whether the request took effect is not known (timeout, disconnect, 5xx, 409)."""
+
+
+class Unreachable(ProviderError):
+    """A question got no answer. A network error is never "no"."""
+
+
+class RateLimited(ProviderError):
+    """Not now; nothing was made."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class Parked(ProviderError):
+    """Not before a time that the provider names; nothing was made."""
+
+    def __init__(self, message: str, until: float) -> None:
+        super().__init__(message)
+        self.until = until
+        """Seconds since the epoch."""
 
 
 class StageFailed(MotoolsError):
@@ -75,3 +122,15 @@ class EvalFailed(StageFailed):
 
 class WorkerDied(StageFailed):
     """The process that did the work is gone (killed, out of memory)."""
+
+
+class Refused(StageFailed):
+    """A provider's definite no: nothing was made or charged."""
+
+
+class JobFailed(StageFailed):
+    """A job ended without a model; it is remembered, and never sent again unasked."""
+
+
+class OverBudget(StageFailed):
+    """The stage would cost more than max_spend has left, or nobody knows how much."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from motools_build.accounts import Account
 from motools_build.errors import InputError
 from motools_build.keys import Digest, canonical, stage_key
 from motools_build.specs import Dataset, Eval, ModelName, Setting
@@ -51,10 +52,12 @@ class Plan:
         return tuple(s for s in self.stages if s.kind not in ("base", "upload"))
 
 
-def plan(name: str, setting: Setting, resolve: Resolve) -> Plan:
+def plan(
+    name: str, setting: Setting, resolve: Resolve, account: Account | None = None
+) -> Plan:
     """The stages of a setting. Raises InputError for what cannot be planned."""
     try:
-        builder = _Builder(name, setting, resolve)
+        builder = _Builder(name, setting, resolve, account or Account())
         models = setting.base_models()
         for model in models:
             builder.add_model(model, _label(model, models))
@@ -80,6 +83,7 @@ class _Asked:
     sources: Sources
     tags: tuple[str, ...]
     params: dict[str, object]
+    checkpoint: int | None
 
     @classmethod
     def of(cls, an_eval: Eval, sources: Sources) -> _Asked:
@@ -100,14 +104,23 @@ class _Asked:
                 "eval": an_eval.name,
                 "overrides": overrides,
             },
+            checkpoint=an_eval.checkpoint,
         )
+
+    def of_base(self) -> _Asked:
+        """The same eval of a base model, which has no checkpoints."""
+        spec = {name: v for name, v in self.spec.items() if name != "checkpoint"}
+        return replace(self, spec=spec, canonical_spec=canonical(spec), checkpoint=None)
 
 
 class _Builder:
-    def __init__(self, name: str, setting: Setting, resolve: Resolve) -> None:
+    def __init__(
+        self, name: str, setting: Setting, resolve: Resolve, account: Account
+    ) -> None:
         self.name = name
         self.setting = setting
         self.resolve = resolve
+        self.account = account
         self.stages: dict[str, Stage] = {}
         self.cells: list[Cell] = []
         # once a setting, not once a cell: a setting may have thousands of cells
@@ -116,6 +129,8 @@ class _Builder:
     def add_model(self, model: ModelName, label: str) -> None:
         """Everything made from one base model."""
         setting = self.setting
+        backend = self._identity(model)
+        self._check_checkpoints(model)
         base = self._base(model, label)
         identity = setting.training.identity_for(model)
         specs = {seed: {**identity, "seed": seed} for seed in setting.seeds}
@@ -123,29 +138,37 @@ class _Builder:
         options = setting.training.options_for(model)
         if setting.controls:
             for asked in self.evals:
-                self._eval(asked, None, model, label, None, base, None)
+                self._eval(asked.of_base(), None, model, label, None, base, None)
         for dataset in setting.datasets:
             sources = self.resolve(dataset)
             upload = self._upload(dataset, sources, model)
+            held_out, checked = self._validation(model, sources)
             for seed in setting.seeds:
                 trained = self._stage(
                     "model",
-                    model.backend,
+                    backend,
                     f"{dataset.name}/{label}/seed{seed}",
                     specs[seed],
                     canonical_specs[seed],
-                    {**sources.inputs, "base": base.key if base else model.model},
+                    {
+                        **sources.inputs,
+                        **held_out,
+                        "base": base.key if base else model.model,
+                    },
                     {
                         "model": str(model),
                         "dataset": dataset.path,
                         "digest": sources.inputs["dataset"],
                         "training": options,
                         "seed": seed,
+                        "name": dataset.name,
+                        **({"validation": checked.key} if checked else {}),
+                        **self._paid_by(model),
                     },
                     version=model.facts.version,
-                    files=sources.files,
+                    files=(*sources.files, *(checked.files if checked else ())),
                     tags=dataset.tags,
-                    setup=tuple(stage for stage in (base, upload) if stage),
+                    setup=tuple(stage for stage in (base, upload, checked) if stage),
                 )
                 for asked in self.evals:
                     self._eval(asked, dataset, model, label, seed, base, trained)
@@ -169,16 +192,53 @@ class _Builder:
     ) -> Stage | None:
         if not model.facts.uploads:
             return None
+        scope = {"scope": self.account.scope} if model.facts.remote else {}
         return self._stage(
             "upload",
-            model.backend,
+            self._identity(model),
             f"{dataset.name}/{model.backend}",
             {},
             b"{}",
-            dict(sources.inputs),
-            {"dataset": dataset.path, "digest": sources.inputs["dataset"]},
+            {**sources.inputs, **scope},
+            {
+                "dataset": dataset.path,
+                "digest": sources.inputs["dataset"],
+                **self._paid_by(model),
+            },
             files=sources.files,
         )
+
+    def _validation(
+        self, model: ModelName, training: Sources
+    ) -> tuple[dict[str, str], Stage | None]:
+        """The held-out rows that a job is given, as an input and as an upload."""
+        path = self.setting.training.openai.validation
+        if not path or model.facts.options != "openai":
+            return {}, None
+        dataset = Dataset(path)
+        sources = self.resolve(dataset)
+        digest = sources.inputs["dataset"]
+        if digest == training.inputs["dataset"]:
+            raise InputError(
+                f"training.openai.validation: {path} has the bytes of a dataset that "
+                "is trained on; hold other rows out"
+            )
+        return {"validation": digest}, self._upload(dataset, sources, model)
+
+    def _identity(self, model: ModelName) -> str:
+        """The backend in keys: a provider's also says which server."""
+        return self.account.identity if model.facts.remote else model.backend
+
+    def _paid_by(self, model: ModelName) -> dict[str, object]:
+        return {"account": self.account.as_params()} if model.facts.remote else {}
+
+    def _check_checkpoints(self, model: ModelName) -> None:
+        for asked in self.evals:
+            if asked.checkpoint is not None and not model.facts.checkpoints:
+                raise InputError(
+                    f"eval {asked.name}: checkpoint={asked.checkpoint}: the "
+                    f"{model.backend} backend keeps no checkpoints; leave it out"
+                )
 
     def _eval(
         self,
@@ -195,19 +255,22 @@ class _Builder:
         subject = trained or base
         data = dataset.name if dataset else "base"
         part = f"seed{seed}/" if trained else ""
+        name = f"{self._identity(model)}/{model.model}"
         stage = self._stage(
             "eval",
             asked.backend,
             f"{data}/{label}/{part}{asked.name}",
             asked.spec,
             asked.canonical_spec,
-            {**asked.sources.inputs, "model": subject.key if subject else str(model)},
+            {**asked.sources.inputs, "model": subject.key if subject else name},
             {
                 **asked.params,
                 "model": str(model),
                 "setting": self.name,
                 "dataset": data,
                 "seed": seed,
+                "checkpoint": asked.checkpoint,
+                **self._paid_by(model),
             },
             files=asked.sources.files,
             upstream=(trained,) if trained else (),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic_core import from_json
 
@@ -71,3 +71,55 @@ class Failure:
     attempts: int = 1
     log: str | None = None
     """A log to look at, relative to the project's root."""
+
+
+Phase = Literal["absent", "intent", "bound", "parked", "failed", "cancelled", "gone"]
+
+
+@dataclass(frozen=True)
+class Paid:
+    """How far a paid effect is; what the next run goes on from."""
+
+    phase: Phase
+    stage: str
+    """The stage's name; for people only."""
+    kind: str
+    backend: str
+    account: str
+    attempt: int = 1
+    """Only an explicit retry makes the next one."""
+    nonces: Sequence[str] = ()
+    """Of the attempt's intents here, the last one last; a job that carries one of
+    them is this folder's own."""
+    since: float = 0.0
+    """When it came into this phase, in seconds since the epoch."""
+    id: str = ""
+    """The provider's; set from `bound` on."""
+    adopted: bool = False
+    until: float = 0.0
+    """Of `parked`: when to ask again, in seconds since the epoch."""
+    message: str = ""
+    """Of an end without a result: the provider's words."""
+
+
+Event = Literal["bound", "succeeded", "failed", "cancelled", "gone", "retry"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the ledger: something that happened to a paid effect."""
+
+    event: Event
+    time: str
+    key: Key
+    attempt: int
+    stage: str
+    kind: str
+    backend: str
+    account: str
+    id: str = ""
+    adopted: bool = False
+    """Found at the provider, or named by hand, rather than made by this folder."""
+    cost: float | None = None
+    """USD; None where it is not known."""
+    message: str = ""

@@ -9,14 +9,16 @@ import platform
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from motools_build import backends
-from motools_build.backends.base import Given, Job, Made, Progress
-from motools_build.errors import ArtifactError, MotoolsError, StageFailed
+from motools_build.backends.base import Backend, Given, Job, Made, Progress
+from motools_build.errors import ArtifactError, Deferred, MotoolsError, StageFailed
 from motools_build.keys import digest_file
+from motools_build.pay_once import PayOnce
 from motools_build.pool import WorkerPool
+from motools_build.prices import Prices
 from motools_build.runs import now
 from motools_build.stages import Stage
 from motools_build.store import ArtifactStore
@@ -37,14 +39,32 @@ class Runtime:
     store: ArtifactStore
     pool: WorkerPool
     report: Callable[[Stage, Progress], None]
+    payments: PayOnce
     always: bool = False
     """Make the stage even if it is up to date."""
+    prices: Prices = field(default_factory=Prices)
+    looked_at: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    """By key: uploads whose file was looked for at the provider, once a run."""
+    _backends: dict[str, Backend] = field(default_factory=dict)
+
+    def backend(self, name: str) -> Backend:
+        """One of each a run: a client for each account, shared by all its jobs."""
+        if name not in self._backends:
+            self._backends[name] = backends.get(name, self.prices)
+        return self._backends[name]
+
+    async def close(self) -> None:
+        """End workers, and the connections to providers."""
+        await self.pool.close()
+        for backend in self._backends.values():
+            await backend.close()
 
 
 async def run_stage(stage: Stage, runtime: Runtime) -> bool:
     """Make the stage's artifact; False if another process made it meanwhile.
 
-    Raises MotoolsError, and remembers it in the stage's state.
+    Raises MotoolsError, and remembers it in the stage's state; Deferred if it was left
+    to a later run.
     """
     async with _locked(stage, runtime):
         runtime.store.forget(stage)
@@ -53,6 +73,9 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
             return False
         try:
             await _make(stage, runtime)
+        except Deferred as deferred:
+            LOGGER.info("deferred %s %s: %s", stage.name, stage.key, deferred)
+            raise
         except MotoolsError as error:
             _remember(stage, runtime, error)
             raise
@@ -72,30 +95,68 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
 
 async def _make(stage: Stage, runtime: Runtime) -> None:
     store = runtime.store
+    backend = runtime.backend(stage.backend)
     await asyncio.to_thread(_check_inputs, stage, store)
+    if stage.kind in backend.paid:
+        await _send_again_what_is_gone(stage, runtime)
     work = store.work_folder(stage)
-    backend = backends.get(stage.backend)
-    job = Job(
-        kind=stage.kind,
-        backend=stage.backend,
-        key=stage.key,
-        name=stage.name,
-        params=stage.params,
-        work=str(work),
-        given={used.kind: _given(used, store) for used in stage.setup + stage.upstream},
-    )
+    job = _job(stage, store, work)
 
     def report(progress: Progress) -> None:
         runtime.report(stage, progress)
 
     began = time.monotonic()
-    if stage.kind in backend.in_worker:
+    if stage.kind in backend.paid:
+        made = await runtime.payments.make(job, backend.provider(job), report)
+    elif stage.kind in backend.in_worker:
         log = store.root / "logs" / f"{stage.key}.log"
         made = await runtime.pool.run(job, log, report)
     else:
         made = await backend.make(job, report)
     seconds = made.seconds or time.monotonic() - began
     await asyncio.to_thread(_put, stage, store, work, made, round(seconds, 2))
+
+
+def _job(stage: Stage, store: ArtifactStore, work: Path) -> Job:
+    given: dict[str, Given] = {}
+    for used in stage.setup + stage.upstream:
+        role: str = (
+            "validation" if used.key == stage.params.get("validation") else used.kind
+        )
+        given[role] = _given(used, store)
+    return Job(
+        kind=stage.kind,
+        backend=stage.backend,
+        key=stage.key,
+        name=stage.name,
+        params=stage.params,
+        work=str(work),
+        given=given,
+    )
+
+
+async def _send_again_what_is_gone(stage: Stage, runtime: Runtime) -> None:
+    """A job that is about to be submitted needs its files; a file expires, or is
+    deleted, while its record stays. A job that exists needs them no more."""
+    store = runtime.store
+    if store.ledger.of(stage.key):
+        return
+    for used in stage.setup:
+        if used.kind == "upload":
+            if used.key not in runtime.looked_at:
+                task = asyncio.create_task(_look_at_upload(used, runtime))
+                runtime.looked_at[used.key] = task
+            await asyncio.shield(runtime.looked_at[used.key])
+
+
+async def _look_at_upload(stage: Stage, runtime: Runtime) -> None:
+    store = runtime.store
+    job = _job(stage, store, store.root / "work" / stage.key)
+    provider = runtime.backend(stage.backend).provider(job)
+    file = _given(stage, store).output
+    if not await runtime.payments.is_there(job, provider, file):
+        LOGGER.info("gone %s: %s is sent again", stage.name, file)
+        await run_stage(stage, replace(runtime, always=True))
 
 
 def _put(
@@ -142,7 +203,9 @@ def _given(used: Stage, store: ArtifactStore) -> Given:
 def _remember(stage: Stage, runtime: Runtime, error: Exception) -> None:
     LOGGER.info("failed %s %s: %s", stage.name, stage.key, error)
     try:
-        runtime.store.record_failure(stage, error, getattr(error, "log", None))
+        runtime.store.states.record_failure(
+            stage.key, stage.name, error, getattr(error, "log", None)
+        )
     except OSError as second:
         error.add_note(f"(and it could not be remembered: {second})")
 

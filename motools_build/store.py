@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from motools_build.errors import ArtifactError
 from motools_build.keys import Digest, digest_file
-from motools_build.records import Failure, Record
-from motools_build.runs import RunLog, now
+from motools_build.records import Record
+from motools_build.runs import RunLog
 from motools_build.stages import Stage
+from motools_build.state import Ledger, States
 
 RECORD = "record.json"
 
 
 class ArtifactStore:
-    """Artifacts by key, complete or absent; beside them failures and the run log.
+    """Artifacts by key, complete or absent; beside them the state of
+    what is not there yet, the ledger and the run log.
 
     Records are read once a process; `put` and `remove` are seen at once, another
     process's by `forget`.
@@ -29,6 +29,8 @@ class ArtifactStore:
     def __init__(self, root: Path = Path("artifacts")) -> None:
         self.root = root
         self.runs = RunLog(root / "runs.jsonl")
+        self.states = States(root)
+        self.ledger = Ledger(root / "ledger.jsonl")
         self._records: dict[str, Record | str] = {}  # folder -> record, or what's wrong
 
     # ---- reading
@@ -65,7 +67,7 @@ class ArtifactStore:
     def holds(self, stage: Stage) -> bool:
         """Whether there is anything of the stage: an artifact, whole or not, or a
         failure."""
-        return self.folder(stage).exists() or self._state(stage).exists()
+        return self.folder(stage).exists() or self.states.exists(stage.key)
 
     def check_payload(self, stage: Stage) -> None:
         """Raises ArtifactError if a byte of the payload is not what was recorded."""
@@ -179,14 +181,15 @@ class ArtifactStore:
         if before:
             shutil.rmtree(before)
         _sync(target.parent)
-        self._state(stage).unlink(missing_ok=True)
+        self.states.clear(stage.key)
         self._records[stage.folder] = record
         return record
 
     def remove(self, stage: Stage) -> None:
-        """Remove the artifact, its failure and what a failure left."""
+        """Remove the artifact, its failure and what a failure left; never an intent or
+        an unfinished job."""
         self._records.pop(stage.folder, None)
-        self._state(stage).unlink(missing_ok=True)
+        self.states.clean(stage.key)
         shutil.rmtree(self.root / "work" / stage.key, ignore_errors=True)
         (self.root / "logs" / f"{stage.key}.log").unlink(missing_ok=True)
         gone = self._set_aside(self.folder(stage))
@@ -206,41 +209,7 @@ class ArtifactStore:
             return None
         return gone
 
-    # ---- failures
-
-    def failure(self, stage: Stage) -> Failure | None:
-        """The stage's last failure, if it has not succeeded since."""
-        path = self._state(stage)
-        try:
-            failure = Failure(**json.loads(path.read_bytes()))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, ValueError, TypeError) as error:
-            return Failure(stage.name, "", "damaged", f"{path} is damaged: {error}")
-        if not (isinstance(failure.message, str) and failure.message):
-            return Failure(stage.name, "", "damaged", f"{path} is damaged")
-        return failure
-
-    def record_failure(self, stage: Stage, error: Exception, log: str | None) -> None:
-        """Remember why the stage failed, until it succeeds."""
-        before = self.failure(stage)
-        failure = Failure(
-            name=stage.name,
-            time=now(),
-            error=type(error).__name__,
-            message=str(error),
-            attempts=before.attempts + 1 if before else 1,
-            log=log,
-        )
-        path = self._state(stage)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(asdict(failure), ensure_ascii=False, indent=1))
-        _sync(temporary)
-        temporary.replace(path)
-
-    def _state(self, stage: Stage) -> Path:
-        return self.root / "state" / f"{stage.key}.json"
+    # ---- locks
 
     def lock_path(self, key: str) -> Path:
         """The lock of whoever makes a stage; the kernel drops it at any death."""

@@ -127,15 +127,19 @@ def test_put_replaces_what_was_damaged(store: ArtifactStore) -> None:
     assert names == ["record.json", "weights"]
 
 
+def remember(store: ArtifactStore, error: Exception, log: str | None) -> None:
+    store.states.record_failure(stage().key, stage().name, error, log)
+
+
 def test_a_failure_is_remembered_until_success(store: ArtifactStore) -> None:
-    store.record_failure(stage(), StageFailed("no luck"), "artifacts/logs/x")
-    store.record_failure(stage(), StageFailed("again"), None)
-    failure = ArtifactStore(store.root).failure(stage())
+    remember(store, StageFailed("no luck"), "artifacts/logs/x")
+    remember(store, StageFailed("again"), None)
+    failure = ArtifactStore(store.root).states.failure(stage().key)
     assert failure is not None
     assert (failure.error, failure.message) == ("StageFailed", "again")
     assert failure.attempts == 2
     put(store, stage())
-    assert store.failure(stage()) is None
+    assert store.states.failure(stage().key) is None
 
 
 def test_a_torn_line_of_the_run_log_is_passed_over(store: ArtifactStore) -> None:

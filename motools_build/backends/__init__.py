@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from motools_build.backends.base import Backend
+from motools_build.prices import Prices
 
 
-def get(name: str) -> Backend:
-    """The backend of that name, imported on first use."""
+def get(name: str, prices: Prices | None = None) -> Backend:
+    """The backend of an identity (`dummy`, `openai@127.0.0.1:8080`), imported on
+    first use."""
+    name = name.partition("@")[0]
+    if name == "openai":
+        from motools_build.backends.openai import OpenAIBackend
+
+        return OpenAIBackend(prices or Prices())
     if name == "embedded":
         from motools_build.backends.embedded import EmbeddedBackend
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from motools_build.errors import ArtifactError
 from motools_build.keys import digest_bytes
@@ -63,11 +64,91 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
+Status = Literal["running", "succeeded", "failed", "cancelled", "gone"]
+
+BY_HAND = "model:"
+"""Before the ID of a model that was adopted by hand: no job of ours made it."""
+
+Health = Literal["alive", "expiring", "gone", "forbidden", "unknown"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A job of the wanted key, as a listing shows it."""
+
+    id: str
+    attempt: int
+    nonce: str
+    """Of the intent that made it."""
+    created: float
+    """By the provider's clock, in seconds since the epoch."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a job is doing."""
+
+    status: Status
+    message: str = ""
+    """Of an end without a result: the provider's words."""
+    progress: Progress | None = None
+
+
+class Provider(Protocol):
+    """Who is paid. Each method is one question, or one attempt at an effect; the core
+    (`pay_once`) decides what comes next.
+
+    All raise Unreachable where a question got no answer, and Refused for a definite
+    no (a bad key, a wrong request).
+    """
+
+    elects: bool
+    """Whether two machines may make the same job, and the later one must give way.
+    A file uploaded twice harms nobody."""
+
+    async def find(self, job: Job) -> list[Found]:
+        """All that this key ever made there and can still be seen, every attempt."""
+        ...
+
+    async def submit(self, job: Job, attempt: int, nonce: str) -> str:
+        """One request, never sent again by itself; the ID of what it made.
+
+        Raises Refused, RateLimited or Parked if surely nothing was made, Ambiguous if
+        that is not known.
+        """
+        ...
+
+    async def poll(self, job: Job, id: str) -> Standing:
+        """How it is doing; returns when there may be news, not at once."""
+        ...
+
+    async def cancel(self, id: str) -> None: ...
+
+    async def collect(self, job: Job, id: str) -> Made:
+        """What a job that succeeded made."""
+        ...
+
+    def cost(self, job: Job) -> float | None:
+        """USD that `submit` will cost; None where it is not known."""
+        ...
+
+    def turn(
+        self, job: Job, *, bound: bool, wait: bool
+    ) -> AbstractAsyncContextManager[None]:
+        """Entered before a job is sent, or with `bound` for one that was; left when it
+        has ended. While as many are unfinished as the account allows it waits, or
+        raises Deferred if not told to `wait`."""
+        ...
+
+
 class Backend:
     """Makes artifacts of one or more kinds, each in one attempt.
 
     Raises StageFailed or another MotoolsError, with what happened and the remedy.
     """
+
+    paid: frozenset[str] = frozenset()
+    """Kinds that a provider makes: `provider` performs them, under pay-once."""
 
     in_worker: frozenset[str] = frozenset()
     """Kinds whose work is heavy: `work` does it, in a worker process; `make` does
@@ -75,6 +156,12 @@ class Backend:
 
     async def make(self, job: Job, report: Report) -> Made:
         raise TypeError(f"{type(self).__name__} makes no {job.kind} on the host")
+
+    def provider(self, job: Job) -> Provider:
+        raise TypeError(f"{type(self).__name__} pays nobody for {job.kind}")
+
+    async def close(self) -> None:
+        """End what the backend holds open."""
 
     def prepare(self, job: Job) -> None:
         """Import and load what jobs like this one share, once a worker."""

@@ -7,13 +7,15 @@ the stage then fails, with the log kept.
 from __future__ import annotations
 
 import functools
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools_build.backends.base import Backend, Job, Made, Progress, Report
+from motools_build.accounts import Account
+from motools_build.backends.base import Backend, Given, Job, Made, Progress, Report
 from motools_build.errors import EvalFailed
 from motools_build.keys import canonical, digest_bytes
 
@@ -25,7 +27,7 @@ SCORES = "scores.jsonl"
 
 
 class InspectBackend(Backend):
-    """Runs `path/to/file.py@task` over an embedded or dummy model."""
+    """Runs `path/to/file.py@task` over a model, whoever serves it."""
 
     in_worker = frozenset({"eval"})
 
@@ -53,13 +55,12 @@ def evaluate(job: Job, report: Report) -> Made:
     params = job.params
     overrides = dict(params["overrides"])
     work = Path(job.work).absolute()  # the task's code may go to another folder
-    subject = job.name.removeprefix("eval:").rsplit("/", 1)[0]
     _listen()
     _watched.report = report
     try:
         (log,) = inspect_eval(
             f"{params['file']}@{params['function']}",
-            model=get_model(f"motools/{subject}", memoize=False, **served(job)),
+            model=get_model(memoize=False, **served(job)),
             task_args=overrides.pop("args", {}),
             log_dir=str(work),
             metadata={
@@ -87,15 +88,58 @@ def evaluate(job: Job, report: Report) -> Made:
 
 
 def served(job: Job) -> dict[str, Any]:
-    """Arguments of the `motools` model provider for the job's model."""
+    """Arguments of Inspect's `get_model` for the job's model."""
     model = job.given.get("model")
+    if "account" in job.params:
+        return _hosted(job, Account(**job.params["account"]))
+    subject = job.name.removeprefix("eval:").rsplit("/", 1)[0]
+    name = f"motools/{subject}"
     if job.params["model"].startswith("dummy/"):
-        return {"kind": "dummy", "adapter": model.folder if model else None}
+        adapter = model.folder if model else None
+        return {"model": name, "kind": "dummy", "adapter": adapter}
     return {
+        "model": name,
         "kind": "embedded",
         "weights": job.given["base"].details["file"],
         "adapter": model.folder if model else None,
     }
+
+
+def _hosted(job: Job, account: Account) -> dict[str, Any]:
+    """A model at the account that owns it; nothing of it is left to the environment."""
+    model = job.given.get("model")
+    name = checkpoint_of(job, model) if model else job.params["model"].split("/", 1)[1]
+    scope = {"organization": account.organization, "project": account.project}
+    # names that Inspect does not know go to the Responses API, which other servers lack
+    chat_only = {} if account.identity == "openai" else {"responses_api": False}
+    return {
+        "model": f"openai/{name}",
+        "api_key": account.key(),
+        "base_url": account.base_url,
+        **{field: value for field, value in scope.items() if value},
+        **chat_only,
+    }
+
+
+def checkpoint_of(job: Job, model: Given) -> str:
+    """The ID of the checkpoint that the eval names, or of the model itself.
+
+    Raises EvalFailed if there is none.
+    """
+    wanted = job.params["checkpoint"]
+    if wanted is None:
+        return model.output
+    kept = json.loads((Path(model.folder) / "checkpoints.json").read_bytes())
+    by_step = {checkpoint["step"]: checkpoint["model"] for checkpoint in kept}
+    steps = sorted(by_step)
+    if wanted < 0 and -wanted <= len(steps):
+        return str(by_step[steps[wanted]])
+    if wanted in by_step:
+        return str(by_step[wanted])
+    raise EvalFailed(
+        f"{model.output} has no checkpoint {wanted}; it has the steps "
+        f"{', '.join(map(str, steps)) or 'none'}"
+    )
 
 
 def accepted(log: EvalLog, work: Path, shown: str) -> Made:

@@ -19,6 +19,7 @@ from doit.task import Task
 
 from motools_build.doit_host.loader import not_found
 from motools_build.doit_host.log import logged
+from motools_build.doit_host.remote import check_keys, payers
 from motools_build.doit_host.runner import AsyncRunner
 from motools_build.doit_host.session import Session, current
 from motools_build.errors import DatasetError, MotoolsError
@@ -26,6 +27,7 @@ from motools_build.keys import Digest
 from motools_build.specs.models import ModelName
 from motools_build.specs.rows import SHOWN, check_file, listed
 from motools_build.stages import Stage
+from motools_build.state import UNFINISHED
 from motools_build.tokens import check_limit
 
 
@@ -67,6 +69,10 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         session = current()
         try:
             check_datasets(session)
+            stale = [s for s in session.stages.values() if session.store.why_stale(s)]
+            check_keys(stale)
+            for account in payers(stale):
+                outfile.write(f"paid to {account}\n")
             session.note_run()
         except MotoolsError as error:
             raise InvalidCommand(str(error)) from error
@@ -199,6 +205,8 @@ class Clean(DoitClean):  # type: ignore[misc]
         for stage in stages.values():
             if stage.key in used:
                 line = f"kept {stage.name}: {used[stage.key]} uses it"
+            elif _unfinished(session, stage):
+                line = f"kept {stage.name}: its job is not finished (doit jobs)"
             elif session.store.is_locked(stage.key):
                 line = f"kept {stage.name}: a run is making it"
             elif not session.store.holds(stage):
@@ -210,6 +218,14 @@ class Clean(DoitClean):  # type: ignore[misc]
                 line = f"removed {stage.name}"
             self.outstream.write(line + "\n")
         super().clean_tasks(users_own, dryrun, cleanforget)
+
+
+def _unfinished(session: Session, stage: Stage) -> bool:
+    """Whether there is nothing of the stage but an intent, or a job under way."""
+    if "account" not in stage.params or session.store.folder(stage).exists():
+        return False
+    paid = session.store.states.paid(stage.key)
+    return paid is not None and paid.phase in UNFINISHED
 
 
 class Forget(DoitForget):  # type: ignore[misc]

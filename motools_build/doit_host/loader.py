@@ -22,8 +22,15 @@ OURS = {"backend": "motools", "check_file_uptodate": StoreChecker}
 READS_NAMES = ("list", "info", "clean", "forget", "ignore")
 """Commands whose every argument is a task's name."""
 
-QUERIES = ("results", "plan", "why", "status", "gc", "verify")
+QUERIES = (
+    *("results", "plan", "why", "status", "gc", "verify"),
+    *("jobs", "cancel", "retry", "adopt"),
+)
 """Commands over plans, that need no tasks."""
+
+
+OF_ALL = frozenset(QUERIES) - {"results", "plan"}
+"""Commands that mean no default setting where none is named."""
 
 
 class Loader(DodoTaskLoader):  # type: ignore[misc]
@@ -76,7 +83,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         words = [word for word in pos_args if not word.startswith("-")]
         if cmd.name == "list" and not words:
             session.selected = session.zoo.names
-        elif words or cmd.name not in ("why", "status", "gc", "verify"):
+        elif words or cmd.name not in OF_ALL:
             if not words and not self._own_default:
                 session.default()  # refuses a default that means nothing
             defaults = self._doit_config.get("default_tasks") or ()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from json import dumps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 
+from motools_build.doit_host.remote import looked_up, payers
 from motools_build.doit_host.session import Session, current
 from motools_build.errors import MotoolsError
 from motools_build.run import versions
 from motools_build.stages import Stage
+
+if TYPE_CHECKING:
+    from motools_build.report.explain import Intent
 
 OPT_JSON = {
     "name": "json",
@@ -76,32 +81,38 @@ class Plan(Query):
 
     name = "plan"
     doc_purpose = "show what a run would do, and why"
+    cmd_options = (
+        OPT_JSON,
+        {
+            "name": "remote",
+            "long": "remote",
+            "type": bool,
+            "default": False,
+            "help": "look at the providers too, for jobs that could be adopted",
+        },
+    )
 
-    def _execute(self, json: bool, pos_args: list[str]) -> int:
+    def _execute(self, json: bool, remote: bool, pos_args: list[str]) -> int:
         from motools_build.report.explain import intents
 
         session = current()
-        found = intents(self._stages(session, pos_args), session.store)
+        stages = self._stages(session, pos_args)
+        found = intents(stages, session.store, session.charge)
+        if remote:
+            found = asyncio.run(looked_up(session, found))
+        session.memo.save()
         if json:
             self._say(dumps([i.as_json() for i in found], ensure_ascii=False))
             return 0
+        for account in payers(stages):
+            self._say(f"paid to {account}")
         for intent in found:
             reason = f"  ({intent.reason})" if intent.reason else ""
             about = f"  {_minutes(intent.seconds)}" if intent.action == "run" else ""
+            if intent.tokens is not None:
+                about += f"  {intent.tokens:,} tokens, {_usd(intent.cost)}"
             self._say(f"{intent.action:10}  {intent.stage.name}{about}{reason}")
-        counts = Counter(intent.action for intent in found)
-        to_run = [intent for intent in found if intent.action == "run"]
-        total = ", ".join(f"{n} {what}" for what, n in sorted(counts.items()))
-        if to_run:
-            known = [i.seconds for i in to_run if i.seconds is not None]
-            total += f"; time {_minutes(sum(known) if known else None)}"
-            if known and len(known) < len(to_run):
-                total += " and what is not known"
-            free = all(intent.is_free() for intent in found)
-            total += (
-                "; cost: free" if free else "; cost: ? (what the evals' judges ask)"
-            )
-        self._say(total or "no stages")
+        self._say(_total(found))
         return 0
 
 
@@ -179,6 +190,7 @@ class Status(Query):
     doc_description = "Without names, all settings."
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
+        from motools_build.report.jobs import in_flight, under_way
         from motools_build.report.results import status_of
 
         session = current()
@@ -191,10 +203,13 @@ class Status(Query):
                 row[status_of(stage, session.store, older)[0]] += 1
         complete = all(set(row) <= {"ok"} for row in rows.values())
         if json:
-            body = {"complete": complete, "settings": rows}
+            flying = [job.as_json() for job in in_flight(session.store, set(rows))]
+            body = {"complete": complete, "settings": rows, "jobs": flying}
             self._say(dumps(body, ensure_ascii=False))
         else:
             self._table(rows)
+            for line in under_way(session.store, set(rows)):
+                self._say(line)
         return 0 if complete else 1
 
     def _table(self, rows: dict[str, Counter[str]]) -> None:
@@ -209,6 +224,29 @@ class Status(Query):
 
 
 STATUSES = ("up to date", "stale", "running", "failed", "missing")
+
+
+def _total(found: list[Intent]) -> str:
+    """How many of each, how long, how much; `?` where not all is known, never 0."""
+    counts = Counter(intent.action for intent in found)
+    to_run = [intent for intent in found if intent.action == "run"]
+    total = ", ".join(f"{n} {what}" for what, n in sorted(counts.items()))
+    if to_run:
+        known = [i.seconds for i in to_run if i.seconds is not None]
+        total += f"; time {_minutes(sum(known) if known else None)}"
+        if known and len(known) < len(to_run):
+            total += " and what is not known"
+        costs = [intent.cost for intent in found]
+        told = sum(cost for cost in costs if cost is not None)
+        if None not in costs:
+            total += f"; cost: {_usd(told) if told else 'free'}"
+        else:
+            total += f"; cost: {_usd(told) + ' + ' if told else ''}?"
+    return total or "no stages"
+
+
+def _usd(amount: float | None) -> str:
+    return "?" if amount is None else f"~${amount:.2f}"
 
 
 def _minutes(seconds: float | None) -> str:

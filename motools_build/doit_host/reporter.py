@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COUNTED = (
     *("made", "taken from another run", "up to date"),
-    *("failed", "not run", "ignored"),
+    *("deferred", "failed", "not run", "ignored"),
 )
 
 TABLES = 5
@@ -90,6 +90,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def taken(self, task: Task) -> None:
         """Another process made the stage while this one waited for it."""
         self._taken.add(task.name)
+
+    def deferred(self, task: Task, why: str) -> None:
+        """The stage, or what it needs, is left to a later run; that is no failure."""
+        self._end_bar(task.name)
+        if task.name in self.session.groups:
+            return
+        self._counts["deferred"] += 1
+        self._line(f"-> {task.name}  deferred{f': {why}' if why else ''}")
 
     def interrupted(self, running: list[str]) -> None:
         """A signal came: these are given up."""
@@ -165,7 +173,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def _explain(self, task: Task, fail: BaseFail) -> None:
         """What failed, why, and what to do."""
         stage = self.session.stages[task.name]
-        remembered = self.session.store.failure(stage)
+        remembered = self.session.store.states.failure(stage.key)
         self._line("")
         self._line(f"FAILED {task.name}")
         if isinstance(fail, TaskError):

@@ -20,10 +20,18 @@ from doit.task import Task
 
 from motools_build.backends.base import Progress
 from motools_build.doit_host.session import Session
-from motools_build.errors import MotoolsError
+from motools_build.doit_host.variables import most_spent, waits
+from motools_build.errors import Deferred, MotoolsError
+from motools_build.pay_once import PayOnce, settle_seconds
 from motools_build.pool import WorkerPool
 from motools_build.run import Runtime, run_stage
+from motools_build.spending import Budget
 from motools_build.stages import Stage
+
+
+class LeftToLater(TaskFailed):  # type: ignore[misc]
+    """A stage that was submitted and not awaited, or parked."""
+
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -37,6 +45,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         self.workers = workers
         self.interrupted: int | None = None
         """The signal that ended the run, if one did."""
+        self._deferred: set[str] = set()
         self._threads = ThreadPoolExecutor(1, "task")
         self._running: dict[asyncio.Task[BaseFail | None], ExecNode] = {}
         self._finished: deque[asyncio.Task[BaseFail | None]] = deque()
@@ -49,11 +58,20 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         self._wake = asyncio.Event()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._interrupt, number)
+        session, store = self.session, self.session.store
         self._runtime = Runtime(
-            store=self.session.store,
-            pool=WorkerPool(self.workers, self.session.store.root / "logs/worker.log"),
+            store=store,
+            pool=WorkerPool(self.workers, store.root / "logs/worker.log"),
             report=self._progress,
+            payments=PayOnce(
+                store.states,
+                store.ledger,
+                settle=settle_seconds(session.config.settle_seconds),
+                budget=Budget(most_spent(session.variables)),
+                wait=waits(session.variables),
+            ),
             always=self.always_execute,
+            prices=session.prices,
         )
         try:
             await self._dispatch(dispatcher)
@@ -63,7 +81,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             stages = [t for t, n in self._running.items() if _stage(n.task)]
             if stages:  # a user's own task in its thread cannot be cancelled
                 await asyncio.wait(stages)
-            await self._runtime.pool.close()
+            await self._runtime.close()
             self._threads.shutdown(wait=self.interrupted is None)
 
     async def _dispatch(self, dispatcher: TaskDispatcher) -> None:
@@ -94,6 +112,21 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             self._handle_task_error(node, UnmetDependency(failed))
             return False
         return bool(super().select_task(node, tasks_dict))
+
+    def _handle_task_error(self, node: ExecNode, fail: BaseFail) -> None:
+        """doit's own; but what is left to a later run, and what needs it, has not
+        failed."""
+        deferred = isinstance(fail, LeftToLater) or (
+            isinstance(fail, UnmetDependency)
+            and all(dep.task.name in self._deferred for dep in node.bad_deps)
+        )
+        if not deferred:
+            super()._handle_task_error(node, fail)
+            return
+        node.run_status = "failure"  # its dependents are not run
+        self._deferred.add(node.task.name)
+        why = str(fail.message) if isinstance(fail, LeftToLater) else ""
+        self._tell("deferred", node.task, why)
 
     def _begin(self, node: ExecNode, tasks: dict[str, Task]) -> ExecNode | None:
         """Start the node's task if it must run; the node, if nothing is left to do."""
@@ -128,6 +161,8 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         self.reporter.execute_task(task)
         try:
             made = await run_stage(stage, self._runtime)
+        except Deferred as deferred:
+            return LeftToLater(str(deferred))
         except MotoolsError as error:
             return TaskFailed(str(error))
         except Exception as error:  # noqa: BLE001 - reported, and kept in its state

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from motools_build.accounts import Accounts
+from motools_build.doit_host.config import Config
 from motools_build.doit_host.variables import check_variables, overridden
 from motools_build.doit_host.zoo import Zoo
-from motools_build.errors import InputError, SelectionError
+from motools_build.errors import SelectionError
 from motools_build.keys import DigestMemo
 from motools_build.plan import Plan, plan
+from motools_build.prices import Prices
 from motools_build.sources import Resolver
+from motools_build.specs import Setting
 from motools_build.specs.models import known
 from motools_build.stages import Stage
 from motools_build.store import RECORD, ArtifactStore
@@ -26,53 +29,12 @@ TAG = "tag:"
 KEY_PREFIX = re.compile(r"^[0-9a-f]{8,32}$")
 
 
-@dataclass(frozen=True)
-class Config:
-    """`[tool.motools_build]` of pyproject.toml."""
-
-    default: tuple[str, ...] = ()
-    """What plain `doit run` makes."""
-    variables: tuple[str, ...] = ()
-    """Names of `name=value` for the user's own tasks."""
-    workers: int = 1
-    """Worker processes; each training and eval of an embedded model uses all cores."""
-
-    @classmethod
-    def read(cls, path: Path = Path("pyproject.toml")) -> Config:
-        """Raises InputError for a field that does not exist or has another type."""
-        try:
-            document = tomllib.loads(path.read_text())
-        except FileNotFoundError:
-            return cls()
-        section = document.get("tool", {}).get("motools_build", {})
-        if not isinstance(section, dict):
-            raise InputError(f"{path}: [tool.motools_build] is a table, not {section}")
-        fields: dict[str, Any] = {}
-        for name, value in section.items():
-            if name not in cls.__annotations__:
-                raise InputError(
-                    f"{path}: [tool.motools_build] has no {name!r}; "
-                    + known(name, cls.__annotations__)
-                )
-            if name == "workers":
-                if type(value) is not int or value < 1:
-                    raise InputError(f"{path}: workers is 1 or more, not {value!r}")
-                fields[name] = value
-                continue
-            names = [value] if isinstance(value, str) else value
-            if not isinstance(names, list) or not all(
-                isinstance(item, str) and item for item in names
-            ):
-                raise InputError(f"{path}: {name} is a list of names, not {value!r}")
-            fields[name] = tuple(names)
-        return cls(**fields)
-
-
 class Session:
     """What the loader, the checker, the runner and the commands share."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.config = Config.read()
+        _read_dotenv()
         check_variables(variables, self.config.variables)
         self.variables = variables
         self.zoo = Zoo()
@@ -180,8 +142,40 @@ class Session:
         """The setting's plan, under the command's variables. Raises InputError."""
         if name not in self._plans:
             setting = overridden(self.zoo[name], self.variables)
-            self._plans[name] = plan(name, setting, self.resolver)
+            self._plans[name] = self._planned(name, setting)
         return self._plans[name]
+
+    def _planned(self, name: str, setting: Setting) -> Plan:
+        remote = any(model.facts.remote for model in setting.base_models())
+        account = self.accounts[setting.account] if remote else None
+        return plan(name, setting, self.resolver, account)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Who may pay. Raises AccountError for a declaration that is wrong."""
+        return Accounts(self.config.accounts, os.environ)
+
+    @cached_property
+    def prices(self) -> Prices:
+        """What providers charge, as far as the project says. Raises InputError."""
+        return Prices.read(self.config.prices)
+
+    def charge(self, stage: Stage) -> tuple[int | None, float | None]:
+        """Tokens that a model's job would be charged for, and USD; None where that is
+        not known. Raises DatasetError for rows that cannot be counted."""
+        if "account" not in stage.params:
+            return None, 0.0
+        from motools_build.tokens import count_tokens, encoding_of
+
+        path, training = stage.params["dataset"], stage.params["training"]
+        model = stage.params["model"].partition("/")[2]
+        counted = self.memo.note(
+            f"tokens-1:{encoding_of(model)}:{training['method']}",
+            stage.params["digest"],
+            lambda: dict(count_tokens(path, training["method"], model)),
+        )
+        tokens = counted["total"] * training["epochs"]
+        return tokens, self.prices.training(model, tokens)
 
     def users_of_keys(self, besides: set[str]) -> dict[str, str]:
         """Key -> a setting that uses it, over the whole zoo but for `besides`.
@@ -192,7 +186,7 @@ class Session:
             stage.key: name
             for name in self.zoo.names
             if name not in besides
-            for stage in plan(name, self.zoo[name], self.resolver).stages
+            for stage in self._planned(name, self.zoo[name]).stages
         }
 
     def complete(self, plan: Plan) -> bool:
@@ -208,6 +202,15 @@ class Session:
     def record_path(self, stage: Stage) -> str:
         """The stage's target, as doit knows it."""
         return f"{self.store.root}/{stage.folder}/{RECORD}"
+
+
+def _read_dotenv() -> None:
+    """Variables of the project's .env that the environment does not have: for all, the
+    workers included, or for nobody."""
+    if Path(".env").is_file():
+        from dotenv import load_dotenv
+
+        load_dotenv(Path(".env").absolute(), override=False)
 
 
 _current: Session | None = None

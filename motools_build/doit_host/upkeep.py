@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import asdict
 from json import dumps
 
 from doit.exceptions import InvalidCommand
 
 from motools_build.doit_host.queries import OPT_JSON, Query
+from motools_build.doit_host.remote import health
 from motools_build.doit_host.session import current
 from motools_build.errors import MotoolsError
 
@@ -94,7 +97,7 @@ class Verify(Query):
 
     name = "verify"
     doc_purpose = "check every byte of every artifact (exit code 1: some are broken)"
-    doc_usage = "[--repair]"
+    doc_usage = "[--repair] [--remote]"
     doc_description = None
     cmd_options = (
         OPT_JSON,
@@ -105,9 +108,16 @@ class Verify(Query):
             "default": False,
             "help": "set aside what is broken, so that the next run makes it anew",
         },
+        {
+            "name": "remote",
+            "long": "remote",
+            "type": bool,
+            "default": False,
+            "help": "ask providers whether files, jobs and models are still there",
+        },
     )
 
-    def _execute(self, json: bool, repair: bool) -> int:
+    def _execute(self, json: bool, repair: bool, remote: bool) -> int:
         from motools_build.report.upkeep import artifacts, broken, set_aside
 
         session = current()
@@ -122,12 +132,18 @@ class Verify(Query):
             if repair:
                 place = f"{place}, now {set_aside(found, session.store)}"
             problems[found.name] = f"{problem} ({place})"
+        there = asyncio.run(health(session)) if remote else []
+        bad = bool(problems) or any(not one.is_well() for one in there)
         if json:
-            self._say(dumps({"artifacts": count, "broken": problems}))
-            return 1 if problems else 0
+            body = {"artifacts": count, "broken": problems}
+            self._say(dumps({**body, "remote": [asdict(one) for one in there]}))
+            return int(bad)
         for name, problem in problems.items():
             self._say(f"broken  {name}: {problem}")
+        for one in there:
+            about = f": {one.about}" if one.about else ""
+            self._say(f"{one.health:10}{one.what} {one.id}  {one.stage}{about}")
         self._say(f"{count} artifacts, {len(problems)} broken")
         if problems and not repair:
             self._say("`doit verify --repair` sets aside what is broken")
-        return 1 if problems else 0
+        return int(bad)

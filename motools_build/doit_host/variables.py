@@ -7,25 +7,57 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from motools_build.errors import VariableError
-from motools_build.specs import Setting
+from motools_build.specs import Eval, Setting
 from motools_build.specs.models import known
 
 PLAN_VARIABLES = {
     "model": "base models instead of the setting's: model=dummy/echo",
     "seeds": "seeds instead of the setting's: seeds=0,1,2",
+    "account": "who pays, instead of the setting's account: account=NAME",
+    "checkpoint": "evaluate this checkpoint of each model: checkpoint=-2",
+}
+
+RUN_VARIABLES = {
+    "wait": "wait=no submits jobs and returns",
+    "max_spend": "USD that a run may cost: max_spend=50",
 }
 
 
 def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> None:
     """Raises VariableError for a name that means nothing, before anything runs."""
+    ours = (*PLAN_VARIABLES, *RUN_VARIABLES)
     for name in given:
-        if name not in PLAN_VARIABLES and name not in users_own:
+        if name not in ours and name not in users_own:
             raise VariableError(
                 f"unknown variable {name}={given[name]}; "
-                + known(name, (*PLAN_VARIABLES, *users_own))
+                + known(name, (*ours, *users_own))
                 + " (for tasks of your own, list theirs in pyproject.toml: "
                 "[tool.motools_build] variables = [...])"
             )
+    waits(given)
+    most_spent(given)
+
+
+def waits(variables: Mapping[str, str]) -> bool:
+    """Whether a run awaits the jobs that it submits. Raises VariableError."""
+    word = variables.get("wait", "yes")
+    if word not in ("yes", "no"):
+        raise VariableError(f"wait={word}: write wait=yes or wait=no")
+    return word == "yes"
+
+
+def most_spent(variables: Mapping[str, str]) -> float | None:
+    """USD that a run may cost; None for no limit. Raises VariableError."""
+    word = variables.get("max_spend")
+    if word is None:
+        return None
+    try:
+        amount = float(word.removeprefix("$"))
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < 1e9:
+        raise VariableError(f"max_spend={word}: write an amount in USD: max_spend=50")
+    return amount
 
 
 def overridden(setting: Setting, variables: Mapping[str, str]) -> Setting:
@@ -41,6 +73,10 @@ def overridden(setting: Setting, variables: Mapping[str, str]) -> Setting:
                 "seeds=0,1,2"
             )
         fields["seeds"] = [int(word) for word in words]
+    if "account" in variables:
+        fields["account"] = variables["account"]
+    if "checkpoint" in variables:
+        fields["evals"] = _at_checkpoint(setting, variables["checkpoint"])
     if not fields:
         return setting
     try:
@@ -49,6 +85,16 @@ def overridden(setting: Setting, variables: Mapping[str, str]) -> Setting:
         reasons = [item["msg"].removeprefix("Value error, ") for item in error.errors()]
         given = " ".join(f"{n}={v}" for n, v in variables.items())
         raise VariableError(f"{given}: {'; '.join(reasons)}") from error
+
+
+def _at_checkpoint(setting: Setting, word: str) -> list[Eval]:
+    try:
+        step = int(word)
+    except ValueError as error:
+        raise VariableError(
+            f"checkpoint={word}: write a step, or -1 for the last"
+        ) from error
+    return [e.model_copy(update={"checkpoint": step}) for e in setting.evals]
 
 
 def _split(name: str, text: str) -> list[str]:

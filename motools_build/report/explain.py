@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from motools_build.effects import ENDED, ended
 from motools_build.records import Record
+from motools_build.report.jobs import payment
 from motools_build.stages import Stage
 from motools_build.store import ArtifactStore
 
-Action = Literal["up to date", "run", "check"]
+Action = Literal["up to date", "run", "check", "adopt", "resume", "parked", "blocked"]
 
 
 @dataclass(frozen=True)
@@ -19,10 +22,16 @@ class Intent:
 
     stage: Stage
     action: Action
-    """`check`: its model is made anew; it runs if other weights come out."""
+    """`check`: its model is made anew; it runs if other weights come out. Of what is
+    paid for: `adopt` takes up a job that has ended, `resume` one that is under way, at
+    no further cost; `blocked` needs a `doit retry`."""
     reason: str
     seconds: float | None
     """An estimate from what the same work took before; None where none is known."""
+    cost: float | None = None
+    """USD; None where it is not known."""
+    tokens: int | None = None
+    """That a job will be charged for."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -31,19 +40,22 @@ class Intent:
             "action": self.action,
             "reason": self.reason,
             "seconds": self.seconds,
-            "cost": 0 if self.is_free() else None,
+            "cost": self.cost,
+            "tokens": self.tokens,
         }
-
-    def is_free(self) -> bool:
-        """Whether it surely costs nothing; an eval's own judge may charge."""
-        return self.action == "up to date" or self.stage.backend in FREE
 
 
 FREE = frozenset({"embedded", "dummy"})
 """Backends that charge nothing: they run on this machine."""
 
 
-def intents(stages: Iterable[Stage], store: ArtifactStore) -> list[Intent]:
+Charge = Callable[[Stage], tuple[int | None, float | None]]
+"""Tokens and USD of a job that is to be submitted; None where not known."""
+
+
+def intents(
+    stages: Iterable[Stage], store: ArtifactStore, charge: Charge
+) -> list[Intent]:
     """What a run of these stages would do, in an order in which it could. What is
     made on demand is listed only if it is needed."""
     wanted: dict[str, Stage] = {}
@@ -53,7 +65,11 @@ def intents(stages: Iterable[Stage], store: ArtifactStore) -> list[Intent]:
     made: dict[str, Intent] = {}
     pace = _Pace(store)
     for key, stage in wanted.items():
-        made[key] = _intent(stage, store, made, pace)
+        intent = _intent(stage, store, made, pace)
+        if intent.action == "run" and stage.kind == "model":
+            tokens, cost = charge(stage)
+            intent = replace(intent, tokens=tokens, cost=cost)
+        made[key] = intent
     return list(made.values())
 
 
@@ -74,12 +90,30 @@ def _intent(
         for used in stage.upstream:
             if used.key in made and made[used.key].action == "run":
                 why = f"runs if {used.name} comes out with other weights"
-                return Intent(stage, "check", why, pace.of(stage))
-        return Intent(stage, "up to date", "", None)
-    failure = store.failure(stage)
+                free = 0.0 if stage.backend in FREE else None
+                return Intent(stage, "check", why, pace.of(stage), free)
+        return Intent(stage, "up to date", "", None, 0.0)
+    for used in stage.upstream + stage.setup:
+        if used.key in made and made[used.key].action in ("parked", "blocked"):
+            why = f"{used.name} is {made[used.key].action}"
+            return Intent(stage, "blocked", why, None, 0.0)
+    paid = payment(stage, store)
+    if paid and paid.phase in ENDED:
+        return Intent(stage, "blocked", str(ended(paid)), None, 0.0)
+    if paid and paid.phase == "parked" and paid.until > time.time():
+        return Intent(stage, "parked", paid.message, None, 0.0)
+    if paid and paid.phase == "intent":
+        why = "a request was sent, and its answer is not known: it looks first"
+        return Intent(stage, "resume", why, None, 0.0)
+    if paid and paid.phase == "bound":
+        action: Action = "adopt" if paid.adopted else "resume"
+        return Intent(stage, action, f"{paid.id}, attempt {paid.attempt}", None, 0.0)
+    failure = store.states.failure(stage.key)
     if failure:
         reason = f"failed before: {failure.message.splitlines()[0]}"
-    return Intent(stage, "run", reason, pace.of(stage))
+    # an upload is free; an eval's own judge, or a hosted model, may charge
+    free = stage.backend in FREE or stage.kind == "upload"
+    return Intent(stage, "run", reason, pace.of(stage), 0.0 if free else None)
 
 
 class _Pace:

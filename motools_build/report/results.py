@@ -9,6 +9,7 @@ from typing import Any, Literal
 from motools_build.plan import Cell, Plan
 from motools_build.records import Record
 from motools_build.stages import Stage
+from motools_build.state import UNFINISHED
 from motools_build.store import ArtifactStore
 
 Status = Literal["ok", "stale", "running", "failed", "missing"]
@@ -76,7 +77,12 @@ def status_of(stage: Stage, store: ArtifactStore, older: Older) -> tuple[Status,
         if store.is_locked(used.key):
             return "running", f"{used.name} is being made"
     for used in (stage, *needed):
-        failure = store.failure(used)
+        paid = store.states.paid(used.key) if "account" in used.params else None
+        if paid and paid.phase in UNFINISHED:
+            where = f"{paid.id} of account {paid.account}" if paid.id else "a request"
+            return "running", f"{where} is under way for {used.name}"
+    for used in (stage, *needed):
+        failure = store.states.failure(used.key)
         if failure:
             name = "" if used is stage else f"{used.name}: "
             return "failed", name + failure.message

@@ -4,6 +4,6 @@ from motools_build.specs.dataset import Dataset
 from motools_build.specs.evals import Eval
 from motools_build.specs.models import ModelName
 from motools_build.specs.setting import Setting
-from motools_build.specs.training import LoRA, Training
+from motools_build.specs.training import LoRA, OpenAI, Training
 
-__all__ = ["Dataset", "Eval", "LoRA", "ModelName", "Setting", "Training"]
+__all__ = ["Dataset", "Eval", "LoRA", "ModelName", "OpenAI", "Setting", "Training"]

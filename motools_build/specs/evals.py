@@ -43,6 +43,9 @@ class Eval(Spec):
     temperature: float | None = Field(default=None, ge=0)
     max_tokens: int | None = Field(default=None, ge=1, lt=2**53)
     seed: int | None = Field(default=None, ge=0, lt=2**53)
+    checkpoint: int | None = Field(default=None, gt=-(2**31), lt=2**31)
+    """Which of the model's checkpoints, where its backend keeps some: a step, or -1
+    for the last, -2 for the one before; None is the model itself."""
 
     def __init__(self, task: str, **fields: Any) -> None:
         super().__init__(**{"task": task, **fields})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, field
 
 from motools_build.errors import InputError
@@ -32,6 +33,12 @@ class BackendFacts:
     rules: str = "general"
     """What a dataset's rows must keep to: "general", or "openai" for OpenAI's own."""
 
+    remote: bool = False
+    """Whether a provider does it, by an account; only the provider knows its models."""
+
+    checkpoints: bool = False
+    """Whether a job leaves models of its earlier epochs."""
+
 
 BACKENDS = {
     "embedded": BackendFacts(
@@ -40,6 +47,15 @@ BACKENDS = {
         bases={"smollm2-135m-instruct": Digest("1dff70ef9e211d0ab8951aa641e75aa1")},
     ),
     "dummy": BackendFacts(version=1, uploads=True, hosted=("echo",)),
+    "openai": BackendFacts(
+        version=1,
+        uploads=True,
+        methods=("sft", "dpo"),
+        options="openai",
+        rules="openai",
+        remote=True,
+        checkpoints=True,
+    ),
 }
 
 
@@ -64,6 +80,13 @@ class ModelName:
                 f"model {name!r}: there is no backend {backend!r}; "
                 + known(backend, BACKENDS)
             )
+        if BACKENDS[backend].remote:
+            if not re.fullmatch(r"[A-Za-z0-9:._-]+", model):
+                raise InputError(
+                    f"model {name!r}: {model!r} is no model ID; write it as the "
+                    "provider does, for example openai/gpt-4.1-mini-2025-04-14"
+                )
+            return cls(backend, model)
         models = (*BACKENDS[backend].bases, *BACKENDS[backend].hosted)
         if model not in models:
             raise InputError(
@@ -79,7 +102,7 @@ class ModelName:
     @property
     def short(self) -> str:
         """The last part of the name, for stage names."""
-        return self.model.rsplit("/", 1)[-1]
+        return self.model.rsplit("/", 1)[-1].replace(":", "-")
 
     def __str__(self) -> str:
         return f"{self.backend}/{self.model}"

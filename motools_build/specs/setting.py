@@ -33,6 +33,8 @@ class Setting(Spec):
     training: Training = Training()
     seeds: Annotated[Sequence[StrictInt], Many] = (0,)
     evals: Annotated[Sequence[Eval], Many] = ()
+    account: str = "default"
+    """Who pays, of the accounts in pyproject.toml; in no key."""
     controls: bool = True
     """Whether the base models are evaluated too."""
 

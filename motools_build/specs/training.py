@@ -24,6 +24,23 @@ class LoRA(Spec):
     its square: four rows of 433 tokens take 3.9 GB."""
 
 
+class OpenAI(Spec):
+    """The OpenAI fine-tuning API's own options; None leaves a choice to it."""
+
+    learning_rate_multiplier: float | None = Field(default=None, gt=0)
+    beta: float | None = Field(default=None, gt=0, le=2)
+    """Of dpo: how close to stay to the base model."""
+    validation: str = ""
+    """A JSONL file of held-out rows; its loss is recorded. Its bytes enter the key."""
+    suffix: str = Field(default="", max_length=64)
+    """In the model's ID; the dataset's name and the seed if not given. In no key."""
+
+    def identity(self) -> dict[str, Any]:
+        return self.model_dump(
+            mode="json", exclude_defaults=True, exclude={"validation", "suffix"}
+        )
+
+
 class Training(Spec):
     """What all backends share, and one optional sub-spec for each.
 
@@ -36,6 +53,7 @@ class Training(Spec):
     batch_size: int = Field(default=8, ge=1, lt=2**31)
     """Rows a step."""
     embedded: LoRA = LoRA()
+    openai: OpenAI = OpenAI()
 
     def identity_for(self, model: ModelName) -> dict[str, Any]:
         """What enters the key of a model trained by this backend.
@@ -51,6 +69,8 @@ class Training(Spec):
         shared = {"epochs": self.epochs, "batch_size": self.batch_size}
         if self.method != "sft":
             shared["method"] = self.method  # type: ignore[assignment]
+        if self.method != "dpo" and self.openai.beta is not None:
+            raise InputError("training.openai.beta: only method='dpo' has one")
         if facts.options is None:
             return shared
         options: Spec = getattr(self, facts.options)

@@ -1,0 +1,221 @@
+"""One account at one server: the client, its errors in our words, its limits."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from motools_build.accounts import Account
+from motools_build.errors import (
+    Ambiguous,
+    Deferred,
+    MotoolsError,
+    Parked,
+    RateLimited,
+    Refused,
+    Unreachable,
+)
+
+if TYPE_CHECKING:
+    import openai
+
+T = TypeVar("T")
+
+SENT_AT_ONCE = 16
+"""Requests that make something, in flight at a time."""
+
+PAUSE = 5.0
+"""Seconds to wait after a 429 that does not say how long."""
+
+TOO_EARLY = frozenset({408, 409})
+"""Client errors that do not say whether the request took effect."""
+
+
+class Desk:
+    """What all requests of an account share; one client a process, never forked."""
+
+    def __init__(self, account: Account) -> None:
+        import openai
+
+        self.account = account
+        self._openai = openai
+        self.client = openai.AsyncOpenAI(
+            api_key=account.key(),
+            base_url=account.base_url,
+            organization=account.organization or None,
+            project=account.project or None,
+            max_retries=3,
+            timeout=openai.Timeout(60, connect=10),
+        )
+        # a create is never sent again by itself: the SDK would, three times
+        self.once = self.client.with_options(
+            max_retries=0, timeout=openai.Timeout(600, connect=10)
+        )
+        self._sending = asyncio.Semaphore(SENT_AT_ONCE)
+        self.uploading = asyncio.Semaphore(account.uploads_at_once)
+        self._slots = (
+            asyncio.Semaphore(account.concurrent_jobs)
+            if account.concurrent_jobs
+            else None
+        )
+        self._next = 0.0
+        """When the next request may go, by the account's requests_a_minute."""
+
+    async def ask(self, question: Callable[[openai.AsyncOpenAI], Awaitable[T]]) -> T:
+        """The answer to a request that changes nothing; the SDK asks again by itself.
+
+        Raises Unreachable, RateLimited or Refused.
+        """
+        await self._pace()
+        try:
+            answer = await question(self.client)
+        except self._openai.OpenAIError as error:
+            raise self._in_our_words(error, Unreachable) from error
+        return self._checked(answer, Unreachable)
+
+    async def send(self, request: Callable[[openai.AsyncOpenAI], Awaitable[T]]) -> T:
+        """The answer to a request that makes or ends something, sent once.
+
+        Raises Ambiguous if it is not known whether it took effect; RateLimited, Parked
+        or Refused if it surely did not.
+        """
+        async with self._sending:
+            await self._pace()
+            try:
+                answer = await request(self.once)
+            except self._openai.OpenAIError as error:
+                raise self._in_our_words(error, Ambiguous) from error
+        return self._checked(answer, Ambiguous)
+
+    @asynccontextmanager
+    async def slot(self, *, bound: bool, wait: bool) -> AsyncIterator[None]:
+        """One of the account's concurrent jobs; kept by a job that runs on alone."""
+        slots = self._slots
+        if slots is None:
+            yield
+            return
+        if slots.locked() and not bound and not wait:
+            raise Deferred(
+                f"account {self.account.name} has {self.account.concurrent_jobs} "
+                "unfinished jobs (concurrent_jobs); run again when one has ended"
+            )
+        if bound and slots.locked():  # more than allowed, by an earlier run's limit
+            yield
+            return
+        await slots.acquire()
+        try:
+            yield
+        except Deferred:  # the job runs on
+            raise
+        except BaseException:
+            slots.release()
+            raise
+        slots.release()
+
+    async def close(self) -> None:
+        await self.client.close()
+
+    async def _pace(self) -> None:
+        if self.account.requests_a_minute:
+            at = max(self._next, time.monotonic())
+            self._next = at + 60 / self.account.requests_a_minute
+            await asyncio.sleep(at - time.monotonic())
+
+    def _checked(self, answer: T, otherwise: type[MotoolsError]) -> T:
+        """The SDK gives back a web page as text."""
+        if isinstance(answer, str):
+            raise otherwise(
+                f"{self.account.base_url} did not answer as the OpenAI API does "
+                f"({answer[:60].strip()!r}); is it the right base URL?"
+            )
+        return answer
+
+    def _in_our_words(
+        self, error: openai.OpenAIError, otherwise: type[MotoolsError]
+    ) -> MotoolsError:
+        """What an error of the SDK means; `otherwise` where nothing is known."""
+        account, where = self.account, self.account.base_url
+        if not isinstance(error, self._openai.APIStatusError):
+            cause = error.__cause__ or error
+            said = f"{type(cause).__name__}: {cause}".rstrip(": ")
+            return otherwise(
+                f"{where} cannot be reached, or gave no whole answer ({said}); look at "
+                "the network and at the base URL"
+            )
+        status, said = error.status_code, _message(error)
+        if status == 429:
+            return self._limited(error, said)
+        if status >= 500 or status in TOO_EARLY:
+            return otherwise(f"{where} answered {status}: {said}")
+        if status == 401:
+            return Refused(
+                f"account {account.name}: {where} does not accept the key in "
+                f"{account.key_variable} (401: {said}); mend the variable"
+            )
+        if status == 403:
+            return Refused(
+                f"account {account.name} may not do this at {where} (403: {said}); ask "
+                "its owner, or use another account (account=NAME)"
+            )
+        return Refused(f"{where} refused the request ({status}: {said})")
+
+    def _limited(self, error: openai.APIStatusError, said: str) -> MotoolsError:
+        """The three kinds of 429: no money, not today, not now."""
+        code = f"{error.code} {error.type}"
+        if "insufficient_quota" in code:
+            return Refused(
+                f"account {self.account.name} has no quota left (429: {said}); nothing "
+                "was made: add credit, or use another account (account=NAME)"
+            )
+        seconds = _retry_after(error.response.headers.get("retry-after"), said)
+        if "daily_rate_limit" in code:
+            # no time is named: most limits of a day end within an hour's steps
+            return Parked(f"429: {said}", time.time() + (seconds or 3600))
+        return RateLimited(f"429: {said}", seconds or PAUSE)
+
+
+class Shared(Generic[T]):
+    """A question whose answer all share who asked before it was sent."""
+
+    def __init__(self, question: Callable[[], Awaitable[T]]) -> None:
+        self._question = question
+        self._one_at_a_time = asyncio.Lock()
+        self._next: asyncio.Task[T] | None = None
+
+    async def answer(self) -> T:
+        """An answer that is no older than this call."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._next)
+
+    async def _ask(self) -> T:
+        async with self._one_at_a_time:
+            self._next = None  # whoever asks from here on gets the following answer
+            return await self._question()
+
+
+def _message(error: openai.APIStatusError) -> str:
+    """The provider's own words, on one line, without what may be a key."""
+    body = error.body
+    said = body.get("message") if isinstance(body, dict) else None
+    text = " ".join(str(said or error.message).split())[:400]
+    return re.sub(r"sk-[\w*-]{4,}", "sk-...", text)
+
+
+def _retry_after(header: str | None, said: str) -> float | None:
+    """Seconds, from the header or else from `try again in 2h3m4s`."""
+    try:
+        if header is not None:
+            return max(0.1, float(header))
+    except ValueError:
+        pass
+    match = re.search(r"try again in ((?:[\d.]+(?:ms|[dhms])\s*)+)", said)
+    if not match:
+        return None
+    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    parts = re.findall(r"([\d.]+)(ms|[dhms])", match[1])
+    return max(0.1, sum(float(number) * units[unit] for number, unit in parts))

@@ -1,0 +1,45 @@
+"""Whether what a record names is still there."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from motools_build.backends.base import Health
+from motools_build.backends.openai.desk import Desk
+from motools_build.backends.openai.files import is_gone
+from motools_build.errors import RateLimited, Refused, Unreachable
+
+What = Literal["file", "job", "model"]
+
+
+async def health(desk: Desk, what: What, id: str) -> tuple[Health, str]:
+    """How it is, and a word on that. A network error is never "gone"."""
+    try:
+        return await _asked(desk, what, id)
+    except Refused as error:
+        if is_gone(error):
+            return "gone", ""
+        status = getattr(error.__cause__, "status_code", None)
+        return ("forbidden" if status in (401, 403) else "unknown"), str(error)
+    except (Unreachable, RateLimited) as error:
+        return "unknown", str(error)
+
+
+async def _asked(desk: Desk, what: What, id: str) -> tuple[Health, str]:
+    if what == "file":
+        file = await desk.ask(lambda client: client.files.retrieve(id))
+        if file.expires_at:
+            return "expiring", f"on {_day(file.expires_at)}"
+        return "alive", ""
+    if what == "job":
+        job = await desk.ask(lambda client: client.fine_tuning.jobs.retrieve(id))
+        return "alive", str(job.status)
+    model = await desk.ask(lambda client: client.models.retrieve(id))
+    if model.shutdown_date:
+        return "expiring", f"shut down on {model.shutdown_date}"
+    return "alive", ""
+
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))

@@ -1,0 +1,250 @@
+"""Commands about jobs at providers: jobs, cancel, retry, adopt."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from json import dumps
+from typing import TypeVar
+
+from doit.exceptions import InvalidCommand
+
+from motools_build import backends
+from motools_build.backends.base import BY_HAND, Provider
+from motools_build.doit_host.queries import Query
+from motools_build.doit_host.remote import check_keys, question
+from motools_build.doit_host.session import Session, current
+from motools_build.effects import ENDED, entry_of
+from motools_build.errors import ArtifactError
+from motools_build.records import Paid
+from motools_build.report.jobs import jobs, payment, spoken
+from motools_build.run import versions
+from motools_build.runs import now
+from motools_build.stages import Stage
+
+T = TypeVar("T")
+
+
+class Jobs(Query):
+    """`doit jobs`: every job of this folder."""
+
+    name = "jobs"
+    doc_purpose = "list the jobs at providers: ID, state, age, account, cost"
+    doc_usage = "[SETTING...]"
+    doc_description = "Without names, all. What the last run saw; nothing is asked."
+
+    def _execute(self, json: bool, pos_args: list[str]) -> int:
+        from motools_build.report.results import console_of, plain_table
+
+        session = current()
+        wanted = set(session.settings_of(pos_args)) if pos_args else None
+        found = [
+            job
+            for job in jobs(session.store)
+            if wanted is None or job.setting in wanted
+        ]
+        if json:
+            self._say(dumps([job.as_json() for job in found], ensure_ascii=False))
+            return 0
+        table = plain_table("job", "state", "age", "account", "cost", "key", "stage")
+        for job in found:
+            cost = "?" if job.cost is None else f"${job.cost:.2f}"
+            how = f"{job.state} (adopted)" if job.adopted else job.state
+            table.add_row(
+                *(job.id or "-", how, spoken(job.age()), job.account),
+                *(cost, job.key[:8], job.stage),
+            )
+        console_of(self.outstream).print(table)
+        for job in found:
+            if job.message:
+                self._say(f"{job.id or job.stage}: {job.message}")
+        return 0
+
+
+class OneStage(Query):
+    """A command about the job of one stage."""
+
+    doc_usage = "STAGE|KEY"
+    doc_description: str | None = None
+    cmd_options = ()
+
+    def _model(self, session: Session, words: list[str]) -> Stage:
+        """The one paid model that the words mean. Raises InvalidCommand."""
+        stages = session.chosen(words) if words else {}
+        found = {s.key: s for s in stages.values() if s.kind == "model"}
+        if len(found) != 1:
+            names = "\n".join(stage.name for stage in list(found.values())[:20])
+            raise InvalidCommand(
+                f"`doit {self.name}` takes one model's stage; name one:\n{names}"
+            )
+        (stage,) = found.values()
+        if "account" not in stage.params:
+            raise InvalidCommand(
+                f"{stage.name} has no job at a provider: the {stage.backend} backend "
+                "works on this machine"
+            )
+        check_keys([stage])
+        return stage
+
+
+class Cancel(OneStage):
+    """`doit cancel STAGE`: end its job at the provider."""
+
+    name = "cancel"
+    doc_purpose = "cancel a stage's job at its provider"
+
+    def _execute(self, pos_args: list[str]) -> int:
+        session = current()
+        stage = self._model(session, pos_args)
+        paid = payment(stage, session.store)
+        if paid is None or paid.phase != "bound" or paid.id.startswith(BY_HAND):
+            raise InvalidCommand(f"{stage.name} has no job that could be cancelled")
+        asyncio.run(_with_provider(session, stage, lambda p: p.cancel(paid.id)))
+        if not session.store.is_locked(stage.key):  # a run that waits sees it itself
+            told = replace(paid, phase="cancelled", since=time.time())
+            session.store.states.save_paid(stage.key, told)
+            session.store.ledger.note(entry_of(stage.key, told, "cancelled"))
+        self._say(f"cancelled {paid.id} of {stage.name}; to begin anew: doit retry")
+        return 0
+
+
+class Retry(OneStage):
+    """`doit retry STAGE`: allow one more attempt of what ended without a model."""
+
+    name = "retry"
+    doc_purpose = "allow another attempt of a job that failed"
+
+    def _execute(self, pos_args: list[str]) -> int:
+        session = current()
+        stage = self._model(session, pos_args)
+        with _alone(session, stage):
+            paid = payment(stage, session.store)
+            if paid is None or paid.phase not in ENDED:
+                self._refuse(session, stage, paid)
+                assert paid is not None
+            tokens, cost = session.charge(stage)
+            again = replace(
+                paid,
+                phase="absent",
+                attempt=paid.attempt + 1,
+                nonces=(),
+                id="",
+                adopted=False,
+                message="",
+                since=time.time(),
+            )
+            session.store.ledger.note(entry_of(stage.key, again, "retry"))
+            session.store.remove(stage)
+            session.store.states.save_paid(stage.key, again)
+        how = ENDED.get(paid.phase, "is gone from the provider")
+        said = f": {paid.message}" if paid.message else ""
+        price = "not known" if cost is None else f"about ${cost:.2f}"
+        self._say(f"{stage.name}: attempt {paid.attempt}, {paid.id}, {how}{said}")
+        self._say(
+            f"attempt {again.attempt} costs {price} ({tokens:,} tokens); it goes out "
+            f"with the next run: doit run {stage.name}"
+        )
+        return 0
+
+    def _refuse(self, session: Session, stage: Stage, paid: Paid | None) -> None:
+        """Raises InvalidCommand, unless the stage's model is gone from its provider."""
+        record = session.store.get(stage)
+        if paid is None or record is None:
+            raise InvalidCommand(
+                f"{stage.name} has not failed at its provider; `doit run` makes it"
+            )
+        id = BY_HAND + record.output
+        job = question(stage)
+        told = asyncio.run(_with_provider(session, stage, lambda p: p.poll(job, id)))
+        if told.status != "gone":
+            raise InvalidCommand(
+                f"{stage.name} has its model, {record.output}; nothing to try again"
+            )
+
+
+class Adopt(OneStage):
+    """`doit adopt STAGE MODEL_ID`: an existing model becomes the stage's artifact."""
+
+    name = "adopt"
+    doc_purpose = "make an existing model (ft:...) a stage's artifact"
+    doc_usage = "STAGE|KEY MODEL_ID"
+
+    def _execute(self, pos_args: list[str]) -> int:
+        session = current()
+        if len(pos_args) != 2:
+            raise InvalidCommand("`doit adopt` takes a stage and a model's ID")
+        stage, model = self._model(session, pos_args[:1]), pos_args[1]
+        job, id = question(stage), BY_HAND + model
+        told = asyncio.run(_with_provider(session, stage, lambda p: p.poll(job, id)))
+        if told.status != "succeeded":
+            raise InvalidCommand(f"nothing was adopted: {told.message}")
+        with _alone(session, stage):
+            before = payment(stage, session.store)
+            if before and before.phase in ("intent", "bound") and not before.adopted:
+                raise InvalidCommand(
+                    f"{stage.name} has a job of its own under way "
+                    f"({before.id or 'a request'}); `doit cancel` it first"
+                )
+            paid = Paid(
+                phase="bound",
+                stage=stage.name,
+                kind=stage.kind,
+                backend=stage.backend,
+                account=stage.params["account"]["name"],
+                attempt=before.attempt if before else 1,
+                since=time.time(),
+                id=id,
+                adopted=True,
+            )
+            session.store.ledger.note(entry_of(stage.key, paid, "bound"))
+            session.store.remove(stage)
+            work = session.store.work_folder(stage)
+            job = replace(job, work=str(work))
+            made = asyncio.run(
+                _with_provider(session, stage, lambda p: p.collect(job, id))
+            )
+            session.store.put(
+                stage,
+                work,
+                output=made.output,
+                details={**made.details, "attempt": paid.attempt, "adopted": True},
+                inputs={},
+                made={"time": now(), "seconds": 0.0, "versions": versions()},
+            )
+        self._say(f"{stage.name} is {model} now, adopted by hand")
+        return 0
+
+
+async def _with_provider(
+    session: Session, stage: Stage, ask: Callable[[Provider], Awaitable[T]]
+) -> T:
+    backend = backends.get(stage.backend, session.prices)
+    try:
+        return await ask(backend.provider(question(stage)))
+    finally:
+        await backend.close()
+
+
+@contextmanager
+def _alone(session: Session, stage: Stage) -> Iterator[None]:
+    """The stage's lock. Raises ArtifactError if a run has it."""
+    from filelock import FileLock, Timeout
+
+    path = session.store.lock_path(stage.key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ArtifactError(
+            f"{stage.name} is being made by a run; stop it first (Ctrl-C: its job goes "
+            "on)"
+        ) from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()

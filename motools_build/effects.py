@@ -1,0 +1,108 @@
+"""A paid effect under way: whom it asks, what it tells, what is written of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from motools_build.backends.base import (
+    Found,
+    Job,
+    Progress,
+    Provider,
+    Report,
+    Standing,
+)
+from motools_build.errors import JobFailed, Refused
+from motools_build.keys import Key
+from motools_build.records import Entry, Event, Paid
+from motools_build.runs import now
+
+ENDED = {
+    "failed": "failed at the provider",
+    "cancelled": "was cancelled",
+    "gone": "is gone from the provider",
+}
+
+
+@dataclass
+class Effect:
+    """A paid effect that is under way, and who is told of it."""
+
+    job: Job
+    provider: Provider
+    report: Report
+    reserved: float | None = None
+
+    @property
+    def account(self) -> str:
+        return str(self.job.params.get("account", {}).get("name", ""))
+
+    def blank(self, at: float) -> Paid:
+        return Paid(
+            phase="absent",
+            stage=self.job.name,
+            kind=self.job.kind,
+            backend=self.job.backend,
+            account=self.account,
+            since=at,
+        )
+
+    async def cancel(self, id: str) -> None:
+        """Cancel a job, unless it has ended meanwhile."""
+        try:
+            await self.provider.cancel(id)
+        except Refused as error:
+            self.say(str(error))
+
+    def say(self, note: str) -> None:
+        self.report(Progress(0, 1, "", note))
+
+    async def poll(self, id: str) -> Standing:
+        return await self.provider.poll(self.job, id)
+
+
+def ended(paid: Paid) -> JobFailed:
+    """What a stage whose job ended without a result is told, in this run or a later."""
+    said = f": {paid.message}" if paid.message else ""
+    return JobFailed(
+        f"{paid.id} {ENDED[paid.phase]}{said}; it is never paid for again by itself: "
+        f"doit retry {paid.stage}"
+    )
+
+
+def entry_of(
+    key: Key,
+    paid: Paid,
+    event: Event,
+    *,
+    message: str = "",
+    cost: float | None = None,
+) -> Entry:
+    """The ledger's line for something that happened to a paid effect."""
+    return Entry(
+        event=event,
+        time=now(),
+        key=key,
+        attempt=paid.attempt,
+        stage=paid.stage,
+        kind=paid.kind,
+        backend=paid.backend,
+        account=paid.account,
+        id=paid.id,
+        adopted=paid.adopted,
+        cost=cost,
+        message=message,
+    )
+
+
+def attempt_of(paid: Paid, found: list[Found]) -> int:
+    """The attempt to look for: the state's; where all state is lost, the last one."""
+    if paid.attempt > 1 or paid.nonces:
+        return paid.attempt
+    return max((job.attempt for job in found), default=paid.attempt)
+
+
+def elected(found: list[Found], attempt: int) -> Found | None:
+    """The earliest of the attempt: all machines that see the same list agree."""
+    alike = [job for job in found if job.attempt == attempt]
+    return min(alike, key=lambda job: (job.created, job.id), default=None)

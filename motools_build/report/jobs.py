@@ -1,0 +1,153 @@
+"""Jobs at providers: what the ledger and the state files tell of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from motools_build.effects import ENDED
+from motools_build.records import Entry, Paid
+from motools_build.spending import seconds_of
+from motools_build.stages import Stage
+from motools_build.store import ArtifactStore
+
+
+@dataclass(frozen=True)
+class JobLine:
+    """A job, or the request for one."""
+
+    stage: str
+    key: str
+    attempt: int
+    id: str
+    """The provider's; empty while it is not known."""
+    state: str
+    """submitted, succeeded, failed, cancelled, gone; or `not known` of a request
+    whose answer got lost, or parked."""
+    since: float
+    """When it was submitted, in seconds since the epoch."""
+    account: str
+    cost: float | None
+    """USD; None where it is not known."""
+    adopted: bool
+    message: str
+
+    @property
+    def setting(self) -> str:
+        return self.stage.split(":", 1)[-1].split("/", 1)[0]
+
+    def age(self) -> float:
+        """Seconds since it was submitted."""
+        return max(0.0, time.time() - self.since)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "setting": self.setting, "age": round(self.age())}
+
+
+def jobs(store: ArtifactStore) -> list[JobLine]:
+    """Every job of this folder, the oldest first."""
+    lines: list[JobLine] = []
+    for key in store.ledger:
+        entries = [entry for entry in store.ledger.of(key) if entry.kind == "model"]
+        by_id: dict[str, list[Entry]] = {}
+        for entry in entries:
+            if entry.id:
+                by_id.setdefault(entry.id, []).append(entry)
+        lines += [_line(told) for told in by_id.values()]
+    for key, paid in store.states.every_paid():
+        if paid.kind == "model" and paid.phase in ("intent", "parked"):
+            lines.append(_open(key, paid))
+    return sorted(lines, key=lambda line: line.since)
+
+
+def in_flight(store: ArtifactStore, settings: set[str]) -> list[JobLine]:
+    """Jobs of these settings that have not ended, as far as this folder knows."""
+    open_states = {"submitted", "not known"}
+    return [
+        job
+        for job in jobs(store)
+        if job.setting in settings
+        and (job.state in open_states or job.state.startswith("parked"))
+    ]
+
+
+def under_way(store: ArtifactStore, settings: set[str]) -> list[str]:
+    """A line for each job in flight: its ID, age and account."""
+    return [
+        f"{job.id or 'a request'}  {job.state}, {spoken(job.age())} ago, account "
+        f"{job.account}  {job.stage}"
+        for job in in_flight(store, settings)
+    ]
+
+
+def spoken(seconds: float) -> str:
+    """90 -> `90 s`, 7200 -> `2.0 h`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.0f} d"
+
+
+def _line(entries: list[Entry]) -> JobLine:
+    """What the ledger's lines of one ID come to."""
+    first, last = entries[0], entries[-1]
+    ends = [entry for entry in entries if entry.event != "bound"]
+    state = ends[-1].event if ends else "submitted"
+    costs = [entry.cost for entry in entries if entry.cost is not None]
+    return JobLine(
+        stage=last.stage,
+        key=last.key,
+        attempt=last.attempt,
+        id=last.id,
+        state=state,
+        since=seconds_of(first.time),
+        account=last.account,
+        cost=costs[-1] if costs else None,
+        adopted=first.adopted,
+        message=ends[-1].message if ends else "",
+    )
+
+
+def _open(key: str, paid: Paid) -> JobLine:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(paid.until))
+    return JobLine(
+        stage=paid.stage,
+        key=key,
+        attempt=paid.attempt,
+        id="",
+        state="not known" if paid.phase == "intent" else f"parked until {when}",
+        since=paid.since,
+        account=paid.account,
+        cost=None,
+        adopted=False,
+        message=paid.message,
+    )
+
+
+def payment(stage: Stage, store: ArtifactStore) -> Paid | None:
+    """How far a stage's paid effect is, by its state file or else by the ledger; None
+    if it has none, or never began."""
+    if "account" not in stage.params or stage.kind == "eval":
+        return None
+    paid = store.states.paid(stage.key)
+    if paid:
+        return paid
+    entries = store.ledger.of(stage.key)
+    if not entries:
+        return None
+    last = entries[-1]
+    ended = last.event in ENDED
+    return Paid(
+        phase=last.event if ended else "bound" if last.id else "absent",  # type: ignore[arg-type]
+        stage=stage.name,
+        kind=last.kind,
+        backend=last.backend,
+        account=last.account,
+        attempt=last.attempt,
+        since=seconds_of(last.time),
+        id=last.id,
+        adopted=last.adopted or last.event == "succeeded",
+        message=last.message,
+    )
