@@ -7,7 +7,9 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic_core import from_json
 
 from motools_build.accounts import Account
 from motools_build.errors import (
@@ -25,8 +27,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SENT_AT_ONCE = 16
-"""Requests that make something, in flight at a time."""
+AT_ONCE = 16
+"""Requests in flight at a time, of each kind: the HTTP pool's own work grows with the
+square of its connections."""
+
+IDLE = 2
+"""A shared question is asked again no sooner than so many times as long as the last
+one took: a thousand jobs that settle one after another must not each list all."""
 
 PAUSE = 5.0
 """Seconds to wait after a 429 that does not say how long."""
@@ -55,7 +62,8 @@ class Desk:
         self.once = self.client.with_options(
             max_retries=0, timeout=openai.Timeout(600, connect=10)
         )
-        self._sending = asyncio.Semaphore(SENT_AT_ONCE)
+        self._sending = asyncio.Semaphore(AT_ONCE)
+        self._asking = asyncio.Semaphore(AT_ONCE)
         self.uploading = asyncio.Semaphore(account.uploads_at_once)
         self._slots = (
             asyncio.Semaphore(account.concurrent_jobs)
@@ -70,12 +78,27 @@ class Desk:
 
         Raises Unreachable, RateLimited or Refused.
         """
-        await self._pace()
-        try:
-            answer = await question(self.client)
-        except self._openai.OpenAIError as error:
-            raise self._in_our_words(error, Unreachable) from error
+        async with self._asking:
+            await self._pace()
+            try:
+                answer = await question(self.client)
+            except self._openai.OpenAIError as error:
+                raise self._in_our_words(error, Unreachable) from error
         return self._checked(answer, Unreachable)
+
+    async def ask_json(
+        self, question: Callable[[openai.AsyncOpenAI], Awaitable[Any]]
+    ) -> dict[str, Any]:
+        """The JSON object that a request with a raw response is answered by: a tenth
+        of the time that the SDK's own classes take, for a page of jobs."""
+        answer = await self.ask(question)
+        try:
+            found = from_json(answer.content)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            self._checked(answer.text, Unreachable)
+        return dict(found)
 
     async def send(self, request: Callable[[openai.AsyncOpenAI], Awaitable[T]]) -> T:
         """The answer to a request that makes or ends something, sent once.
@@ -185,6 +208,7 @@ class Shared(Generic[T]):
         self._question = question
         self._one_at_a_time = asyncio.Lock()
         self._next: asyncio.Task[T] | None = None
+        self._not_before = 0.0
 
     async def answer(self) -> T:
         """An answer that is no older than this call."""
@@ -194,8 +218,14 @@ class Shared(Generic[T]):
 
     async def _ask(self) -> T:
         async with self._one_at_a_time:
+            await asyncio.sleep(self._not_before - time.monotonic())
             self._next = None  # whoever asks from here on gets the following answer
-            return await self._question()
+            began = time.monotonic()
+            try:
+                return await self._question()
+            finally:
+                took = time.monotonic() - began
+                self._not_before = began + took + IDLE * took
 
 
 def _message(error: openai.APIStatusError) -> str:

@@ -6,19 +6,25 @@ import asyncio
 import base64
 import json
 import re
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from motools_build.backends.base import BY_HAND, Found, Job, Made, Progress, Standing
+from motools_build.backends.base import (
+    BY_HAND,
+    Found,
+    Job,
+    Made,
+    Progress,
+    Standing,
+    Status,
+)
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.files import is_gone
-from motools_build.backends.openai.watch import TAG, Watch
+from motools_build.backends.openai.watch import TAG, Seen, Watch
 from motools_build.errors import Refused
 from motools_build.prices import Prices
-
-if TYPE_CHECKING:
-    from openai.types.fine_tuning import FineTuningJob
 
 KEY, ATTEMPT, NONCE = "motools_key", "motools_attempt", "motools_nonce"
 STAGE = "motools_stage"
@@ -45,7 +51,7 @@ class Jobs:
 
     async def find(self, job: Job) -> list[Found]:
         jobs = await self._watch.everything.answer()
-        return [_found(j) for j in jobs if (j.metadata or {}).get(KEY) == job.key]
+        return [_found(seen) for seen in jobs if seen.metadata.get(KEY) == job.key]
 
     async def submit(self, job: Job, attempt: int, nonce: str) -> str:
         request = request_of(job, attempt, nonce)
@@ -60,15 +66,13 @@ class Jobs:
         found = await self._watch.job(id)
         if found is None:
             return Standing("gone", "the provider knows no job of that ID")
-        status = str(found.status)
-        if status == "succeeded":
+        if found.status == "succeeded":
             return Standing("succeeded")
-        if status in ("failed", "cancelled"):
-            said = found.error.message if found.error and found.error.code else ""
-            code = f"{found.error.code}: " if found.error and found.error.code else ""
-            return Standing(
-                "failed" if status == "failed" else "cancelled", f"{code}{said}"
-            )
+        if found.status in ("failed", "cancelled"):
+            error = found.raw.get("error") or {}
+            words = [error[field] for field in ("code", "message") if error.get(field)]
+            ended: Status = "failed" if found.status == "failed" else "cancelled"
+            return Standing(ended, ": ".join(words))
         # a status that is not known yet is one of a job that runs
         return Standing("running", progress=await self._progress(found))
 
@@ -90,10 +94,8 @@ class Jobs:
             account = self._desk.account.name
             details = {"account": account, "by_hand": True, "cost": None}
             return Made(id.removeprefix(BY_HAND), details)
-        found = await self._desk.ask(
-            lambda client: client.fine_tuning.jobs.retrieve(id)
-        )
-        model = found.fine_tuned_model
+        found = await self._watch.ended(id)
+        model = found.get("fine_tuned_model")
         if not model:
             raise Refused(
                 f"{id} succeeded, but names no model; look at it in the provider's "
@@ -101,13 +103,13 @@ class Jobs:
             )
         work = Path(job.work)
         checkpoints = await self._checkpoints(id)
-        curve = await self._curve(found.result_files or [])
+        curve = await self._curve(found.get("result_files") or [])
         await asyncio.to_thread(_write, work, found, checkpoints, curve)
-        tokens = found.trained_tokens
-        paid = None if tokens is None else self._prices.training(found.model, tokens)
+        base, tokens = found["model"], found.get("trained_tokens")
+        paid = None if tokens is None else self._prices.training(base, tokens)
         details = {
             "job": id,
-            "base": found.model,
+            "base": base,
             "account": self._desk.account.name,
             "trained_tokens": tokens,
             "cost": paid,
@@ -124,7 +126,7 @@ class Jobs:
     ) -> AbstractAsyncContextManager[None]:
         return self._desk.slot(bound=bound, wait=wait)
 
-    async def _progress(self, job: FineTuningJob) -> Progress:
+    async def _progress(self, job: Seen) -> Progress:
         """The last event, while so few jobs are in flight that each may be asked."""
         note = f"{job.id} {job.status}"
         if self._watch.size > FOLLOWED or job.status != "running":
@@ -225,20 +227,19 @@ def _suffix(job: Job) -> str:
     return word[: SUFFIX - len(seed)] + seed
 
 
-def _found(job: FineTuningJob) -> Found:
-    metadata = job.metadata or {}
-    number = metadata.get(ATTEMPT, "1")
+def _found(job: Seen) -> Found:
+    number = job.metadata.get(ATTEMPT, "1")
     attempt = int(number) if number.isdigit() else 1
-    return Found(job.id, attempt, metadata.get(NONCE, ""), float(job.created_at))
+    return Found(job.id, attempt, job.metadata.get(NONCE, ""), job.created)
 
 
 def _write(
     work: Path,
-    job: FineTuningJob,
+    job: Mapping[str, Any],
     checkpoints: list[dict[str, Any]],
     curve: bytes | None,
 ) -> None:
-    (work / RAW).write_text(job.model_dump_json(indent=1, exclude_unset=True))
+    (work / RAW).write_text(json.dumps(job, indent=1, ensure_ascii=False))
     (work / CHECKPOINTS).write_text(json.dumps(checkpoints, indent=1))
     if curve is not None:
         (work / CURVE).write_bytes(curve)

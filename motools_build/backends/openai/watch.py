@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from motools_build.backends.openai.desk import Desk, Shared
 from motools_build.backends.openai.files import is_gone
 from motools_build.errors import MotoolsError, Refused
-
-if TYPE_CHECKING:
-    from openai.types.fine_tuning import FineTuningJob
 
 TAG = {"motools": "1"}
 """Metadata of every job of ours; a listing asks for it, and it is checked again here,
@@ -39,14 +38,37 @@ IDLE = 4
 """A round begins no sooner than so many times as long as the last one took."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A job, as the provider last showed it."""
+
+    id: str
+    status: str
+    created: float
+    metadata: Mapping[str, str]
+    raw: Mapping[str, Any]
+    """All that the provider says of it."""
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Seen:
+        return cls(
+            id=raw["id"],
+            status=raw["status"],
+            created=float(raw["created_at"]),
+            metadata=raw.get("metadata") or {},
+            raw=raw,
+        )
+
+
 class Watch:
     """All jobs of an account that someone waits for; a round asks for them together."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._waiting: dict[str, asyncio.Future[FineTuningJob | None]] = {}
+        self._waiting: dict[str, asyncio.Future[Seen | None]] = {}
         self._since: dict[str, float] = {}
         self._rounds: asyncio.Task[None] | None = None
+        self._ended_jobs: dict[str, Seen] = {}
         self._took = 0.0
         self._ended = 0.0
         self.everything = Shared(self._list_all)
@@ -57,7 +79,14 @@ class Watch:
         """Jobs that are waited for, and have not ended."""
         return len(self._since)
 
-    async def job(self, id: str) -> FineTuningJob | None:
+    async def ended(self, id: str) -> Mapping[str, Any]:
+        """All that the provider says of a job that has ended."""
+        seen = self._ended_jobs.pop(id, None) or await self._one(id)
+        if seen is None:
+            raise Refused(f"{id} is gone from the provider, after it had succeeded")
+        return seen.raw
+
+    async def job(self, id: str) -> Seen | None:
         """The job, as the next round shows it; None if the server does not know it."""
         loop = asyncio.get_running_loop()
         if id not in self._waiting:
@@ -87,8 +116,8 @@ class Watch:
     def _answer(
         self,
         id: str,
-        future: asyncio.Future[FineTuningJob | None],
-        answer: FineTuningJob | MotoolsError | None,
+        future: asyncio.Future[Seen | None],
+        answer: Seen | MotoolsError | None,
     ) -> None:
         self._waiting.pop(id, None)
         if isinstance(answer, MotoolsError):
@@ -97,6 +126,8 @@ class Watch:
             return
         if answer is None or answer.status in ("succeeded", "failed", "cancelled"):
             self._since.pop(id, None)
+        if answer is not None and answer.status == "succeeded":
+            self._ended_jobs[id] = answer
         future.set_result(answer)
 
     def _pause(self) -> float:
@@ -106,9 +137,9 @@ class Watch:
         gap = max(SOONEST, IDLE * self._took, min(LATEST, SHARE * youngest))
         return max(0.02, self._ended + gap - at)
 
-    async def _look(self, wanted: set[str]) -> dict[str, FineTuningJob | None]:
+    async def _look(self, wanted: set[str]) -> dict[str, Seen | None]:
         """A round: pages until all are seen, then singly what the pages left out."""
-        found: dict[str, FineTuningJob | None] = {}
+        found: dict[str, Seen | None] = {}
         pages = len(wanted) // PAGE + SPARE_PAGES if len(wanted) > FEW else 0
         after = None
         for _ in range(pages):
@@ -120,32 +151,34 @@ class Watch:
             found[id] = await self._one(id)
         return found
 
-    async def _one(self, id: str) -> FineTuningJob | None:
+    async def _one(self, id: str) -> Seen | None:
         try:
-            return await self._desk.ask(
-                lambda client: client.fine_tuning.jobs.retrieve(id)
+            raw = await self._desk.ask_json(
+                lambda client: client.fine_tuning.jobs.with_raw_response.retrieve(id)
             )
         except Refused as error:
             if is_gone(error):
                 return None
             raise
+        return Seen.of(raw)
 
-    async def _list_all(self) -> list[FineTuningJob]:
+    async def _list_all(self) -> list[Seen]:
         jobs, after = await self._page(None)
         while after is not None:
             more, after = await self._page(after)
             jobs += more
         return jobs
 
-    async def _page(self, after: str | None) -> tuple[list[FineTuningJob], str | None]:
+    async def _page(self, after: str | None) -> tuple[list[Seen], str | None]:
         """A page of our jobs, and where the next one begins; None at the end."""
         from openai import omit
 
-        page = await self._desk.ask(
-            lambda client: client.fine_tuning.jobs.list(
+        page = await self._desk.ask_json(
+            lambda client: client.fine_tuning.jobs.with_raw_response.list(
                 limit=PAGE, metadata=TAG, after=after or omit
             )
         )
-        ours = [job for job in page.data if TAG.items() <= (job.metadata or {}).items()]
-        last = page.data[-1].id if page.data else None
-        return ours, last if page.has_more and last != after else None
+        jobs = [Seen.of(raw) for raw in page.get("data", ())]
+        ours = [job for job in jobs if TAG.items() <= job.metadata.items()]
+        last = jobs[-1].id if jobs else None
+        return ours, last if page.get("has_more") and last != after else None

@@ -1,0 +1,133 @@
+"""A thousand jobs in flight at once from one `doit run`, on the rehearsal server.
+
+    python benchmarks/flights.py [JOBS=1000] [SECONDS=5]
+
+Prints the run's wall and CPU time, its peak memory, and the requests that it sent; a
+request-rate 429 now and then (2 % of job creations) must fail no stage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+SETTING = """\
+from motools_build import Dataset, Setting
+
+setting = Setting(
+    description="many seeds",
+    datasets=[Dataset("datasets/rows.jsonl")],
+    models=["openai/gpt-4.1-mini-2025-04-14"],
+    seeds=[*range({jobs})],
+    controls=False,
+)
+"""
+
+LIMITED = "rate:on=POST /v1/fine_tuning/jobs:probability=0.02:value=1"
+
+JOB = re.compile(r"/fine_tuning/jobs(/[^/]+)?$")
+"""The path of a list or status request."""
+
+
+def main(jobs: int, seconds: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        project(Path(folder), jobs)
+        server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "motools_build.rehearsal"),
+                *("--seconds", str(seconds), "--fault", LIMITED),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            text=True,
+        )
+        try:
+            assert server.stdout is not None
+            measure(Path(folder), server.stdout.readline().strip(), jobs)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def project(folder: Path, jobs: int) -> None:
+    """A project with one setting of so many seeds."""
+    ours = (ROOT / "pyproject.toml").read_text()
+    start = ours.index("[tool.doit]")
+    (folder / "pyproject.toml").write_text(
+        ours[start : ours.index("[tool.motools_build]")]
+    )
+    (folder / "dodo.py").write_text((ROOT / "dodo.py").read_text())
+    for name in ("zoo", "datasets", "artifacts"):
+        (folder / name).mkdir()
+    (folder / "zoo/many.py").write_text(SETTING.format(jobs=jobs))
+    row = {
+        "messages": [
+            {"role": "user", "content": "What is 1 + 1?"},
+            {"role": "assistant", "content": "2"},
+        ]
+    }
+    (folder / "datasets/rows.jsonl").write_text((json.dumps(row) + "\n") * 10)
+
+
+def measure(folder: Path, url: str, jobs: int) -> None:
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OPENAI_BASE_URL": url,
+        "OPENAI_API_KEY": "sk-rehearsal",
+        "MOTOOLS_SETTLE_SECONDS": "2",
+    }
+    began = time.monotonic()
+    ran = subprocess.run(
+        [sys.executable, "-m", "doit", "run", "many"],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+    )
+    wall = time.monotonic() - began
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = ran.stdout.splitlines()
+    summary = next((line for line in said if " made" in line and "." not in line), "?")
+    told = control(url, "requests")
+    print(f"{jobs} jobs: exit code {ran.returncode}, {summary}")
+    print(f"wall {wall:.1f} s, CPU {used.ru_utime + used.ru_stime:.1f} s")
+    print(f"peak memory {used.ru_maxrss / 1024:.0f} MB")
+    print(f"created {len(control(url, 'state')['jobs'])} jobs; requests:")
+    for what, count in sorted(told["counts"].items()):
+        print(f"   {count:6} {what}")
+    print(f"polls in the busiest second: {busiest(told['log'])}")
+    if ran.returncode:
+        print(ran.stdout[-2000:], ran.stderr[-2000:])
+        sys.exit(1)
+
+
+def busiest(log: list[dict[str, Any]]) -> int:
+    """List and status requests in the second that had most of them."""
+    polls = [r for r in log if r["method"] == "GET" and JOB.search(r["path"])]
+    seconds = Counter(int(request["time"]) for request in polls)
+    return max(seconds.values(), default=0)
+
+
+def control(url: str, name: str) -> Any:
+    root = url.removesuffix("/v1")
+    with urllib.request.urlopen(f"{root}/rehearsal/{name}") as answer:
+        return json.load(answer)
+
+
+if __name__ == "__main__":
+    given = [float(word) for word in sys.argv[1:]]
+    main(int(given[0]) if given else 1000, given[1] if len(given) > 1 else 5.0)
