@@ -132,18 +132,24 @@ class Ran:
         }
 
 
+def furnish(root: Path) -> Project:
+    """An empty project in that folder: no settings, no datasets."""
+    root.mkdir(exist_ok=True)
+    ours = (ROOT / "pyproject.toml").read_text()
+    start = ours.index("[tool.doit]")
+    (root / "pyproject.toml").write_text(
+        ours[start : ours.index("[tool.motools_build]")]
+    )
+    (root / "dodo.py").write_text((ROOT / "dodo.py").read_text())
+    for folder in ("zoo", "datasets", "artifacts"):
+        (root / folder).mkdir()
+    return Project(root)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """An empty project: no settings, no datasets."""
-    ours = (ROOT / "pyproject.toml").read_text()
-    start = ours.index("[tool.doit]")
-    (tmp_path / "pyproject.toml").write_text(
-        ours[start : ours.index("[tool.motools_build]")]
-    )
-    (tmp_path / "dodo.py").write_text((ROOT / "dodo.py").read_text())
-    for folder in ("zoo", "datasets", "artifacts"):
-        (tmp_path / folder).mkdir()
-    return Project(tmp_path)
+    return furnish(tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,60 @@
+"""The long storm: kill `doit run` at random while its provider loses answers.
+
+    python benchmarks/crash.py [KILLS] [SEED]
+
+Prints what the provider holds after it all, and exits with 1 if anything was paid for
+twice or lost.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.conftest import Project, furnish  # noqa: E402
+from tests.crash.harness import SERVER, Doit, storm  # noqa: E402
+from tests.rehearsal.server import Rehearsal  # noqa: E402
+
+SEEDS = 8
+
+
+def main() -> int:
+    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    began = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Rehearsal().start(*SERVER) as server,
+    ):
+        client = Doit(furnish(Path(folder)), server, SEEDS)
+        counts = storm(server, client, kills, seed=seed)
+        faults = server.requests()["faults"]
+    figures = {
+        "kills": counts.kills,
+        "between intent and bind": counts.between_intent_and_bind,
+        "answers lost after commit": faults.get("lost", 0),
+        "500 after commit": faults.get("error", 0),
+        "models wanted": client.wanted,
+        "jobs created": counts.jobs,
+        "jobs beyond one a key": counts.extra_jobs,
+        "duplicate jobs": counts.duplicate_jobs,
+        "files created": counts.files,
+        "duplicate files": counts.duplicate_files,
+        "lost": counts.lost,
+        "runs that failed by themselves": len(counts.failed_runs),
+        "seconds": round(time.monotonic() - began),
+    }
+    for name, figure in figures.items():
+        print(f"{figure:6}  {name}")
+    for out in counts.failed_runs:
+        print(f"\nA run that failed by itself said:\n{out}")
+    return int(bool(counts.duplicate_jobs or counts.duplicate_files or counts.lost))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
