@@ -172,9 +172,10 @@ class PayOnce:
     async def _look(self, effect: Effect, paid: Paid) -> Found | None:
         """Look at the provider before paying; after an intent, until it has settled."""
         while True:
+            # what is found is as old as the question: the answer may take long
+            left = paid.since + self._settle - self._clock()
             found = await self._asked(effect, lambda: effect.provider.find(effect.job))
             chosen = elected(found, attempt_of(paid, found))
-            left = paid.since + self._settle - self._clock()
             if chosen or paid.phase != "intent" or left < 0:
                 return chosen
             effect.say(
