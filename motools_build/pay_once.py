@@ -188,23 +188,21 @@ class PayOnce:
         """One request; bound if it was answered, intent if the answer got lost."""
         job, provider = effect.job, effect.provider
         nonce = secrets.token_hex(8)
-        intent = replace(
-            paid,
-            phase="intent",
-            nonces=(*paid.nonces, nonce),
-            since=self._clock(),
-            message="",
-        )
+        nonces = (*paid.nonces, nonce)
+        intent = replace(paid, phase="intent", nonces=nonces, message="")
         try:
-            self._reserve(effect, intent.since)
-            passing("before intent")
-            await self._save(effect, intent)
-            passing("after intent")
-            id = await provider.submit(job, intent.attempt, nonce)
+            async with provider.sending(job):  # an intent is as old as its request
+                intent = replace(intent, since=self._clock())
+                self._reserve(effect, intent.since)
+                passing("before intent")
+                await self._save(effect, intent)
+                passing("after intent")
+                id = await provider.submit(job, intent.attempt, nonce)
         except Ambiguous as error:
             passing("after a lost answer")
             effect.say(f"{error}; looks whether it went through")
-            paid = replace(intent, message=str(error))
+            # it may have gone through as late as now
+            paid = replace(intent, since=self._clock(), message=str(error))
         except RateLimited as error:
             effect.say(f"{error}; again in {error.seconds:.0f} s")
             await self._save(effect, replace(intent, phase="absent"))

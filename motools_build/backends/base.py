@@ -110,6 +110,11 @@ class Provider(Protocol):
         """All that this key ever made there and can still be seen, every attempt."""
         ...
 
+    def sending(self, job: Job) -> AbstractAsyncContextManager[None]:
+        """Entered before a request is written down and sent, left once it is answered.
+        Whoever waits for other requests, or for the pace of the account, waits here."""
+        ...
+
     async def submit(self, job: Job, attempt: int, nonce: str) -> str:
         """One request, never sent again by itself; the ID of what it made.
 

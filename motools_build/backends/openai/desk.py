@@ -101,18 +101,23 @@ class Desk:
         return dict(found)
 
     async def send(self, request: Callable[[openai.AsyncOpenAI], Awaitable[T]]) -> T:
-        """The answer to a request that makes or ends something, sent once.
+        """The answer to a request that makes something, sent once; in a `window`.
 
         Raises Ambiguous if it is not known whether it took effect; RateLimited, Parked
         or Refused if it surely did not.
         """
+        try:
+            answer = await request(self.once)
+        except self._openai.OpenAIError as error:
+            raise self._in_our_words(error, Ambiguous) from error
+        return self._checked(answer, Ambiguous)
+
+    @asynccontextmanager
+    async def window(self) -> AsyncIterator[None]:
+        """A turn to send something now."""
         async with self._sending:
             await self._pace()
-            try:
-                answer = await request(self.once)
-            except self._openai.OpenAIError as error:
-                raise self._in_our_words(error, Ambiguous) from error
-        return self._checked(answer, Ambiguous)
+            yield
 
     @asynccontextmanager
     async def slot(self, *, bound: bool, wait: bool) -> AsyncIterator[None]:

@@ -49,13 +49,15 @@ class Files:
                 f"{job.params['dataset']} has {len(data) / 1e6:.0f} MB, and the API "
                 "takes 512 MB (512 * 1024 * 1024 bytes) a file; take fewer rows"
             )
-        async with self._desk.uploading:
-            file = await self._desk.send(
-                lambda client: client.files.create(
-                    file=(_name(job), data), purpose=PURPOSE
-                )
-            )
+        file = await self._desk.send(
+            lambda client: client.files.create(file=(_name(job), data), purpose=PURPOSE)
+        )
         return file.id
+
+    @asynccontextmanager
+    async def sending(self, job: Job) -> AsyncIterator[None]:
+        async with self._desk.uploading, self._desk.window():
+            yield
 
     async def poll(self, job: Job, id: str) -> Standing:
         try:
@@ -70,7 +72,7 @@ class Files:
         return Standing("succeeded")
 
     async def cancel(self, id: str) -> None:
-        await self._desk.send(lambda client: client.files.delete(id))
+        await self._desk.ask(lambda client: client.files.delete(id))
 
     async def collect(self, job: Job, id: str) -> Made:
         file = await self._desk.ask(lambda client: client.files.retrieve(id))

@@ -60,6 +60,9 @@ class Jobs:
         )
         return made.id
 
+    def sending(self, job: Job) -> AbstractAsyncContextManager[None]:
+        return self._desk.window()
+
     async def poll(self, job: Job, id: str) -> Standing:
         if id.startswith(BY_HAND):
             return await self._model(id.removeprefix(BY_HAND))
@@ -77,7 +80,7 @@ class Jobs:
         return Standing("running", progress=await self._progress(found))
 
     async def cancel(self, id: str) -> None:
-        await self._desk.send(lambda client: client.fine_tuning.jobs.cancel(id))
+        await self._desk.ask(lambda client: client.fine_tuning.jobs.cancel(id))
 
     async def _model(self, model: str) -> Standing:
         try:
