@@ -69,6 +69,10 @@ class Toy:
         at = asyncio.get_running_loop().time()
         return [j for j in self.jobs.values() if self._born[j.id] + self.lag <= at]
 
+    @asynccontextmanager
+    async def sending(self, job: Job) -> AsyncIterator[None]:
+        yield
+
     async def submit(self, job: Job, attempt: int, nonce: str) -> str:
         self.submissions += 1
         how = self.answers.pop(0) if self.answers else ""

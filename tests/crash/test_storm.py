@@ -16,9 +16,7 @@ from tests.rehearsal.server import JOBS, Rehearsal
 KILLS = 12
 
 
-def test_a_storm_of_kills_and_lost_answers(
-    project: Project, server: Rehearsal
-) -> None:
+def test_a_storm_of_kills_and_lost_answers(project: Project, server: Rehearsal) -> None:
     client = Doit(project, server, seeds=5)
     counts = storm(server, client, KILLS)
     assert counts.kills == KILLS
