@@ -12,6 +12,7 @@ import pytest
 
 from motools_build.records import Record
 from tests.conftest import ROOT, Project
+from tests.rehearsal.server import Rehearsal
 
 SETTING = """\
 from motools_build import Dataset, Eval, LoRA, Setting, Training
@@ -24,6 +25,32 @@ setting = Setting(
     seeds=[0, 1],
     evals=[Eval("zoo/evals/task.py@arithmetic", limit=2), Eval("dummy/score")],
 )
+"""
+
+HOSTED = """\
+from motools_build import Dataset, Eval, OpenAI, Setting, Training
+
+setting = Setting(
+    description="the matrix, at a provider",
+    datasets=[Dataset("datasets/ten.jsonl")],
+    models=["openai/gpt-4.1-mini-2025-04-14"],
+    training=Training(openai=OpenAI()),
+    seeds=[0],
+    evals=[Eval("dummy/score")],
+    account="lab",
+)
+"""
+
+ACCOUNTS = """
+[tool.motools_build.accounts.lab]
+base_url = "{url}"
+key_variable = "LAB_KEY"
+
+[tool.motools_build.accounts.other]
+base_url = "{url}"
+
+[tool.motools_build.accounts.elsewhere]
+base_url = "http://127.0.0.1:9/v1"
 """
 
 FILES = {
@@ -61,6 +88,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.dataset("rows", rows=4)
     project.doit("run", "matrix")
     assert plan(project) == set()
+    # a provider that is gone afterwards: plans ask nobody
+    with Rehearsal().start("--seconds", "0") as server:
+        project.dataset("ten", rows=10)
+        project.dataset("held_out", rows=10, first=50)
+        project.write("zoo/hosted.py", HOSTED)
+        config = project.root / "pyproject.toml"
+        config.write_text(config.read_text() + ACCOUNTS.format(url=server.url))
+        order = {"LAB_KEY": "sk-lab", "MOTOOLS_SETTLE_SECONDS": "0"}
+        project.doit("run", "hosted", **order)
+    assert plan(project, "hosted") == set()
     return project
 
 
@@ -106,6 +143,10 @@ def in_setting(old: str, new: str) -> Change:
     return replaced("zoo/matrix.py", old, new)
 
 
+def in_hosted(old: str, new: str) -> Change:
+    return replaced("zoo/hosted.py", old, new)
+
+
 def edited_and_reverted(project: Project) -> None:
     file = project.root / "datasets/rows.jsonl"
     before = file.read_bytes()
@@ -148,7 +189,7 @@ def shared(project: Project) -> None:
 
 def more_workers(project: Project) -> None:
     config = project.root / "pyproject.toml"
-    config.write_text(config.read_text() + "\n[tool.motools_build]\nworkers = 7\n")
+    config.write_text("[tool.motools_build]\nworkers = 7\n" + config.read_text())
 
 
 def folders(project: Project, kind: str, words: str) -> Iterator[Path]:
@@ -159,7 +200,7 @@ def folders(project: Project, kind: str, words: str) -> Iterator[Path]:
             yield folder
 
 
-def deleted(kind: str, words: str = "/") -> Change:
+def deleted(kind: str, words: str = ":matrix/") -> Change:
     def change(project: Project) -> None:
         for folder in list(folders(project, kind, words)):
             shutil.rmtree(folder)
@@ -171,7 +212,7 @@ def damaged(name: str, *, cut: bool) -> Change:
     """A file of a model, cut short or with one bit flipped."""
 
     def change(project: Project) -> None:
-        for folder in list(folders(project, "model", "seed0")):
+        for folder in list(folders(project, "model", ":matrix/rows/echo/seed0")):
             file = folder / name
             data = bytearray(file.read_bytes())
             if cut:
@@ -184,7 +225,7 @@ def damaged(name: str, *, cut: bool) -> Change:
 
 
 def upgraded(project: Project) -> None:
-    for folder in list(folders(project, "model", "seed0")):
+    for folder in list(folders(project, "model", ":matrix/rows/echo/seed0")):
         file = folder / "record.json"
         record = Record.decode(file.read_bytes())
         assert record is not None
@@ -257,6 +298,28 @@ ROWS: dict[str, Change] = {
     "artifact: model's payload truncated": damaged("answers.json", cut=True),
     "artifact: bit flipped in the model's payload": damaged("answers.json", cut=False),
     "artifact: all but artifacts/ deleted": all_but_artifacts,
+    "provider: another account there": in_hosted('"lab"', '"other"'),
+    "provider: another organization": replaced(
+        "pyproject.toml", 'key_variable = "LAB_KEY"', 'organization = "org-2"'
+    ),
+    "provider: its limits": replaced(
+        "pyproject.toml", 'key_variable = "LAB_KEY"', "concurrent_jobs = 1"
+    ),
+    "provider: another base URL": in_hosted('"lab"', '"elsewhere"'),
+    "provider: the same under OpenAI's identity": replaced(
+        "pyproject.toml", 'key_variable = "LAB_KEY"', 'identity = "openai"'
+    ),
+    "provider: the model's suffix": in_hosted("OpenAI()", 'OpenAI(suffix="x")'),
+    "provider: an option of its training": in_hosted(
+        "OpenAI()", "OpenAI(learning_rate_multiplier=2)"
+    ),
+    "provider: rows held out": in_hosted(
+        "OpenAI()", 'OpenAI(validation="datasets/held_out.jsonl")'
+    ),
+    "provider: checkpoint of an eval": in_hosted(
+        '"dummy/score"', '"dummy/score", checkpoint=-1'
+    ),
+    "provider: its upload deleted or expired": deleted("upload", "hosted"),
 }
 
 LINE = re.compile(r"^\| (?P<row>.+?) \| ([+.?]) \| ([+.?]) \| ([+.?]) \| ([+.?]) \|$")
@@ -283,7 +346,8 @@ def test_the_document_and_the_tests_have_the_same_rows() -> None:
 @pytest.mark.parametrize("row", ROWS)
 def test_row(copy: Project, row: str) -> None:
     ROWS[row](copy)
-    assert plan(copy) - {"weights"} == documented()[row]
+    setting = "hosted" if row.startswith("provider:") else "matrix"
+    assert plan(copy, setting) - {"weights"} == documented()[row]
 
 
 def test_a_run_does_what_the_plan_said(copy: Project) -> None:

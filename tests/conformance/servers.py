@@ -64,33 +64,6 @@ class Aimock(Server):
             if (entry["method"], entry["path"]) == ("POST", path)
         ]
 
-    @contextmanager
-    def moving(self) -> Iterator[None]:
-        """Jobs move on by themselves, as they do elsewhere: somebody asks for each."""
-        ended = threading.Event()
-        failed: list[Exception] = []
-
-        def ask() -> None:
-            jobs = f"{self.url}/fine_tuning/jobs"
-            try:
-                with httpx.Client() as client:
-                    while not ended.wait(0.2):
-                        listed = client.get(jobs, params={"limit": 100})
-                        for job in listed.raise_for_status().json()["data"]:
-                            client.get(f"{jobs}/{job['id']}").raise_for_status()
-            except httpx.HTTPError as error:
-                failed.append(error)
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-        if failed:
-            raise failed[0]
-
 
 @dataclass
 class Prism(Server):

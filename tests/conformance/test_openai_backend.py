@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 
 import pytest
 
-from tests.conformance.servers import Aimock
+from tests.conformance.servers import Aimock, Prism
 from tests.conftest import Project
+from tests.rehearsal.server import Rehearsal
 
 pytestmark = pytest.mark.node
 
@@ -31,7 +33,7 @@ def sums():
 """
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch, aimock: Aimock) -> None:
     """The SDK's own variables lead to aimock."""
     monkeypatch.setenv("OPENAI_BASE_URL", aimock.url)
@@ -41,6 +43,7 @@ def account(monkeypatch: pytest.MonkeyPatch, aimock: Aimock) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.mark.usefixtures("account")
 def test_a_sweep_is_paid_once(project: Project, aimock: Aimock) -> None:
     project.dataset("tiny", rows=10)
     project.write("zoo/evals/sums.py", TASK)
@@ -50,8 +53,7 @@ def test_a_sweep_is_paid_once(project: Project, aimock: Aimock) -> None:
         seeds="[0, 1]",
         evals='[Eval("zoo/evals/sums.py@sums")]',
     )
-    with aimock.moving():
-        project.doit("run", "tiny")
+    project.doit("run", "tiny")
     models = project.records("model")
     assert len(models) == 2
     names = {record["output"] for record in models.values()}
@@ -86,3 +88,39 @@ def test_a_sweep_is_paid_once(project: Project, aimock: Aimock) -> None:
     }
     assert len(aimock.posted("files", "/v1/files")) == 1
     assert len(aimock.posted("fine-tuning", JOBS)) == 2
+
+
+def test_all_that_the_backend_says_is_in_openais_document(
+    project: Project, prism: Callable[[str], Prism]
+) -> None:
+    """A sweep wide enough to be followed by lists, through the validating proxy."""
+    project.dataset("wide", rows=10)
+    project.dataset("held_out", rows=10, first=50)
+    project.setting(
+        "wide",
+        models=f'["openai/{BASE}"]',
+        seeds="[*range(5)]",
+        training='Training(openai={"validation": "datasets/held_out.jsonl"})',
+        evals='[Eval("dummy/score", checkpoint=-1)]',
+    )
+    with Rehearsal().start("--seconds", "1") as rehearsal:
+        proxy = prism(rehearsal.url)
+        environ = {
+            "OPENAI_BASE_URL": proxy.url,
+            "OPENAI_API_KEY": "sk-test",
+            "MOTOOLS_SETTLE_SECONDS": "0.5",
+        }
+        project.doit("run", "wide", **environ)
+        seed0 = f"model:wide/wide/{BASE}/seed0"
+        project.doit("clean", "wide", **environ)
+        project.doit("run", "wide", **environ)
+        project.doit("verify", "--remote", **environ)
+        project.doit("plan", "wide", "--remote", "seeds=9", **environ)
+        rehearsal.settings(seconds=600)  # a job that can still be cancelled
+        made = project.doit("run", "wide", "wait=no", "seeds=9", **environ)
+        assert "deferred: submitted as ftjob-" in made.out
+        project.doit("cancel", f"{seed0[:-1]}9", "seeds=9", **environ)
+        asked = rehearsal.requests()["counts"]
+        assert asked["POST /v1/fine_tuning/jobs"] == 6
+        assert asked["POST /v1/fine_tuning/jobs/{id}/cancel"] == 1
+        assert proxy.violations() == []
