@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.conftest import Project, furnish  # noqa: E402
+from tests.conftest import furnish  # noqa: E402
 from tests.crash.harness import SERVER, Doit, storm  # noqa: E402
 from tests.rehearsal.server import Rehearsal  # noqa: E402
 

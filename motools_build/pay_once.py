@@ -316,17 +316,21 @@ class PayOnce:
 
     async def _elect(self, effect: Effect, paid: Paid) -> Found | None:
         """The earliest job of key and attempt; one's own others are cancelled."""
-        found = await self._asked(effect, lambda: effect.provider.find(effect.job))
+        found = await self._patiently(
+            effect, paid, lambda: effect.provider.find(effect.job)
+        )
         winner = elected(found, paid.attempt)
         told = await asyncio.to_thread(self._ledger.of, effect.job.key)
         cancelled = {entry.id for entry in told if entry.event == "cancelled"}
+        # where the state is lost, and the nonces with it, the ledger knows one's own
+        made = {e.id for e in told if e.event == "bound" and not e.adopted}
         for job in found:
-            own = job.attempt == paid.attempt and job.nonce in paid.nonces
-            lost = winner and own and job.id != winner.id
-            if winner and lost and job.id not in cancelled:
+            own = job.nonce in paid.nonces or job.id in made
+            alike = job.attempt == paid.attempt and job.id not in cancelled
+            if winner and own and alike and job.id != winner.id:
                 effect.say(f"{winner.id} came first; cancels its own {job.id}")
                 passing("before giving way")
-                await effect.cancel(job.id)
+                await self._patiently(effect, paid, partial(effect.cancel, job.id))
                 message = f"{winner.id} came first"
                 loser = replace(paid, id=job.id, adopted=False)
                 await self._note(effect, loser, "cancelled", message=message)

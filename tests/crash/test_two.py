@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Project, furnish
-from tests.crash.client import Die, Meet
+from tests.crash.client import Meet
 from tests.crash.harness import Doit, count
 from tests.rehearsal.server import Rehearsal
 
