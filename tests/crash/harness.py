@@ -125,7 +125,7 @@ class Doit:
         return start(doit, self.project.root, self.environ, args, act)
 
     def finish(self) -> None:
-        self.project.doit("run", *self.names, **self.environ)
+        self.project.doit("run", *self.names, code=0, **self.environ)
 
     def intents(self) -> set[str]:
         return {
