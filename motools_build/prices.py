@@ -18,6 +18,8 @@ from motools_build.specs.models import known
 
 FIELDS = ("training", "input", "output")
 MILLION = 1_000_000
+HERE = ("motools/", "mockllm/", "none/")
+"""Inspect's names of models that charge nothing."""
 WHERE = "pyproject.toml: [tool.motools_build.prices]"
 
 
@@ -49,6 +51,17 @@ class Prices:
         if asked is None or told is None:
             return None
         return (asked * input_tokens + told * output_tokens) / MILLION
+
+    def usage(self, used: Mapping[str, tuple[int, int]]) -> float | None:
+        """USD for the input and output tokens of models as Inspect names them; those
+        of this machine cost nothing."""
+        costs = [
+            self.inference(model.partition("/")[2], asked, told)
+            for model, (asked, told) in used.items()
+            if not model.startswith(HERE)
+        ]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if len(known) == len(costs) else None
 
     def _price(self, model: str, name: str) -> float | None:
         for entry in _entries(model):

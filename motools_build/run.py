@@ -7,10 +7,11 @@ import functools
 import logging
 import platform
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from motools_build import backends
 from motools_build.backends.base import Backend, Given, Job, Made, Progress
@@ -52,6 +53,21 @@ class Runtime:
         if name not in self._backends:
             self._backends[name] = backends.get(name, self.prices)
         return self._backends[name]
+
+    def spend_on(self, stage: Stage) -> None:
+        """Reserve what an eval at a provider will cost, as the same eval of another
+        model did. Raises OverBudget under a max_spend that it would pass, and where no
+        such eval has run yet."""
+        budget = self.payments.budget
+        if budget.limit is None or stage.backend != "inspect":
+            return
+        alike = [
+            record.details.get("cost")
+            for record in self.store.records("eval")
+            if work_of(record.preimage) == work_of(stage.preimage)
+        ]
+        known = [cost for cost in alike if cost is not None]
+        budget.reserve(stage.name, max(known, default=None))
 
     async def close(self) -> None:
         """End workers, and the connections to providers."""
@@ -105,6 +121,8 @@ async def _make(stage: Stage, runtime: Runtime) -> None:
     def report(progress: Progress) -> None:
         runtime.report(stage, progress)
 
+    if stage.kind == "eval" and "account" in stage.params:
+        runtime.spend_on(stage)
     began = time.monotonic()
     if stage.kind in backend.paid:
         made = await runtime.payments.make(job, backend.provider(job), report)
@@ -114,7 +132,16 @@ async def _make(stage: Stage, runtime: Runtime) -> None:
     else:
         made = await backend.make(job, report)
     seconds = made.seconds or time.monotonic() - began
+    if "usage" in made.details:
+        cost = runtime.prices.usage(made.details["usage"])
+        made = replace(made, details={**made.details, "cost": cost})
     await asyncio.to_thread(_put, stage, store, work, made, round(seconds, 2))
+
+
+def work_of(preimage: Mapping[str, Any]) -> tuple[str, Any, dict[str, str]]:
+    """What an eval does, whichever model it is of."""
+    inputs = {role: v for role, v in preimage["inputs"].items() if role != "model"}
+    return preimage["backend"], preimage["spec"], inputs
 
 
 def _job(stage: Stage, store: ArtifactStore, work: Path) -> Job:

@@ -82,3 +82,12 @@ def test_costs_add_up(price: float, some: int, more: int) -> None:
     assert one is not None
     assert two is not None
     assert both == pytest.approx(one + two)
+
+
+def test_an_eval_costs_what_its_models_charge() -> None:
+    """Models of this machine are free; one without a price makes the sum unknown."""
+    prices = Prices.read({"gpt-4.1": {"input": 2.0, "output": 8.0}})
+    used = {"motools/s/d/m/seed0": (10**9, 10**9), "openai/gpt-4.1": (10**6, 10**6)}
+    assert prices.usage(used) == 10.0
+    assert prices.usage({"motools/x": (1, 1)}) == 0.0
+    assert prices.usage({**used, "openai/o9": (1, 1)}) is None

@@ -204,6 +204,10 @@ def _details(log: EvalLog) -> dict[str, Any]:
             "input": sum(u.input_tokens for u in log.stats.model_usage.values()),
             "output": sum(u.output_tokens for u in log.stats.model_usage.values()),
         },
+        "usage": {
+            model: [used.input_tokens, used.output_tokens]
+            for model, used in sorted(log.stats.model_usage.items())
+        },
         "log": Path(log.location).name,
     }
 
