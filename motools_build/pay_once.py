@@ -41,6 +41,7 @@ from motools_build.effects import (
 )
 from motools_build.errors import (
     Ambiguous,
+    ArtifactError,
     Deferred,
     JobFailed,
     Parked,
@@ -108,7 +109,7 @@ class PayOnce:
         if paid.phase in ENDED:
             raise ended(paid)
         bound = paid.phase == "bound"
-        if not bound:
+        if not bound and job.params.get("account", {}).get("concurrent_jobs"):
             effect.say("waits for its turn")
         async with provider.turn(job, bound=bound, wait=self._wait):
             paid, fresh = await self._bound(effect, paid)
@@ -204,16 +205,18 @@ class PayOnce:
             # it may have gone through as late as now
             paid = replace(intent, since=self._clock(), message=str(error))
         except RateLimited as error:
+            self._refund(effect, intent.since)
             effect.say(f"{error}; again in {error.seconds:.0f} s")
-            await self._save(effect, replace(intent, phase="absent"))
-            await asyncio.sleep(error.seconds)
             paid = replace(intent, phase="absent")
+            await self._save(effect, paid)
+            await asyncio.sleep(error.seconds)
+            return paid
         except Parked as error:
             self._refund(effect, intent.since)
             paid = replace(
                 intent, phase="parked", until=error.until, message=str(error)
             )
-        except Refused:
+        except (Refused, ArtifactError):  # the latter before anything was sent
             self._refund(effect, intent.since)
             await self._save(effect, replace(intent, phase="absent"))
             raise
