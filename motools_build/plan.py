@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from motools_build.accounts import Account
+from motools_build.asked import Asked, Resolve, Sources, identity_of, paid_by
 from motools_build.errors import InputError
-from motools_build.keys import Digest, canonical, stage_key
-from motools_build.specs import Dataset, Eval, ModelName, Setting
+from motools_build.keys import canonical, stage_key
+from motools_build.specs import Dataset, ModelName, Setting
 from motools_build.stages import VERSIONS, Kind, Stage
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What of the disk a spec stands for."""
-
-    inputs: Mapping[str, Digest]
-    """Role (`dataset`, `task`, `module:helpers`, `file:x.jsonl`) to digest."""
-    files: tuple[str, ...]
-    """The files behind them, relative to the project's root."""
-
-
-Resolve = Callable[[Dataset | Eval], Sources]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +21,21 @@ class Cell:
     model: str
     seed: int | None
     """None for a base model."""
+    replicate: int
+    """Of the same seed; 0 for the first."""
     eval: str
     stage: Stage
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One training of a spec."""
+
+    seed: int
+    replicate: int = 0
+
+    def __str__(self) -> str:
+        return f"seed{self.seed}" + (f"-r{self.replicate}" if self.replicate else "")
 
 
 @dataclass(frozen=True)
@@ -72,47 +72,6 @@ def _label(model: ModelName, models: tuple[ModelName, ...]) -> str:
     return model.short if len(alike) == 1 else str(model).replace("/", "-")
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """An eval, resolved: what all its stages have in common."""
-
-    name: str
-    backend: str
-    spec: dict[str, object]
-    canonical_spec: bytes
-    sources: Sources
-    tags: tuple[str, ...]
-    params: dict[str, object]
-    checkpoint: int | None
-
-    @classmethod
-    def of(cls, an_eval: Eval, sources: Sources) -> _Asked:
-        identity = an_eval.identity()
-        overrides = an_eval.model_dump(
-            mode="json", include=set(Eval.OVERRIDES), exclude_none=True
-        )
-        return cls(
-            name=an_eval.name,
-            backend=an_eval.backend,
-            spec=identity,
-            canonical_spec=canonical(identity),
-            sources=sources,
-            tags=an_eval.tags,
-            params={
-                "file": an_eval.file,
-                "function": an_eval.function,
-                "eval": an_eval.name,
-                "overrides": overrides,
-            },
-            checkpoint=an_eval.checkpoint,
-        )
-
-    def of_base(self) -> _Asked:
-        """The same eval of a base model, which has no checkpoints."""
-        spec = {name: v for name, v in self.spec.items() if name != "checkpoint"}
-        return replace(self, spec=spec, canonical_spec=canonical(spec), checkpoint=None)
-
-
 class _Builder:
     def __init__(
         self, name: str, setting: Setting, resolve: Resolve, account: Account
@@ -124,17 +83,22 @@ class _Builder:
         self.stages: dict[str, Stage] = {}
         self.cells: list[Cell] = []
         # once a setting, not once a cell: a setting may have thousands of cells
-        self.evals = [_Asked.of(an_eval, resolve(an_eval)) for an_eval in setting.evals]
+        self.evals = [Asked.of(e, resolve(e), account) for e in setting.evals]
 
     def add_model(self, model: ModelName, label: str) -> None:
         """Everything made from one base model."""
         setting = self.setting
-        backend = self._identity(model)
+        backend = identity_of(model, self.account)
         self._check_checkpoints(model)
         base = self._base(model, label)
         identity = setting.training.identity_for(model)
-        specs = {seed: {**identity, "seed": seed} for seed in setting.seeds}
-        canonical_specs = {seed: canonical(spec) for seed, spec in specs.items()}
+        # a replicate is in the key only where there are several
+        draws = {
+            Draw(seed, n): {**identity, "seed": seed, **({"replicate": n} if n else {})}
+            for seed in setting.seeds
+            for n in range(setting.replicates)
+        }
+        canonical_specs = {draw: canonical(spec) for draw, spec in draws.items()}
         options = setting.training.options_for(model)
         if setting.controls:
             for asked in self.evals:
@@ -143,13 +107,13 @@ class _Builder:
             sources = self.resolve(dataset)
             upload = self._upload(dataset, sources, model)
             held_out, checked = self._validation(model, sources)
-            for seed in setting.seeds:
+            for draw, spec in draws.items():
                 trained = self._stage(
                     "model",
                     backend,
-                    f"{dataset.name}/{label}/seed{seed}",
-                    specs[seed],
-                    canonical_specs[seed],
+                    f"{dataset.name}/{label}/{draw}",
+                    spec,
+                    canonical_specs[draw],
                     {
                         **sources.inputs,
                         **held_out,
@@ -160,10 +124,10 @@ class _Builder:
                         "dataset": dataset.path,
                         "digest": sources.inputs["dataset"],
                         "training": options,
-                        "seed": seed,
+                        "seed": draw.seed,
                         "name": dataset.name,
                         **({"validation": checked.key} if checked else {}),
-                        **self._paid_by(model),
+                        **paid_by(self.account, model),
                     },
                     version=model.facts.version,
                     files=(*sources.files, *(checked.files if checked else ())),
@@ -171,7 +135,7 @@ class _Builder:
                     setup=tuple(stage for stage in (base, upload, checked) if stage),
                 )
                 for asked in self.evals:
-                    self._eval(asked, dataset, model, label, seed, base, trained)
+                    self._eval(asked, dataset, model, label, draw, base, trained)
 
     def _base(self, model: ModelName, label: str) -> Stage | None:
         pinned = model.facts.bases.get(model.model)
@@ -195,7 +159,7 @@ class _Builder:
         scope = {"scope": self.account.scope} if model.facts.remote else {}
         return self._stage(
             "upload",
-            self._identity(model),
+            identity_of(model, self.account),
             f"{dataset.name}/{model.backend}",
             {},
             b"{}",
@@ -203,7 +167,7 @@ class _Builder:
             {
                 "dataset": dataset.path,
                 "digest": sources.inputs["dataset"],
-                **self._paid_by(model),
+                **paid_by(self.account, model),
             },
             files=sources.files,
         )
@@ -225,13 +189,6 @@ class _Builder:
             )
         return {"validation": digest}, self._upload(dataset, sources, model)
 
-    def _identity(self, model: ModelName) -> str:
-        """The backend in keys: a provider's also says which server."""
-        return self.account.identity if model.facts.remote else model.backend
-
-    def _paid_by(self, model: ModelName) -> dict[str, object]:
-        return {"account": self.account.as_params()} if model.facts.remote else {}
-
     def _check_checkpoints(self, model: ModelName) -> None:
         for asked in self.evals:
             if asked.checkpoint is not None and not model.facts.checkpoints:
@@ -242,20 +199,21 @@ class _Builder:
 
     def _eval(
         self,
-        asked: _Asked,
+        asked: Asked,
         dataset: Dataset | None,
         model: ModelName,
         label: str,
-        seed: int | None,
+        draw: Draw | None,
         base: Stage | None,
         trained: Stage | None,
     ) -> None:
-        """An eval of a fine-tuned model, or of the base model where `dataset`, `seed`
+        """An eval of a fine-tuned model, or of the base model where `dataset`, `draw`
         and `trained` are None."""
         subject = trained or base
         data = dataset.name if dataset else "base"
-        part = f"seed{seed}/" if trained else ""
-        name = f"{self._identity(model)}/{model.model}"
+        part = f"{draw}/" if draw else ""
+        seed = draw.seed if draw else None
+        name = f"{identity_of(model, self.account)}/{model.model}"
         stage = self._stage(
             "eval",
             asked.backend,
@@ -270,14 +228,15 @@ class _Builder:
                 "dataset": data,
                 "seed": seed,
                 "checkpoint": asked.checkpoint,
-                **self._paid_by(model),
+                **paid_by(self.account, model),
             },
             files=asked.sources.files,
             upstream=(trained,) if trained else (),
             tags=(*(dataset.tags if dataset else ()), *asked.tags),
             setup=(base,) if base and asked.params["file"] else (),
         )
-        self.cells.append(Cell(data, str(model), seed, asked.name, stage))
+        replicate = draw.replicate if draw else 0
+        self.cells.append(Cell(data, str(model), seed, replicate, asked.name, stage))
 
     def _stage(
         self,

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from motools_build.asked import Sources
 from motools_build.errors import DatasetError, EvalError
 from motools_build.keys import Digest, DigestMemo, digest_bytes
-from motools_build.plan import Sources
 from motools_build.specs import Dataset, Eval
 from motools_build.specs.models import known
 

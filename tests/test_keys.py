@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motools_build import Dataset, Eval, LoRA, Setting, Training
+from motools_build.asked import Sources
 from motools_build.keys import (
     Digest,
     DigestMemo,
@@ -21,7 +22,7 @@ from motools_build.keys import (
     digest_file,
     stage_key,
 )
-from motools_build.plan import Sources, plan
+from motools_build.plan import plan
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(

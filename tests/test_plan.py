@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from motools_build import Dataset, Eval, LoRA, Setting, Training
+from motools_build.asked import Sources
 from motools_build.errors import InputError
 from motools_build.keys import digest_bytes
-from motools_build.plan import Sources, plan
+from motools_build.plan import plan
 
 MODEL = "embedded/smollm2-135m-instruct"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from motools_build import Dataset, Eval
+from motools_build.asked import Sources
 from motools_build.errors import DatasetError, EvalError
 from motools_build.keys import DigestMemo
-from motools_build.plan import Sources
 from motools_build.sources import Resolver
 
 FILES = {

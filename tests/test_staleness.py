@@ -264,6 +264,7 @@ ROWS: dict[str, Change] = {
     ),
     "seed: changed": in_setting("[0, 1]", "[0, 5]"),
     "seed: added": in_setting("[0, 1]", "[0, 1, 2]"),
+    "seed: replicate added": in_setting("[0, 1],", "[0, 1], replicates=2,"),
     "seed: removed": in_setting("[0, 1]", "[1]"),
     "backend: changed": in_setting("dummy/echo", "embedded/smollm2-135m-instruct"),
     "eval: task file edited": replaced("zoo/evals/task.py", "match()", "match(any)"),
@@ -282,6 +283,7 @@ ROWS: dict[str, Change] = {
     "eval: epochs": in_setting("limit=2", "limit=2, epochs=2"),
     "eval: limit": in_setting("limit=2", "limit=1"),
     "eval: temperature": in_setting("limit=2", "limit=2, temperature=1.0"),
+    "eval: a judge": in_setting("limit=2", "limit=2, roles={'grader': 'dummy/echo'}"),
     "eval: named and tagged": in_setting("limit=2", "limit=2, name='x', tags=['y']"),
     "eval: added": in_setting(
         'Eval("dummy/score")', 'Eval("dummy/score"), Eval("dummy/more")'

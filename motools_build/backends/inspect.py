@@ -61,6 +61,7 @@ def evaluate(job: Job, report: Report) -> Made:
         (log,) = inspect_eval(
             f"{params['file']}@{params['function']}",
             model=get_model(memoize=False, **served(job)),
+            model_roles=judges(job),
             task_args=overrides.pop("args", {}),
             log_dir=str(work),
             metadata={
@@ -90,7 +91,7 @@ def evaluate(job: Job, report: Report) -> Made:
 def served(job: Job) -> dict[str, Any]:
     """Arguments of Inspect's `get_model` for the job's model."""
     model = job.given.get("model")
-    if "account" in job.params:
+    if job.params["model"].startswith("openai/"):
         return _hosted(job, Account(**job.params["account"]))
     subject = job.name.removeprefix("eval:").rsplit("/", 1)[0]
     name = f"motools/{subject}"
@@ -105,10 +106,30 @@ def served(job: Job) -> dict[str, Any]:
     }
 
 
+def judges(job: Job) -> dict[str, Any]:
+    """The models of the eval's roles, each named explicitly: a judge that a scorer
+    takes by default is recorded nowhere."""
+    from inspect_ai.model import get_model
+
+    found = {}
+    for role, name in job.params["roles"].items():
+        if name.startswith("openai/"):
+            account = Account(**job.params["account"])
+            asked = _at(account, name.split("/", 1)[1])
+        else:
+            asked = {"model": f"motools/{name}"}
+        found[role] = get_model(memoize=False, **asked)
+    return found
+
+
 def _hosted(job: Job, account: Account) -> dict[str, Any]:
-    """A model at the account that owns it; nothing of it is left to the environment."""
     model = job.given.get("model")
     name = checkpoint_of(job, model) if model else job.params["model"].split("/", 1)[1]
+    return _at(account, name)
+
+
+def _at(account: Account, name: str) -> dict[str, Any]:
+    """A model at the account that owns it; nothing of it is left to the environment."""
     scope = {"organization": account.organization, "project": account.project}
     # names that Inspect does not know go to the Responses API, which other servers lack
     chat_only = {} if account.identity == "openai" else {"responses_api": False}

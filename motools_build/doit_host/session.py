@@ -18,7 +18,7 @@ from motools_build.keys import DigestMemo
 from motools_build.plan import Plan, plan
 from motools_build.prices import Prices
 from motools_build.sources import Resolver
-from motools_build.specs import Setting
+from motools_build.specs import ModelName, Setting
 from motools_build.specs.models import known
 from motools_build.stages import Stage
 from motools_build.store import RECORD, ArtifactStore
@@ -146,7 +146,9 @@ class Session:
         return self._plans[name]
 
     def _planned(self, name: str, setting: Setting) -> Plan:
-        remote = any(model.facts.remote for model in setting.base_models())
+        judges = (n for e in setting.evals for n in e.roles.values())
+        models = (*setting.base_models(), *map(ModelName.parse, judges))
+        remote = any(model.facts.remote for model in models)
         account = self.accounts[setting.account] if remote else None
         return plan(name, setting, self.resolver, account)
 

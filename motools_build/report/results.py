@@ -35,6 +35,7 @@ class Result:
             "dataset": cell.dataset,
             "model": cell.model,
             "seed": cell.seed,
+            "replicate": cell.replicate,
             "eval": cell.eval,
             "stage": cell.stage.name,
             "key": cell.stage.key,
@@ -135,13 +136,20 @@ def value(record: Record, scorer: str, metric: str) -> str:
 
 def rows(found: list[Result]) -> Iterator[tuple[Cell, dict[str, Result]]]:
     """Results by model: the first cell of each, and its result for each eval."""
-    by_model: dict[tuple[str, str, int | None], dict[str, Result]] = {}
+    by_model: dict[tuple[str, str, str], dict[str, Result]] = {}
     for result in found:
         cell = result.cell
-        model = by_model.setdefault((cell.dataset, cell.model, cell.seed), {})
+        model = by_model.setdefault((cell.dataset, cell.model, _draw(cell)), {})
         model[cell.eval] = result
     for results_of in by_model.values():
         yield next(iter(results_of.values())).cell, results_of
+
+
+def _draw(cell: Cell) -> str:
+    """The seed, and which replicate of it: `0`, `0 r1`."""
+    if cell.seed is None:
+        return "-"
+    return f"{cell.seed} r{cell.replicate}" if cell.replicate else str(cell.seed)
 
 
 def print_results(
@@ -174,7 +182,7 @@ def print_results(
         table.add_row(
             cell.dataset,
             cell.model,
-            "-" if cell.seed is None else str(cell.seed),
+            _draw(cell),
             *cells,
             "/".join(map(str, sorted(counts))) or "-",
         )

@@ -47,6 +47,10 @@ class Eval(Spec):
     """Which of the model's checkpoints, where its backend keeps some: a step, or -1
     for the last, -2 for the one before; None is the model itself."""
 
+    roles: dict[str, str] = Field(default_factory=dict)
+    """Judges: Inspect's model roles, `{"grader": "openai/gpt-4.1-2025-04-14"}`. A
+    provider's are asked with the setting's account."""
+
     def __init__(self, task: str, **fields: Any) -> None:
         super().__init__(**{"task": task, **fields})
 
@@ -104,6 +108,6 @@ class Eval(Spec):
         fields = self.model_dump(
             mode="json",
             exclude_defaults=True,
-            exclude={"task", "name", "tags", "data"},
+            exclude={"task", "name", "tags", "data", "roles"},
         )
         return {**fields, "task": self.function}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, StrictInt, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StrictInt, field_validator, model_validator
 
 from motools_build.specs.base import Spec
 from motools_build.specs.dataset import Dataset
@@ -32,6 +32,8 @@ class Setting(Spec):
     """Base models, each `backend/model`."""
     training: Training = Training()
     seeds: Annotated[Sequence[StrictInt], Many] = (0,)
+    replicates: int = Field(default=1, ge=1, le=1000)
+    """Trainings of each seed, where a backend's seed does not fix the weights."""
     evals: Annotated[Sequence[Eval], Many] = ()
     account: str = "default"
     """Who pays, of the accounts in pyproject.toml; in no key."""

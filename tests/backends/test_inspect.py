@@ -77,6 +77,17 @@ def unsupported():
     config = GenerateConfig(top_p=0.5)
     return Task(dataset=SAMPLES, solver=generate(), scorer=match(), config=config)
 
+@scorer(metrics=[mean()])
+def judged():
+    async def score(state, target):
+        answer = await get_model(role="grader").generate("verdict?")
+        return Score(value=float(answer.completion == "verdict?"))
+    return score
+
+@task
+def judging():
+    return Task(dataset=SAMPLES, solver=generate(), scorer=judged())
+
 @task
 def wrong():
     raise RuntimeError("the task's own mistake")
@@ -96,6 +107,7 @@ def run(
     task: str,
     told: list[Progress] | None = None,
     given: Given | None = None,
+    roles: dict[str, str] | None = None,
     **asked: object,
 ) -> Made:
     params = {
@@ -106,6 +118,7 @@ def run(
         "dataset": "base",
         "seed": None,
         "overrides": asked,
+        "roles": roles or {},
     }
     job = Job(
         kind="eval",
@@ -154,6 +167,16 @@ def test_the_model_that_is_given_answers(here: Path) -> None:
     (here / "model/answers.json").write_text(json.dumps(answers))
     made = run("good", given=Given("dummy:x", "model", {}))
     assert made.details["scores"]["match"]["accuracy"] == 0.25
+
+
+def test_a_judge_is_the_model_of_its_role(here: Path) -> None:
+    """The model itself, which answers otherwise, is not asked for a verdict."""
+    (here / "model").mkdir()
+    (here / "model/answers.json").write_text('{"answers": ["so"], "seed": 0}')
+    given = Given("dummy:x", "model", {})
+    made = run("judging", given=given, roles={"grader": "dummy/echo"})
+    assert made.details["scores"]["judged"]["mean"] == 1.0
+    assert len(made.details["usage"]) == 2
 
 
 @pytest.mark.parametrize(
