@@ -150,6 +150,11 @@ class Doit:
         records = self.project.records("model").values()
         return [(record["key"], record["output"]) for record in records]
 
+    def bound(self) -> int:
+        """How many models' jobs have an ID here."""
+        states = self.paid().values()
+        return sum((p["phase"], p["kind"]) == ("bound", "model") for p in states)
+
     def ledger(self, event: str) -> list[dict[str, Any]]:
         """The ledger's lines of models, of one event."""
         text = (self.artifacts / "ledger.jsonl").read_text()

@@ -38,35 +38,47 @@ def failed_by_moderation(client: Doit, server: Rehearsal) -> dict[str, dict[str,
     return states
 
 
-@pytest.mark.parametrize("lost", ["state", "."])
-@pytest.mark.parametrize("point", ["after the answer", "after bind", None])
-def test_a_lost_folder_is_made_up_for(
-    project: Project, server: Rehearsal, lost: str, point: str | None
+def lose(client: Doit, folder: str) -> None:
+    shutil.rmtree(client.artifacts / folder)
+    client.artifacts.mkdir(exist_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("folder", "point"), [("state", "after the answer"), (".", "after bind")]
+)
+def test_a_folder_that_is_lost_with_jobs_under_way(
+    project: Project, server: Rehearsal, folder: str, point: str
 ) -> None:
     client = Doit(project, server, seeds=3)
     client.begin(0)
-    running = client.start(Die(point, 3) if point else None)
-    assert running.wait() == (-9 if point else 0), running.out
-    before = {kind: len(found) for kind, found in server.state().items()}
+    assert client.start(Die(point, 3)).wait() == -9
     server.settings(list_lag=0)  # the loss is noticed later than that
-    shutil.rmtree(client.artifacts / lost, ignore_errors=True)
-    client.artifacts.mkdir(exist_ok=True)
+    lose(client, folder)
     assert ran(client) == 0
     counts = count(server, [client])
-    assert (counts.extra_jobs, counts.lost, counts.files) == (0, 0, 1)
-    if not point:
-        assert counts.jobs == before["jobs"] == client.wanted
+    assert (counts.jobs, counts.lost, counts.files) == (3, 0, 1)
 
 
-@pytest.mark.parametrize("lost", ["", "state", "."])
+def test_a_folder_that_is_lost_afterwards(project: Project, server: Rehearsal) -> None:
+    client = Doit(project, server, seeds=3)
+    client.begin(0)
+    assert ran(client) == 0
+    made = sorted(client.made())
+    for folder in ("state", "."):
+        lose(client, folder)
+        assert ran(client) == 0
+        assert sorted(client.made()) == made
+        counts = count(server, [client])
+        assert (counts.jobs, counts.lost, counts.files) == (3, 0, 1)
+
+
 def test_a_failed_job_is_not_paid_for_again_by_itself(
-    project: Project, server: Rehearsal, lost: str
+    project: Project, server: Rehearsal
 ) -> None:
     client = Doit(project, server, seeds=2)
     failed = failed_by_moderation(client, server)
-    if lost:
-        shutil.rmtree(client.artifacts / lost)
-        client.artifacts.mkdir(exist_ok=True)
+    assert ran(client) == 2
+    lose(client, ".")
     assert ran(client) == 2
     assert count(server, [client]).jobs == len(failed) == 2
 
@@ -87,8 +99,7 @@ def test_a_retry_is_a_new_job(project: Project, server: Rehearsal) -> None:
     record = next(iter(project.records("model").values()))
     assert {record["details"]["job"]} == again
 
-    shutil.rmtree(client.artifacts)  # the last attempt is the one that counts
-    client.artifacts.mkdir()
+    lose(client, ".")  # the last attempt is the one that counts
     assert ran(client) == 2
     assert len(server.state()["jobs"]) == 3
     record = next(iter(project.records("model").values()))

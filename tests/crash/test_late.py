@@ -18,7 +18,7 @@ def test_a_look_that_took_longer_than_the_settle_time(
     server.faults(
         [
             {"fault": "lost", "on": f"POST {JOBS}$", "times": 1},
-            {"fault": "slow", "on": f"GET {JOBS}$", "value": 1.5, "times": 3},
+            {"fault": "slow", "on": f"GET {JOBS}$", "value": 1.5, "times": 2},
         ]
     )
     client.finish()
@@ -28,10 +28,10 @@ def test_a_look_that_took_longer_than_the_settle_time(
 def test_a_death_while_many_wait_to_be_sent(
     project: Project, server: Rehearsal
 ) -> None:
-    server.settings(list_lag=1.5)
-    client = Doit(project, server, seeds=40, settle=2.5)
+    server.settings(list_lag=1)
+    client = Doit(project, server, seeds=40, settle=1.8)
     client.begin(0)
-    server.faults([{"fault": "slow", "on": f"POST {JOBS}$", "value": 1.5}])
+    server.faults([{"fault": "slow", "on": f"POST {JOBS}$", "value": 1}])
     running = client.start()
     while len(server.state()["jobs"]) < 33:
         assert not running.ended(), running.out

@@ -17,7 +17,7 @@ KILLS = 12
 
 
 def test_a_storm_of_kills_and_lost_answers(project: Project, server: Rehearsal) -> None:
-    client = Doit(project, server, seeds=5)
+    client = Doit(project, server, seeds=4)
     counts = storm(server, client, KILLS)
     assert counts.kills == KILLS
     assert counts.between_intent_and_bind > 0
