@@ -104,7 +104,7 @@ def start(
     log = root / f"out-{number}.txt"
     log.touch()
     given = (target, root, dict(environ), log, args)
-    process = CONTEXT.Process(target=_begin, args=given)
+    process = CONTEXT.Process(target=_begin, args=given, daemon=True)
     process.start()
     return Running(process, log)
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from tests.conftest import Project, furnish
-from tests.crash.client import Meet
+from tests.crash.client import Die, Meet
 from tests.crash.harness import Doit, count
 from tests.rehearsal.server import Rehearsal
 
@@ -89,10 +89,18 @@ def test_who_died_before_giving_way_gives_way_later(
         running.wait()
     for client in both:
         shutil.rmtree(client.artifacts / "state")
+    dying = [client.start(Die("before giving way")) for client in both]
+    while not any(running.ended() for running in dying):
+        time.sleep(0.02)
+    for running in dying:
+        running.kill()
+        assert running.wait() == -9, running.out
     runs = [client.start() for client in both]
-    while len(cancelled(server)) < 4:
+    while count(server, both).duplicate_jobs:
         assert not any(running.ended() for running in runs), runs[0].out + runs[1].out
-        time.sleep(0.05)
+        time.sleep(0.02)
     server.settings(seconds=0)
     for running in runs:
         assert running.wait() == 0, running.out
+    assert count(server, both).extra_jobs == len(cancelled(server)) > 0
+    assert sorted(both[0].made()) == sorted(both[1].made())
