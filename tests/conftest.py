@@ -6,12 +6,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.lab import Lab
+    from tests.rehearsal.server import Rehearsal
 
 ROOT = Path(__file__).parents[1]
 
@@ -170,3 +174,25 @@ def edit() -> Callable[[Path, str, str], None]:
         path.write_text(text.replace(old, new))
 
     return replace
+
+
+@pytest.fixture(scope="module")
+def rehearsal() -> Iterator[Rehearsal]:
+    """A rehearsal server whose jobs end at once, for a module's tests."""
+    from tests.rehearsal.server import Rehearsal
+
+    with Rehearsal().start("--seconds", "0.3", "--list-lag", "0.1") as server:
+        yield server
+
+
+@pytest.fixture
+def lab(
+    project: Project, rehearsal: Rehearsal, request: pytest.FixtureRequest
+) -> Lab:
+    """A project on the rehearsal server, without faults at first."""
+    from tests.lab import Lab
+
+    rehearsal.faults([])
+    rehearsal.settings(seconds=0.3)
+    rehearsal.forget()
+    return Lab(project, rehearsal, f"org-{request.node.name}"[:60])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from motools_build.errors import ArtifactError
+from motools_build.errors import ArtifactError, EvalFailed
 from motools_build.keys import digest_bytes
 
 
@@ -68,6 +69,9 @@ Status = Literal["running", "succeeded", "failed", "cancelled", "gone"]
 
 BY_HAND = "model:"
 """Before the ID of a model that was adopted by hand: no job of ours made it."""
+
+CHECKPOINTS = "checkpoints.json"
+"""Payload of a model whose backend keeps checkpoints: step and model of each."""
 
 Health = Literal["alive", "expiring", "gone", "forbidden", "unknown"]
 
@@ -188,3 +192,24 @@ def planned_bytes(job: Job) -> bytes:
             "run again"
         )
     return data
+
+
+def checkpoint_of(job: Job, model: Given) -> str:
+    """The ID of the checkpoint that the eval names, or of the model itself.
+
+    Raises EvalFailed if there is none.
+    """
+    wanted = job.params["checkpoint"]
+    if wanted is None:
+        return model.output
+    kept = json.loads((Path(model.folder) / CHECKPOINTS).read_bytes())
+    by_step = {checkpoint["step"]: checkpoint["model"] for checkpoint in kept}
+    steps = sorted(by_step)
+    if wanted < 0 and -wanted <= len(steps):
+        return str(by_step[steps[wanted]])
+    if wanted in by_step:
+        return str(by_step[wanted])
+    raise EvalFailed(
+        f"{model.output} has no checkpoint {wanted}; it has the steps "
+        f"{', '.join(map(str, steps)) or 'none'}"
+    )

@@ -7,7 +7,6 @@ the stage then fails, with the log kept.
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.accounts import Account
-from motools_build.backends.base import Backend, Given, Job, Made, Progress, Report
+from motools_build.backends.base import (
+    Backend,
+    Job,
+    Made,
+    Progress,
+    Report,
+    checkpoint_of,
+)
 from motools_build.errors import EvalFailed
 from motools_build.keys import canonical, digest_bytes
 
@@ -140,27 +146,6 @@ def _at(account: Account, name: str) -> dict[str, Any]:
         **{field: value for field, value in scope.items() if value},
         **chat_only,
     }
-
-
-def checkpoint_of(job: Job, model: Given) -> str:
-    """The ID of the checkpoint that the eval names, or of the model itself.
-
-    Raises EvalFailed if there is none.
-    """
-    wanted = job.params["checkpoint"]
-    if wanted is None:
-        return model.output
-    kept = json.loads((Path(model.folder) / "checkpoints.json").read_bytes())
-    by_step = {checkpoint["step"]: checkpoint["model"] for checkpoint in kept}
-    steps = sorted(by_step)
-    if wanted < 0 and -wanted <= len(steps):
-        return str(by_step[steps[wanted]])
-    if wanted in by_step:
-        return str(by_step[wanted])
-    raise EvalFailed(
-        f"{model.output} has no checkpoint {wanted}; it has the steps "
-        f"{', '.join(map(str, steps)) or 'none'}"
-    )
 
 
 def accepted(log: EvalLog, work: Path, shown: str) -> Made:

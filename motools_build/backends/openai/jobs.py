@@ -13,6 +13,7 @@ from typing import Any
 
 from motools_build.backends.base import (
     BY_HAND,
+    CHECKPOINTS,
     Found,
     Job,
     Made,
@@ -32,8 +33,8 @@ STAGE = "motools_stage"
 SUFFIX = 64
 """Characters that the API allows."""
 
-CURVE, RAW, CHECKPOINTS = "metrics.csv", "job.json", "checkpoints.json"
-"""Payload: the training curve, the job as the API shows it, its checkpoints."""
+CURVE, RAW = "metrics.csv", "job.json"
+"""Payload: the training curve, the job as the API shows it."""
 
 FOLLOWED = 8
 """Jobs in flight up to which each one's own events are asked for."""
