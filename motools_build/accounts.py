@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -50,6 +51,12 @@ class Account:
                 f"account {self.name}: the environment variable {self.key_variable} "
                 f"is not set, so there is no key for {self.base_url}; export it, put "
                 "it into .env, or name another account (account=NAME)"
+            )
+        if not re.fullmatch(r"[!-~]+", key):
+            raise AccountError(
+                f"account {self.name}: what the environment variable "
+                f"{self.key_variable} holds is no key: it has characters that none "
+                "has, such as a space or a curly quote; copy the key anew"
             )
         return key
 

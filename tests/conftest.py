@@ -186,9 +186,7 @@ def rehearsal() -> Iterator[Rehearsal]:
 
 
 @pytest.fixture
-def lab(
-    project: Project, rehearsal: Rehearsal, request: pytest.FixtureRequest
-) -> Lab:
+def lab(project: Project, rehearsal: Rehearsal, request: pytest.FixtureRequest) -> Lab:
     """A project on the rehearsal server, without faults at first."""
     from tests.lab import Lab
 

@@ -61,7 +61,7 @@ class Lab:
         file = self.project.root / "pyproject.toml"
         file.write_text(f"{file.read_text()}\n{text}\n")
 
-    def doit(self, *args: str, code: int | None = 0, **environ: str) -> Ran:
+    def doit(self, *args: str, code: int = 0, **environ: str) -> Ran:
         """A finished command. It shows no key, and no traceback."""
         ran = self.project.doit(*args, code=code, **{**self.environ, **environ})
         assert KEY not in ran.out + ran.err
@@ -74,9 +74,9 @@ class Lab:
     def start(self, *args: str) -> subprocess.Popen[str]:
         return self.project.start(*args, **self.environ)
 
-    def plan(self, *args: str, **environ: str) -> dict[str, dict[str, Any]]:
+    def plan(self, *args: str) -> dict[str, dict[str, Any]]:
         """Stage -> what `doit plan --json` says of it."""
-        out = self.doit("plan", "tutor", "--json", *args, **environ).out
+        out = self.doit("plan", "tutor", "--json", *args).out
         return {intent["stage"]: intent for intent in json.loads(out)}
 
     def jobs(self) -> list[dict[str, Any]]:

@@ -82,9 +82,9 @@ class TestWholeLife:
             assert len(curve) == kept[-1]["step"]
             assert 0 < float(curve[-1]["train_loss"]) < float(curve[0]["train_loss"])
         (upload,) = lab.project.records("upload").values()
-        file = next(f for f in lab.there("files") if f["id"] == upload["output"])
+        sizes = {file["id"]: file["bytes"] for file in lab.there("files")}
         data = (lab.project.root / "datasets/tutor.jsonl").read_bytes()
-        assert file["bytes"] == upload["details"]["bytes"] == len(data)
+        assert sizes[upload["output"]] == upload["details"]["bytes"] == len(data)
         assert {job["state"] for job in lab.jobs()} == {"succeeded"}
         assert {job["cost"] for job in lab.jobs()} == {
             r["details"]["cost"] for r in records.values()
@@ -148,8 +148,8 @@ class TestWhatIsAsked:
         lab.run()
         (record,) = lab.project.records("model").values()
         folder = folder_of(lab, "model", record["key"])
-        with open(folder / "metrics.csv", newline="") as file:
-            assert all(float(row["valid_loss"]) > 0 for row in csv.DictReader(file))
+        with open(folder / "metrics.csv", newline="") as curve:
+            assert all(float(row["valid_loss"]) > 0 for row in csv.DictReader(curve))
 
 
 class TestCheckpoints:

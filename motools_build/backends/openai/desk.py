@@ -38,6 +38,8 @@ one took: a thousand jobs that settle one after another must not each list all."
 PAUSE = 5.0
 """Seconds to wait after a 429 that does not say how long."""
 
+NO_ANSWER = "did not answer as the OpenAI API does; is it the right base URL?"
+
 TOO_EARLY = frozenset({408, 409})
 """Client errors that do not say whether the request took effect."""
 
@@ -80,11 +82,7 @@ class Desk:
         """
         async with self._asking:
             await self._pace()
-            try:
-                answer = await question(self.client)
-            except self._openai.OpenAIError as error:
-                raise self._in_our_words(error, Unreachable) from error
-        return self._checked(answer, Unreachable)
+            return await self._answer(question(self.client), Unreachable)
 
     async def ask_json(
         self, question: Callable[[openai.AsyncOpenAI], Awaitable[Any]]
@@ -97,8 +95,12 @@ class Desk:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            self._checked(answer.text, Unreachable)
-        return dict(found)
+            raise self.no_answer()
+        return found
+
+    def no_answer(self) -> Unreachable:
+        """What is raised where an answer is none of the API's."""
+        return Unreachable(f"{self.account.base_url} {NO_ANSWER}")
 
     async def send(self, request: Callable[[openai.AsyncOpenAI], Awaitable[T]]) -> T:
         """The answer to a request that makes something, sent once; in a `window`.
@@ -106,11 +108,7 @@ class Desk:
         Raises Ambiguous if it is not known whether it took effect; RateLimited, Parked
         or Refused if it surely did not.
         """
-        try:
-            answer = await request(self.once)
-        except self._openai.OpenAIError as error:
-            raise self._in_our_words(error, Ambiguous) from error
-        return self._checked(answer, Ambiguous)
+        return await self._answer(request(self.once), Ambiguous)
 
     @asynccontextmanager
     async def window(self) -> AsyncIterator[None]:
@@ -153,13 +151,18 @@ class Desk:
             self._next = at + 60 / self.account.requests_a_minute
             await asyncio.sleep(at - time.monotonic())
 
-    def _checked(self, answer: T, otherwise: type[MotoolsError]) -> T:
-        """The SDK gives back a web page as text."""
-        if isinstance(answer, str):
-            raise otherwise(
-                f"{self.account.base_url} did not answer as the OpenAI API does "
-                f"({answer[:60].strip()!r}); is it the right base URL?"
-            )
+    async def _answer(self, request: Awaitable[T], otherwise: type[MotoolsError]) -> T:
+        """The answer, if it is one of the API's; else an error in our words."""
+        try:
+            answer = await request
+        except self._openai.OpenAIError as error:
+            raise self._in_our_words(error, otherwise) from error
+        except (AttributeError, TypeError, ValueError) as error:
+            # the SDK reads a page of a list without a look at what it got
+            raise otherwise(f"{self.account.base_url} {NO_ANSWER}") from error
+        # a web page comes back as text, other JSON as an object without its fields
+        if isinstance(answer, str) or None in _essence(answer):
+            raise otherwise(f"{self.account.base_url} {NO_ANSWER}")
         return answer
 
     def _in_our_words(
@@ -233,11 +236,19 @@ class Shared(Generic[T]):
                 self._not_before = began + took + IDLE * took
 
 
+def _essence(answer: object) -> tuple[object, ...]:
+    """What no answer of the API lacks: an object's ID, a list's items."""
+    return getattr(answer, "id", ""), getattr(answer, "data", "")
+
+
 def _message(error: openai.APIStatusError) -> str:
     """The provider's own words, on one line, without what may be a key."""
     body = error.body
     said = body.get("message") if isinstance(body, dict) else None
-    text = " ".join(str(said or error.message).split())[:400]
+    if not isinstance(said, str):
+        said = f"{error.response.text[:100]!r} is no error of the OpenAI API; is it "
+        said += "the right base URL?"
+    text = " ".join(said.split())[:400]
     return re.sub(r"sk-[\w*-]{4,}", "sk-...", text)
 
 

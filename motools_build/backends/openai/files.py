@@ -112,7 +112,15 @@ class Files:
 
 
 def is_gone(error: Refused) -> bool:
-    """Whether a definite no is a 404."""
+    """Whether it is the API's own 404, for an ID; a wrong base URL's is none."""
+    body = getattr(error.__cause__, "body", None)
+    said = body.get("message") if isinstance(body, dict) else None
+    known = isinstance(said, str) and not said.startswith("Invalid URL")
+    return known and is_missing(error)
+
+
+def is_missing(error: Refused) -> bool:
+    """Whether a definite no is any 404."""
     return getattr(error.__cause__, "status_code", None) == 404
 
 

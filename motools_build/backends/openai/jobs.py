@@ -22,7 +22,7 @@ from motools_build.backends.base import (
     Status,
 )
 from motools_build.backends.openai.desk import Desk
-from motools_build.backends.openai.files import is_gone
+from motools_build.backends.openai.files import is_gone, is_missing
 from motools_build.backends.openai.watch import TAG, Seen, Watch
 from motools_build.errors import Refused
 from motools_build.prices import Prices
@@ -152,7 +152,7 @@ class Jobs:
                 lambda client: client.fine_tuning.jobs.checkpoints.list(id, limit=100)
             )
         except Refused as error:
-            if is_gone(error):
+            if is_missing(error):
                 return []
             raise
         found = [
@@ -172,7 +172,7 @@ class Jobs:
         try:
             answer = await self._desk.ask(lambda client: client.files.content(files[0]))
         except Refused as error:
-            if is_gone(error):
+            if is_missing(error):
                 return None
             raise
         data = answer.content

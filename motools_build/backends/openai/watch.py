@@ -160,7 +160,13 @@ class Watch:
             if is_gone(error):
                 return None
             raise
-        return Seen.of(raw)
+        return self._seen(raw)
+
+    def _seen(self, raw: Any) -> Seen:
+        try:
+            return Seen.of(raw)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._desk.no_answer() from error
 
     async def _list_all(self) -> list[Seen]:
         jobs, after = await self._page(None)
@@ -178,7 +184,9 @@ class Watch:
                 limit=PAGE, metadata=TAG, after=after or omit
             )
         )
-        jobs = [Seen.of(raw) for raw in page.get("data", ())]
+        if not isinstance(page.get("data"), list):
+            raise self._desk.no_answer()  # it must not pass for "no jobs"
+        jobs = [self._seen(raw) for raw in page["data"]]
         ours = [job for job in jobs if TAG.items() <= job.metadata.items()]
         last = jobs[-1].id if jobs else None
         return ours, last if page.get("has_more") and last != after else None
