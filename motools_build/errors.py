@@ -73,6 +73,11 @@ class BaseModelError(MotoolsError):
 class Deferred(MotoolsError):
     """A stage was left to a later run: submitted and not awaited, or parked."""
 
+    def __init__(self, message: str, *, under_way: bool = False) -> None:
+        super().__init__(message)
+        self.under_way = under_way
+        """Whether it has a job at the provider, which runs on."""
+
 
 class ProviderError(MotoolsError):
     """How a single request ended; backends raise these, the core acts on them."""

@@ -114,7 +114,10 @@ class PayOnce:
         async with provider.turn(job, bound=bound, wait=self._wait):
             paid, fresh = await self._bound(effect, paid)
             if fresh and provider.elects and not self._wait:
-                raise Deferred(f"submitted as {paid.id}, and not awaited; run again")
+                raise Deferred(
+                    f"submitted as {paid.id}, and not awaited; run again",
+                    under_way=True,
+                )
             return await self._settled(effect, paid)
 
     async def is_there(self, job: Job, provider: Provider, id: str) -> bool:
@@ -287,7 +290,7 @@ class PayOnce:
                 passing("before collecting")
                 return await self._collect(effect, paid)
             if not self._wait:
-                raise Deferred(f"{paid.id} is {told.status}; run again")
+                raise Deferred(f"{paid.id} is {told.status}; run again", under_way=True)
             if told.status == "succeeded":
                 effect.say("done; looks whether another machine made it too")
                 await asyncio.sleep(max(0.01, min(left, self._settle)))
@@ -303,7 +306,9 @@ class PayOnce:
                 return await self._asked(effect, question)
             except Unreachable as error:
                 if not self._wait:
-                    raise Deferred(f"{paid.id}: {error}; run again") from error
+                    raise Deferred(
+                        f"{paid.id}: {error}; run again", under_way=True
+                    ) from error
                 effect.say(f"{error}; asks again")
                 await asyncio.sleep(min(self._settle, 10))
 

@@ -135,7 +135,9 @@ class Desk:
         await slots.acquire()
         try:
             yield
-        except Deferred:  # the job runs on
+        except Deferred as deferred:
+            if not deferred.under_way:
+                slots.release()
             raise
         except BaseException:
             slots.release()
