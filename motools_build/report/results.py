@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from motools_build.effects import ENDED, ended
 from motools_build.plan import Cell, Plan
 from motools_build.records import Record
+from motools_build.report.jobs import payment
 from motools_build.stages import Stage
 from motools_build.state import UNFINISHED
 from motools_build.store import ArtifactStore
@@ -87,6 +89,10 @@ def status_of(stage: Stage, store: ArtifactStore, older: Older) -> tuple[Status,
         if failure:
             name = "" if used is stage else f"{used.name}: "
             return "failed", name + failure.message
+    for used in (stage, *needed):
+        paid = payment(used, store)
+        if paid and paid.phase in ENDED:
+            return "failed", str(ended(paid))
     if store.get(stage):  # whole, but of a model with other weights
         return "stale", reason
     if _older(stage, store, older):
