@@ -214,6 +214,7 @@ class Adopt(OneStage):
                 inputs={},
                 made={"time": now(), "seconds": 0.0, "versions": versions()},
             )
+            session.store.ledger.note(entry_of(stage.key, paid, "succeeded"))
         self._say(f"{stage.name} is {model} now, adopted by hand")
         return 0
 
