@@ -95,11 +95,11 @@ def entry_of(
     )
 
 
-def attempt_of(paid: Paid, found: list[Found]) -> int:
+def attempt_of(paid: Paid | None, found: list[Found]) -> int:
     """The attempt to look for: the state's; where all state is lost, the last one."""
-    if paid.attempt > 1 or paid.nonces:
+    if paid and (paid.attempt > 1 or paid.nonces):
         return paid.attempt
-    return max((job.attempt for job in found), default=paid.attempt)
+    return max((job.attempt for job in found), default=1)
 
 
 def elected(found: list[Found], attempt: int) -> Found | None:

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from motools_build import backends
 from motools_build.accounts import Account
-from motools_build.backends.base import Backend, Health, Job
-from motools_build.records import Record
+from motools_build.backends.base import Backend, Health, Job, Provider
+from motools_build.effects import ENDED, attempt_of, elected
+from motools_build.records import Paid, Record
+from motools_build.report.jobs import payment
 from motools_build.stages import Stage
 
 if TYPE_CHECKING:
     from motools_build.backends.openai.health import What
     from motools_build.doit_host.session import Session
-    from motools_build.report.explain import Intent
+    from motools_build.report.explain import Action, Intent
 
 
 def payers(stages: Iterable[Stage]) -> list[Account]:
@@ -47,19 +49,28 @@ async def looked_up(session: Session, found: list[Intent]) -> list[Intent]:
                 backend = opened.setdefault(
                     stage.backend, backends.get(stage.backend, session.prices)
                 )
-                job = question(stage)
-                there = await backend.provider(job).find(job)
-                if there:
-                    first = min(there, key=lambda one: (one.created, one.id))
-                    why = f"{first.id} is at the provider"
-                    intent = replace(
-                        intent, action="adopt", reason=why, cost=0.0, tokens=None
-                    )
+                provider = backend.provider(question(stage))
+                paid = payment(stage, session.store)
+                intent = await _seen(intent, provider, paid)
             looked.append(intent)
         return looked
     finally:
         for backend in opened.values():
             await backend.close()
+
+
+async def _seen(intent: Intent, provider: Provider, paid: Paid | None) -> Intent:
+    """The intent, if a job of the attempt to come is at the provider already."""
+    job = question(intent.stage)
+    there = await provider.find(job)
+    found = elected(there, attempt_of(paid, there))
+    if found is None:
+        return intent
+    told = await provider.poll(job, found.id)
+    over = ENDED.get(told.status)
+    why = f"{found.id} {over}: {told.message}" if over else f"{found.id} is there"
+    action: Action = "blocked" if over else "adopt"
+    return replace(intent, action=action, reason=why, cost=0.0, tokens=None)
 
 
 def _paid(stages: Iterable[Stage]) -> list[Stage]:
