@@ -61,6 +61,12 @@ class Lab:
         file = self.project.root / "pyproject.toml"
         file.write_text(f"{file.read_text()}\n{text}\n")
 
+    def account(self, name: str = "lab", **fields: str | int) -> None:
+        """Declare an account for this organization."""
+        usual = {"base_url": self.server.url, "organization": self.organization}
+        lines = [f"{f} = {json.dumps(v)}" for f, v in {**usual, **fields}.items()]
+        self.tool("\n".join([f"[tool.motools_build.accounts.{name}]", *lines]))
+
     def doit(self, *args: str, code: int = 0, **environ: str) -> Ran:
         """A finished command. It shows no key, and no traceback."""
         ran = self.project.doit(*args, code=code, **{**self.environ, **environ})
@@ -78,6 +84,17 @@ class Lab:
         """Stage -> what `doit plan --json` says of it."""
         out = self.doit("plan", "tutor", "--json", *args).out
         return {intent["stage"]: intent for intent in json.loads(out)}
+
+    def statuses(self) -> dict[str, str]:
+        """Stage -> what `doit results --json` says of each eval."""
+        found = json.loads(self.doit("results", "tutor", "--json").out)["results"]
+        return {result["stage"]: result["status"] for result in found}
+
+    def failed(self) -> int:
+        """Models and evals that `doit status` counts as failed."""
+        out = self.doit("status", "tutor", "--json", code=1).out
+        count: int = json.loads(out)["settings"]["tutor"].get("failed", 0)
+        return count
 
     def jobs(self) -> list[dict[str, Any]]:
         """What `doit jobs --json` says."""
