@@ -329,19 +329,25 @@ class PayOnce:
         )
         winner = elected(found, paid.attempt)
         told = await asyncio.to_thread(self._ledger.of, effect.job.key)
-        cancelled = {entry.id for entry in told if entry.event == "cancelled"}
+        over = {entry.id for entry in told if entry.event != "bound"}
         # where the state is lost, and the nonces with it, the ledger knows one's own
         made = {e.id for e in told if e.event == "bound" and not e.adopted}
         for job in found:
             own = job.nonce in paid.nonces or job.id in made
-            alike = job.attempt == paid.attempt and job.id not in cancelled
+            alike = job.attempt == paid.attempt and job.id not in over
             if winner and own and alike and job.id != winner.id:
                 effect.say(f"{winner.id} came first; cancels its own {job.id}")
                 passing("before giving way")
                 await self._patiently(effect, paid, partial(effect.cancel, job.id))
+                stands = await self._patiently(
+                    effect, paid, partial(effect.poll, job.id)
+                )
+                # one that had ended before was charged for, and the ledger must say so
+                ended_before = stands.status in ("succeeded", "failed")
+                event = stands.status if ended_before else "cancelled"
                 message = f"{winner.id} came first"
                 loser = replace(paid, id=job.id, adopted=False)
-                await self._note(effect, loser, "cancelled", message=message)
+                await self._note(effect, loser, event, message=message)
         return winner
 
     async def _end(

@@ -69,14 +69,15 @@ class Daily:
 
     def _told(self, account: str) -> list[float]:
         entries = (e for key in self.ledger for e in self.ledger.of(key))
-        return [
-            seconds_of(entry.time)
+        sent = {  # by ID: a death between ledger and state has it noted twice
+            entry.id: seconds_of(entry.time)
             for entry in entries
             if entry.event == "bound"
             and entry.kind == "model"
             and entry.account == account
             and not entry.adopted
-        ]
+        }
+        return list(sent.values())
 
 
 def seconds_of(moment: str) -> float:
