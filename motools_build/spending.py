@@ -69,8 +69,8 @@ class Daily:
 
     def _told(self, account: str) -> list[float]:
         entries = (e for key in self.ledger for e in self.ledger.of(key))
-        sent = {  # by ID: a death between ledger and state has it noted twice
-            entry.id: seconds_of(entry.time)
+        sent = {  # once: a death between ledger and state has it noted twice
+            (entry.key, entry.id): seconds_of(entry.time)
             for entry in entries
             if entry.event == "bound"
             and entry.kind == "model"

@@ -39,7 +39,7 @@ class TestLimits:
         assert len(lab.there("jobs")) == 4
 
     def test_not_today(self, lab: Lab) -> None:
-        """A limit of the day parks what it hits, and fails nothing; all else goes on."""
+        """A limit of the day parks what it hits; nothing fails, all else goes on."""
         lab.setting()
         lab.server.faults([{"fault": "daily", "skip": 1}])
         ran = lab.run()
