@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from typing import Any
 
@@ -12,14 +11,6 @@ from tests.conftest import Project
 from tests.crash.client import Die
 from tests.crash.harness import Doit, count
 from tests.rehearsal.server import Rehearsal
-
-
-def retry(client: Doit, key: str) -> None:
-    file = client.artifacts / "state" / f"{key}.json"
-    state = json.loads(file.read_bytes())
-    paid = state["paid"]
-    paid.update(phase="absent", attempt=paid["attempt"] + 1, nonces=[], id="")
-    file.write_text(json.dumps({"failure": None, "paid": paid}))
 
 
 def ran(client: Doit) -> int:
@@ -87,7 +78,7 @@ def test_a_retry_is_a_new_job(project: Project, server: Rehearsal) -> None:
     client = Doit(project, server, seeds=2)
     failed = failed_by_moderation(client, server)
     key, other = sorted(failed)
-    retry(client, key)
+    project.doit("retry", key, **client.environ)
     assert client.start(Die("after the answer")).wait() == -9
     assert ran(client) == 2  # the other is still failed
     ids = {job["id"]: job["metadata"] for job in server.state()["jobs"]}
