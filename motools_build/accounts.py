@@ -118,11 +118,11 @@ def _parsed(name: str, given: Any, where: str) -> Account:
             raise AccountError(
                 f"pyproject.toml: [{where}] {field} is a text, not {value!r}"
             )
-    if given.get("key_variable", "").startswith("sk-"):
+    if not re.fullmatch(r"[A-Za-z_]\w*", given.get("key_variable", "OPENAI_API_KEY")):
         raise AccountError(  # without showing it: it may be pasted into a report
             f"pyproject.toml: [{where}] key_variable is the *name* of an environment "
-            "variable, and this looks like a key; take it out of the file, and revoke "
-            "it if others could have read it"
+            "variable, and this is none; if it is a key, take it out of the file, and "
+            "revoke it if others could have read it"
         )
     url = _checked_url(given.get("base_url", OPENAI_URL), f"[{where}] base_url")
     identity = given.get("identity") or _identity(url)
@@ -132,8 +132,8 @@ def _parsed(name: str, given: Any, where: str) -> Account:
 def _checked_url(url: str, where: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise AccountError(
-            f"{where} is not a URL: {url!r}; write it like http://127.0.0.1:8080/v1"
+        raise AccountError(  # without showing it: it may be a key, in the wrong place
+            f"{where} is not a URL; write it like http://127.0.0.1:8080/v1"
         )
     if parts.username or parts.password:
         raise AccountError(
