@@ -70,6 +70,15 @@ def ended(paid: Paid) -> JobFailed:
     )
 
 
+def elsewhere(paid: Paid, effect: Effect) -> Refused:
+    """What another account left, and this one cannot see."""
+    what = paid.id or "a request whose answer got lost"
+    return Refused(
+        f"{what} belongs to account {paid.account}, and account {effect.account} "
+        f"cannot see it; run with account={paid.account}, which takes it up"
+    )
+
+
 def entry_of(
     key: Key,
     paid: Paid,

@@ -36,6 +36,7 @@ from motools_build.effects import (
     Effect,
     attempt_of,
     elected,
+    elsewhere,
     ended,
     entry_of,
 )
@@ -43,6 +44,7 @@ from motools_build.errors import (
     Ambiguous,
     ArtifactError,
     Deferred,
+    InputError,
     JobFailed,
     Parked,
     RateLimited,
@@ -71,11 +73,22 @@ def passing(point: str) -> None:
 
 
 def settle_seconds(declared: float | None) -> float:
-    """The settle time: the environment's, else the project's, else a minute."""
+    """The settle time: the environment's, else the project's, else a minute.
+
+    Raises InputError if the environment's is no number of seconds.
+    """
     given = os.environ.get("MOTOOLS_SETTLE_SECONDS")
-    if given is not None:
-        return float(given)
-    return SETTLE_SECONDS if declared is None else declared
+    if given is None:
+        return SETTLE_SECONDS if declared is None else declared
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise InputError(
+            f"MOTOOLS_SETTLE_SECONDS={given}: write a number of seconds, 0 or more"
+        )
+    return seconds
 
 
 class PayOnce:
@@ -108,6 +121,8 @@ class PayOnce:
         paid = await self._known(effect)
         if paid.phase in ENDED:
             raise ended(paid)
+        if paid.phase == "intent" and paid.account != effect.account:
+            raise elsewhere(paid, effect)
         bound = paid.phase == "bound"
         if not bound and job.params.get("account", {}).get("concurrent_jobs"):
             effect.say("waits for its turn")
@@ -135,6 +150,8 @@ class PayOnce:
         if paid is None:
             paid = await self._told_by_ledger(effect, blank)
         paid = replace(paid, since=min(paid.since, self._clock()))  # a clock set back
+        if paid.phase in ("absent", "parked") and paid.account != effect.account:
+            paid = replace(paid, phase="absent", account=effect.account)
         if paid.phase == "bound" and not effect.provider.elects:
             # a file that is gone is sent again: that costs nothing
             told = await self._asked(effect, lambda: effect.poll(paid.id))
@@ -284,6 +301,8 @@ class PayOnce:
                     paid = await self._adopt(effect, paid, winner)
                     continue
                 decided = True
+            if told.status == "gone" and paid.account != effect.account:
+                raise elsewhere(paid, effect)
             if told.status in ENDED:
                 raise await self._end(effect, paid, told)
             if told.status == "succeeded" and decided:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from motools_build import backends
+from motools_build.accounts import Account
 from motools_build.backends.base import Backend, Given, Job, Made, Progress
 from motools_build.errors import ArtifactError, Deferred, MotoolsError, StageFailed
 from motools_build.keys import digest_file
@@ -41,6 +42,8 @@ class Runtime:
     pool: WorkerPool
     report: Callable[[Stage, Progress], None]
     payments: PayOnce
+    account_of: Callable[[str], Account]
+    """By name; a model is asked with the account that owns it."""
     always: bool = False
     """Make the stage even if it is up to date."""
     prices: Prices = field(default_factory=Prices)
@@ -116,7 +119,7 @@ async def _make(stage: Stage, runtime: Runtime) -> None:
     if stage.kind in backend.paid:
         await _send_again_what_is_gone(stage, runtime)
     work = store.work_folder(stage)
-    job = _job(stage, store, work)
+    job = _by_its_owner(_job(stage, store, work), runtime.account_of)
 
     def report(progress: Progress) -> None:
         runtime.report(stage, progress)
@@ -160,6 +163,16 @@ def _job(stage: Stage, store: ArtifactStore, work: Path) -> Job:
         work=str(work),
         given=given,
     )
+
+
+def _by_its_owner(job: Job, account_of: Callable[[str], Account]) -> Job:
+    """An eval of a model that another account made: only that one may ask it."""
+    model = job.given.get("model") if job.kind == "eval" else None
+    owner = model.details.get("account") if model else None
+    if owner is None or owner == job.params["account"]["name"]:
+        return job
+    params = {**job.params, "account": account_of(owner).as_params()}
+    return replace(job, params=params)
 
 
 async def _send_again_what_is_gone(stage: Stage, runtime: Runtime) -> None:

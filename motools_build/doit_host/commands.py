@@ -69,6 +69,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         session = current()
         try:
             check_datasets(session)
+            session.settle  # noqa: B018 - refuses what is no time, before anything runs
             stale = [s for s in session.stages.values() if session.store.why_stale(s)]
             check_keys(stale)
             for account in payers(stale):

@@ -22,7 +22,7 @@ from motools_build.backends.base import Progress
 from motools_build.doit_host.session import Session
 from motools_build.doit_host.variables import most_spent, waits
 from motools_build.errors import Deferred, MotoolsError
-from motools_build.pay_once import PayOnce, settle_seconds
+from motools_build.pay_once import PayOnce
 from motools_build.pool import WorkerPool
 from motools_build.run import Runtime, run_stage
 from motools_build.spending import Budget
@@ -66,10 +66,11 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             payments=PayOnce(
                 store.states,
                 store.ledger,
-                settle=settle_seconds(session.config.settle_seconds),
+                settle=session.settle,
                 budget=Budget(most_spent(session.variables)),
                 wait=waits(session.variables),
             ),
+            account_of=session.account_of,
             always=self.always_execute,
             prices=session.prices,
         )

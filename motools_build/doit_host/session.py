@@ -9,12 +9,13 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
-from motools_build.accounts import Accounts
+from motools_build.accounts import Account, Accounts
 from motools_build.doit_host.config import Config
 from motools_build.doit_host.variables import check_variables, overridden
 from motools_build.doit_host.zoo import Zoo
 from motools_build.errors import SelectionError
 from motools_build.keys import DigestMemo
+from motools_build.pay_once import settle_seconds
 from motools_build.plan import Plan, plan
 from motools_build.prices import Prices
 from motools_build.sources import Resolver
@@ -161,6 +162,15 @@ class Session:
     def prices(self) -> Prices:
         """What providers charge, as far as the project says. Raises InputError."""
         return Prices.read(self.config.prices)
+
+    def account_of(self, name: str) -> Account:
+        """Raises AccountError for an unknown name, or a declaration that is wrong."""
+        return self.accounts[name]
+
+    @cached_property
+    def settle(self) -> float:
+        """How long a job may take to show in lists. Raises InputError."""
+        return settle_seconds(self.config.settle_seconds)
 
     def charge(self, stage: Stage) -> tuple[int | None, float | None]:
         """Tokens that a model's job would be charged for, and USD; None where that is
