@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,14 +11,20 @@ from motools_build import backends
 from motools_build.accounts import Account
 from motools_build.backends.base import Backend, Health, Job, Provider
 from motools_build.effects import ENDED, attempt_of, elected
+from motools_build.errors import AccountError
 from motools_build.records import Paid, Record
 from motools_build.report.jobs import payment
 from motools_build.stages import Stage
 
 if TYPE_CHECKING:
+    from motools_build.backends.openai import OpenAIBackend
     from motools_build.backends.openai.health import What
     from motools_build.doit_host.session import Session
     from motools_build.report.explain import Action, Intent
+
+
+ASKED_AT_ONCE = 16
+"""Questions in flight at a time."""
 
 
 def payers(stages: Iterable[Stage]) -> list[Account]:
@@ -97,19 +104,34 @@ async def health(session: Session) -> list[Remote]:
     from motools_build.backends.openai import OpenAIBackend
 
     backend = OpenAIBackend(session.prices)
-    found = []
+    at_once = asyncio.Semaphore(ASKED_AT_ONCE)
+
+    async def look(record: Record, what: What, id: str) -> Remote:
+        async with at_once:
+            how, about = await _health(session, backend, record, what, id)
+        return Remote(what, id, record.name, how, about)
+
+    records = [r for kind in ("upload", "model") for r in session.store.records(kind)]
+    made = [record for record in records if "account" in record.details]
     try:
-        for kind in ("upload", "model"):
-            for record in session.store.records(kind):
-                if "account" not in record.details:
-                    continue
-                account = session.accounts[record.details["account"]]
-                for what, id in _named(record):
-                    how, about = await backend.health(account, what, id)
-                    found.append(Remote(what, id, record.name, how, about))
+        looks = [look(r, what, id) for r in made for what, id in _named(r)]
+        return await asyncio.gather(*looks)
     finally:
         await backend.close()
-    return found
+
+
+async def _health(
+    session: Session, backend: OpenAIBackend, record: Record, what: What, id: str
+) -> tuple[Health, str]:
+    """As the account of the record sees it, if that is still the same server's."""
+    try:
+        account = session.accounts[record.details["account"]]
+        if account.identity != record.backend:
+            now = f"account {account.name} is at {account.identity} now"
+            return "unknown", f"made at {record.backend}, and {now}"
+        return await backend.health(account, what, id)
+    except AccountError as error:
+        return "unknown", str(error)
 
 
 def _named(record: Record) -> list[tuple[What, str]]:
