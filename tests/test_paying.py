@@ -8,8 +8,6 @@ import signal
 import time
 from itertools import pairwise
 
-import pytest
-
 from tests.lab import EVAL, MODEL, UPLOAD, Lab
 from tests.rehearsal.server import BASE, JOBS
 
@@ -39,9 +37,10 @@ class TestLimits:
         assert len(lab.there("jobs")) == 4
 
     def test_not_today(self, lab: Lab) -> None:
-        """A limit of the day parks what it hits; nothing fails, all else goes on."""
-        lab.setting()
-        lab.server.faults([{"fault": "daily", "skip": 1}])
+        """It parks what it hits, and fails nothing; all else goes on."""
+        lab.account(concurrent_jobs=1)  # what is parked holds no place of it
+        lab.setting(account="'lab'")
+        lab.server.faults([{"fault": "daily", "times": 1}])
         ran = lab.run()
         assert lab.created() == 2
         assert re.search(
@@ -65,14 +64,6 @@ class TestLimits:
         ran = lab.run()
         assert "4 made" in ran.out
         assert lab.created() == 2
-
-    def test_a_parked_job_takes_no_place(self, lab: Lab) -> None:
-        lab.account(concurrent_jobs=1)
-        lab.setting(account="'lab'")
-        lab.server.faults([{"fault": "daily", "times": 1}])
-        ran = lab.run()
-        assert "2 deferred" in ran.out  # the job, and its eval
-        assert len(lab.project.records("model")) == 1
 
     def test_jobs_a_day(self, lab: Lab) -> None:
         lab.account(jobs_a_day=2)
@@ -169,21 +160,14 @@ class TestFailure:
         assert lab.created() == 0
         assert lab.project.records("model")[TWO]["output"] == record["output"]
 
-    def test_a_clean_does_not_forget_a_failure(self, lab: Lab) -> None:
-        lab.setting(seeds="[0]")
-        lab.server.faults([{"fault": "moderation"}])
-        lab.run(code=2)
-        lab.doit("clean", "tutor")
-        assert lab.plan()[ONE]["action"] == "blocked"
-        assert lab.failed() == 2
-        assert "moderation" in lab.run(code=2).out
-        assert len(lab.there("jobs")) == 1
-
     def test_all_state_is_lost(self, lab: Lab) -> None:
         """`plan --remote` says what a run then does."""
         lab.setting()
         lab.server.faults([{"fault": "moderation", "match": "tutor-s1"}])
         lab.run(code=2)
+        lab.doit("clean", "tutor")
+        assert lab.plan()[TWO]["action"] == "blocked"
+        assert lab.failed() == 2
         shutil.rmtree(lab.project.root / "artifacts")
         assert lab.plan()[ONE]["action"] == lab.plan()[TWO]["action"] == "run"
         plan = lab.plan("--remote")
@@ -219,15 +203,14 @@ class TestNotAwaited:
             r["details"]["job"] for r in lab.project.records("model").values()
         } == ids
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_an_interrupted_wait(self, lab: Lab, number: int) -> None:
+    def test_an_interrupted_wait(self, lab: Lab) -> None:
         lab.setting(seeds="[0]")
         lab.server.settings(seconds=600)
         process = lab.start("run", "tutor")
         until(lambda: [e for e in lab.ledger() if e["kind"] == "model"])
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
-        assert process.returncode == 128 + number
+        assert process.returncode == 130
         assert "interrupted; what is made is kept: run again to go on" in out
         assert err == ""
         (job,) = lab.there("jobs")
@@ -268,7 +251,8 @@ class TestByHand:
 
     def test_adopt(self, lab: Lab) -> None:
         lab.setting()
-        lab.doit("run", ONE)
+        lab.server.faults([{"fault": "moderation", "match": "tutor-s1"}])
+        lab.run(code=2)
         model = lab.project.records("model")[ONE]["output"]
         lab.created()
         said = lab.doit("adopt", TWO, "ft:nobody", code=3).err
@@ -281,21 +265,12 @@ class TestByHand:
         evals = lab.project.records("eval")
         # the dummy eval's score depends on the model alone
         assert evals[f"{EVAL}0/score"]["output"] == evals[f"{EVAL}1/score"]["output"]
-        assert {job["state"] for job in lab.jobs()} == {"succeeded"}
+        assert [job["state"] for job in lab.jobs()].count("succeeded") == 2
         assert "submitted" not in lab.doit("status", "tutor").out
         lab.doit("clean", "tutor")
         lab.run()
         assert lab.project.records("model")[TWO]["output"] == model
         assert lab.created() == 0
-
-    def test_adopt_instead_of_what_failed(self, lab: Lab) -> None:
-        lab.setting()
-        lab.server.faults([{"fault": "moderation", "match": "tutor-s1"}])
-        lab.run(code=2)
-        model = lab.project.records("model")[ONE]["output"]
-        lab.doit("adopt", TWO, model)
-        lab.run()
-        assert len(lab.there("jobs")) == 2
 
     def test_words_that_name_no_job(self, lab: Lab) -> None:
         lab.setting()

@@ -10,7 +10,7 @@ import pytest
 from inspect_ai.log import read_eval_log
 
 from tests.lab import EVAL, KEY, MODEL, TASK, Lab
-from tests.rehearsal.server import BASE, pairs, rows
+from tests.rehearsal.server import BASE, pairs
 
 PRICE = f"""
 [tool.motools_build.prices]
@@ -138,14 +138,6 @@ class TestWhatIsAsked:
         sizes = {file["id"]: file["bytes"] for file in lab.there("files")}
         assert sizes[job["training_file"]] == len(pairs(12))
         assert sizes[job["validation_file"]] == len(pairs(3))
-
-    def test_a_curve_has_the_validation_loss(self, lab: Lab) -> None:
-        lab.project.write("datasets/held_out.jsonl", rows(2).decode())
-        lab.setting(
-            seeds="[0]",
-            training="Training(openai=OpenAI(validation='datasets/held_out.jsonl'))",
-        )
-        lab.run()
         (record,) = lab.project.records("model").values()
         folder = folder_of(lab, "model", record["key"])
         with open(folder / "metrics.csv", newline="") as curve:
