@@ -14,22 +14,20 @@ job of a key and attempt wins, and each folder cancels only what it made itself.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from motools_build import effects
 from motools_build.backends.base import (
-    BY_HAND,
     Found,
     Job,
     Made,
     Provider,
     Report,
-    Standing,
 )
 from motools_build.effects import (
     ENDED,
@@ -38,28 +36,21 @@ from motools_build.effects import (
     elected,
     elsewhere,
     ended,
-    entry_of,
 )
 from motools_build.errors import (
     Ambiguous,
     ArtifactError,
     Deferred,
-    InputError,
-    JobFailed,
     Parked,
     RateLimited,
     Refused,
-    Unreachable,
 )
-from motools_build.keys import Key
 from motools_build.records import Paid
+from motools_build.settling import Settling
 from motools_build.spending import Budget, Daily, seconds_of
 from motools_build.state import Ledger, States
 
 T = TypeVar("T")
-
-SETTLE_SECONDS = 60.0
-"""How long a job may take to show in the provider's lists."""
 
 ATTEMPTS_LOST = 5
 """Answers lost in a row after which a run gives up on a stage."""
@@ -68,30 +59,7 @@ PATIENCE = 3600.0
 """Seconds that a run waits for a parked job; beyond, it is left to a later run."""
 
 
-def passing(point: str) -> None:
-    """Named moments of the machine; the crash tests put a death in its place."""
-
-
-def settle_seconds(declared: float | None) -> float:
-    """The settle time: the environment's, else the project's, else a minute.
-
-    Raises InputError if the environment's is no number of seconds.
-    """
-    given = os.environ.get("MOTOOLS_SETTLE_SECONDS")
-    if given is None:
-        return SETTLE_SECONDS if declared is None else declared
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < 1e6:
-        raise InputError(
-            f"MOTOOLS_SETTLE_SECONDS={given}: write a number of seconds, 0 or more"
-        )
-    return seconds
-
-
-class PayOnce:
+class PayOnce(Settling):
     """The state machine of all paid effects of a run."""
 
     def __init__(
@@ -99,18 +67,14 @@ class PayOnce:
         states: States,
         ledger: Ledger,
         *,
-        settle: float = SETTLE_SECONDS,
+        settle: float,
         budget: Budget | None = None,
         wait: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._states = states
-        self._ledger = ledger
-        self._settle = settle
+        super().__init__(states, ledger, settle=settle, wait=wait, clock=clock)
         self.budget = budget or Budget()
         self._daily = Daily(ledger)
-        self._wait = wait
-        self._clock = clock
 
     async def make(self, job: Job, provider: Provider, report: Report) -> Made:
         """What the job made, paid for at most once.
@@ -214,13 +178,18 @@ class PayOnce:
         try:
             async with provider.sending(job):  # an intent is as old as its request
                 intent = replace(intent, since=self._clock())
-                self._reserve(effect, intent.since)
-                passing("before intent")
+                try:
+                    self._reserve(effect, intent.since)
+                except Parked as error:  # not written down: the limit may be raised
+                    return replace(
+                        paid, phase="parked", until=error.until, message=str(error)
+                    )
+                effects.passing("before intent")
                 await self._save(effect, intent)
-                passing("after intent")
+                effects.passing("after intent")
                 id = await provider.submit(job, intent.attempt, nonce)
         except Ambiguous as error:
-            passing("after a lost answer")
+            effects.passing("after a lost answer")
             effect.say(f"{error}; looks whether it went through")
             # it may have gone through as late as now
             paid = replace(intent, since=self._clock(), message=str(error))
@@ -241,41 +210,10 @@ class PayOnce:
             await self._save(effect, replace(intent, phase="absent"))
             raise
         else:
-            passing("after the answer")
+            effects.passing("after the answer")
             return await self._bind(effect, intent, id, since=self._clock())
         await self._save(effect, paid)
         return paid
-
-    async def _adopt(self, effect: Effect, paid: Paid, found: Found) -> Paid:
-        """Take up what is there: an earlier process's, another folder's, or one's own
-        whose answer got lost."""
-        # it may have settled long ago, unless a request of this folder is under way
-        last = paid.since if paid.nonces else 0.0
-        return await self._bind(
-            effect,
-            replace(paid, attempt=found.attempt),
-            found.id,
-            since=min(max(found.created, last), self._clock()),
-            adopted=found.nonce not in paid.nonces,
-        )
-
-    async def _bind(
-        self,
-        effect: Effect,
-        paid: Paid,
-        id: str,
-        *,
-        since: float,
-        adopted: bool = False,
-    ) -> Paid:
-        bound = replace(
-            paid, phase="bound", id=id, adopted=adopted, since=since, message=""
-        )
-        await self._note(effect, bound, "bound")
-        passing("between ledger and state")
-        await self._save(effect, bound)
-        passing("after bind")
-        return bound
 
     async def _stay_parked(self, effect: Effect, paid: Paid) -> None:
         """Wait until the time that the provider named, or leave it to a later run."""
@@ -285,105 +223,6 @@ class PayOnce:
             raise Deferred(f"parked until {when}: {paid.message}; run again then")
         effect.say(f"parked until {when}: {paid.message}")
         await asyncio.sleep(left)
-
-    # ---- from a bound ID to the end
-
-    async def _settled(self, effect: Effect, paid: Paid) -> Made:
-        """Poll to the end; elect among machines once the lists must show all."""
-        # what was named by hand competes with nobody
-        decided = not effect.provider.elects or paid.id.startswith(BY_HAND)
-        while True:
-            told = await self._patiently(effect, paid, partial(effect.poll, paid.id))
-            left = paid.since + self._settle - self._clock()
-            if (left <= 0 and not decided) or told.status == "cancelled":
-                winner = await self._elect(effect, paid)
-                if winner and winner.id != paid.id:
-                    paid = await self._adopt(effect, paid, winner)
-                    continue
-                decided = True
-            if told.status == "gone" and paid.account != effect.account:
-                raise elsewhere(paid, effect)
-            if told.status in ENDED:
-                raise await self._end(effect, paid, told)
-            if told.status == "succeeded" and decided:
-                passing("before collecting")
-                return await self._collect(effect, paid)
-            if not self._wait:
-                raise Deferred(f"{paid.id} is {told.status}; run again", under_way=True)
-            if told.status == "succeeded":
-                effect.say("done; looks whether another machine made it too")
-                await asyncio.sleep(max(0.01, min(left, self._settle)))
-            elif told.progress:
-                effect.report(told.progress)
-
-    async def _patiently(
-        self, effect: Effect, paid: Paid, question: Callable[[], Awaitable[T]]
-    ) -> T:
-        """The answer, however long the network is down: the job runs on meanwhile."""
-        while True:
-            try:
-                return await self._asked(effect, question)
-            except Unreachable as error:
-                if not self._wait:
-                    raise Deferred(
-                        f"{paid.id}: {error}; run again", under_way=True
-                    ) from error
-                effect.say(f"{error}; asks again")
-                await asyncio.sleep(min(self._settle, 10))
-
-    async def _collect(self, effect: Effect, paid: Paid) -> Made:
-        made = await self._patiently(
-            effect, paid, lambda: effect.provider.collect(effect.job, paid.id)
-        )
-        cost = made.details.get("cost")
-        await self._note(effect, paid, "succeeded", cost=cost)
-        passing("before the record")
-        details = {**made.details, "attempt": paid.attempt, "adopted": paid.adopted}
-        return replace(made, details=details)
-
-    async def _elect(self, effect: Effect, paid: Paid) -> Found | None:
-        """The earliest job of key and attempt; one's own others are cancelled."""
-        found = await self._patiently(
-            effect, paid, lambda: effect.provider.find(effect.job)
-        )
-        winner = elected(found, paid.attempt)
-        told = await asyncio.to_thread(self._ledger.of, effect.job.key)
-        over = {entry.id for entry in told if entry.event != "bound"}
-        # where the state is lost, and the nonces with it, the ledger knows one's own
-        made = {e.id for e in told if e.event == "bound" and not e.adopted}
-        for job in found:
-            own = job.nonce in paid.nonces or job.id in made
-            alike = job.attempt == paid.attempt and job.id not in over
-            if winner and own and alike and job.id != winner.id:
-                effect.say(f"{winner.id} came first; cancels its own {job.id}")
-                passing("before giving way")
-                await self._patiently(effect, paid, partial(effect.cancel, job.id))
-                stands = await self._patiently(
-                    effect, paid, partial(effect.poll, job.id)
-                )
-                # one that had ended before was charged for, and the ledger must say so
-                ended_before = stands.status in ("succeeded", "failed")
-                event = stands.status if ended_before else "cancelled"
-                message = f"{winner.id} came first"
-                loser = replace(paid, id=job.id, adopted=False)
-                await self._note(effect, loser, event, message=message)
-        return winner
-
-    async def _end(
-        self, effect: Effect, paid: Paid, told: Standing
-    ) -> JobFailed | Refused:
-        """Remember a job's end without a result. A file's is only told: it was free."""
-        phase = told.status
-        assert phase in ("failed", "cancelled", "gone")
-        if not effect.provider.elects:
-            await self._save(effect, effect.blank(self._clock()))
-            return Refused(f"{paid.id} {ENDED[phase]}: {told.message}")
-        over = replace(paid, phase=phase, message=told.message, since=self._clock())
-        await self._note(effect, over, phase, message=told.message)
-        await self._save(effect, over)
-        return ended(over)
-
-    # ---- details
 
     def _reserve(self, effect: Effect, at: float) -> None:
         """Raises OverBudget, or Parked if the account has had its jobs of the day."""
@@ -398,19 +237,3 @@ class PayOnce:
         self._daily.give_back(effect.account, at)
         self.budget.reserved -= effect.reserved or 0.0
         effect.reserved = None
-
-    async def _asked(self, effect: Effect, question: Callable[[], Awaitable[T]]) -> T:
-        """The answer to a question, asked again while it is only too early."""
-        while True:
-            try:
-                return await question()
-            except RateLimited as error:
-                effect.say(f"{error}; again in {error.seconds:.0f} s")
-                await asyncio.sleep(error.seconds)
-
-    async def _save(self, effect: Effect, paid: Paid) -> None:
-        await asyncio.to_thread(self._states.save_paid, effect.job.key, paid)
-
-    async def _note(self, effect: Effect, paid: Paid, event: Any, **more: Any) -> None:
-        entry = entry_of(Key(effect.job.key), paid, event, **more)
-        await asyncio.to_thread(self._ledger.note, entry)

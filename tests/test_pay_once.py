@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from motools_build import pay_once
+from motools_build import effects, pay_once
 from motools_build.backends.base import Found, Job, Made, Progress, Standing, Status
+from motools_build.doit_host.config import settle_seconds
 from motools_build.errors import (
     Ambiguous,
     Deferred,
@@ -24,7 +25,7 @@ from motools_build.errors import (
     Unreachable,
 )
 from motools_build.keys import Key
-from motools_build.pay_once import PayOnce, settle_seconds
+from motools_build.pay_once import PayOnce
 from motools_build.records import Paid
 from motools_build.spending import Budget
 from motools_build.state import Ledger, States
@@ -169,7 +170,7 @@ def die_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             if passed == point:
                 raise Death(point)
 
-        monkeypatch.setattr(pay_once, "passing", passing)
+        monkeypatch.setattr(effects, "passing", passing)
 
     return order
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from motools_build.errors import InputError
 from motools_build.specs.models import known
 
 WHERE = "tool.motools_build"
+
+SETTLE_SECONDS = 60.0
+"""How long a job may take to show in the provider's lists."""
 
 
 @dataclass(frozen=True)
@@ -71,3 +75,22 @@ def _checked(path: Path, name: str, value: Any) -> Any:
     ):
         raise InputError(f"{path}: {name} is a list of names, not {value!r}")
     return tuple(names)
+
+
+def settle_seconds(declared: float | None) -> float:
+    """The settle time: the environment's, else the project's, else a minute.
+
+    Raises InputError if the environment's is no number of seconds.
+    """
+    given = os.environ.get("MOTOOLS_SETTLE_SECONDS")
+    if given is None:
+        return SETTLE_SECONDS if declared is None else declared
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise InputError(
+            f"MOTOOLS_SETTLE_SECONDS={given}: write a number of seconds, 0 or more"
+        )
+    return seconds

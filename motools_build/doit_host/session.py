@@ -10,12 +10,11 @@ from functools import cached_property
 from pathlib import Path
 
 from motools_build.accounts import Account, Accounts
-from motools_build.doit_host.config import Config
+from motools_build.doit_host.config import Config, settle_seconds
 from motools_build.doit_host.variables import check_variables, overridden
 from motools_build.doit_host.zoo import Zoo
 from motools_build.errors import SelectionError
 from motools_build.keys import DigestMemo
-from motools_build.pay_once import settle_seconds
 from motools_build.plan import Plan, plan
 from motools_build.prices import Prices
 from motools_build.sources import Resolver

@@ -63,6 +63,10 @@ class Bench:
         Path("datasets/d.jsonl").write_text(text)
 
     @property
+    def accounts(self) -> Accounts:
+        return Accounts({}, {**os.environ, "OPENAI_BASE_URL": self.url})
+
+    @property
     def store(self) -> ArtifactStore:
         return ArtifactStore(Path("artifacts"))
 
@@ -75,7 +79,7 @@ class Bench:
             seeds=[seed],
             controls=False,
         )
-        account = Accounts({}, {**os.environ, "OPENAI_BASE_URL": self.url})["default"]
+        account = self.accounts["default"]
         memo = DigestMemo(Path("artifacts/memo.json"))
         return plan("s", setting, Resolver(memo), account)
 
@@ -100,6 +104,7 @@ class Bench:
             pool=WorkerPool(1, Path("artifacts/logs/worker.log")),
             report=lambda stage, progress: self.said.append(progress),
             payments=PayOnce(store.states, store.ledger, settle=0.2),
+            account_of=lambda name: self.accounts[name],
         )
         try:
             for stage in stages:

@@ -26,7 +26,7 @@ import motools_build.doit_host.dependencies
 import motools_build.doit_host.loader
 import motools_build.doit_host.reporter
 import motools_build.doit_host.runner  # noqa: F401
-from motools_build import pay_once
+from motools_build import effects
 
 
 @dataclass(frozen=True)
@@ -136,5 +136,5 @@ def doit(args: tuple[str, ...], act: Act | None) -> int:
             if passed == act.nth:
                 act()
 
-    pay_once.passing = passing
+    effects.passing = passing
     return int(DoitMain().run(list(args)))
