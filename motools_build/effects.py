@@ -38,6 +38,11 @@ class Effect:
     reserved: float | None = None
 
     @property
+    def elects(self) -> bool:
+        """Whether two machines may have made it, and the later one must give way."""
+        return self.provider.charges and self.provider.found_by != "named"
+
+    @property
     def account(self) -> str:
         return str(self.job.params.get("account", {}).get("name", ""))
 

@@ -92,7 +92,7 @@ class PayOnce(Settling):
             effect.say("waits for its turn")
         async with provider.turn(job, bound=bound, wait=self._wait):
             paid, fresh = await self._bound(effect, paid)
-            if fresh and provider.elects and not self._wait:
+            if fresh and provider.charges and not self._wait:
                 raise Deferred(
                     f"submitted as {paid.id}, and not awaited; run again",
                     under_way=True,
@@ -116,7 +116,7 @@ class PayOnce(Settling):
         paid = replace(paid, since=min(paid.since, self._clock()))  # a clock set back
         if paid.phase in ("absent", "parked") and paid.account != effect.account:
             paid = replace(paid, phase="absent", account=effect.account)
-        if paid.phase == "bound" and not effect.provider.elects:
+        if paid.phase == "bound" and not effect.provider.charges:
             # a file that is gone is sent again: that costs nothing
             told = await self._asked(effect, lambda: effect.poll(paid.id))
             if told.status == "gone":
@@ -227,7 +227,7 @@ class PayOnce(Settling):
     def _reserve(self, effect: Effect, at: float) -> None:
         """Raises OverBudget, or Parked if the account has had its jobs of the day."""
         limits = effect.job.params.get("account", {})
-        if effect.provider.elects:
+        if effect.provider.charges:
             self._daily.take(effect.account, limits.get("jobs_a_day"), at)
         if self.budget.limit is not None and effect.reserved is None:
             cost = effect.provider.cost(effect.job)

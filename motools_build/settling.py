@@ -46,7 +46,7 @@ class Settling:
     async def _settled(self, effect: Effect, paid: Paid) -> Made:
         """Poll to the end; elect among machines once the lists must show all."""
         # what was named by hand competes with nobody
-        decided = not effect.provider.elects or paid.id.startswith(BY_HAND)
+        decided = not effect.elects or paid.id.startswith(BY_HAND)
         while True:
             told = await self._patiently(effect, paid, partial(effect.poll, paid.id))
             left = paid.since + self._settle - self._clock()
@@ -130,7 +130,7 @@ class Settling:
         """Remember a job's end without a result. A file's is only told: it was free."""
         phase = told.status
         assert phase in ("failed", "cancelled", "gone")
-        if not effect.provider.elects:
+        if not effect.provider.charges:
             await self._save(effect, effect.blank(self._clock()))
             return Refused(f"{paid.id} {ENDED[phase]}: {told.message}")
         over = replace(paid, phase=phase, message=told.message, since=self._clock())

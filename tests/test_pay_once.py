@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from motools_build import effects, pay_once
-from motools_build.backends.base import Found, Job, Made, Progress, Standing, Status
+from motools_build.backends.base import (
+    Found,
+    FoundBy,
+    Job,
+    Made,
+    Progress,
+    Standing,
+    Status,
+)
 from motools_build.doit_host.config import settle_seconds
 from motools_build.errors import (
     Ambiguous,
@@ -45,7 +53,8 @@ class Toy:
     """A provider in memory. `answers` are how the next submissions end, in turn:
     "lost" (made, then no answer), "drop" (not made, no answer), or an error."""
 
-    elects: bool = True
+    found_by: FoundBy = "tagged"
+    charges: bool = True
     answers: list[str | MotoolsError] = field(default_factory=list)
     lag: float = 0.0
     """Seconds until a listing shows a new job."""
@@ -81,7 +90,7 @@ class Toy:
             raise how
         if how == "drop":
             raise Ambiguous("the connection broke")
-        id = self.add(attempt, nonce)
+        id = self.add(attempt, "" if self.found_by == "untagged" else nonce)
         if how == "lost":
             raise Ambiguous("the connection broke")
         return id
@@ -313,7 +322,7 @@ async def test_a_job_that_vanished_is_not_paid_for_again(folder: Folder) -> None
 
 
 async def test_a_file_that_vanished_is_sent_again(folder: Folder) -> None:
-    toy = Toy(elects=False)
+    toy = Toy(charges=False)
     await folder.run(toy)
     folder.made()
     toy.jobs.clear()
@@ -362,6 +371,34 @@ async def test_two_machines_converge_on_the_earlier_job(tmp_path: Path) -> None:
     told = [(e.event, e.id) for e in second.ledger.of(KEY)]
     assert ("cancelled", "job-1") in told
     assert all(event != "cancelled" for event, _ in told[-1:])
+
+
+async def test_what_has_a_name_of_ones_own_choice_is_not_elected(
+    folder: Folder,
+) -> None:
+    """There cannot be two, so that no settle time is waited for."""
+    toy = Toy(found_by="named")
+    await asyncio.wait_for(folder.run(toy, settle=3600.0), 10)
+    toy = Toy(found_by="named", ends=[("failed", "moderation")])
+    other = Folder(folder.root / "other")
+    for _ in range(2):
+        with pytest.raises(JobFailed):  # it charges, so it is remembered
+            await other.run(toy)
+    assert toy.submissions == 1
+
+
+async def test_an_untagged_job_is_ones_own_by_the_ledger(tmp_path: Path) -> None:
+    """No nonce comes back; still each cancels only what it made."""
+    toy = Toy(found_by="untagged", lag=SETTLE * 0.9)
+    first, second = Folder(tmp_path / "1"), Folder(tmp_path / "2")
+
+    async def a_little_later() -> Made:
+        await asyncio.sleep(SETTLE / 4)
+        return await second.run(toy)
+
+    made = await asyncio.gather(first.run(toy), a_little_later())
+    assert [m.output for m in made] == ["model of job-0"] * 2
+    assert toy.cancelled == ["job-1"]
 
 
 async def test_whoever_adopted_a_loser_follows_to_the_winner(folder: Folder) -> None:

@@ -73,6 +73,11 @@ BY_HAND = "model:"
 CHECKPOINTS = "checkpoints.json"
 """Payload of a model whose backend keeps checkpoints: step and model of each."""
 
+FoundBy = Literal["named", "tagged", "untagged", "local"]
+"""`named`: by a name that this side chose, so that there cannot be two. `tagged`: by
+metadata that this side wrote, nonces included. `untagged`: by what it was made of; what
+is one's own, only the ledger tells. `local`: on this machine, by its artifact."""
+
 Health = Literal["alive", "expiring", "gone", "forbidden", "unknown"]
 
 
@@ -106,9 +111,11 @@ class Provider(Protocol):
     no (a bad key, a wrong request).
     """
 
-    elects: bool
-    """Whether two machines may make the same job, and the later one must give way.
-    A file uploaded twice harms nobody."""
+    found_by: FoundBy
+    """How what it made is known again."""
+    charges: bool
+    """Whether a request costs money. What is free is sent again without being asked,
+    and where two machines made it twice, nobody is harmed."""
 
     async def find(self, job: Job) -> list[Found]:
         """All that this key ever made there and can still be seen, every attempt."""

@@ -8,7 +8,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from motools_build.backends.base import Found, Job, Made, Standing, planned_bytes
+from motools_build.backends.base import (
+    Found,
+    FoundBy,
+    Job,
+    Made,
+    Standing,
+    planned_bytes,
+)
 from motools_build.backends.openai.desk import Desk
 from motools_build.errors import Refused
 
@@ -27,7 +34,8 @@ PAGE = 1000
 class Files:
     """The provider of uploads. A file costs nothing, so none is elected."""
 
-    elects = False
+    found_by: FoundBy = "named"  # by digest, size and purpose
+    charges = False
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk

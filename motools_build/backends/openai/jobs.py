@@ -15,6 +15,7 @@ from motools_build.backends.base import (
     BY_HAND,
     CHECKPOINTS,
     Found,
+    FoundBy,
     Job,
     Made,
     Progress,
@@ -43,7 +44,8 @@ FOLLOWED = 8
 class Jobs:
     """The provider of fine-tuned models."""
 
-    elects = True
+    found_by: FoundBy = "tagged"
+    charges = True
 
     def __init__(self, desk: Desk, watch: Watch, prices: Prices) -> None:
         self._desk = desk
