@@ -50,16 +50,7 @@ class RunLog:
             lines.append(json.dumps(line, ensure_ascii=False))
         if not lines:
             return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        data = "".join(line + "\n" for line in lines).encode()
-        handle = os.open(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            size = os.fstat(handle).st_size
-            if size and os.pread(handle, 1, size - 1) != b"\n":
-                data = b"\n" + data  # the last line was torn, by a full disk
-            os.write(handle, data)
-        finally:
-            os.close(handle)
+        append(self._file, "".join(line + "\n" for line in lines).encode())
         temporary = self._index.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(latest))
         temporary.replace(self._index)
@@ -92,6 +83,21 @@ class RunLog:
                 keys.setdefault(name, {}).pop(key, None)
                 keys[name][key] = None
         return {name: list(found) for name, found in keys.items()}
+
+
+def append(path: Path, data: bytes, *, sync: bool = False) -> None:
+    """Append whole lines to a file; with `sync` they are on the disk on return."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        size = os.fstat(handle).st_size
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            data = b"\n" + data  # the last line was torn, by a full disk
+        os.write(handle, data)
+        if sync:
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def now() -> str:

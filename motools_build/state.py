@@ -16,7 +16,7 @@ from typing import Any
 
 from motools_build.errors import ArtifactError
 from motools_build.records import Entry, Failure, Paid
-from motools_build.runs import now
+from motools_build.runs import append, now
 
 UNFINISHED = frozenset({"intent", "bound"})
 """Phases in which a provider may hold, or will hold, what was paid for."""
@@ -130,7 +130,7 @@ class States:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync(path.parent)
 
 
 class Ledger:
@@ -145,17 +145,8 @@ class Ledger:
     def note(self, entry: Entry) -> None:
         """Append a line; it is on the disk when the call returns."""
         data = json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n"
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:
-            handle = os.open(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-            try:
-                size = os.fstat(handle).st_size
-                if size and os.pread(handle, 1, size - 1) != b"\n":
-                    data = b"\n" + data  # the last line was torn, by a full disk
-                os.write(handle, data)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            append(self._file, data, sync=True)
 
     def of(self, key: str) -> list[Entry]:
         """What happened to a key, oldest first; other processes' lines included."""
@@ -190,8 +181,9 @@ class Ledger:
             self._by_key.setdefault(entry.key, []).append(entry)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """What a file or a folder holds is on the disk on return."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -13,7 +13,7 @@ from motools_build.keys import Digest, digest_file
 from motools_build.records import Record
 from motools_build.runs import RunLog
 from motools_build.stages import Stage
-from motools_build.state import Ledger, States
+from motools_build.state import Ledger, States, sync
 
 RECORD = "record.json"
 
@@ -152,7 +152,7 @@ class ArtifactStore:
         """Turn a work folder into the stage's artifact: whole, or not at all."""
         payload = {}
         for path in sorted(work.iterdir()):
-            _sync(path)
+            sync(path)
             payload[path.name] = (path.stat().st_size, digest_file(path))
         record = Record(
             kind=stage.kind,
@@ -168,9 +168,9 @@ class ArtifactStore:
         )
         temporary = work / f".{RECORD}"
         temporary.write_bytes(record.encode())
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(work / RECORD)
-        _sync(work)
+        sync(work)
         target = self.folder(stage)
         before = self._set_aside(target)
         try:
@@ -180,7 +180,7 @@ class ArtifactStore:
             work.replace(target)
         if before:
             shutil.rmtree(before)
-        _sync(target.parent)
+        sync(target.parent)
         self.states.clear(stage.key)
         self._records[stage.folder] = record
         return record
@@ -248,11 +248,3 @@ def _size_problem(path: str, name: str, size: int) -> str | None:
     except FileNotFoundError:
         return f"{name} is missing"
     return None if found == size else f"{name} has {found} bytes, not {size}"
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
