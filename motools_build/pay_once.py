@@ -109,7 +109,7 @@ class PayOnce(Settling):
 
     async def _known(self, effect: Effect) -> Paid:
         """What this folder knows: its state file, else the ledger, else nothing."""
-        paid = await asyncio.to_thread(self._states.paid, effect.job.key)
+        paid = self._states.paid(effect.job.key)
         blank = effect.blank(self._clock())
         if paid is None:
             paid = await self._told_by_ledger(effect, blank)
@@ -124,7 +124,7 @@ class PayOnce(Settling):
         return paid
 
     async def _told_by_ledger(self, effect: Effect, blank: Paid) -> Paid:
-        entries = await asyncio.to_thread(self._ledger.of, effect.job.key)
+        entries = self._ledger.of(effect.job.key)
         if not entries:
             return blank
         last = entries[-1]

@@ -102,7 +102,7 @@ class Settling:
             effect, paid, lambda: effect.provider.find(effect.job)
         )
         winner = elected(found, paid.attempt)
-        told = await asyncio.to_thread(self._ledger.of, effect.job.key)
+        told = self._ledger.of(effect.job.key)
         over = {entry.id for entry in told if entry.event != "bound"}
         # where the state is lost, and the nonces with it, the ledger knows one's own
         made = {e.id for e in told if e.event == "bound" and not e.adopted}

@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic_core import from_json
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-AT_ONCE = 16
+AT_ONCE = 8
 """Requests in flight at a time, of each kind: the HTTP pool's own work grows with the
 square of its connections."""
 
@@ -75,32 +75,44 @@ class Desk:
         self._next = 0.0
         """When the next request may go, by the account's requests_a_minute."""
 
-    async def ask(self, question: Callable[[openai.AsyncOpenAI], Awaitable[T]]) -> T:
+    async def ask(
+        self,
+        question: Callable[[openai.AsyncOpenAI], Awaitable[T]],
+        *,
+        at_once: bool = False,
+    ) -> T:
         """The answer to a request that changes nothing; the SDK asks again by itself.
+        One that many wait for goes `at_once`, before those that wait their turn.
 
         Raises Unreachable, RateLimited or Refused.
         """
-        async with self._asking:
+        async with nullcontext() if at_once else self._asking:
             await self._pace()
             return await self._answer(question(self.client), Unreachable)
 
     async def ask_json(
-        self, question: Callable[[openai.AsyncOpenAI], Awaitable[Any]]
+        self,
+        question: Callable[[openai.AsyncOpenAI], Awaitable[Any]],
+        *,
+        at_once: bool = False,
     ) -> dict[str, Any]:
         """The JSON object that a request with a raw response is answered by: a tenth
         of the time that the SDK's own classes take, for a page of jobs."""
-        answer = await self.ask(question)
+        answer = await self.ask(question, at_once=at_once)
+        return self._object(answer, Unreachable)
+
+    def no_answer(self) -> Unreachable:
+        """What is raised where an answer is none of the API's."""
+        return Unreachable(f"{self.account.base_url} {NO_ANSWER}")
+
+    def _object(self, answer: Any, otherwise: type[MotoolsError]) -> dict[str, Any]:
         try:
             found = from_json(answer.content)
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise self.no_answer()
+            raise otherwise(f"{self.account.base_url} {NO_ANSWER}")
         return found
-
-    def no_answer(self) -> Unreachable:
-        """What is raised where an answer is none of the API's."""
-        return Unreachable(f"{self.account.base_url} {NO_ANSWER}")
 
     async def send(self, request: Callable[[openai.AsyncOpenAI], Awaitable[T]]) -> T:
         """The answer to a request that makes something, sent once; in a `window`.
@@ -109,6 +121,15 @@ class Desk:
         or Refused if it surely did not.
         """
         return await self._answer(request(self.once), Ambiguous)
+
+    async def send_json(
+        self, request: Callable[[openai.AsyncOpenAI], Awaitable[Any]]
+    ) -> str:
+        """The ID of what a request with a raw response made; as `send`."""
+        made = self._object(await self.send(request), Ambiguous).get("id")
+        if not isinstance(made, str):
+            raise Ambiguous(f"{self.account.base_url} {NO_ANSWER}")
+        return made
 
     @asynccontextmanager
     async def window(self) -> AsyncIterator[None]:

@@ -58,10 +58,9 @@ class Jobs:
 
     async def submit(self, job: Job, attempt: int, nonce: str) -> str:
         request = request_of(job, attempt, nonce)
-        made = await self._desk.send(
-            lambda client: client.fine_tuning.jobs.create(**request)
+        return await self._desk.send_json(
+            lambda client: client.fine_tuning.jobs.with_raw_response.create(**request)
         )
-        return made.id
 
     def sending(self, job: Job) -> AbstractAsyncContextManager[None]:
         return self._desk.window()
@@ -150,21 +149,26 @@ class Jobs:
         """Step, model and metrics of each, the earliest first; none where the server
         does not know the word."""
         try:
-            page = await self._desk.ask(
-                lambda client: client.fine_tuning.jobs.checkpoints.list(id, limit=100)
+            page = await self._desk.ask_json(
+                lambda c: c.fine_tuning.jobs.checkpoints.with_raw_response.list(
+                    id, limit=100
+                )
             )
         except Refused as error:
             if is_missing(error):
                 return []
             raise
-        found = [
-            {
-                "step": checkpoint.step_number,
-                "model": checkpoint.fine_tuned_model_checkpoint,
-                "metrics": checkpoint.metrics.model_dump(exclude_none=True),
-            }
-            for checkpoint in page.data
-        ]
+        try:
+            found = [
+                {
+                    "step": checkpoint["step_number"],
+                    "model": checkpoint["fine_tuned_model_checkpoint"],
+                    "metrics": checkpoint["metrics"],
+                }
+                for checkpoint in page["data"]
+            ]
+        except (KeyError, TypeError) as error:
+            raise self._desk.no_answer() from error
         return sorted(found, key=lambda checkpoint: checkpoint["step"])
 
     async def _curve(self, files: list[str]) -> bytes | None:

@@ -34,8 +34,9 @@ SOONEST, LATEST = 0.2, 60.0
 SHARE = 0.1
 """Of its age, that a job's end may be seen late."""
 
-IDLE = 4
-"""A round begins no sooner than so many times as long as the last one took."""
+IDLE, LONGEST_REST = 2, 3.0
+"""A round begins no sooner than so many times as long as the last one took, but for
+so many seconds at most."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,8 @@ class Watch:
         """A tenth of the youngest job's age: an end is seen late by so much at most."""
         at = time.monotonic()
         youngest = min(at - self._since[id] for id in self._waiting)
-        gap = max(SOONEST, IDLE * self._took, min(LATEST, SHARE * youngest))
+        rest = min(IDLE * self._took, LONGEST_REST)
+        gap = max(SOONEST, rest, min(LATEST, SHARE * youngest))
         return max(0.02, self._ended + gap - at)
 
     async def _look(self, wanted: set[str]) -> dict[str, Seen | None]:
@@ -182,7 +184,8 @@ class Watch:
         page = await self._desk.ask_json(
             lambda client: client.fine_tuning.jobs.with_raw_response.list(
                 limit=PAGE, metadata=TAG, after=after or omit
-            )
+            ),
+            at_once=True,
         )
         if not isinstance(page.get("data"), list):
             raise self._desk.no_answer()  # it must not pass for "no jobs"
