@@ -72,7 +72,7 @@ class Effect:
 
 def ended(paid: Paid) -> JobFailed:
     """What a stage whose job ended without a result is told, in this run or a later."""
-    said = f": {paid.message}" if paid.message else ""
+    said = f": {paid.message.rstrip('.')}" if paid.message else ""
     return JobFailed(
         f"{paid.id} {ENDED[paid.phase]}{said}; it is never paid for again by itself: "
         f"doit retry {paid.stage}"

@@ -14,6 +14,7 @@ from doit.task import Task
 from motools_build.backends.base import Progress
 from motools_build.doit_host.session import current
 from motools_build.doit_host.tasks import DONE
+from motools_build.errors import JobFailed
 from motools_build.stages import Stage
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._line(f"   {fail.message}")
         if remembered and remembered.log:
             self._line(f"   log: {remembered.log}")
-        self._line(f"   to try it again: doit run {task.name}")
+        if remembered is None or remembered.error != JobFailed.__name__:
+            self._line(f"   to try it again: doit run {task.name}")
 
     def _stage(self, task: Task) -> Stage | None:
         return self.session.stages.get(task.name)
