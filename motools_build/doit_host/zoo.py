@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -26,8 +27,9 @@ class Zoo:
     def names(self) -> tuple[str, ...]:
         """The settings there are, sorted; nothing is imported."""
         if self._names is None:
-            stems = {path.stem for path in self.folder.glob("*.py")}
-            self._names = tuple(sorted(s for s in stems if not s.startswith("_")))
+            there = os.listdir(self.folder) if self.folder.is_dir() else ()
+            stems = (name[:-3] for name in there if name.endswith(".py"))
+            self._names = tuple(sorted(s for s in stems if s[:1] not in ("_", ".", "")))
             for name in self._names:
                 if not name.isidentifier():
                     raise SettingError(
