@@ -144,9 +144,10 @@ class Retry(OneStage):
             how = "is of other rows than its teacher's present ones"
         said = f": {paid.message}" if paid.message else ""
         price = "not known" if cost is None else f"about ${cost:.2f}"
+        counted = "?" if tokens is None else f"{tokens:,}"
         self._say(f"{stage.name}: attempt {paid.attempt}, {paid.id}, {how}{said}")
         self._say(
-            f"attempt {again.attempt} costs {price} ({tokens:,} tokens); it goes out "
+            f"attempt {again.attempt} costs {price} ({counted} tokens); it goes out "
             f"with the next run: doit run {stage.name}"
         )
         return 0
