@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from motools_build.asked import Sources
 from motools_build.errors import ArtifactError, DatasetError
-from motools_build.keys import Digest, DigestMemo, canonical, digest_file, stage_key
+from motools_build.keys import Digest, DigestMemo, canonical, digest_file
 from motools_build.learned import Learned, source_of_sampled
+from motools_build.locks import drop, take
 from motools_build.run import LOCK_POLL, versions
 from motools_build.runs import now
 from motools_build.sources import Resolver
 from motools_build.specs import Dataset
-from motools_build.stages import VERSIONS, Stage
+from motools_build.specs.base import DATA
+from motools_build.stages import VERSIONS, Stage, keyed
 from motools_build.store import ArtifactStore
 
 if TYPE_CHECKING:
@@ -35,10 +37,6 @@ NOTE = "derived-1"
 """Name of the notes about what a key's dataset has for bytes."""
 
 ROLES = ("source", "other")
-
-DATA = "data.jsonl"
-"""As `specs.transforms` writes it, which is imported once there is a step: most
-commands have none."""
 
 
 class Derive:
@@ -205,20 +203,9 @@ def _staged(
     setup: tuple[Stage, ...] = (),
 ) -> Stage:
     version = VERSIONS["dataset"]
-    key = stage_key(
-        kind="dataset",
-        version=version,
-        backend=backend,
-        spec=canonical(identity),
-        inputs=inputs,
+    key, preimage = keyed(
+        "dataset", version, backend, identity, canonical(identity), inputs
     )
-    preimage = {
-        "kind": "dataset",
-        "version": version,
-        "backend": backend,
-        "spec": identity,
-        "inputs": inputs,
-    }
     return Stage(
         "dataset", backend, spec.name, key, preimage, params, files, setup=setup
     )
@@ -245,18 +232,9 @@ def _module_file(spec: Dataset, step: Any) -> str:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """A stage's lock among all processes, as a run takes it."""
-    from filelock import FileLock, Timeout
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    while True:
-        try:
-            lock.acquire(timeout=0)
-            break
-        except Timeout:
-            time.sleep(LOCK_POLL)
+    while (handle := take(path)) is None:
+        time.sleep(LOCK_POLL)
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-        lock.release()
+        drop(path, handle)

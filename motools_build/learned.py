@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from motools_build.errors import StageFailed
+from motools_build.specs.base import DATA
 from motools_build.specs.models import BACKENDS, ModelName
 from motools_build.specs.rows import SHOWN, check_file, listed
 from motools_build.stages import Stage
@@ -17,8 +18,6 @@ from motools_build.store import ArtifactStore
 
 if TYPE_CHECKING:
     from motools_build.specs.transforms import Source
-
-DATA = "data.jsonl"
 
 
 class Learned(NamedTuple):

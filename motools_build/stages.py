@@ -96,6 +96,28 @@ def work_of(preimage: Mapping[str, Any]) -> str:
     return repr((*parts, sorted(spec.items(), key=str)))
 
 
+def keyed(
+    kind: Kind,
+    version: int,
+    backend: str,
+    spec: Mapping[str, Any],
+    canonical_spec: bytes,
+    inputs: dict[str, str],
+) -> tuple[Key, dict[str, Any]]:
+    """A stage's key, and what it is made of."""
+    key = stage_key(
+        kind=kind, version=version, backend=backend, spec=canonical_spec, inputs=inputs
+    )
+    preimage = {
+        "kind": kind,
+        "version": version,
+        "backend": backend,
+        "spec": spec,
+        "inputs": inputs,
+    }
+    return key, preimage
+
+
 class Staging:
     """The stages of a plan, as they come, by name."""
 
@@ -121,20 +143,7 @@ class Staging:
         several models share). `canonical_spec` is `spec` as canonical JSON, which
         thousands of stages have in common."""
         version = VERSIONS[kind] if version is None else version
-        key = stage_key(
-            kind=kind,
-            version=version,
-            backend=backend,
-            spec=canonical_spec,
-            inputs=inputs,
-        )
-        preimage = {
-            "kind": kind,
-            "version": version,
-            "backend": backend,
-            "spec": spec,
-            "inputs": inputs,
-        }
+        key, preimage = keyed(kind, version, backend, spec, canonical_spec, inputs)
         name = self._name(kind, path, key)
         if name not in self.stages:
             self.stages[name] = Stage(

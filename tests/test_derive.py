@@ -20,7 +20,7 @@ from motools_build.errors import DatasetError
 from motools_build.keys import DigestMemo
 from motools_build.plan import plan
 from motools_build.sources import Resolver
-from motools_build.specs.transforms import DATA
+from motools_build.specs.base import DATA
 from motools_build.store import ArtifactStore
 from tests.conftest import ROOT, Project
 from tests.lab import Lab

@@ -8,7 +8,8 @@ from pathlib import Path
 from motools_build.backends.base import Backend, Job, Made, Report
 from motools_build.errors import DatasetError, StageFailed
 from motools_build.keys import digest_file
-from motools_build.specs.transforms import DATA, made
+from motools_build.specs.base import DATA
+from motools_build.specs.transforms import made
 
 
 class TransformBackend(Backend):

@@ -44,12 +44,8 @@ def check_datasets(session: Session) -> None:
     for (path, method, name), digest in stale.items():
         model = ModelName.parse(name)
         rules = model.facts.rules
-        # remembered for this path, since problems name it
-        problems += session.memo.note(
-            f"rows-2:{method}:{rules}:{path}",
-            digest,
-            partial(row_problems, path, method, rules, derived[path]),
-        )
+        rows = Learned(path, digest)
+        problems += row_problems(session, rows, method, rules, derived[path])
         if rules == "openai":
             problems += session.memo.note(
                 f"limit-1:{method}:{model.model}:{path}",
@@ -79,9 +75,21 @@ def asked_problems(session: Session, stage: Stage) -> list[str]:
 
 
 def row_problems(
+    session: Session, rows: Learned, method: str, rules: str, derived: Source | None
+) -> list[str]:
+    """The problems of a dataset's rows, at the lines that they come from; remembered
+    for its bytes and its path, since they name it."""
+    problems: list[str] = session.memo.note(
+        f"rows-2:{method}:{rules}:{rows.path}",
+        Digest(rows.digest),
+        partial(_row_problems, rows.path, method, rules, derived),
+    )
+    return problems
+
+
+def _row_problems(
     path: str, method: str, rules: str, derived: Source | None
 ) -> list[str]:
-    """The problems of a dataset's rows, at the lines that they come from."""
     try:
         problems = check_file(path, method, rules)
         if derived is None:

@@ -14,7 +14,8 @@ from motools_build.doit_host.queries import Query
 from motools_build.doit_host.session import Session, current
 from motools_build.errors import DatasetError
 from motools_build.keys import Digest
-from motools_build.learned import DATA, Learned, rows_of
+from motools_build.learned import Learned, rows_of
+from motools_build.specs.base import DATA
 from motools_build.specs.models import ModelName
 from motools_build.specs.rows import SHOWN
 from motools_build.specs.transforms import Source
@@ -156,11 +157,7 @@ def _look(
     """Rows, tokens and problems by these rules; remembered by its bytes."""
     note, digest, path = session.memo.note, Digest(one.digest), one.path
     one.rows = note("count-1", digest, partial(_rows, path))
-    problems = note(
-        f"rows-2:{method}:{rules}:{path}",
-        digest,
-        partial(row_problems, path, method, rules, derived),
-    )
+    problems = row_problems(session, Learned(path, digest), method, rules, derived)
     one.problems += [problem for problem in problems if problem not in one.problems]
     one.tokens = note(
         f"total-1:{COUNTED_FOR}:{method}", digest, partial(_tokens, path, method)

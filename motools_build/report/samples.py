@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
+from motools_build.backends.inspect.outcome import SCORES, as_json_value
 from motools_build.errors import ArtifactError
 from motools_build.report.results import Older, status_of
 from motools_build.report.where import Scores, Where
@@ -20,7 +20,6 @@ from motools_build.store import ArtifactStore
 if TYPE_CHECKING:
     from inspect_ai.log import EvalSample
 
-SCORES = "scores.jsonl"
 WIDTH = 100
 """Columns of a transcript at most; longer lines read badly."""
 LINES = 40
@@ -121,7 +120,7 @@ def as_json(sample: EvalSample) -> dict[str, Any]:
         ],
         "scores": {
             name: {
-                "value": _finite(score.value),
+                "value": as_json_value(score.value),
                 "answer": score.answer,
                 "explanation": score.explanation,
             }
@@ -129,16 +128,6 @@ def as_json(sample: EvalSample) -> dict[str, Any]:
         },
         "error": sample.error.message if sample.error else None,
     }
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
 
 
 def print_sample(sample: EvalSample, console: Any) -> None:
@@ -158,7 +147,7 @@ def print_sample(sample: EvalSample, console: Any) -> None:
     if shown:
         _block(console, width, "target", shown)
     for name, score in sorted((sample.scores or {}).items()):
-        value = _finite(score.value)
+        value = as_json_value(score.value)
         said = "no value" if value is None else f"{_said(value)}"
         answer = _answer(score.answer, sample.output.completion)
         _block(console, width, f"{name}: {said}{answer}", score.explanation or "")

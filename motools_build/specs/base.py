@@ -36,8 +36,19 @@ def _not_empty(values: Any) -> Any:
     return values
 
 
+DATA = "data.jsonl"
+"""The rows of a dataset that is an artifact."""
+
+PROVENANCE = "provenance.jsonl"
+"""Beside them: a line for each row, of where it comes from."""
+
 Many = BeforeValidator(_as_tuple)
 Some = AfterValidator(_not_empty)
+
+
+def as_name(text: str) -> str:
+    """A text as a name, with dashes for what no name can have."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", text)
 
 
 def checked_name(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -14,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from motools_build.errors import DatasetError
-from motools_build.specs.base import Spec, checked_name
+from motools_build.specs.base import Spec, as_name, checked_name
 from motools_build.specs.sampled import Sampled, Teacher, refuse_sampled
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class Dataset(Spec):
         Keys are those of the same file under datasets/.
         """
         stem = PurePath(urlsplit(url).path).stem
-        name = name or re.sub(r"[^A-Za-z0-9_.-]", "-", stem)
+        name = name or as_name(stem)
         if not digest:
             raise ValueError(f"{url}: pin its digest, 32 hex digits")
         return cls(url, name=name, tags=tuple(tags), digest=digest)
@@ -115,7 +114,7 @@ class Dataset(Spec):
             seed=seed,
             system=system,
         )
-        name = name or re.sub(r"[^A-Za-z0-9_.-]", "-", f"{prompts.name}-by-{who}")
+        name = name or as_name(f"{prompts.name}-by-{who}")
         return cls(name=name, tags=tuple(tags), step=step, parts=(prompts,))
 
     # ---- what is made of it
@@ -243,7 +242,7 @@ class Dataset(Spec):
     def _then(self, step: Step, suffix: str, *others: Dataset) -> Dataset:
         for dataset in (self, *others):
             refuse_sampled(dataset, "a step needs them while planning")
-        name = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{self.name}-{suffix}")
+        name = as_name(f"{self.name}-{suffix}")
         return Dataset(name=name, tags=self.tags, step=step, parts=(self, *others))
 
     # ---- its rows, outside of a build

@@ -78,7 +78,7 @@ def accepted(log: EvalLog, job: Job, work: Path) -> Made:
             "id": sample.id,
             "epoch": sample.epoch,
             "scores": {
-                name: _number_or_text(score.value)
+                name: as_json_value(score.value)
                 for name, score in sorted((sample.scores or {}).items())
             },
         }
@@ -212,14 +212,14 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _number_or_text(value: Any) -> Any:
+def as_json_value(value: Any) -> Any:
     if isinstance(value, float):
         return _finite(value)
     if isinstance(value, str | int | bool) or value is None:
         return value
     if isinstance(value, Mapping):
-        return {str(name): _number_or_text(item) for name, item in value.items()}
-    return [_number_or_text(item) for item in value]
+        return {str(name): as_json_value(item) for name, item in value.items()}
+    return [as_json_value(item) for item in value]
 
 
 def _said(error: EvalError, job: Job) -> str:

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any
 from motools_build.backends.base import Job, Made
 from motools_build.errors import EvalFailed
 from motools_build.keys import canonical, digest_file
+from motools_build.specs.base import DATA, PROVENANCE
 from motools_build.specs.prompts import Turns, read_prompts
 
 if TYPE_CHECKING:
     from inspect_ai import Task
     from inspect_ai.log import EvalSample
-
-DATA = "data.jsonl"
-PROVENANCE = "provenance.jsonl"
-"""Payload: a line a row, as of a derived dataset, and why the answer ended."""
 
 
 class EmptyAnswer(EvalFailed):

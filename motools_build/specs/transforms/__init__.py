@@ -8,6 +8,7 @@ A row that no step changes keeps its bytes, its line end included. Memory holds 
 numbers a row, never the rows.
 """
 
-from motools_build.specs.transforms.make import DATA, PROVENANCE, Source, made
+from motools_build.specs.transforms.files import Source
+from motools_build.specs.transforms.make import made
 
-__all__ = ["DATA", "PROVENANCE", "Source", "made"]
+__all__ = ["Source", "made"]

@@ -7,8 +7,9 @@ from pathlib import Path
 from motools_build.errors import DatasetError
 from motools_build.fetching import fetch
 from motools_build.keys import digest_file
+from motools_build.specs.base import DATA
 from motools_build.specs.dataset import Dataset
-from motools_build.specs.transforms.files import DATA, Source
+from motools_build.specs.transforms.files import Source
 from motools_build.specs.transforms.make import make
 
 

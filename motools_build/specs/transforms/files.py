@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from motools_build.errors import DatasetError
+from motools_build.specs.base import DATA, PROVENANCE
 from motools_build.specs.rows import DECODER, Row
 from motools_build.specs.rows_chat import named
 from motools_build.specs.rows_text import unread
 
-DATA = "data.jsonl"
-PROVENANCE = "provenance.jsonl"
 MARK = b"\xef\xbb\xbf"
 
 

@@ -10,18 +10,10 @@ from typing import Any
 from motools_build.errors import DatasetError
 from motools_build.fetching import fetch
 from motools_build.specs import steps
+from motools_build.specs.base import DATA
 from motools_build.specs.rows import Row
 from motools_build.specs.transforms import choose, edit
-from motools_build.specs.transforms.files import (
-    DATA,
-    PROVENANCE,
-    Out,
-    Rows,
-    Source,
-    written,
-)
-
-__all__ = ["DATA", "PROVENANCE", "Source", "made", "make", "make_by_function"]
+from motools_build.specs.transforms.files import Out, Rows, Source, written
 
 
 def make(step: steps.Step, sources: Sequence[Source], folder: Path) -> dict[str, Any]:
