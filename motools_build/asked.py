@@ -87,9 +87,9 @@ class Answers:
 
     inputs: dict[str, str]
     params: dict[str, object]
-    tags: tuple[str, ...]
     upstream: tuple[Stage, ...] = ()
     setup: tuple[Stage, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,8 +177,8 @@ class Asked:
             answers = Answers(
                 inputs={f"samples:{name}": block.key for name, block in blocks.items()},
                 params=about,
-                tags=answers.tags,
                 upstream=tuple(blocks.values()),
+                tags=answers.tags,
             )
         return self._stage("eval", path, self.whole, answers, staging)
 
@@ -195,8 +195,9 @@ class Asked:
             {**part.params, **answers.params},
             files=part.sources.files,
             upstream=answers.upstream,
-            tags=answers.tags,
-            setup=answers.setup,
+            tags=(*answers.tags, *self.tags),
+            # the dummy backend asks no model
+            setup=answers.setup if self.backend == "inspect" else (),
         )
 
 

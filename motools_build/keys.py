@@ -86,9 +86,17 @@ def stage_key(
     other parts are put around it in the order that RFC 8785 asks for (a property test
     compares the two).
     """
-    head = f'{{"backend":{_ENCODE(backend)},"inputs":'.encode() + canonical(inputs)
-    tail = f',"kind":{_ENCODE(kind)},"spec":'.encode() + spec
-    return Key(digest_bytes(head + tail + b',"version":%d}' % version))
+    if all(map(str.isascii, inputs)):  # as in `canonical`, three times faster
+        members = [
+            f"{_ENCODE(role)}:{_ENCODE(inputs[role])}" for role in sorted(inputs)
+        ]
+        of = f"{{{','.join(members)}}}"
+    else:
+        of = canonical(inputs).decode()
+    head = f'{{"backend":{_ENCODE(backend)},"inputs":{of},"kind":{_ENCODE(kind)}'
+    return Key(
+        digest_bytes(b'%s,"spec":%s,"version":%d}' % (head.encode(), spec, version))
+    )
 
 
 class DigestMemo:

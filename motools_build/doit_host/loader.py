@@ -80,6 +80,8 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         finally:
             gc.freeze()
             gc.enable()
+            # a cycle, and frozen: at the end nobody takes all of it apart, one by one
+            self._session = (self, current())
 
     def _load(self, cmd: Command, pos_args: list[str]) -> list[Task]:
         session = current()

@@ -59,10 +59,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def initialize(self, tasks: dict[str, Task], selected: list[str]) -> None:
         groups = [task for task in tasks.values() if task.name in self.session.groups]
-        for group in groups:
-            for done in (group.meta or {}).get(DONE, ()):
-                self._counts["up to date"] += 1
-                self._line(f"-- {done}")
+        done = [name for group in groups for name in (group.meta or {}).get(DONE, ())]
+        self._counts["up to date"] += len(done)
+        if done:
+            self._line("\n".join(f"-- {name}" for name in done))
 
     def execute_task(self, task: Task) -> None:
         stage = self._stage(task)
