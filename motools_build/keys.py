@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any, NewType, TypeVar
 
@@ -25,8 +26,7 @@ Digest = NewType("Digest", str)
 T = TypeVar("T")
 
 CHUNK = 1 << 17
-"""Bytes read at a time; larger chunks hash no faster, and a buffer of 1 MB takes longer
-to make than a small file to hash."""
+"""Bytes read at a time; larger chunks hash no faster."""
 
 RACY_NS = 2_000_000_000
 """Coarsest file timestamp in use (FAT), in nanoseconds."""
@@ -177,7 +177,7 @@ class DigestMemo:
             began = time.time_ns()
             with open(path, "rb", buffering=0) as file:
                 before = signature(os.fstat(file.fileno()))
-                digest = _digest_stream(file)
+                digest = digest_stream(file)
                 after = signature(os.fstat(file.fileno()))
             if before == after:
                 break
@@ -204,12 +204,14 @@ def signature(stat: os.stat_result) -> list[int]:
 def digest_file(path: str | Path) -> Digest:
     """The digest of a file's bytes, read now. Raises OSError."""
     with open(path, "rb", buffering=0) as file:
-        return _digest_stream(file)
+        return digest_stream(file)
 
 
-def _digest_stream(file: Any) -> Digest:
+def digest_stream(file: FileIO) -> Digest:
+    """The digest of what is left to read of an open file."""
     state = xxhash.xxh3_128()
-    buffer = bytearray(CHUNK)
+    size = os.fstat(file.fileno()).st_size
+    buffer = bytearray(min(CHUNK, size + 1))
     view = memoryview(buffer)
     while size := file.readinto(buffer):
         state.update(view[:size])

@@ -119,7 +119,6 @@ async def _make(stage: Stage, runtime: Runtime) -> None:
     await asyncio.to_thread(_check_inputs, stage, store)
     if stage.kind in backend.paid:
         await _send_again_what_is_gone(stage, runtime)
-    await asyncio.to_thread(check_sampled, stage, store)
     work = store.work_folder(stage)
     job = _by_its_owner(_job(stage, store, work), runtime.account_of)
 
@@ -242,6 +241,7 @@ def _check_inputs(stage: Stage, store: ArtifactStore) -> None:
     for used in inputs:
         if used.kind != "dataset":
             store.check_payload(used)
+    check_sampled(stage, store)
 
 
 def _check_files(stage: Stage) -> None:

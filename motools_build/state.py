@@ -123,10 +123,7 @@ class States:
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        with open(temporary, "w") as file:
-            file.write(json.dumps(body, ensure_ascii=False, indent=1))
-            file.flush()
-            os.fsync(file.fileno())
+        write(temporary, json.dumps(body, ensure_ascii=False, indent=1).encode())
         temporary.replace(path)
         sync(path.parent)
 
@@ -177,6 +174,14 @@ class Ledger:
             except (ValueError, TypeError):
                 continue
             self._by_key.setdefault(entry.key, []).append(entry)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file; it is on the disk on return."""
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sync(path: Path) -> None:

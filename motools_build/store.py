@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from motools_build.errors import ArtifactError
-from motools_build.keys import Digest, Key, digest_file
+from motools_build.keys import Digest, Key, digest_file, digest_stream
 from motools_build.records import Record
 from motools_build.runs import RunLog
 from motools_build.stages import Stage
-from motools_build.state import Ledger, States, sync
+from motools_build.state import Ledger, States, sync, write
 
 RECORD = "record.json"
 
@@ -34,6 +36,9 @@ class ArtifactStore:
         self.runs = RunLog(root / "runs.jsonl")
         self.states = States(root)
         self.ledger = Ledger(root / "ledger.jsonl")
+        self._clock = itertools.count()
+        self._syncing = threading.Lock()
+        self._synced: dict[Path, int] = {}  # when its last sync began, by the clock
         self._records: dict[Key, Record | str] = {}  # or what is wrong with it
 
     # ---- reading
@@ -161,10 +166,7 @@ class ArtifactStore:
         made: Mapping[str, Any],
     ) -> Record:
         """Turn a work folder into the stage's artifact: whole, or not at all."""
-        payload = {}
-        for path in sorted(work.iterdir()):
-            sync(path)
-            payload[path.name] = (path.stat().st_size, digest_file(path))
+        payload = {path.name: _kept(path) for path in sorted(work.iterdir())}
         record = Record(
             kind=stage.kind,
             backend=stage.backend,
@@ -177,10 +179,7 @@ class ArtifactStore:
             details=details,
             made=made,
         )
-        temporary = work / f".{RECORD}"
-        temporary.write_bytes(record.encode())
-        sync(temporary)
-        temporary.replace(work / RECORD)
+        write(work / RECORD, record.encode())
         sync(work)
         target = self.folder(stage)
         before = self._set_aside(target)
@@ -191,10 +190,19 @@ class ArtifactStore:
             work.replace(target)
         if before:
             shutil.rmtree(before)
-        sync(target.parent)
+        self._sync(target.parent)
         self.states.clear(stage.key)
         self._records[stage.key] = record
         return record
+
+    def _sync(self, folder: Path) -> None:
+        """`sync`, once for all threads that come while another one is at it."""
+        came = next(self._clock)
+        with self._syncing:
+            if self._synced.get(folder, -1) < came:
+                began = next(self._clock)
+                sync(folder)
+                self._synced[folder] = began
 
     def remove(self, stage: Stage) -> None:
         """Remove the artifact, its failure and what a failure left; never an intent or
@@ -247,6 +255,13 @@ def delete(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _kept(path: Path) -> tuple[int, Digest]:
+    """Bytes and digest of a file, which is on the disk on return."""
+    with open(path, "rb", buffering=0) as file:
+        os.fsync(file.fileno())
+        return os.fstat(file.fileno()).st_size, digest_stream(file)
 
 
 def _read(path: str) -> bytes:

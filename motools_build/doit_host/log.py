@@ -10,7 +10,7 @@ from motools_build.doit_host.session import Session
 from motools_build.run import LOGGER
 
 SIZE, KEPT = 10_000_000, 3
-"""Bytes of a log file, and older files kept."""
+"""Bytes of a log file after which the next run begins a new one; older ones kept."""
 
 
 @contextmanager
@@ -22,11 +22,11 @@ def logged(session: Session) -> Iterator[None]:
     """
     from logging.handlers import RotatingFileHandler
 
-    folder = session.store.root / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(
-        folder / "doit.log", maxBytes=SIZE, backupCount=KEPT, delay=True
-    )
+    path = session.store.root / "logs/doit.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size > SIZE:
+        RotatingFileHandler(path, backupCount=KEPT, delay=True).doRollover()
+    handler = logging.FileHandler(path, delay=True)
     handler.setFormatter(
         logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s")
     )
