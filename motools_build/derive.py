@@ -11,14 +11,13 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.asked import Sources
 from motools_build.errors import ArtifactError, DatasetError
 from motools_build.keys import Digest, DigestMemo, canonical, digest_file
 from motools_build.learned import Learned, source_of_sampled
-from motools_build.locks import drop, take
+from motools_build.locks import Locks
 from motools_build.run import LOCK_POLL, versions
 from motools_build.runs import now
 from motools_build.sources import Resolver
@@ -121,7 +120,7 @@ class Derive:
             except ArtifactError:  # not there, or damaged and just removed
                 self._make_part(used)
         try:
-            with _locked(self.store.lock_path(stage.key)):
+            with _locked(self.store.locks, stage.key):
                 self.store.forget(stage)
                 if self.store.get(stage) is None:
                     self._put(stage)
@@ -230,11 +229,11 @@ def _module_file(spec: Dataset, step: Any) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(locks: Locks, key: str) -> Iterator[None]:
     """A stage's lock among all processes, as a run takes it."""
-    while (handle := take(path)) is None:
+    while not locks.take(key):
         time.sleep(LOCK_POLL)
     try:
         yield
     finally:
-        drop(path, handle)
+        locks.drop(key)

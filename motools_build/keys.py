@@ -129,8 +129,31 @@ class DigestMemo:
         """The digest of a file. Raises OSError if it cannot be read."""
         known = self._seen.get(path)
         if known is None:
-            known = self._seen[path] = self._look(path)
+            known = self._seen[path] = self.present(path)
         return known
+
+    def present(self, path: str) -> Digest:
+        """The digest of a file as it is now, whatever this process saw before. Raises
+        OSError if it cannot be read."""
+        for _ in range(5):
+            began = time.time_ns()
+            # opened in any case: a network file system looks again only then
+            with open(path, "rb", buffering=0) as file:
+                before = signature(os.fstat(file.fileno()))
+                match self._digests.get(path):
+                    case [noted, str(known)] if noted == before:
+                        return Digest(known)
+                digest = digest_stream(file)
+                after = signature(os.fstat(file.fileno()))
+            if before == after:
+                break
+        else:
+            raise OSError(f"{path} keeps changing while it is read")
+        self._dirty = self._digests.pop(path, None) is not None or self._dirty
+        if max(before[3], before[4]) + RACY_NS < began:
+            self._digests[path] = [before, digest]
+            self._dirty = True
+        return digest
 
     def note(self, what: str, digest: Digest, compute: Callable[[], T]) -> T:
         """`compute()`, a JSON-like value, remembered for these bytes."""
@@ -167,27 +190,6 @@ class DigestMemo:
             with suppress(OSError):
                 temporary.unlink()
         self._dirty = False
-
-    def _look(self, path: str) -> Digest:
-        entry = self._digests.get(path)
-        match entry:
-            case [noted, str(digest)] if noted == signature(os.stat(path)):
-                return Digest(digest)
-        for _ in range(5):
-            began = time.time_ns()
-            with open(path, "rb", buffering=0) as file:
-                before = signature(os.fstat(file.fileno()))
-                digest = digest_stream(file)
-                after = signature(os.fstat(file.fileno()))
-            if before == after:
-                break
-        else:
-            raise OSError(f"{path} keeps changing while it is read")
-        self._dirty = self._digests.pop(path, None) is not None or self._dirty
-        if max(before[3], before[4]) + RACY_NS < began:
-            self._digests[path] = [before, digest]
-            self._dirty = True
-        return digest
 
 
 def signature(stat: os.stat_result) -> list[int]:

@@ -40,6 +40,12 @@ class Record:
     """When, in how many seconds, and with which library versions."""
     format: int = FORMAT
 
+    @property
+    def size(self) -> int:
+        """Bytes of the payload, a file outside the folder included."""
+        outside = int(self.details["bytes"]) if "file" in self.details else 0
+        return outside + sum(size for size, _ in self.payload.values())
+
     def encode(self) -> bytes:
         """JSON with a digest of itself in front."""
         fields = vars(self)  # `asdict` would copy all of it first, ten times slower

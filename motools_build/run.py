@@ -18,9 +18,8 @@ from motools_build.accounts import Account
 from motools_build.alike import Alike
 from motools_build.backends.base import Backend, Given, Job, Made, Progress
 from motools_build.errors import ArtifactError, Deferred, MotoolsError, StageFailed
-from motools_build.keys import digest_file
+from motools_build.keys import DigestMemo
 from motools_build.learned import check_sampled, filled
-from motools_build.locks import drop, take
 from motools_build.pay_once import PayOnce
 from motools_build.pool import WorkerPool
 from motools_build.prices import Prices
@@ -33,6 +32,10 @@ LOGGER = logging.getLogger("motools_build")
 LOCK_POLL = 0.2
 """Seconds between looks at a stage that another process is making."""
 
+SMALL = 1 << 20
+"""Bytes that are read in the event loop. More would hold up other stages; for less, a
+stage would wait for a thread behind others that wait for the disk."""
+
 RECORDED = ("motools_build", "inspect_ai", "numpy", "tiktoken")
 """Distributions whose version a record holds; never part of a key."""
 
@@ -42,6 +45,7 @@ class Runtime:
     """What `run_stage` works with; one a run."""
 
     store: ArtifactStore
+    memo: DigestMemo
     pool: WorkerPool
     report: Callable[[Stage, Progress], None]
     payments: PayOnce
@@ -116,7 +120,10 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
 async def _make(stage: Stage, runtime: Runtime) -> None:
     store = runtime.store
     backend = runtime.backend(stage.backend)
-    await asyncio.to_thread(_check_inputs, stage, store)
+    if stage.sampled or _bytes_of_inputs(stage, store) > SMALL:
+        await asyncio.to_thread(_check_inputs, stage, runtime)
+    else:
+        _check_inputs(stage, runtime)
     if stage.kind in backend.paid:
         await _send_again_what_is_gone(stage, runtime)
     work = store.work_folder(stage)
@@ -151,7 +158,8 @@ async def _make(stage: Stage, runtime: Runtime) -> None:
         )
         if undeclared:
             made = replace(made, details={**made.details, "undeclared": undeclared})
-    await asyncio.to_thread(_put, stage, store, work, made, round(seconds, 2))
+    made_in = round(seconds, 2)
+    await asyncio.to_thread(_put, stage, runtime, work, made, made_in)
     record = store.get(stage)
     if record and stage.backend == "inspect":
         runtime.alike.add(record)
@@ -213,9 +221,11 @@ async def _look_at_upload(stage: Stage, runtime: Runtime) -> None:
 
 
 def _put(
-    stage: Stage, store: ArtifactStore, work: Path, made: Made, seconds: float
+    stage: Stage, runtime: Runtime, work: Path, made: Made, seconds: float
 ) -> None:
-    _check_files(stage)  # an edit during the work must not be recorded as built
+    # an edit during the work must not be recorded as built
+    _check_files(stage, runtime.memo)
+    store = runtime.store
     store.put(
         stage,
         work,
@@ -232,22 +242,29 @@ def outputs_of(stage: Stage, store: ArtifactStore) -> dict[str, str]:
     return {key: record.output if record else "" for key, record in records.items()}
 
 
-def _check_inputs(stage: Stage, store: ArtifactStore) -> None:
+def _bytes_of_inputs(stage: Stage, store: ArtifactStore) -> int:
+    records = [store.get(used) for used in stage.setup + stage.upstream]
+    payloads = sum(record.size for record in records if record)
+    return payloads + sum(Path(path).stat().st_size for path in stage.files)
+
+
+def _check_inputs(stage: Stage, runtime: Runtime) -> None:
+    store = runtime.store
     inputs = stage.setup + stage.upstream
     for used in inputs:
         if used.kind == "dataset":
             store.check_payload(used)  # its damage is no edit of the stage's files
-    _check_files(stage)
+    _check_files(stage, runtime.memo)
     for used in inputs:
         if used.kind != "dataset":
             store.check_payload(used)
     check_sampled(stage, store)
 
 
-def _check_files(stage: Stage) -> None:
+def _check_files(stage: Stage, memo: DigestMemo) -> None:
     planned = set(stage.preimage["inputs"].values())
     for path in stage.files:
-        if digest_file(path) not in planned:
+        if memo.present(path) not in planned:
             raise ArtifactError(
                 f"{path} was edited after this run was planned; nothing was recorded "
                 "of it: run again"
@@ -282,16 +299,13 @@ def versions() -> dict[str, str]:
 
 @asynccontextmanager
 async def _locked(stage: Stage, runtime: Runtime) -> AsyncIterator[None]:
-    """The stage's lock among all processes; the kernel drops it at any death.
-
-    The file is removed with the lock held: whoever waited for it looks at the store
-    again, and finds what was made.
-    """
-    path = runtime.store.lock_path(stage.key)
-    while (handle := take(path)) is None:
+    """The stage's lock among all processes. Whoever waited for it looks at the store
+    again, and finds what was made."""
+    locks = runtime.store.locks
+    while not locks.take(stage.key):
         runtime.report(stage, Progress(0, 1, "", "another process is making it"))
         await asyncio.sleep(LOCK_POLL)
     try:
         yield
     finally:
-        drop(path, handle)
+        locks.drop(stage.key)

@@ -12,6 +12,7 @@ from typing import Any
 
 from motools_build.errors import ArtifactError
 from motools_build.keys import Digest, Key, digest_file, digest_stream
+from motools_build.locks import Locks
 from motools_build.records import Record
 from motools_build.runs import RunLog
 from motools_build.stages import Stage
@@ -36,6 +37,8 @@ class ArtifactStore:
         self.runs = RunLog(root / "runs.jsonl")
         self.states = States(root)
         self.ledger = Ledger(root / "ledger.jsonl")
+        self.locks = Locks(root / "lock")
+        """Of whoever makes a stage, by its key."""
         self._clock = itertools.count()
         self._syncing = threading.Lock()
         self._synced: dict[Path, int] = {}  # when its last sync began, by the clock
@@ -227,26 +230,6 @@ class ArtifactStore:
         except FileNotFoundError:
             return None
         return gone
-
-    # ---- locks
-
-    def lock_path(self, key: str) -> Path:
-        """The lock of whoever makes a stage; the kernel drops it at any death."""
-        return self.root / "locks" / f"{key}.lock"
-
-    def is_locked(self, key: str) -> bool:
-        """Whether a process is making the stage of that key now."""
-        path = self.lock_path(key)
-        if not path.exists():
-            return False
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(path)
-        try:
-            with lock.acquire(timeout=0):
-                return False
-        except Timeout:
-            return True
 
 
 def delete(path: Path) -> None:

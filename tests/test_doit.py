@@ -23,6 +23,7 @@ EVAL = "eval:tiny/tiny/echo/seed0/score"
 BASE_EVAL = "eval:tiny/base/echo/score"
 UPLOAD = "upload:tiny/tiny/dummy"
 
+NOT_NEEDED = ("memo.json", "lock", ".doit.db")
 HEAVY = ("numpy", "torch", "inspect_ai", "openai", "pandas", "transformers")
 
 Edit = Callable[[Path, str, str], None]
@@ -66,9 +67,9 @@ class TestStaleness:
     def test_only_artifacts_matter(self, tiny: Project) -> None:
         tiny.doit("run", "tiny")
         for path in tiny.root.rglob("*"):
-            if path.name == "__pycache__" or path.name in ("memo.json", ".doit.db"):
+            if path.name == "__pycache__" or path.name in NOT_NEEDED:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for folder in ("logs", "locks", "work"):
+        for folder in ("logs", "work"):
             shutil.rmtree(tiny.root / "artifacts" / folder, ignore_errors=True)
         assert tiny.doit("run", "tiny").made == set()
 
@@ -557,7 +558,6 @@ def test_two_runs_at_once_make_each_stage_once(tiny: Project) -> None:
     names = [line.split()[0] for line in made]
     assert sorted(names) == sorted(set(names))
     assert len(names) == 10
-    assert not list((tiny.root / "artifacts/locks").iterdir())
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:

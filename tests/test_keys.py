@@ -132,7 +132,7 @@ class TestMemo:
         monkeypatch.setattr("motools_build.keys.RACY_NS", -(10**18))  # ctime is now
         first = memo.digest(str(file))
         memo.save()
-        monkeypatch.setattr("motools_build.keys._digest_stream", pytest.fail)
+        monkeypatch.setattr("motools_build.keys.digest_stream", pytest.fail)
         assert DigestMemo(tmp_path / "memo.json").digest(str(file)) == first
 
     def test_another_size_or_time_is_read_again(

@@ -3,98 +3,125 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-import filelock
 import pytest
 
 from motools_build.errors import ArtifactError
-from motools_build.locks import drop, take
+from motools_build.locks import Locks
 
 COUNTS = """
 import sys
 from pathlib import Path
-from motools_build.locks import drop, take
-lock, counter = map(Path, sys.argv[1:])
+from motools_build.locks import Locks
+locks, counter = Locks(Path(sys.argv[1])), Path(sys.argv[2])
 for _ in range(300):
-    while (handle := take(lock)) is None:
+    while not locks.take("a"):
         pass
     counter.write_text(str(int(counter.read_text()) + 1))
-    drop(lock, handle)
+    locks.drop("a")
 """
 
-FORKS = """
+HOLDS = """
 import os, sys, time
 from pathlib import Path
-from motools_build.locks import take
-assert take(Path(sys.argv[1])) is not None
-if os.fork() == 0:
-    print(os.getpid(), flush=True)
+from motools_build.locks import Locks
+locks = Locks(Path(sys.argv[1]))
+assert locks.take("a")
+if "fork" in sys.argv and os.fork() == 0:
+    assert not locks.take("a")
+    assert locks.take("b")
+    locks.drop("b")  # the last of the child's, and none of its parent's
+print(os.getpid(), flush=True)
 time.sleep(60)
 """
 
 
-def test_only_one_has_it_and_nothing_is_left_of_it(tmp_path: Path) -> None:
-    path = tmp_path / "locks/a.lock"
-    handle = take(path)
-    assert handle is not None
-    assert take(path) is None
-    drop(path, handle)
-    assert not path.exists()
-    again = take(path)
-    assert again is not None
-    drop(path, again)
+def holder(path: Path, *words: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", HOLDS, str(path), *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
-def test_it_is_the_lock_that_filelock_knows(tmp_path: Path) -> None:
-    path = tmp_path / "a.lock"
-    handle = take(path)
-    assert handle is not None
-    lock = filelock.FileLock(path)
-    with pytest.raises(filelock.Timeout):
-        lock.acquire(timeout=0)
-    drop(path, handle)
-    with lock:
-        assert take(path) is None
+def test_a_process_has_it_once_and_others_do_not(tmp_path: Path) -> None:
+    locks = Locks(tmp_path / "artifacts/lock")
+    assert not locks.taken("a")
+    assert not (tmp_path / "artifacts").exists()
+    assert locks.take("a")
+    assert not locks.take("a")
+    assert not Locks(tmp_path / "artifacts/lock").take("a")
+    assert locks.taken("a")
+    assert not locks.taken("b")
+    assert locks.take("b")
+    locks.drop("b")
+    assert locks.taken("a")  # one that is given up takes no other with it
+    locks.drop("a")
+    assert not locks.taken("a")
 
 
-def test_a_lock_that_is_removed_meanwhile_is_no_lock(tmp_path: Path) -> None:
-    # each removes the file that the others may have open: they must notice
-    path, counter = tmp_path / "a.lock", tmp_path / "counter"
+def test_another_process_has_it_until_it_is_killed(tmp_path: Path) -> None:
+    locks = Locks(tmp_path / "lock")
+    with holder(tmp_path / "lock") as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert locks.taken("a")
+        assert not locks.take("a")
+        assert locks.take("b")
+        other.kill()
+        other.wait()
+    assert not locks.taken("a")
+    assert locks.take("a")
+    locks.drop("a")
+    locks.drop("b")
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
     counter.write_text("0")
-    command = [sys.executable, "-c", COUNTS, str(path), str(counter)]
+    command = [sys.executable, "-c", COUNTS, str(tmp_path / "lock"), str(counter)]
     processes = [subprocess.Popen(command) for _ in range(3)]
     assert [process.wait() for process in processes] == [0, 0, 0]
     assert counter.read_text() == "900"
 
 
-def test_a_forked_child_does_not_keep_a_killed_parents_lock(tmp_path: Path) -> None:
-    path = tmp_path / "a.lock"
-    command = [sys.executable, "-c", FORKS, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+def test_a_forked_child_has_none_of_its_parents(tmp_path: Path) -> None:
+    locks = Locks(tmp_path / "lock")
+    with holder(tmp_path / "lock", "fork") as parent:
         assert parent.stdout is not None
-        child = int(parent.stdout.readline())
+        both = {int(parent.stdout.readline()) for _ in range(2)}
+        (child,) = both - {parent.pid}
         try:
-            assert take(path) is None
+            assert locks.taken("a")  # whatever the child gave up
             parent.kill()
             parent.wait()
-            handle = take(path)
-            assert handle is not None
-            drop(path, handle)
+            assert locks.take("a")  # whatever the child keeps open
+            locks.drop("a")
         finally:
             os.kill(child, signal.SIGKILL)
+
+
+def test_a_lock_whose_file_is_removed_is_no_lock(tmp_path: Path) -> None:
+    locks = Locks(tmp_path / "lock")
+    assert locks.take("a")
+    (tmp_path / "lock").unlink()
+    with pytest.raises(ArtifactError, match="was removed under this run"):
+        locks.take("b")
+    locks.drop("a")
+    assert locks.take("b")
+    locks.drop("b")
 
 
 def test_a_file_system_without_locks_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(handle: int, *, blocking: bool) -> bool:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    def refuse(*args: Any) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(filelock, "lock_descriptor", refuse)
+    monkeypatch.setattr(fcntl, "lockf", refuse)
     with pytest.raises(ArtifactError, match="put artifacts/ on a file system with"):
-        take(tmp_path / "a.lock")
+        Locks(tmp_path / "lock").take("a")

@@ -273,9 +273,10 @@ def upgraded(project: Project) -> None:
 def all_but_artifacts(project: Project) -> None:
     for path in list(project.root.rglob("__pycache__")):
         shutil.rmtree(path)
-    for name in ("logs", "locks", "work", "state"):
+    for name in ("logs", "work", "state"):
         shutil.rmtree(project.root / "artifacts" / name, ignore_errors=True)
-    (project.root / "artifacts/memo.json").unlink()
+    for name in ("memo.json", "lock"):
+        (project.root / "artifacts" / name).unlink()
 
 
 ROWS: dict[str, Change] = {

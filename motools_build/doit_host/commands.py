@@ -160,7 +160,7 @@ class Clean(DoitClean):  # type: ignore[misc]
                 line = f"kept {stage.name}: {used[stage.key]} uses it"
             elif _unfinished(session, stage):
                 line = f"kept {stage.name}: its job is not finished (doit jobs)"
-            elif session.store.is_locked(stage.key):
+            elif session.store.locks.taken(stage.key):
                 line = f"kept {stage.name}: a run is making it"
             elif not session.store.holds(stage):
                 continue

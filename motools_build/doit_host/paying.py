@@ -103,7 +103,7 @@ class Cancel(OneStage):
         if paid is None or paid.phase != "bound" or paid.id.startswith(BY_HAND):
             raise InvalidCommand(f"{stage.name} has no job that could be cancelled")
         asyncio.run(_with_provider(session, stage, lambda p: p.cancel(paid.id)))
-        if not session.store.is_locked(stage.key):  # a run that waits sees it itself
+        if not session.store.locks.taken(stage.key):  # a run that waits sees it itself
             told = replace(paid, phase="cancelled", since=time.time())
             session.store.states.save_paid(stage.key, told)
             session.store.ledger.note(entry_of(stage.key, told, "cancelled"))
@@ -239,20 +239,13 @@ async def _with_provider(
 @contextmanager
 def _alone(session: Session, stage: Stage) -> Iterator[None]:
     """The stage's lock. Raises ArtifactError if a run has it."""
-    from filelock import FileLock, Timeout
-
-    path = session.store.lock_path(stage.key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
+    locks = session.store.locks
+    if not locks.take(stage.key):
         raise ArtifactError(
             f"{stage.name} is being made by a run; stop it first (Ctrl-C: its job goes "
             "on)"
-        ) from error
+        )
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-        lock.release()
+        locks.drop(stage.key)

@@ -61,6 +61,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         session, store = self.session, self.session.store
         self._runtime = Runtime(
             store=store,
+            memo=session.memo,
             pool=WorkerPool(self.workers, store.root / "logs/worker.log"),
             report=self._progress,
             payments=PayOnce(

@@ -82,7 +82,7 @@ def status_of(stage: Stage, store: ArtifactStore, older: Older) -> tuple[Status,
         return "ok", _undeclared(store.get(stage))
     needed = [used for used in _needed(stage) if store.why_stale(used)]
     for used in (stage, *needed):
-        if store.is_locked(used.key):
+        if store.locks.taken(used.key):
             return "running", f"{used.name} is being made"
     for used in (stage, *needed):
         paid = store.states.paid(used.key) if used.at_provider else None

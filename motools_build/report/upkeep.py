@@ -121,15 +121,14 @@ def garbage(
 
 
 def leftovers(store: ArtifactStore) -> list[Path]:
-    """Work folders and locks of runs that were killed: of no stage that is being made,
-    nor of one that failed (its log may lie there)."""
-    work = [p for p in (store.root / "work").glob("*") if not _kept_together(p)]
-    locks = (store.root / "locks").glob("*.lock")
+    """Work folders of runs that were killed: of no stage that is being made, nor of
+    one that failed (its log may lie there)."""
     return sorted(
         path
-        for path in (*work, *locks)
-        if not store.is_locked(path.stem)
-        and not (store.root / "state" / f"{path.stem}.json").exists()
+        for path in (store.root / "work").glob("*")
+        if not _kept_together(path)
+        and not store.locks.taken(path.name)
+        and not store.states.exists(path.name)
     )
 
 

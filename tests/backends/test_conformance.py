@@ -101,6 +101,7 @@ class Bench:
         store = self.store
         runtime = Runtime(
             store=store,
+            memo=DigestMemo(Path("artifacts/memo.json")),
             pool=WorkerPool(1, Path("artifacts/logs/worker.log")),
             report=lambda stage, progress: self.said.append(progress),
             payments=PayOnce(store.states, store.ledger, settle=0.2),
@@ -177,7 +178,7 @@ def test_an_interruption_leaves_nothing_half_made(bench: Bench) -> None:
     finally:
         os.environ.pop("MOTOOLS_DUMMY_DELAY", None)
     assert bench.store.get(model) is None
-    assert not bench.store.is_locked(model.key)
+    assert not bench.store.locks.taken(model.key)
     store = bench.make(model)
     assert store.get(model) is not None
     assert not [found.name for found in artifacts(store) if broken(found)]
