@@ -34,6 +34,7 @@ sys.path.insert(0, str(ROOT))
 from motools_build.pool import worker_environment  # noqa: E402
 from motools_build.store import ArtifactStore  # noqa: E402
 from tests.conftest import furnish  # noqa: E402
+from tests.rehearsal.server import KEY, Rehearsal  # noqa: E402
 
 TASK = """\
 from inspect_ai import Task, task
@@ -190,26 +191,13 @@ def pairs(quick: bool) -> list[bool]:
 
 def hosted(quick: bool) -> list[bool]:
     """20 pairs of a task and a provider's model."""
-    server = subprocess.Popen(
-        [sys.executable, "-m", "motools_build.rehearsal"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        text=True,
-    )
-    try:
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        with bench() as at:
-            at.environ.update(OPENAI_BASE_URL=url, OPENAI_API_KEY="sk-rehearsal")
-            at.tasks(TASKS, 20)
-            models = [f"openai/{name}" for name in HOSTED]
-            at.write("zoo/many.py", BARE.format(models=models, tasks=list(TASKS)))
-            at.doit("many")
-            return [twenty(at, models, quick, "20 pairs of hosted models")]
-    finally:
-        server.terminate()
-        server.wait()
+    with Rehearsal() as server, bench() as at:
+        at.environ.update(OPENAI_BASE_URL=server.url, OPENAI_API_KEY=KEY)
+        at.tasks(TASKS, 20)
+        models = [f"openai/{name}" for name in HOSTED]
+        at.write("zoo/many.py", BARE.format(models=models, tasks=list(TASKS)))
+        at.doit("many")
+        return [twenty(at, models, quick, "20 pairs of hosted models")]
 
 
 def twenty(at: Bench, models: Sequence[str], quick: bool, what: str) -> bool:
@@ -256,7 +244,7 @@ def engine(quick: bool) -> list[bool]:
     from inspect_ai.solver import generate as ask
 
     from motools_build.backends.embedded import ensure_base, load, threads
-    from motools_build.backends.inspect.running import SERVED
+    from motools_build.backends.inspect.running import QUIET, SERVED
     from motools_build.embedded.generate import generate
     from motools_build.serving import BATCH
 
@@ -285,11 +273,7 @@ def engine(quick: bool) -> list[bool]:
             ),
             model=get_model(f"motools/{EMBEDDED}", memoize=False),
             log_dir=folder,
-            display="none",
-            score_display=False,
-            log_model_api=False,
-            log_realtime=False,
-            ctl_server=False,
+            **QUIET,
             max_connections=SERVED,
         )
         assert log.status == "success", log.error

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.conftest import furnish  # noqa: E402
+from tests.rehearsal.server import KEY, Rehearsal  # noqa: E402
 
 SETTING = """\
 from motools_build import Dataset, Setting
@@ -47,22 +47,8 @@ JOB = re.compile(r"/fine_tuning/jobs(/[^/]+)?$")
 def main(jobs: int, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         project(Path(folder), jobs)
-        server = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "motools_build.rehearsal"),
-                *("--seconds", str(seconds), "--fault", LIMITED),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            text=True,
-        )
-        try:
-            assert server.stdout is not None
-            measure(Path(folder), server.stdout.readline().strip(), jobs)
-        finally:
-            server.terminate()
-            server.wait()
+        with Rehearsal().start("--seconds", str(seconds), "--fault", LIMITED) as server:
+            measure(Path(folder), server, jobs)
 
 
 def project(folder: Path, jobs: int) -> None:
@@ -78,12 +64,12 @@ def project(folder: Path, jobs: int) -> None:
     (folder / "datasets/rows.jsonl").write_text((json.dumps(row) + "\n") * 10)
 
 
-def measure(folder: Path, url: str, jobs: int) -> None:
+def measure(folder: Path, server: Rehearsal, jobs: int) -> None:
     environ = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
-        "OPENAI_BASE_URL": url,
-        "OPENAI_API_KEY": "sk-rehearsal",
+        "OPENAI_BASE_URL": server.url,
+        "OPENAI_API_KEY": KEY,
         "MOTOOLS_SETTLE_SECONDS": "2",
     }
     began = time.monotonic()
@@ -98,11 +84,11 @@ def measure(folder: Path, url: str, jobs: int) -> None:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     said = ran.stdout.splitlines()
     summary = next((line for line in said if " made" in line and "." not in line), "?")
-    told = control(url, "requests")
+    told = server.requests()
     print(f"{jobs} jobs: exit code {ran.returncode}, {summary}")
     print(f"wall {wall:.1f} s, CPU {used.ru_utime + used.ru_stime:.1f} s")
     print(f"peak memory {used.ru_maxrss / 1024:.0f} MB")
-    print(f"created {len(control(url, 'state')['jobs'])} jobs; requests:")
+    print(f"created {len(server.control('GET', 'state')['jobs'])} jobs; requests:")
     for what, count in sorted(told["counts"].items()):
         print(f"   {count:6} {what}")
     print(f"polls in the busiest second: {busiest(told['log'])}")
@@ -116,12 +102,6 @@ def busiest(log: list[dict[str, Any]]) -> int:
     polls = [r for r in log if r["method"] == "GET" and JOB.search(r["path"])]
     seconds = Counter(int(request["time"]) for request in polls)
     return max(seconds.values(), default=0)
-
-
-def control(url: str, name: str) -> Any:
-    root = url.removesuffix("/v1")
-    with urllib.request.urlopen(f"{root}/rehearsal/{name}") as answer:
-        return json.load(answer)
 
 
 if __name__ == "__main__":

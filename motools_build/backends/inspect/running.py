@@ -42,6 +42,12 @@ SERVED = 64
 the next one can be whole when one ends. Inspect begins with 20 otherwise, and batches
 of 200 samples were of 20, 5, 32, 8, 19 and 1."""
 
+QUIET: dict[str, Any] = {
+    **{"display": "none", "score_display": False, "ctl_server": False},
+    **{"log_model_api": False, "log_realtime": False},
+}
+"""Nothing on a terminal, no server, no database beside the log, no raw calls in it."""
+
 
 def evaluate(
     jobs: Sequence[Job], folder: str, report: ReportOf
@@ -167,11 +173,7 @@ def _call(
             score=jobs[0].kind == "eval",
             fail_on_error=TOLERATED,
             retry_on_error=TRIES,
-            display="none",
-            score_display=False,
-            log_model_api=False,
-            log_realtime=False,
-            ctl_server=False,
+            **QUIET,
             **asked,
         )
     finally:
