@@ -63,6 +63,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         usual: dict[str, Any] = {
             "reporter": "motools",
             "continue": True,
+            "sort": "definition",  # of `doit list`: seed 2 before seed 10
             "dep_file": ".doit.db",
         }
         if current().config.default:

@@ -217,12 +217,11 @@ def storm(
     server: Rehearsal,
     client: Client,
     kills: int,
-    faults: Sequence[dict[str, Any]] = FAULTS,
     seed: int = 0,
 ) -> Counts:
     """Kill the client so often, let it finish undisturbed, and count."""
     moments = random.Random(seed)
-    server.faults(list(faults))
+    server.faults(FAULTS)
     killed = between = number = here = 0
     failed: list[str] = []
     client.begin(number)

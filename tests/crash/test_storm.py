@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.conftest import Project
 from tests.crash.client import Die
-from tests.crash.harness import FAULTS, POINTS, Doit, count, storm
+from tests.crash.harness import POINTS, Doit, count, storm
 from tests.crash.naive import Naive
 from tests.rehearsal.server import JOBS, Rehearsal
 
@@ -30,13 +30,13 @@ def test_a_storm_of_kills_and_lost_answers(project: Project, server: Rehearsal) 
 def test_the_storm_finds_what_a_naive_client_does(
     tmp_path: Path, server: Rehearsal
 ) -> None:
-    # an answer of each kind is lost for sure; the SDK then sends again by itself
-    lost = [
-        {"fault": "lost", "on": on, "times": 1}
-        for on in ("POST /v1/files", f"POST {JOBS}$")
-    ]
     client = Naive(tmp_path, server, seeds=5)
-    counts = storm(server, client, kills=5, faults=[*lost, *FAULTS])
+    # an answer of each kind is lost for sure; the SDK then sends again by itself
+    creations = ("POST /v1/files", f"POST {JOBS}$")
+    server.faults([{"fault": "lost", "on": on, "times": 1} for on in creations])
+    client.begin(KILLS)
+    client.finish()
+    counts = storm(server, client, kills=5)
     assert counts.duplicate_jobs > 0
     assert counts.duplicate_files > 0
 
