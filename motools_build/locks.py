@@ -49,8 +49,20 @@ class Locks:
         """
         place = _place(key)
         with self._opened() as file:
-            if place in file.held or not self._try(file.handle, place):
-                return False
+            try:
+                if place in file.held or not _try(file.handle, fcntl.LOCK_EX, place):
+                    return False
+            except OSError as error:
+                raise ArtifactError(
+                    f"{self._file} cannot be locked ({error.strerror}), and without "
+                    "locks two runs might make one stage: put artifacts/ on a file "
+                    "system with POSIX locks"
+                ) from error
+            if not os.fstat(file.handle).st_nlink:
+                raise ArtifactError(
+                    f"{self._file} was removed under this run, and another run might "
+                    "make the same stages; run again"
+                )
             file.held.add(place)
             return True
 
@@ -62,15 +74,27 @@ class Locks:
             fcntl.lockf(file.handle, fcntl.LOCK_UN, 1, place)
 
     def taken(self, key: str) -> bool:
-        """Whether a process has it, this one included."""
-        if not self._file.exists():
-            return False
+        """Whether a process has it, this one included. Asks for no more than to read:
+        a folder may be another user's."""
         place = _place(key)
-        with self._opened() as file:
-            if place in file.held or not self._try(file.handle, place):
+        with _TURN:
+            file = _FILES.get(self._path)
+            if file and place in file.held:
                 return True
-            fcntl.lockf(file.handle, fcntl.LOCK_UN, 1, place)
-            return False
+            try:
+                handle = file.handle if file else os.open(self._path, os.O_RDONLY)
+            except FileNotFoundError:
+                return False
+            try:
+                if not _try(handle, fcntl.LOCK_SH, place):
+                    return True
+                fcntl.lockf(handle, fcntl.LOCK_UN, 1, place)
+            except OSError:  # no locks here: then no run can make anything here either
+                return False
+            finally:
+                if file is None:
+                    os.close(handle)
+        return False
 
     @contextmanager
     def _opened(self) -> Iterator[_Open]:
@@ -84,23 +108,14 @@ class Locks:
                 if not file.held:
                     os.close(_FILES.pop(self._path).handle)
 
-    def _try(self, handle: int, place: int) -> bool:
-        try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
-        except (BlockingIOError, PermissionError):  # either is what POSIX allows
-            return False
-        except OSError as error:
-            raise ArtifactError(
-                f"{self._file} cannot be locked ({error.strerror}), and without locks "
-                "two runs might make one stage: put artifacts/ on a file system with "
-                "POSIX locks"
-            ) from error
-        if not os.fstat(handle).st_nlink:
-            raise ArtifactError(
-                f"{self._file} was removed under this run, and another run might make "
-                "the same stages; run again"
-            )
-        return True
+
+def _try(handle: int, kind: int, place: int) -> bool:
+    """Whether the lock is had now. Raises OSError where there are no locks."""
+    try:
+        fcntl.lockf(handle, kind | fcntl.LOCK_NB, 1, place)
+    except (BlockingIOError, PermissionError):  # either is what POSIX allows
+        return False
+    return True
 
 
 def _place(key: str) -> int:

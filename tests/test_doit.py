@@ -224,6 +224,12 @@ class TestSelection:
         assert tiny.doit("run", key[:8]).made == {EVAL}
         assert "up-to-date" in tiny.doit("info", key[:8]).out
 
+    def test_list_has_seeds_in_their_order(self, tiny: Project) -> None:
+        tiny.setting("tiny", seeds="[2, 10]", controls="False")
+        listed = tiny.doit("list", "--all", "-q", "tiny").out.split()
+        models = [name for name in listed if name.startswith("model:")]
+        assert models == [MODEL[:-1] + "2", MODEL[:-1] + "10"]
+
     def test_list_and_info(self, tiny: Project) -> None:
         assert "a setting of the tests" in tiny.doit("list").out
         status = tiny.doit("list", "--all", "--status").out.splitlines()

@@ -116,6 +116,26 @@ def test_a_lock_whose_file_is_removed_is_no_lock(tmp_path: Path) -> None:
     locks.drop("b")
 
 
+def test_who_may_only_read_sees_what_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks, usual = Locks(tmp_path / "lock"), os.open
+
+    def for_reading(path: Any, flags: int, *args: Any) -> int:
+        if flags & (os.O_RDWR | os.O_WRONLY | os.O_CREAT):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return usual(path, flags, *args)
+
+    with holder(tmp_path / "lock") as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        monkeypatch.setattr(os, "open", for_reading)
+        assert locks.taken("a")
+        assert not locks.taken("b")
+        other.kill()
+    assert not locks.taken("a")
+
+
 def test_a_file_system_without_locks_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,3 +145,4 @@ def test_a_file_system_without_locks_is_an_error(
     monkeypatch.setattr(fcntl, "lockf", refuse)
     with pytest.raises(ArtifactError, match="put artifacts/ on a file system with"):
         Locks(tmp_path / "lock").take("a")
+    assert not Locks(tmp_path / "lock").taken("a")
