@@ -198,6 +198,11 @@ def test_prompts_are_checked_before_anything_runs(school: Project) -> None:
     assert "prompts.jsonl:4: the last user turn is empty" in ran.err
     assert "nothing was run" in ran.err
     assert not ran.made
+    for nothing in ("", "\n \n"):
+        school.write("datasets/prompts.jsonl", nothing)
+        ran = school.doit("run", "school", code=3)
+        assert "prompts.jsonl: no prompts; each line holds one as JSON" in ran.err
+        assert not ran.made
 
 
 def test_the_system_turn_is_the_teachers_alone(project: Project) -> None:

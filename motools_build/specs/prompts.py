@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +18,22 @@ def read_prompts(path: str, system: str | None = None) -> dict[int, Turns]:
 
     Raises DatasetError with every problem, each with file and line.
     """
+    found, problems = _looked_at(path, system)
+    if problems:
+        raise DatasetError(listed(problems))
+    return found
+
+
+def prompt_problems(path: str, system: str | None = None) -> list[str]:
+    """The problems of a file of prompts, each with file and line."""
+    try:
+        return _looked_at(path, system)[1][: SHOWN + 1]
+    except OSError as error:
+        return [f"{path}: cannot be read ({error})"]
+
+
+def _looked_at(path: str, system: str | None) -> tuple[dict[int, Turns], list[str]]:
+    """The prompts by line number, and the problems of the other lines."""
     found: dict[int, Turns] = {}
     problems = []
     for number, turns, problem in _lines(path, system):
@@ -28,24 +43,7 @@ def read_prompts(path: str, system: str | None = None) -> dict[int, Turns]:
             found[number] = turns
     if not found and not problems:
         problems = [f"{path}: no prompts; each line holds one as JSON"]
-    if problems:
-        raise DatasetError(listed(problems))
-    return found
-
-
-def prompt_problems(path: str, system: str | None = None) -> list[str]:
-    """The problems of a file of prompts, each with file and line."""
-    try:
-        found = [
-            f"{path}:{number}: {problem}"
-            for number, _, problem in _lines(path, system)
-            if problem
-        ]
-        if not found and not os.path.getsize(path):
-            found = [f"{path}: no prompts; each line holds one as JSON"]
-    except OSError as error:
-        return [f"{path}: cannot be read ({error})"]
-    return found[: SHOWN + 1]
+    return found, problems
 
 
 def _lines(path: str, system: str | None) -> Iterator[tuple[int, Turns, str | None]]:
