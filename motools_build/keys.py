@@ -35,9 +35,12 @@ RACY_NS = 2_000_000_000
 def canonical(value: Any) -> bytes:
     """The canonical JSON (RFC 8785) of a JSON-like value, as UTF-8.
 
-    Without floats and non-ASCII names the standard encoder writes the same bytes,
-    four times faster.
+    Without floats and non-ASCII names the standard encoder writes the same bytes, four
+    times faster; of texts alone it is put together from them, faster still.
     """
+    if type(value) is dict and all(map(_is_text, value, value.values())):
+        members = [f"{_ENCODE(name)}:{_ENCODE(value[name])}" for name in sorted(value)]
+        return f"{{{','.join(members)}}}".encode()
     if _is_plain(value):
         return _ENCODE(value).encode()
     import rfc8785  # 20 ms that most plans need not pay
@@ -48,6 +51,10 @@ def canonical(value: Any) -> bytes:
 _ENCODE = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False
 ).encode
+
+
+def _is_text(name: Any, value: Any) -> bool:
+    return type(name) is str and name.isascii() and type(value) is str
 
 
 def _is_plain(value: Any) -> bool:
@@ -86,17 +93,9 @@ def stage_key(
     other parts are put around it in the order that RFC 8785 asks for (a property test
     compares the two).
     """
-    if all(map(str.isascii, inputs)):  # as in `canonical`, three times faster
-        members = [
-            f"{_ENCODE(role)}:{_ENCODE(inputs[role])}" for role in sorted(inputs)
-        ]
-        of = f"{{{','.join(members)}}}"
-    else:
-        of = canonical(inputs).decode()
-    head = f'{{"backend":{_ENCODE(backend)},"inputs":{of},"kind":{_ENCODE(kind)}'
-    return Key(
-        digest_bytes(b'%s,"spec":%s,"version":%d}' % (head.encode(), spec, version))
-    )
+    head = f'{{"backend":{_ENCODE(backend)},"inputs":'.encode() + canonical(inputs)
+    tail = f',"kind":{_ENCODE(kind)},"spec":'.encode() + spec
+    return Key(digest_bytes(head + tail + b',"version":%d}' % version))
 
 
 class DigestMemo:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from motools_build.accounts import Account
 from motools_build.asked import Answers, Asked, Resolve, identity_of, paid_by
@@ -100,26 +100,23 @@ class _Subject:
 
     path: str
     """Its part of stage names."""
-    dataset: str
-    model: str
-    seed: int | None
-    replicate: int
-    training: str
-    about: dict[str, object]
+    about: dict[str, Any]
     """The params of its evals that say what it is."""
     answers: Answers
+    replicate: int = 0
+    training: str = ""
 
     def cells(
         self, asked: Asked, arms: tuple[str, ...], staging: Staging
     ) -> Iterator[Cell]:
         """Where the eval's result belongs; a cell for each arm."""
-        path = f"{self.path}/{asked.name}"
-        stage = asked.staged(path, self.answers, self.about, staging)
+        path, about = f"{self.path}/{asked.name}", self.about
+        stage = asked.staged(path, self.answers, about, staging)
         for arm in arms:
             yield Cell(
-                self.dataset,
-                self.model,
-                self.seed,
+                about["dataset"],
+                about["model"],
+                about["seed"],
                 self.replicate,
                 asked.name,
                 stage,
@@ -163,7 +160,7 @@ def _as_it_is(models: Models, model: ModelName, label: str) -> _Subject:
         params={**about, **paid_by(models.account, model)},
         setup=(base,) if base else (),
     )
-    return _Subject(path, "base", str(model), None, 0, "", about, answers)
+    return _Subject(path, about, answers)
 
 
 def _fine_tuned(
@@ -174,10 +171,10 @@ def _fine_tuned(
     draws: tuple[Draw, ...],
 ) -> Iterator[_Subject]:
     base, payer = models.base(model, label), paid_by(models.account, model)
-    place, name, data = line.path(label), str(model), line.dataset.name
+    place = line.path(label)
     for draw, stage in models.trained(line, model, label, draws):
         path = f"{place}/{draw}"
-        about = _about(models, model, path, data, draw.seed)
+        about = _about(models, model, path, line.dataset.name, draw.seed)
         answers = Answers(
             inputs={"model": stage.key},
             params={**about, **payer},
@@ -185,13 +182,12 @@ def _fine_tuned(
             setup=(base,) if base else (),
             tags=line.tags,
         )
-        drawn = (draw.seed, draw.replicate)
-        yield _Subject(path, data, name, *drawn, line.label, about, answers)
+        yield _Subject(path, about, answers, draw.replicate, line.label)
 
 
 def _about(
     models: Models, model: ModelName, path: str, dataset: str, seed: int | None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     return {
         "model": str(model),
         "subject": f"{models.staging.place}/{path}",

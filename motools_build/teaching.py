@@ -46,17 +46,6 @@ class Teaching:
         """The stage in which the dataset's teacher is asked, where that base model
         learns from it. Raises InputError for a teacher that cannot be asked."""
         self._known.setdefault(models.name, models)
-        with self._in_turn(dataset, _field(models, dataset)):
-            return self._stage(models, dataset, lesson, model, label)
-
-    def _stage(
-        self,
-        models: Models,
-        dataset: Dataset,
-        lesson: Sampled,
-        model: ModelName,
-        label: str,
-    ) -> Stage:
         staging, who = models.staging, lesson.teacher
         path = dataset.name if who.model else f"{dataset.name}/{label}"
         if who.model:
@@ -70,7 +59,8 @@ class Teaching:
             line = _line(theirs, who, model, field)
             spec = {**line.training.identity_for(model), "seed": who.seed}
             draws = (Draw(who.seed, 0, spec, canonical(spec)),)
-            ((draw, teacher),) = theirs.trained(line, model, label, draws)
+            with self._in_turn(dataset, field):
+                ((draw, teacher),) = theirs.trained(line, model, label, draws)
             subject = f"{line.path(label)}/{draw}"
         (prompts,) = dataset.parts
         sources = models.resolve(prompts)

@@ -42,6 +42,10 @@ class Listed:
     used_by: list[str] = field(default_factory=list)
     """Settings."""
 
+    def add(self, problems: list[str]) -> None:
+        """Note problems, each once."""
+        self.problems += [one for one in problems if one not in self.problems]
+
 
 class Datasets(Query):
     """`doit datasets`: rows, tokens, digest, problems and users of each."""
@@ -107,14 +111,8 @@ def _add(session: Session, stage: Stage, found: dict[tuple[str, str], Listed]) -
     if rows is None:  # its teacher was not asked yet
         assert stage.sampled is not None
         rows = Learned(str(session.store.folder(stage.sampled) / DATA), "")
-    known_as = (params["name"], rows.path)
-    one = found.setdefault(known_as, Listed(*known_as, rows.digest))
-    if stage.setting not in one.used_by:
-        one.used_by.append(stage.setting)
-    if not rows.digest:
-        return
-    if not Path(one.path).exists():
-        one.problems = [_not_fetched(one)]
+    one = _noted(stage, found, params["name"], rows)
+    if not rows.digest or not _is_there(one):
         return
     method = params["training"]["method"]
     rules = ModelName.parse(params["model"]).facts.rules
@@ -126,20 +124,29 @@ def _add_prompts(
 ) -> None:
     """Note what a teacher is asked."""
     lesson = stage.params["lesson"]
-    known_as = (lesson["name"], lesson["prompts"])
-    one = found.setdefault(known_as, Listed(*known_as, lesson["digest"]))
+    rows = Learned(lesson["prompts"], lesson["digest"])
+    one = _noted(stage, found, lesson["name"], rows)
+    if _is_there(one):
+        one.rows = _rows(one.path)
+        one.add(asked_problems(session, stage))
+
+
+def _noted(
+    stage: Stage, found: dict[tuple[str, str], Listed], name: str, rows: Learned
+) -> Listed:
+    """The entry of a stage's rows, which its setting uses."""
+    one = found.setdefault((name, rows.path), Listed(name, *rows))
     if stage.setting not in one.used_by:
         one.used_by.append(stage.setting)
+    return one
+
+
+def _is_there(one: Listed) -> bool:
+    """Whether it can be read; if not, that is its problem."""
     if Path(one.path).exists():
-        one.rows = _rows(one.path)
-        new = asked_problems(session, stage)
-        one.problems += [problem for problem in new if problem not in one.problems]
-    else:
-        one.problems = [_not_fetched(one)]
-
-
-def _not_fetched(one: Listed) -> str:
-    return f"dataset {one.name}: not fetched yet; `doit run` fetches it"
+        return True
+    one.problems = [f"dataset {one.name}: not fetched yet; `doit run` fetches it"]
+    return False
 
 
 def _file(session: Session, path: str) -> Listed:
@@ -157,8 +164,8 @@ def _look(
     """Rows, tokens and problems by these rules; remembered by its bytes."""
     note, digest, path = session.memo.note, Digest(one.digest), one.path
     one.rows = note("count-1", digest, partial(_rows, path))
-    problems = row_problems(session, Learned(path, digest), method, rules, derived)
-    one.problems += [problem for problem in problems if problem not in one.problems]
+    rows = Learned(path, digest)
+    one.add(row_problems(session, rows, method, rules, derived))
     one.tokens = note(
         f"total-1:{COUNTED_FOR}:{method}", digest, partial(_tokens, path, method)
     )

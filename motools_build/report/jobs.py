@@ -143,6 +143,7 @@ def payment(stage: Stage, store: ArtifactStore) -> Paid | None:
 
 def other_rows(stage: Stage, paid: Paid | None, store: ArtifactStore) -> bool:
     """Whether a job was sent, and the stage's teacher wrote other rows since."""
+    if paid is None or paid.phase == "absent" or not (paid.nonces or paid.id):
+        return False
     rows = filled(stage, store).get("made_of")
-    sent = paid is not None and paid.phase != "absent" and bool(paid.nonces or paid.id)
-    return bool(rows) and sent and paid is not None and paid.made_of != rows
+    return bool(rows) and paid.made_of != rows
