@@ -62,7 +62,7 @@ def asked_problems(session: Session, stage: Stage) -> list[str]:
     lesson = stage.params["lesson"]
     rows = Learned(lesson["prompts"], lesson["digest"])
     problems: list[str] = session.memo.note(
-        f"prompts-1:{lesson['system'] is not None}:{rows.path}",
+        f"prompts-2:{lesson['system'] is not None}:{rows.path}",
         Digest(rows.digest),
         partial(prompt_problems, rows.path, lesson["system"]),
     )
