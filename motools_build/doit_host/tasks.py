@@ -59,6 +59,8 @@ def _needed(session: Session, plan: Plan) -> list[Stage]:
     """The stages that a run of the setting has to look at: what is stale, all that it
     is made from, and all that is made from it. The others have no need of a task."""
     stale = {s.key for s in plan.roots if session.store.why_stale(s) is not None}
+    if not stale:
+        return []
     needed: set[str] = set()
     for stage in reversed(plan.stages):  # each after those that depend on it
         if (
