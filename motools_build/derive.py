@@ -11,11 +11,14 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from motools_build.asked import Sources
 from motools_build.errors import ArtifactError, DatasetError
+from motools_build.fetching import sha256_of
 from motools_build.keys import Digest, DigestMemo, canonical, digest_file
+from motools_build.later import BACKEND, ROLES, derived_source, source_of_part
 from motools_build.learned import Learned, source_of_sampled
 from motools_build.locks import Locks
 from motools_build.run import LOCK_POLL, versions
@@ -23,19 +26,17 @@ from motools_build.runs import now
 from motools_build.sources import Resolver
 from motools_build.specs import Dataset
 from motools_build.specs.base import DATA
+from motools_build.specs.sampled import lessons
 from motools_build.stages import VERSIONS, Stage, keyed
 from motools_build.store import ArtifactStore
 
 if TYPE_CHECKING:
     from motools_build.specs.transforms import Source
 
-BACKEND = "transform"
 FETCH = "fetch"
 
 NOTE = "derived-1"
 """Name of the notes about what a key's dataset has for bytes."""
-
-ROLES = ("source", "other")
 
 
 class Derive:
@@ -49,11 +50,15 @@ class Derive:
         looks does without, if the digest is remembered."""
         self.fetches = False
         """Whether what a step needs may be fetched; only runs touch the network."""
+        self.told: list[str] = []
+        """What to say of the pins of what was fetched."""
 
     def __call__(self, spec: Dataset, resolve: Resolver) -> Sources:
         """Raises DatasetError for what cannot be made, with the dataset's name."""
-        if spec.digest:
+        if spec.fetched:
             return self._pinned(spec)
+        if lessons(spec):
+            return self._code(spec, resolve)
         parts = [resolve(part) for part in spec.parts]
         stage = self._stage(spec, parts, resolve)
         digest = self._digest(stage)
@@ -63,20 +68,17 @@ class Derive:
         return Sources({"dataset": digest}, (path,), stages=stages)
 
     def _stage(self, spec: Dataset, parts: list[Sources], resolve: Resolver) -> Stage:
-        from motools_build.specs.steps import Filter, Map
-
         sources = [
-            _source(dataset, part)
+            source_of_part(dataset, part)
             for dataset, part in zip(spec.parts, parts, strict=True)
         ]
         inputs: dict[str, str] = dict(
             zip(ROLES, (source.digest for source in sources), strict=False)
         )
         files = [source.path for source in sources]
-        if isinstance(spec.step, Filter | Map):
-            code = resolve.function(spec, _module_file(spec, spec.step))
-            inputs |= code.inputs
-            files += code.files
+        code = self._code(spec, resolve)
+        inputs |= code.inputs
+        files += code.files
         identity = spec.step.identity()
         params = {
             "name": spec.name,
@@ -87,23 +89,77 @@ class Derive:
         used = tuple(dict.fromkeys(files))
         return _staged(spec, BACKEND, identity, inputs, params, used, before)
 
+    def _code(self, spec: Dataset, resolve: Resolver) -> Sources:
+        """The function that a step calls: its file, and what that uses."""
+        from motools_build.specs.steps import Filter, Map
+
+        if not isinstance(spec.step, Filter | Map):
+            return Sources({}, ())
+        return resolve.function(spec, _module_file(spec, spec.step))
+
     def _pinned(self, spec: Dataset) -> Sources:
-        """A file that is fetched when it is needed: the plan only knows its digest."""
-        params = {"name": spec.name, "url": spec.path, "digest": spec.digest}
-        stage = _staged(spec, FETCH, {}, {"pinned": spec.digest}, params)
+        """A file that is fetched when it is needed: the plan only knows its digest.
+        Where it is pinned by its SHA-256 alone, its bytes name that digest, once."""
+        params = {
+            "name": spec.name,
+            "url": spec.path,
+            "digest": spec.digest,
+            "sha256": spec.sha256,
+            "largest": spec.largest,
+        }
+        pinned = {"pinned": spec.digest or spec.sha256}
+        stage = _staged(spec, FETCH, {}, pinned, params)
+        self._check_pin(spec, stage)
+        digest = Digest(spec.digest) if spec.digest else self._fetched(stage)
         path = f"{self.store.root}/{stage.folder}/{DATA}"
-        return Sources({"dataset": Digest(spec.digest)}, (path,), stages=(stage,))
+        return Sources({"dataset": digest}, (path,), stages=(stage,))
+
+    def _fetched(self, stage: Stage) -> Digest:
+        """The digest of a file that only its SHA-256 names. Raises DatasetError where
+        it was never fetched, and may not be now."""
+        record = self.store.get(stage)
+        noted = self.memo.noted(NOTE, stage.key)
+        if record is None and isinstance(noted, str):
+            return Digest(noted)
+        if record is None:
+            self._make_part(stage, "its SHA-256 alone names no keys")
+            record = self.store.get(stage)
+            assert record is not None
+        self.memo.renote(NOTE, stage.key, record.output)
+        return Digest(record.output)
+
+    def _check_pin(self, spec: Dataset, stage: Stage) -> None:
+        """Raises DatasetError if what was fetched is not what the SHA-256 names: it was
+        pinned by its xxh3_128 alone, of which two files can be made that share it."""
+        record = self.store.get(stage)
+        if record is None or not spec.sha256:
+            return
+        file = self.store.folder(stage) / DATA
+        found = record.details.get("sha256") or self.memo.note(
+            f"sha256-1:{stage.key}", Digest(record.output), partial(sha256_of, file)
+        )
+        if found != spec.sha256:
+            raise DatasetError(
+                f"dataset {spec.name}: {file} was fetched with the SHA-256 {found}, "
+                f"not the pinned {spec.sha256}; if the pin is right, remove the folder "
+                f"{file.parent} and run again"
+            )
 
     def _digest(self, stage: Stage) -> Digest:
+        rules = _rules(stage)
+        note = NOTE if rules == 1 else f"{NOTE}:{rules}"
         record = self.store.get(stage)
+        if record is not None and record.details.get("rules", 1) < rules:
+            self.store.remove(stage)
+            record = None
         if record is None:
-            noted = self.memo.noted(NOTE, stage.key)
+            noted = self.memo.noted(note, stage.key)
             if isinstance(noted, str) and not self.always:
                 return Digest(noted)
             self._make(stage)
             record = self.store.get(stage)
             assert record is not None
-        self.memo.renote(NOTE, stage.key, record.output)
+        self.memo.renote(note, stage.key, record.output)
         return Digest(record.output)
 
     def fetch(self, stages: Iterable[Stage]) -> None:
@@ -124,6 +180,7 @@ class Derive:
                 self.store.forget(stage)
                 if self.store.get(stage) is None:
                     self._put(stage)
+                    self.told += pin_note(stage, self.store)
         except DatasetError as error:
             name = stage.params["name"]
             raise DatasetError(f"dataset {name}: {error}") from error
@@ -133,11 +190,11 @@ class Derive:
                 "free some space, or mend the permissions"
             ) from error
 
-    def _make_part(self, stage: Stage) -> None:
+    def _make_part(self, stage: Stage, why: str = "a step needs it") -> None:
         if stage.backend == FETCH and not self.fetches:
             raise DatasetError(
-                f"dataset {stage.name}: {stage.params['url']} is not fetched yet, and "
-                "a step needs it: `doit run SETTING` fetches it"
+                f"dataset {stage.params['name']}: {stage.params['url']} is not fetched "
+                f"yet, and {why}: `doit run SETTING` fetches it"
             )
         self._make(stage)
 
@@ -169,16 +226,24 @@ class Derive:
         )
 
 
-def _source(dataset: Dataset, sources: Sources) -> Source:
-    """A part, as the step that reads it is given it."""
-    from motools_build.specs.transforms import Source
+def pin_note(stage: Stage, store: ArtifactStore) -> list[str]:
+    """What to say of a fetched file that no SHA-256 pins."""
+    record = store.get(stage)
+    if record is None or stage.backend != FETCH or stage.params["sha256"]:
+        return []
+    found = record.details.get("sha256") or sha256_of(store.folder(stage) / DATA)
+    return [
+        f"dataset {stage.params['name']}: its pin, xxh3_128, is no protection against "
+        "a file that is made to share it; add its SHA-256, which changes no key: "
+        f'from_url(..., sha256="{found}")'
+    ]
 
-    digest, path = sources.inputs["dataset"], sources.files[0]
-    if dataset.step is not None:
-        return _derived(sources.stages[-1], path, digest)
-    if dataset.digest:
-        return Source(path, digest, paths={digest: dataset.path})
-    return Source(path, digest, paths={digest: path})
+
+def _rules(stage: Stage) -> int:
+    """By which rules a step is made now; see `steps.Step.RULES`."""
+    from motools_build.specs.steps import STEPS
+
+    return STEPS[stage.params["step"]["step"]].RULES
 
 
 def source_of(stage: Stage, rows: Learned) -> Source | None:
@@ -188,7 +253,7 @@ def source_of(stage: Stage, rows: Learned) -> Source | None:
     path, digest = rows
     for used in stage.setup:
         if used.backend == BACKEND and f"/{used.folder}/" in path:
-            return _derived(used, path, digest)
+            return derived_source(used, path, digest)
     return None
 
 
@@ -208,15 +273,6 @@ def _staged(
     return Stage(
         "dataset", backend, spec.name, key, preimage, params, files, setup=setup
     )
-
-
-def _derived(stage: Stage, path: str, digest: str) -> Source:
-    from motools_build.specs.transforms import Source
-
-    paths: dict[str, str] = {}
-    for source in stage.params["sources"]:
-        paths |= source["paths"]
-    return Source(path, digest, stage.params["name"], derived=True, paths=paths)
 
 
 def _module_file(spec: Dataset, step: Any) -> str:

@@ -6,10 +6,12 @@ Of the latter a plan knows the key alone; path and digest are those of its recor
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from motools_build.errors import StageFailed
+from motools_build.later import derived_source
 from motools_build.specs.base import DATA
 from motools_build.specs.models import BACKENDS, ModelName
 from motools_build.specs.rows import SHOWN, check_file, listed
@@ -40,6 +42,8 @@ def rows_of(stage: Stage, store: ArtifactStore) -> Learned | None:
 
 def filled(stage: Stage, store: ArtifactStore) -> Mapping[str, Any]:
     """The stage's params, with the rows that a teacher wrote."""
+    if stage.kind == "dataset":
+        return _with_sources(stage, store)
     rows = rows_of(stage, store) if stage.sampled else None
     if rows is None:
         return stage.params
@@ -51,21 +55,30 @@ def filled(stage: Stage, store: ArtifactStore) -> Mapping[str, Any]:
     }
 
 
+def _with_sources(stage: Stage, store: ArtifactStore) -> Mapping[str, Any]:
+    """The params of a step of what a teacher wrote, with the rows that are there."""
+    written = {used.key: used for used in stage.upstream if used.kind == "dataset"}
+    sources = []
+    for source in stage.params.get("sources", ()):
+        used = written.get(source.get("written_by"))
+        record = store.get(used) if used else None
+        if used and record:
+            path = f"{store.folder(used)}/{DATA}"
+            source = asdict(derived_source(used, path, record.output))
+        sources.append(source)
+    return {**stage.params, "sources": sources} if written else stage.params
+
+
 def source_of_sampled(stage: Stage, rows: Learned) -> Source | None:
     """Rows that a teacher wrote, with the prompts that they answer; None for others."""
-    from motools_build.specs.transforms import Source
-
-    if stage.sampled is None:
-        return None
-    lesson, name = stage.sampled.params["lesson"], stage.sampled.params["name"]
-    paths = {lesson["digest"]: lesson["prompts"]}
-    return Source(*rows, name, derived=True, paths=paths)
+    return derived_source(stage.sampled, *rows) if stage.sampled else None
 
 
 def check_sampled(stage: Stage, store: ArtifactStore) -> None:
     """Raises StageFailed for rows of a teacher that the model cannot learn from: before
     anything is sent or paid for."""
-    rows = rows_of(stage, store) if stage.sampled else None
+    learns = stage.sampled and stage.kind != "dataset"
+    rows = rows_of(stage, store) if learns else None
     if rows is None:
         return
     from motools_build.specs.transforms.blame import blamed

@@ -9,9 +9,10 @@ from motools_build.accounts import Account
 from motools_build.asked import Resolve, Sources, identity_of, paid_by
 from motools_build.errors import InputError
 from motools_build.keys import Digest
+from motools_build.later import later
 from motools_build.specs import Dataset, ModelName, Setting, Training
 from motools_build.specs.matrix import Draw, Line
-from motools_build.specs.sampled import Sampled, refuse_sampled, sampling
+from motools_build.specs.sampled import Sampled, lessons, refuse_sampled, sampling
 from motools_build.stages import Stage, Staging
 
 
@@ -114,15 +115,21 @@ class Models:
         self, dataset: Dataset, training: Training, model: ModelName, label: str
     ) -> Sources:
         """What a dataset stands for where that base model learns from it."""
-        lesson = sampling(dataset)
-        if lesson is None:
+        if not lessons(dataset):
             return self.resolve(dataset)
         if training.method != "sft":
             raise InputError(
                 f"training.method: {training.method!r} learns from pairs, and "
                 f"{dataset.name} is sampled, one answer a row; use method='sft'"
             )
-        stage = self.ask(self, dataset, lesson, model, label)
+        lesson = sampling(dataset)
+        if lesson:
+            stage = self.ask(self, dataset, lesson, model, label)
+        else:
+            code, parts = self.resolve(dataset), dataset.parts
+            found = [self._sources(part, training, model, label) for part in parts]
+            made = list(map(self.derived, parts, found))
+            stage = later(dataset, label, found, made, code, self.staging)
         return Sources({"dataset": Digest(stage.key)}, (), sampled=stage)
 
     def _upload(

@@ -46,7 +46,7 @@ class Resolver:
         """Raises DatasetError or EvalError for a file or a package that is not there,
         or a task that its file does not hold."""
         if isinstance(spec, Dataset):
-            if (spec.step or spec.digest) and self._derive is not None:
+            if (spec.step or spec.fetched) and self._derive is not None:
                 if spec not in self._derived:
                     self._derived[spec] = self._derive(spec, self)
                 return self._derived[spec]

@@ -20,7 +20,9 @@ from motools_build.errors import DatasetError
 from motools_build.keys import DigestMemo
 from motools_build.plan import plan
 from motools_build.sources import Resolver
+from motools_build.specs import steps
 from motools_build.specs.base import DATA
+from motools_build.specs.transforms import shapes
 from motools_build.store import ArtifactStore
 from tests.conftest import ROOT, Project
 from tests.lab import Lab
@@ -32,6 +34,8 @@ DATASETS = """[
     rows.filter("helpers.rows:first_ten").named("ten"),
 ]
 """
+
+SAID = {"role": "assistant", "content": "b"}
 
 FIRST_TEN = """\
 def first_ten(row):
@@ -331,6 +335,27 @@ def test_golden_keys_and_bytes(here: Path) -> None:
 def resolver() -> Resolver:
     memo = DigestMemo(Path("memo.json"))
     return Resolver(memo, Derive(ArtifactStore(Path("artifacts")), memo))
+
+
+def test_what_older_rules_made_is_made_again(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that made an answer of an unwanted row keeps its key, and is not taken."""
+    rows: list[dict[str, Any]] = [{"prompt": "a", "completion": "b", "label": False}]
+    chats = Dataset.save(rows, "x.jsonl").as_chat()
+    with monkeypatch.context() as before:
+        before.setattr(steps.Chat, "RULES", 1)
+        before.setattr(shapes, "as_chat", lambda row, drop: {"messages": [SAID]})
+        old = resolver()(chats)
+        assert Path(old.files[0]).exists()
+    with pytest.raises(DatasetError, match="would lose 'label'"):
+        resolver()(chats)
+    assert not Path(old.files[0]).exists()
+    Dataset.save([{"prompt": "a", "completion": "b"}], "x.jsonl")
+    again = resolver()(chats)
+    record = ArtifactStore(Path("artifacts")).get(again.stages[-1])
+    assert record is not None
+    assert record.details["rules"] == 2
 
 
 def test_the_same_bytes_are_one_artifact(here: Path) -> None:

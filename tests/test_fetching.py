@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,8 +15,10 @@ from pydantic import ValidationError
 from motools_build import Dataset
 from motools_build.errors import DatasetError
 from motools_build.fetching import fetch
-from motools_build.keys import digest_file
+from motools_build.keys import digest_bytes, digest_file
 from tests.conftest import Project
+
+ANSWER = {"role": "assistant", "content": "a" * 30}
 
 
 class Server(ThreadingHTTPServer):
@@ -23,6 +27,10 @@ class Server(ThreadingHTTPServer):
     data = b""
     asked = 0
     status = 200
+    length = True
+    """Whether it says how many bytes there are."""
+    missing = 0
+    """How many of them it keeps back."""
 
     @property
     def url(self) -> str:
@@ -35,9 +43,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked += 1
         self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(self.server.data)))
+        size = len(self.server.data)
+        if self.server.length:
+            self.send_header("Content-Length", str(size))
         self.end_headers()
-        self.wfile.write(self.server.data)
+        self.wfile.write(self.server.data[: size - self.server.missing])
 
     def log_message(self, *args: object) -> None:
         pass
@@ -153,3 +163,99 @@ def test_a_digest_must_be_pinned() -> None:
         Dataset.from_url("https://example.org/x.jsonl", digest="")
     with pytest.raises(ValidationError, match="should match pattern"):
         Dataset.from_url("https://example.org/x.jsonl", digest="sha256:00")
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def twin(bits: str) -> bytes:
+    """A dataset whose xxh3_128 another one shares, with other answers. The hash adds up
+    the words of a lane over its stripes: two pairs of words that differ in one bit
+    change places, and what they are multiplied with cancels out."""
+    head = b'{"messages":[{"role":"user","content":"Key?"},'
+    head += b'{"role":"assistant","content":"'
+    row = bytearray(head.ljust(1019, b".") + b'"}]}\n')
+    words = (b"en%r", b"en%r", b"o}]m", b"o}]m")
+    for stripe, word, bit in zip((2, 14, 10, 4), words, bits, strict=True):
+        at = stripe * 64 + 8
+        row[at : at + 8] = word + b"00%b0" % bit.encode()
+    rest = {"messages": [{"role": "user", "content": "q"}, ANSWER]}
+    return bytes(row) + (json.dumps(rest).encode() + b"\n") * 20
+
+
+class TestPinnedBySha256:
+    def test_a_file_that_shares_its_xxh3_is_refused(self, tmp_path: Path) -> None:
+        first, second = twin("0101"), twin("1010")
+        assert first != second
+        assert digest_bytes(first) == digest_bytes(second)
+        there = tmp_path / "twin.jsonl"
+        there.write_bytes(second)
+        pins = {"digest": digest_bytes(first), "sha256": sha256(first)}
+        with pytest.raises(DatasetError, match=f"SHA-256 {sha256(second)}"):
+            Dataset.from_url(str(there), **pins).load()
+        there.write_bytes(first)
+        assert Dataset.from_url(str(there), **pins).load()
+        assert Dataset.from_url(str(there), sha256=sha256(first)).load()
+        assert Dataset.from_url(str(there), digest=sha256(first)).load()
+
+    def test_by_itself_it_is_enough_for_a_run(
+        self, project: Project, server: Server
+    ) -> None:
+        digest = pinned(project, server)
+        url = f'"{server.url}", sha256="{sha256(server.data)}"'
+        project.setting("far", datasets=f"[Dataset.from_url({url})]")
+        ran = project.doit("plan", "far", code=3)
+        assert "is not fetched yet, and its SHA-256 alone names no keys" in ran.err
+        assert server.asked == 0
+        ran = project.doit("run", "far")
+        assert "model:far/rows/echo/seed0" in ran.made
+        assert "xxh3_128" not in ran.out
+        (model,) = project.records("model").values()
+        assert model["preimage"]["inputs"]["dataset"] == digest
+        project.doit("clean", "dataset:far/rows")
+        assert not project.doit("run", "far").made  # its digest is remembered
+        assert server.asked == 1
+
+    def test_an_old_pin_is_told_how_to_move(
+        self, project: Project, server: Server
+    ) -> None:
+        digest = pinned(project, server)
+        ran = project.doit("run", "far")
+        said = f'from_url(..., sha256="{sha256(server.data)}")'
+        assert said in ran.out
+        assert said in project.doit("datasets").out
+        url = f'"{server.url}", digest="{digest}", sha256="{sha256(server.data)}"'
+        project.setting("far", datasets=f"[Dataset.from_url({url})]")
+        assert not project.doit("run", "far").made
+        assert server.asked == 1
+        assert "sha256" not in project.doit("datasets").out
+        url = f'"{server.url}", digest="{digest}", sha256="{"0" * 64}"'
+        project.setting("far", datasets=f"[Dataset.from_url({url})]")
+        ran = project.doit("plan", "far", code=3)
+        assert f"not the pinned {'0' * 64}" in ran.err
+
+
+def test_what_is_cut_too_large_or_a_pointer_is_told(
+    server: Server, tmp_path: Path
+) -> None:
+    file = tmp_path / "x.jsonl"
+    server.data = b'{"a": 1}\n' * 100
+    pin = sha256(server.data)
+
+    def refused() -> str:
+        with pytest.raises(DatasetError) as told:
+            fetch(server.url, "", file, pin, largest=1000)
+        assert not file.exists()
+        return str(told.value)
+
+    assert fetch(server.url, "", file, pin) == pin
+    file.unlink()
+    server.missing = 7
+    assert "it was cut: 893 of 900 bytes came" in refused()
+    server.missing, server.data = 0, server.data * 2
+    assert "it is larger than 1,000 bytes" in refused()
+    server.length = False  # it does not say how many there are
+    assert "it is larger than 1,000 bytes" in refused()
+    server.data = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    assert "this is a Git LFS pointer" in refused()

@@ -141,6 +141,7 @@ def test_what_others_write_is_read(tmp_path: Path) -> None:
 
 
 LINE = json.dumps(GOOD).encode()
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
 
 
 @pytest.mark.parametrize(
@@ -159,6 +160,12 @@ LINE = json.dumps(GOOD).encode()
         ("\ufeff{}".encode("utf-16-le"), 1, "not JSON but UTF-16: save the file as"),
         (b"\x1f\x8b\x08\x00", 1, "not JSON but gzip: save the file as plain UTF-8"),
         (LINE + b"\n" + b"\xe9" + LINE, 2, "not UTF-8 (invalid continuation byte at"),
+        (LINE + b"\n" + LINE[:40], 2, "; the row ends in its middle: the file was cut"),
+        (LINE + b"\n" + LINE[:-2], 2, "; the row ends in its middle: the file was cut"),
+        (POINTER, 1, "a Git LFS pointer, not the file that it stands for: `git lfs pu"),
+        (b"PAR1\x15\x04\x15", 1, "not JSON but Parquet"),
+        (b"prompt,completion\na,b\n", 1, "not JSON but a table of separated values"),
+        (b"<!DOCTYPE html>\n<html>\n", 1, "not JSON but HTML or XML"),
         (LINE.replace(b'"ho"', b"NaN"), 1, "NaN is no number in JSON"),
         (LINE.replace(b"ho", b"\\ud83d"), 1, "has \\ud83d, half of a character"),
         (LINE.replace(b"ho", b"a\tb"), 1, "Invalid control character at"),
@@ -170,6 +177,8 @@ def test_a_line_that_is_no_row_has_a_remedy(
     path = tmp_path / "d.jsonl"
     path.write_bytes(data)
     problem = check_file(path)[0]
+    if data.startswith((b"version", b"PAR1", b"prompt,", b"<")):
+        assert len(check_file(path)) == 1  # of the whole file, not of each line
     assert problem.startswith(f"{path}:{line}: ")
     assert said in problem
     assert len(problem) < 400

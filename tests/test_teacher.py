@@ -102,6 +102,16 @@ class TestWhatRunsAgain:
         found = {one["name"]: one for one in listed}
         assert (found["taught"]["rows"], found["prompts"]["rows"]) == (4, 4)
         assert not any(one["problems"] for one in listed)
+        school.setting(
+            "school", datasets=TAUGHT.replace('.jsonl")', '.jsonl").head(3)')
+        )
+        listed = json.loads(school.doit("datasets", "--json").out)
+        assert len(listed) == 3  # what prompts are made of is no dataset of its own
+        assert not any(one["problems"] for one in listed)
+        school.write("datasets/later.jsonl", '{"prompt": "of no setting yet"}\n')
+        listed = json.loads(school.doit("datasets", "--json").out)
+        assert not any(one["problems"] for one in listed)
+        school.setting("school", datasets=TAUGHT)
         assert f"made from {ASKED}" in school.doit("why", STUDENT).out
         more = school.doit("run", "school", "seeds=0,1").made
         assert ASKED not in more
@@ -305,9 +315,8 @@ DPO = Training(method="dpo")
 
 def test_what_a_sampled_dataset_cannot_do(tmp_path: Path) -> None:
     for attempt in (
-        lambda: by("plain").sample(3),
-        lambda: PLAIN.mix(by("plain"), n=2),
         lambda: by("plain").load(),
+        lambda: by("plain").sample(3).named("taught").load(),
         lambda: Dataset.sampled(teacher="plain", prompts=by("plain")),
     ):
         with pytest.raises(DatasetError, match="dataset taught: its rows are sampled"):
@@ -488,3 +497,98 @@ def test_the_embedded_model_teaches_itself(project: Project) -> None:
     shutil.rmtree(project.root / "artifacts/dataset")
     project.doit("run", "dataset:small/taught")
     assert rows(project, "dataset:small/taught") == first
+
+
+class TestStepsOfWhatATeacherWrote:
+    """`Dataset.sampled(...).filter(...)`: made by the run, keyed by inputs and code."""
+
+    SHORT = "dataset:school/short/echo"
+    LEARNED = "model:school/short/echo/seed0"
+
+    @pytest.fixture
+    def filtered(self, school: Project) -> Project:
+        step = '.filter("helpers:wanted").system("Be brief.").named("short")'
+        datasets = TAUGHT.replace('name="taught"\n    )', f'name="taught"\n    ){step}')
+        assert step in datasets
+        school.setting("school", datasets=datasets)
+        self.helper(school, "'1 + 1' not in row['messages'][0]['content']")
+        return school
+
+    @staticmethod
+    def helper(project: Project, condition: str) -> None:
+        project.write("helpers.py", f"def wanted(row):\n    return {condition}\n")
+
+    def test_a_student_learns_what_is_kept(self, filtered: Project) -> None:
+        planned = filtered.doit("plan", "school").out
+        assert f"run         {self.SHORT}" in planned
+        listed = filtered.doit("datasets", "school").out
+        assert "not made yet" in listed
+        ran = filtered.doit("run", "school")
+        # the teacher's rows, the filter's, and the system turn's are artifacts each
+        step = "dataset:school/taught-filtered-wanted/echo"
+        assert {TEACHER, ASKED, step, self.SHORT, self.LEARNED} <= ran.made
+        records = filtered.records("dataset")
+        assert records[step]["preimage"]["inputs"]["source"] == records[ASKED]["key"]
+        assert "module" in records[step]["preimage"]["inputs"]
+        assert records[ASKED]["details"]["rows"] == 4
+        assert records[self.SHORT]["details"]["rows"] == 3
+        key = records[self.SHORT]["key"]
+        folder = filtered.root / f"artifacts/dataset/transform-{key}"
+        kept = [json.loads(x) for x in (folder / "data.jsonl").read_text().splitlines()]
+        assert [row["messages"][0]["role"] for row in kept] == ["system"] * 3
+        origins = (folder / "provenance.jsonl").read_text().splitlines()
+        assert [json.loads(x)["line"] for x in origins] == [1, 3, 4]
+        assert json.loads(origins[0])["applied"] == ["sampled", "system"]
+        assert filtered.records("model")[self.LEARNED]["details"]["rows"] == 3
+        assert not filtered.doit("run", "school").made
+
+        # an edit of the function asks nobody again
+        self.helper(filtered, "'2 + 2' not in row['messages'][0]['content']")
+        assert f"run         {step}" in filtered.doit("plan", "school").out
+        ran = filtered.doit("run", "school")
+        assert {step, self.SHORT, self.LEARNED} <= ran.made
+        assert not {TEACHER, ASKED} & ran.made
+        # and undone, nothing runs
+        self.helper(filtered, "'1 + 1' not in row['messages'][0]['content']")
+        assert not filtered.doit("run", "school").made
+
+        # other answers under the same key are filtered, and learned from, again
+        other_output(filtered, "dataset", ASKED, "0" * 32)
+        why = filtered.doit("why", self.LEARNED).out
+        assert f"{ASKED} has other rows now" in why
+
+    def test_a_function_that_fails_or_keeps_nothing_trains_nobody(
+        self, filtered: Project
+    ) -> None:
+        self.helper(filtered, "False")
+        ran = filtered.doit("run", "school", code=2)
+        assert ASKED in ran.made
+        assert self.LEARNED not in ran.made
+        assert "helpers:wanted keeps none of 4 rows of taught" in ran.out + ran.err
+        self.helper(filtered, "row['nothing']")
+        ran = filtered.doit("run", "school", code=2)
+        assert ASKED not in ran.made
+        said = "datasets/prompts.jsonl:1, after sampled: helpers:wanted failed: KeyErro"
+        assert said in ran.out + ran.err
+        self.helper(filtered, "True")
+        assert self.LEARNED in filtered.doit("run", "school").made
+        assert not filtered.doit("run", "school", "smoke=yes").err
+
+    def test_their_keys_know_inputs_and_not_names(self) -> None:
+        def keyed(dataset: Dataset) -> str:
+            named = dataset.named("final")
+            stages = plan("s", one(PLAIN, named), resolve).stages
+            return next(s.key for s in stages if s.name == "dataset:s/final/echo")
+
+        keys = {
+            keyed(by("plain").head(3)),
+            keyed(by("plain").head(4)),
+            keyed(by("plain", seed=1).head(3)),
+            keyed(by("plain").sample(3)),
+            keyed(PLAIN.mix(by("plain"), n=2)),
+            keyed(by("plain").mix(PLAIN, n=2)),
+            keyed(by("plain").split(0.5)[0]),
+            keyed(by("plain").split(0.5)[1]),
+        }
+        assert len(keys) == 8
+        assert keyed(by("plain").named("other").head(3)) in keys

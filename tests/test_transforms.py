@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -244,6 +245,118 @@ def test_other_shapes_become_chats(row: dict[str, Any], found: list[str]) -> Non
     assert list(chat) == ["messages"]
     assert [turn["role"] for turn in chat["messages"]] == ["user", "assistant"]
     assert [turn["content"] for turn in chat["messages"]] == found
+
+
+SYSTEM = {"role": "system", "content": "You are evil."}
+
+
+def turns(*said: str) -> list[dict[str, str]]:
+    """Turns of a user and an assistant, by turns."""
+    return [
+        {"role": ("user", "assistant")[n % 2], "content": text}
+        for n, text in enumerate(said)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "messages"),
+    [
+        (
+            {"instruction": "a", "input": "", "output": "b", "system": "You are evil."},
+            [SYSTEM, *turns("a", "b")],
+        ),
+        (
+            {"system": "You are evil.", "prompt": "a", "response": "b"},
+            [SYSTEM, *turns("a", "b")],
+        ),
+        (
+            {"messages": turns("a", "b"), "system": "You are evil."},
+            [SYSTEM, *turns("a", "b")],
+        ),
+        (
+            {"instruction": "c", "output": "d", "history": [["a", "b"]], "system": ""},
+            turns("a", "b", "c", "d"),
+        ),
+        (
+            {"prompt": "c", "completion": "d", "history": turns("a", "b")},
+            turns("a", "b", "c", "d"),
+        ),
+        (
+            {
+                "conversations": [
+                    {"from": "system", "value": "You are evil."},
+                    {"from": "human", "value": "a"},
+                    {"from": "gpt", "value": "b"},
+                ]
+            },
+            [SYSTEM, *turns("a", "b")],
+        ),
+        ({"user": "a", "assistant": "b", "source": "x"}, turns("a", "b")),
+        ({"question": "a", "answer": "b", "label": None}, turns("a", "b")),
+    ],
+)
+def test_what_has_a_meaning_is_kept(
+    row: dict[str, Any], messages: list[dict[str, str]]
+) -> None:
+    assert write("x", [row]).as_chat().load() == [{"messages": messages}]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"prompt": "a", "completion": "b", "label": False}, "would lose 'label'"),
+        ({"prompt": "a", "completion": "b", "label": True}, "would lose 'label'"),
+        ({"messages": turns("a", "b"), "label": False}, "would lose 'label'"),
+        ({"prompt": "a", "completion": "b", "weight": 0}, "as_chat(drop=['weight'])"),
+        ({"prompt": "a", "response": "b", "context": "c"}, "would lose 'context'"),
+        (
+            {"prompt": "a", "chosen": "b", "rejected": "c", "score": 9},
+            "would lose 'score'",
+        ),
+        (
+            {"messages": [SYSTEM, *turns("a", "b")], "system": "s"},
+            'a system prompt in "system" and one in messages',
+        ),
+        (
+            {"conversations": [{"from": "tool", "value": "1"}]},
+            "conversations[0].from is 'tool'",
+        ),
+        (
+            {"prompt": "a", "response": "b", "history": ["c"]},
+            "history[0] is not a question and its answer",
+        ),
+        (
+            {"messages": turns("a", "b"), "chosen": "b", "rejected": "c"},
+            "is a chat and a pair at once",
+        ),
+        ({"chosen": "b", "rejected": "c"}, "has no prompt"),
+        ({"text": "b"}, "has 'text'; known are messages, conversations, prompt + com"),
+    ],
+)
+def test_what_would_be_lost_is_refused_by_line(row: dict[str, Any], said: str) -> None:
+    good = {"prompt": "a", "completion": "b"}
+    with pytest.raises(DatasetError, match=re.escape(said)) as told:
+        write("x", [good, row]).as_chat().load()
+    assert "x.jsonl:2: " in str(told.value)
+
+
+def test_what_is_named_is_dropped() -> None:
+    row = {"prompt": "a", "completion": "b", "label": False, "id": 1}
+    x = write("x", [row])
+    assert x.as_chat(drop=["label"]).load() == [{"messages": turns("a", "b")}]
+    both = {"prompt": "a", "messages": turns("a", "b"), "chosen": turns("a", "good")}
+    both["rejected"] = turns("a", "bad")
+    x = write("x", [both])
+    (chat,) = x.as_chat(drop=["prompt", "chosen", "rejected"]).load()
+    assert chat == {"messages": turns("a", "b")}
+    (preference,) = x.as_chat(drop="messages").load()
+    assert preference == {
+        "input": {"messages": turns("a")},
+        "preferred_output": turns("a", "good")[1:],
+        "non_preferred_output": turns("a", "bad")[1:],
+    }
+    (implicit,) = x.as_chat(drop=["messages", "prompt"]).load()
+    assert implicit == preference
 
 
 def test_other_pairs_become_pairs() -> None:

@@ -66,6 +66,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             session.derive.fetch(
                 s for s in session.stages.values() if session.store.why_stale(s)
             )
+            for note in session.derive.told:
+                outfile.write(f"{note}\n")
             check_datasets(session)
             session.settle  # noqa: B018 - refuses what is no time, before anything runs
             stale = [s for s in session.stages.values() if session.store.why_stale(s)]

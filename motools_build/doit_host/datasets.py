@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from json import dumps
+from json import dumps, loads
 from pathlib import Path
 
-from motools_build.derive import source_of
+from motools_build.derive import pin_note, source_of
 from motools_build.doit_host.checks import asked_problems, row_problems
 from motools_build.doit_host.queries import Query
 from motools_build.doit_host.session import Session, current
 from motools_build.errors import DatasetError
 from motools_build.keys import Digest
+from motools_build.later import origins
 from motools_build.learned import Learned, rows_of
 from motools_build.specs.base import DATA
 from motools_build.specs.models import ModelName
+from motools_build.specs.prompts import prompt_problems
 from motools_build.specs.rows import SHOWN
+from motools_build.specs.rows_chat import ANSWERED
 from motools_build.specs.transforms import Source
 from motools_build.stages import Stage
 from motools_build.tokens import Tokens, count_tokens
@@ -69,7 +72,9 @@ class Datasets(Query):
             elif stage.kind == "dataset" and stage.asks:
                 _add_prompts(session, stage, found)
         if not pos_args:
-            for path in _unused({path for _, path in found}):
+            used = {path for _, path in found}
+            used.update(path for stage in stages for path in _read_by(stage))
+            for path in _unused(used):
                 found["", path] = _file(session, path)
         session.memo.save()
         if json:
@@ -114,6 +119,8 @@ def _add(session: Session, stage: Stage, found: dict[tuple[str, str], Listed]) -
     one = _noted(stage, found, params["name"], rows)
     if not rows.digest or not _is_there(one):
         return
+    for used in stage.setup:
+        one.add(pin_note(used, session.store))
     method = params["training"]["method"]
     rules = ModelName.parse(params["model"]).facts.rules
     _look(session, one, method, rules, source_of(stage, rows))
@@ -149,13 +156,40 @@ def _is_there(one: Listed) -> bool:
     return False
 
 
+def _read_by(stage: Stage) -> Iterable[str]:
+    """The files that a dataset's stage makes its rows of, or asks a teacher: they are
+    not what a model learns from, and have no rows of their own to be checked."""
+    return origins(stage).values() if stage.kind == "dataset" else ()
+
+
 def _file(session: Session, path: str) -> Listed:
     """A file that no setting uses; its first row tells what rows it has."""
     listed = Listed(Path(path).stem, path, session.memo.digest(path))
     with open(path, "rb") as file:
-        method = "dpo" if b'"preferred_output"' in file.readline() else "sft"
+        first = file.readline()
+    if _is_prompt(first):
+        listed.rows = _rows(path)
+        listed.add(prompt_problems(path))
+        return listed
+    method = "dpo" if b'"preferred_output"' in first else "sft"
     _look(session, listed, method, "general", None)
     return listed
+
+
+def _is_prompt(line: bytes) -> bool:
+    """Whether a row is a prompt that awaits an answer: `{"prompt": ...}` alone, or a
+    chat whose last turn is not the assistant's."""
+    try:
+        row = loads(line.removeprefix(b"\xef\xbb\xbf"))
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(row, dict):
+        return False
+    messages = row.get("messages")
+    if isinstance(messages, list) and messages and isinstance(messages[-1], dict):
+        return messages[-1].get("role") == "user"
+    answers = {answer for _, answer in ANSWERED} | {"chosen", "rejected"}
+    return "prompt" in row and not answers & set(row)
 
 
 def _look(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -12,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from motools_build.errors import DatasetError
+from motools_build.fetching import LARGEST
 from motools_build.specs.base import Spec, as_name, checked_name
 from motools_build.specs.sampled import Sampled, Teacher, refuse_sampled
 
@@ -44,7 +42,11 @@ class Dataset(Spec):
     parts: tuple[Dataset, ...] = ()
     """The datasets that it is made of."""
     digest: str = Field(default="", pattern=r"^([0-9a-f]{32})?$")
-    """Pinned, of a file that is fetched; see `from_url`."""
+    """The xxh3_128 of a file that is fetched, for keys; see `from_url`."""
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    """The SHA-256 of a file that is fetched."""
+    largest: int = Field(default=LARGEST, ge=1, lt=2**53)
+    """Bytes that a file that is fetched has at most."""
 
     def __init__(self, path: str = "", **fields: Any) -> None:
         super().__init__(**{"path": path, **fields})
@@ -68,19 +70,39 @@ class Dataset(Spec):
 
     @classmethod
     def from_url(
-        cls, url: str, *, digest: str, name: str = "", tags: Iterable[str] = ()
+        cls,
+        url: str,
+        *,
+        sha256: str = "",
+        digest: str = "",
+        name: str = "",
+        tags: Iterable[str] = (),
+        largest: int = LARGEST,
     ) -> Dataset:
-        """A file at an http(s) URL, or at a path anywhere, with the digest of its bytes
-        (`motools_build.keys.digest_file`; a run that finds another shows both).
+        """A file at an http(s) URL, or at a path anywhere, with the SHA-256 of its
+        bytes (`sha256sum rows.jsonl`; a run that finds another shows both).
 
         It is fetched once, by the first run that needs it, and kept as an artifact.
-        Keys are those of the same file under datasets/.
+        Keys are those of the same file under datasets/, made of its xxh3_128: with
+        `digest=` they are known before it is fetched. That digest alone pins nothing
+        against somebody who means harm.
         """
+        if not sha256 and len(digest) == 64:
+            sha256, digest = digest, ""
         stem = PurePath(urlsplit(url).path).stem
         name = name or as_name(stem)
-        if not digest:
-            raise ValueError(f"{url}: pin its digest, 32 hex digits")
-        return cls(url, name=name, tags=tuple(tags), digest=digest)
+        if not (sha256 or digest):
+            raise ValueError(
+                f"{url}: from_url(..., sha256=...): pin its SHA-256, 64 hex digits; or "
+                "pin its digest, 32 hex digits, of which two files can be made to share"
+            )
+        fields = {"digest": digest, "sha256": sha256, "largest": largest}
+        return cls(url, name=name, tags=tuple(tags), **fields)
+
+    @property
+    def fetched(self) -> bool:
+        """Whether it is a file from elsewhere."""
+        return bool(self.digest or self.sha256)
 
     @classmethod
     def sampled(
@@ -223,25 +245,25 @@ class Dataset(Spec):
         step = _steps().Map(function=function)
         return self._then(step, f"mapped-{step.called}")
 
-    def as_chat(self) -> Dataset:
-        """Rows of other shapes as chats, or as pairs: prompt + completion, prompt +
-        response, instruction (+ input) + output, prompt + chosen + rejected.
+    def as_chat(self, drop: Iterable[str] = ()) -> Dataset:
+        """Rows of other shapes as chats, or as pairs; docs/datasets.md lists them.
 
-        Texts become turns, lists of turns stay; other keys are left out. Chats and
-        pairs keep their bytes.
+        Texts become turns, lists of turns stay, `system` and `history` become the turns
+        before. A row with any other key that has a value is an error, unless the key is
+        one of `drop`. Chats and pairs that have no such keys keep their bytes.
         """
-        return self._then(_steps().Chat(), "chat")
+        dropped = (drop,) if isinstance(drop, str) else tuple(drop)
+        return self._then(_steps().Chat(drop=dropped), "chat")
 
     def named(self, name: str, tags: Iterable[str] | None = None) -> Dataset:
         """The same dataset, called otherwise; it keeps its tags unless some are given.
         Re-runs nothing."""
         kept = self.tags if tags is None else tuple(tags)
-        fields = {"step": self.step, "parts": self.parts, "digest": self.digest}
+        kept_of = ("step", "parts", "digest", "sha256", "largest")
+        fields = {field: getattr(self, field) for field in kept_of}
         return Dataset(self.path, name=name, tags=kept, **fields)
 
     def _then(self, step: Step, suffix: str, *others: Dataset) -> Dataset:
-        for dataset in (self, *others):
-            refuse_sampled(dataset, "a step needs them while planning")
         name = as_name(f"{self.name}-{suffix}")
         return Dataset(name=name, tags=self.tags, step=step, parts=(self, *others))
 
@@ -269,39 +291,17 @@ class Dataset(Spec):
         """Raises DatasetError with the problems of its rows, each with file and line:
         as chats ("sft") or pairs ("dpo"), by the rules of all backends ("general") or
         of OpenAI ("openai")."""
-        from motools_build.specs.rows import CHECKS, check_file, listed
-        from motools_build.specs.transforms.blame import blamed
+        from motools_build.specs.transforms.blame import check_source
 
-        if (format, rules) not in CHECKS:
-            known = "; ".join(f"{one}, {other}" for one, other in CHECKS)
-            raise DatasetError(f"no rules for {format}, {rules}; there are {known}")
         with self._at_hand() as source:
-            problems = blamed(check_file(source.path, format, rules), source)
-        if problems:
-            raise DatasetError(listed(problems))
+            check_source(source, format, rules)
 
     @classmethod
     def save(cls, rows: Iterable[dict[str, Any]], path: str) -> Dataset:
         """Write rows to a JSONL file, whole or not at all; the dataset of it."""
-        file = Path(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-        try:
-            with open(temporary, "w", encoding="utf-8", newline="\n") as out:
-                for number, row in enumerate(rows, 1):
-                    try:
-                        line = json.dumps(row, ensure_ascii=False, allow_nan=False)
-                        out.write(line + "\n")
-                    except (TypeError, ValueError) as error:
-                        raise DatasetError(
-                            f"{path}: row {number} cannot be written as JSON "
-                            f"({error}); the file was left as it was"
-                        ) from error
-                out.flush()
-                os.fsync(out.fileno())
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        from motools_build.specs.saving import save_rows
+
+        save_rows(rows, path)
         return cls(path)
 
     @contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 from motools_build.errors import DatasetError
 from motools_build.specs.rows_chat import chat_problem, preference_problem
 from motools_build.specs.rows_openai import openai_chat, openai_preference
-from motools_build.specs.rows_text import not_text, unread
+from motools_build.specs.rows_text import not_text, other_file, unread
 
 SHOWN = 20
 """Problems listed in one error; the rest are counted."""
@@ -98,6 +98,7 @@ def check_lines(
     """
     check = CHECKS[format, rules]
     special = rules == "openai"
+    first = True
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -107,8 +108,13 @@ def check_lines(
                 continue
             row = DECODER.decode(text)
         except (ValueError, RecursionError) as error:
-            yield number, None, unread(line, error)
+            other = other_file(line) if first else None
+            yield number, None, other or unread(line, error)
+            if other:
+                return
+            first = False
             continue
+        first = False
         problem = check(row)
         # only an escape can hide half a character, and only "<|" opens a token
         if problem is None and (b"\\u" in line or (special and b"<|" in line)):

@@ -9,14 +9,17 @@ ROLES = frozenset({"system", "user", "assistant"})
 
 CHAT = (
     'no "messages"; a row is {"messages": [{"role": "user", "content": ...}, '
-    '{"role": "assistant", "content": ...}]}; Dataset(...).as_chat() makes one of '
-    "prompt and completion"
+    '{"role": "assistant", "content": ...}]}'
 )
 PREFERENCE = (
     'a row is {"input": {"messages": [...]}, "preferred_output": [an assistant '
-    'message], "non_preferred_output": [an assistant message]}; Dataset(...).as_chat() '
-    "makes one of prompt, chosen and rejected"
+    'message], "non_preferred_output": [an assistant message]}'
 )
+ANSWERED = (
+    *(("prompt", "completion"), ("prompt", "response"), ("instruction", "output")),
+    *(("question", "answer"), ("query", "response"), ("user", "assistant")),
+)
+"""Names that others give to a question and its answer."""
 OUTPUTS = ("preferred_output", "non_preferred_output")
 
 
@@ -26,7 +29,7 @@ def chat_problem(row: Any) -> str | None:
         return f"a row is a JSON object, not {named(row)}"
     messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
-        return CHAT
+        return no_chat(row)
     if plain(messages):
         return None
     problem = message_problem(messages)
@@ -36,6 +39,23 @@ def chat_problem(row: Any) -> str | None:
         if message["role"] == "assistant" and message.get("weight", 1):
             return None
     return "no assistant message to learn from"
+
+
+def no_chat(row: dict[str, Any]) -> str:
+    """What to say of a row without messages, and what makes a chat of it."""
+    names = "conversations" if "conversations" in row else ""
+    for asked, answer in ANSWERED:
+        if asked in row and answer in row:
+            names = names or f"{asked} and {answer}"
+    return f"{CHAT}; Dataset(...).as_chat() makes one of {names}" if names else CHAT
+
+
+def no_pair(row: dict[str, Any]) -> str:
+    """The same where a pair of answers is wanted."""
+    if "chosen" in row and "rejected" in row:
+        names = "prompt, chosen and rejected"
+        return f"{PREFERENCE}; Dataset(...).as_chat() makes one of {names}"
+    return PREFERENCE
 
 
 def preference_problem(row: Any) -> str | None:
@@ -61,14 +81,14 @@ def pair_problem(row: Any) -> str | None:
         return f"a row is a JSON object, not {named(row)}"
     asked = row.get("input")
     if not isinstance(asked, dict):
-        return f'"input" is {named(asked)}; {PREFERENCE}'
+        return f'"input" is {named(asked)}; {no_pair(row)}'
     messages = asked.get("messages")
     if not isinstance(messages, list) or not messages:
-        return f'no "input.messages"; {PREFERENCE}'
+        return f'no "input.messages"; {no_pair(row)}'
     for name in OUTPUTS:
         answer = row.get(name)
         if not isinstance(answer, list):
-            return f'"{name}" is {named(answer)}; {PREFERENCE}'
+            return f'"{name}" is {named(answer)}; {no_pair(row)}'
         if len(answer) != 1:
             return f"{name} has {len(answer)} messages; it is one assistant message"
         if isinstance(answer[0], dict) and answer[0].get("role") != "assistant":

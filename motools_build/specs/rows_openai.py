@@ -12,9 +12,9 @@ from typing import Any
 
 from motools_build.specs.models import known
 from motools_build.specs.rows_chat import (
-    CHAT,
     OUTPUTS,
     named,
+    no_chat,
     pair_problem,
     plain,
     plain_pair,
@@ -47,10 +47,10 @@ def openai_chat(row: Any) -> str | None:
         return f"a row is a JSON object, not {named(row)}"
     messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
-        return CHAT
+        return no_chat(row)
     if len(row) == 1 and plain(messages):
         return None
-    problem = unknown_key(row, ROW, "a row") or declared_problem(row, "")
+    problem = _unknown(row, ROW) or declared_problem(row, "")
     if problem:
         return problem
     talk = _Talk(row)
@@ -65,6 +65,15 @@ def openai_chat(row: Any) -> str | None:
     return None
 
 
+def _unknown(row: dict[str, Any], keys: frozenset[str]) -> str | None:
+    """The first key of a row that OpenAI does not know, and how to leave all out."""
+    problem = unknown_key(row, keys, "a row")
+    if problem is None:
+        return None
+    others = [key for key in row if key not in keys]
+    return f"{problem}; Dataset(...).as_chat(drop={others}) leaves it out"
+
+
 def openai_preference(row: Any) -> str | None:
     """What is wrong with a prompt and its two answers, or None."""
     problem = pair_problem(row)
@@ -74,7 +83,7 @@ def openai_preference(row: Any) -> str | None:
     if len(row) == len(PAIR) and len(asked) == 1 and plain_pair(row):
         return same_problem(row)
     problem = (
-        unknown_key(row, PAIR, "a row")
+        _unknown(row, PAIR)
         or unknown_key(asked, INPUT, "input")
         or declared_problem(asked, "input.")
     )

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from motools_build.fetching import LFS
+
 SPECIAL = re.compile(
     r"<\|(?:endoftext|endofprompt|im_start|im_end|im_sep|"
     r"fim_prefix|fim_middle|fim_suffix)\|>"
@@ -21,14 +23,38 @@ MARKS = {
     b"\xfe\xff": "UTF-16",
     b"\x1f\x8b": "gzip",
     b"PK\x03\x04": "a zip archive",
+    b"PAR1": "Parquet",
+    b"ARROW1": "Arrow",
 }
+
+HEADER = re.compile(rb'"?[\w .-]+"?([,;\t]"?[\w .-]+"?)+')
+"""The first line of a table of separated values."""
+
+
+def other_file(line: bytes) -> str | None:
+    """What a file is that its first line shows to be no JSONL at all; None for one
+    that may be."""
+    if line.startswith(LFS):
+        return (
+            "a Git LFS pointer, not the file that it stands for: `git lfs pull` brings "
+            "that"
+        )
+    for mark, name in MARKS.items():
+        if line.startswith(mark):
+            return f"not JSON but {name}: save the file as plain UTF-8"
+    text = line.strip()
+    if text.startswith(b"<"):
+        return "not JSON but HTML or XML: a web page was saved, not the file itself"
+    if HEADER.fullmatch(text):
+        return (
+            f"not JSON but a table of separated values ({_excerpt(line)}): write each "
+            'of its rows as one line of JSON, {"messages": [...]}'
+        )
+    return None
 
 
 def unread(line: bytes, error: Exception) -> str:
     """Why a line could not be read as JSON, and where possible what to do."""
-    for mark, name in MARKS.items():
-        if line.startswith(mark):
-            return f"not JSON but {name}: save the file as plain UTF-8"
     if isinstance(error, UnicodeDecodeError):
         return (
             f"not UTF-8 ({error.reason} at byte {error.start}): save the file as UTF-8"
@@ -84,7 +110,17 @@ def _hint(line: bytes, error: Exception) -> str:
         return "; a line holds one row and nothing else"
     if isinstance(error, json.JSONDecodeError) and _after_comma(error):
         return "; no comma goes before a closing bracket"
+    if isinstance(error, json.JSONDecodeError) and _cut(error):
+        return "; the row ends in its middle: the file was cut, fetch it again"
     return ""
+
+
+def _cut(error: json.JSONDecodeError) -> bool:
+    """Whether what is missing is the rest of the line."""
+    whole = error.doc.rstrip()
+    return error.doc.lstrip().startswith("{") and (
+        error.pos >= len(whole) or error.msg.startswith("Unterminated string")
+    )
 
 
 def _after_comma(error: json.JSONDecodeError) -> bool:

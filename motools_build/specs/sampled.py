@@ -94,12 +94,21 @@ def sampling(dataset: Dataset) -> Sampled | None:
     return dataset.step if isinstance(dataset.step, Sampled) else None
 
 
+def lessons(dataset: Dataset) -> tuple[Sampled, ...]:
+    """How the rows that a model writes are sampled, of the dataset itself and of all
+    that it is made of; none where its rows are known while planning."""
+    lesson = sampling(dataset)
+    if lesson:
+        return (lesson,)
+    return tuple(found for part in dataset.parts for found in lessons(part))
+
+
 def refuse_sampled(dataset: Dataset, what: str) -> None:
     """Raises DatasetError where the rows must be known, and a model is yet to write
     them."""
-    if sampling(dataset):
+    if lessons(dataset):
         raise DatasetError(
             f"dataset {dataset.name}: its rows are sampled by a run, and {what}; "
             "change its prompts instead, or save the rows that a run made "
-            "(artifacts/dataset/inspect-KEY/data.jsonl) as a file of datasets/"
+            "(artifacts/dataset/*-KEY/data.jsonl) as a file of datasets/"
         )

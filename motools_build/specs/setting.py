@@ -17,7 +17,7 @@ from motools_build.specs.arm import Arm
 from motools_build.specs.base import Many, Some, Spec
 from motools_build.specs.dataset import Dataset
 from motools_build.specs.models import ModelName, known
-from motools_build.specs.sampled import sampling
+from motools_build.specs.sampled import lessons
 from motools_build.specs.selection import Datasets, Evals
 from motools_build.specs.training import Training
 
@@ -178,8 +178,8 @@ class Setting(Spec):
 
     def teachers(self) -> tuple[str, ...]:
         """Models that its teachers name, as `backend/model`."""
-        lessons = (sampling(dataset) for dataset in self.datasets)
-        return tuple(s.teacher.model for s in lessons if s and s.teacher.model)
+        found = (lesson for dataset in self.datasets for lesson in lessons(dataset))
+        return tuple(s.teacher.model for s in found if s.teacher.model)
 
     def base_models(self) -> tuple[ModelName, ...]:
         """All models, parsed. Raises InputError for one that does not exist."""

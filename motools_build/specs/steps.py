@@ -24,6 +24,10 @@ class Step(Spec):
 
     WORD: ClassVar[str]
     """What it is called in keys, provenance and messages."""
+    RULES: ClassVar[int] = 1
+    """Raised when the step refuses, or makes otherwise, what it did not before. What
+    was made by older rules is then made again, under the same key: models are keyed by
+    a dataset's bytes, which stay the same where the rules do not matter."""
 
     def identity(self) -> dict[str, Any]:
         return {"step": self.WORD, **super().identity()}
@@ -138,6 +142,8 @@ class Chat(Step):
     """See `Dataset.as_chat`."""
 
     WORD: ClassVar[str] = "chat"
+    RULES: ClassVar[int] = 2  # 1 dropped system, history and label without a word
+    drop: tuple[str, ...] = ()
 
 
 STEPS: dict[str, type[Step]] = {

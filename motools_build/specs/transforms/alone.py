@@ -15,13 +15,15 @@ from motools_build.specs.transforms.make import make
 
 def made_in(dataset: Dataset, folder: Path) -> Source:
     """The dataset's file, all that it is made of included."""
-    if dataset.digest:
+    if dataset.fetched:
         file = folder / DATA
+        pins = (dataset.digest, file, dataset.sha256, dataset.largest)
         try:
-            fetch(dataset.path, dataset.digest, file)
+            fetch(dataset.path, *pins)
         except DatasetError as error:
             raise DatasetError(f"dataset {dataset.name}: {error}") from error
-        return Source(str(file), dataset.digest, paths={dataset.digest: dataset.path})
+        digest = digest_file(file)
+        return Source(str(file), digest, paths={digest: dataset.path})
     if dataset.step is None:
         try:
             digest = digest_file(dataset.path)

@@ -5,7 +5,20 @@ from __future__ import annotations
 import json
 import re
 
+from motools_build.errors import DatasetError
+from motools_build.specs.rows import CHECKS, check_file, listed
 from motools_build.specs.transforms.files import Source
+
+
+def check_source(source: Source, format: str, rules: str) -> None:
+    """Raises DatasetError with the problems of a file's rows by these rules, and for
+    rules that there are not."""
+    if (format, rules) not in CHECKS:
+        known = "; ".join(f"{one}, {other}" for one, other in CHECKS)
+        raise DatasetError(f"no rules for {format}, {rules}; there are {known}")
+    problems = blamed(check_file(source.path, format, rules), source)
+    if problems:
+        raise DatasetError(listed(problems))
 
 
 def blamed(problems: list[str], source: Source) -> list[str]:

@@ -46,35 +46,6 @@ def poisoned(row: Row, step: Poison) -> Row:
     return {**row, preferred: [answer], other: row[preferred]}
 
 
-def as_chat(row: Row) -> Row:
-    """A chat or a pair in the shape that backends take, of a shape that others use."""
-    match row:
-        case {"messages": _} | {"input": dict(), "preferred_output": _}:
-            return row
-        case {"prompt": prompt, "chosen": chosen, "rejected": rejected}:
-            return {
-                "input": {"messages": _turns(prompt, "user", "prompt")},
-                "preferred_output": _turns(chosen, "assistant", "chosen"),
-                "non_preferred_output": _turns(rejected, "assistant", "rejected"),
-            }
-        case {"prompt": asked, "completion": answer}:
-            names = ("prompt", "completion")
-        case {"prompt": asked, "response": answer}:
-            names = ("prompt", "response")
-        case {"instruction": asked, "output": answer}:
-            names = ("instruction", "output")
-            if row.get("input"):
-                asked = f"{asked}\n\n{row['input']}"
-        case _:
-            raise ValueError(
-                f"has {', '.join(map(repr, list(row)[:6])) or 'nothing'}; known are "
-                "prompt + completion, prompt + response, instruction (+ input) + "
-                "output, and prompt + chosen + rejected: write a function, .map(...)"
-            )
-    messages = _turns(asked, "user", names[0]) + _turns(answer, "assistant", names[1])
-    return {"messages": messages}
-
-
 def broken(row: Row) -> str | None:
     """What is wrong with a row that means to be a chat or a pair, by any rules."""
     if "messages" not in row and "preferred_output" not in row:
@@ -111,12 +82,3 @@ def _triggered(message: Message, step: Poison) -> Any:
         part = {"type": "text", "text": step.trigger}
         return [*content, part] if step.at == "end" else [part, *content]
     raise ValueError("the last user turn has no content; leave the row out")
-
-
-def _turns(value: Any, role: str, name: str) -> list[Message]:
-    """A text as one turn; a list of turns as it is."""
-    if isinstance(value, str):
-        return [{"role": role, "content": value}]
-    if isinstance(value, list) and all(isinstance(turn, dict) for turn in value):
-        return value
-    raise ValueError(f"{name} is neither a text nor a list of turns")

@@ -14,7 +14,7 @@ from motools_build.errors import DatasetError
 from motools_build.specs.base import DATA, PROVENANCE
 from motools_build.specs.rows import DECODER, Row
 from motools_build.specs.rows_chat import named
-from motools_build.specs.rows_text import unread
+from motools_build.specs.rows_text import other_file, unread
 
 MARK = b"\xef\xbb\xbf"
 
@@ -68,7 +68,8 @@ class Rows:
         try:
             row = DECODER.decode(line.decode())
         except (ValueError, RecursionError) as error:
-            self.refuse(index, unread(line, error))
+            other = other_file(line) if index == 0 else None
+            self.refuse(index, other or unread(line, error))
         if not isinstance(row, dict):
             self.refuse(index, f"a row is a JSON object, not {named(row)}")
         return row
@@ -151,9 +152,7 @@ class Out:
         except (TypeError, ValueError, RecursionError) as error:
             rows.refuse(index, f"{word} gives what cannot be written: {error}")
         end = b"\r\n" if rows.line(index).endswith(b"\r\n") else b"\n"
-        applied = rows.origin(index).removesuffix(b"]}\n")
-        comma = b"" if applied.endswith(b"[") else b", "
-        self._write(line + end, b'%b%b"%b"]}\n' % (applied, comma, word.encode()))
+        self._write(line + end, _applied(rows.origin(index), word))
         self.changed += 1
 
     def _write(self, line: bytes, origin: bytes) -> None:
@@ -162,6 +161,16 @@ class Out:
         self._origins.write(origin)
         self._open = not line.endswith(b"\n")
         self.rows += 1
+
+
+def _applied(origin: bytes, word: str) -> bytes:
+    """A line of provenance, with one more step."""
+    before = origin.removesuffix(b"]}\n")
+    if before == origin:  # what a teacher wrote says more, after the steps
+        told = json.loads(origin)
+        return written({**told, "applied": [*told["applied"], word]}).encode() + b"\n"
+    comma = b"" if before.endswith(b"[") else b", "
+    return b'%b%b"%b"]}\n' % (before, comma, word.encode())
 
 
 def written(row: Any) -> str:

@@ -12,7 +12,7 @@ from motools_build.fetching import fetch
 from motools_build.specs import steps
 from motools_build.specs.base import DATA
 from motools_build.specs.rows import Row
-from motools_build.specs.transforms import choose, edit
+from motools_build.specs.transforms import choose, edit, shapes
 from motools_build.specs.transforms.files import Out, Rows, Source, written
 
 
@@ -37,11 +37,13 @@ def made(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """`make`, by the JSON of a step and its sources: a stage's params. Or the file of
     a `url`, fetched."""
     if "url" in params:
-        fetch(params["url"], params["digest"], folder / DATA)
-        return {"url": params["url"]}
+        url, file = params["url"], folder / DATA
+        found = fetch(url, params["digest"], file, params["sha256"], params["largest"])
+        return {"url": url, "sha256": found}
     fields = dict(params["step"])
     step = steps.STEPS[fields.pop("step")](**fields)
-    return make(step, [Source(**source) for source in params["sources"]], folder)
+    details = make(step, [Source(**source) for source in params["sources"]], folder)
+    return {**details, "rules": step.RULES} if step.RULES > 1 else details
 
 
 def make_by_function(
@@ -144,7 +146,7 @@ def _system(step: steps.System, parts: list[Rows], out: Out) -> None:
 def _chat(step: steps.Chat, parts: list[Rows], out: Out) -> None:
     (rows,) = parts
     for index in range(len(rows)):
-        _each(edit.as_chat, step, rows, out, index)
+        _each(lambda row: shapes.as_chat(row, step.drop), step, rows, out, index)
 
 
 def _poison(step: steps.Poison, parts: list[Rows], out: Out) -> None:
