@@ -54,6 +54,16 @@ class TestPlan:
         out = tiny.doit("plan", "tiny").out
         assert "(failed before: the dummy backend was told to fail" in out
 
+    def test_rows_that_a_run_would_refuse(self, tiny: Project) -> None:
+        file = tiny.dataset("tiny", 4)
+        file.write_text(file.read_text() + '{"messages": []}\n{"messages": 1}\n')
+        plan = tiny.doit("plan", "tiny").out
+        said = "(datasets/tiny.jsonl:5: no "
+        assert f"blocked     model:tiny/tiny/echo/seed0  {said}" in plan
+        assert "(and 1 more: doit datasets)" in plan
+        assert "blocked     eval:tiny/tiny/echo/seed0/score" in plan
+        assert "datasets/tiny.jsonl:5: no" in tiny.doit("run", "tiny", code=3).err
+
     def test_words_that_mean_nothing(self, tiny: Project) -> None:
         assert "did you mean 'tiny'?" in tiny.doit("plan", "tinny", code=3).err
         assert (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -26,35 +27,47 @@ def check_datasets(session: Session) -> None:
 
     Raises DatasetError with all problems of all of them, before anything runs.
     """
-    problems: list[str] = []
-    stale: dict[tuple[str, str, str], Digest] = {}
-    derived: dict[str, Source | None] = {}
+    problems: dict[str, None] = {}  # several models may share a dataset
     for stage in session.stages.values():
-        if stage.kind == "dataset" and stage.asks and session.store.why_stale(stage):
-            problems += asked_problems(session, stage)
-        if stage.kind == "model" and session.store.why_stale(stage):
-            rows = rows_of(stage, session.store)
-            if rows is None or (
-                stage.sampled and session.store.why_stale(stage.sampled)
-            ):
-                continue  # written by a teacher in this run, and checked then
-            method = stage.params["training"]["method"]
-            stale[rows.path, method, stage.params["model"]] = Digest(rows.digest)
-            derived[rows.path] = source_of(stage, rows)
-    for (path, method, name), digest in stale.items():
-        model = ModelName.parse(name)
-        rules = model.facts.rules
-        rows = Learned(path, digest)
-        problems += row_problems(session, rows, method, rules, derived[path])
-        if rules == "openai":
-            problems += session.memo.note(
-                f"limit-1:{method}:{model.model}:{path}",
-                digest,
-                partial(_within_limit, path, method, model.model),
-            )
-    problems = list(dict.fromkeys(problems))  # several models may share a dataset
+        problems |= dict.fromkeys(problems_of(session, stage))
     if problems:
-        raise DatasetError(listed(problems) + "\nnothing was run")
+        raise DatasetError(listed(list(problems)) + "\nnothing was run")
+
+
+def refused(session: Session, stage: Stage) -> str | None:
+    """What a run would refuse a stage for: the first problem of the rows that it is to
+    read, and how many more there are."""
+    problems = problems_of(session, stage)
+    if not problems:
+        return None
+    more = f" (and {len(problems) - 1} more: doit datasets)" if problems[1:] else ""
+    return f"{problems[0]}{more}"
+
+
+def problems_of(session: Session, stage: Stage) -> list[str]:
+    """The problems of the rows that a stage is to learn from, or the prompts that it is
+    to ask; none if it is up to date, or a teacher has yet to write them."""
+    asks = stage.kind == "dataset" and stage.asks
+    if not (asks or stage.kind == "model") or not session.store.why_stale(stage):
+        return []
+    if asks:
+        return asked_problems(session, stage)
+    rows = rows_of(stage, session.store)
+    if rows is None or (stage.sampled and session.store.why_stale(stage.sampled)):
+        return []
+    if not os.path.exists(rows.path):  # a run fetches it, and looks then
+        return []
+    method = stage.params["training"]["method"]
+    model = ModelName.parse(stage.params["model"])
+    rules = model.facts.rules
+    problems = row_problems(session, rows, method, rules, source_of(stage, rows))
+    if rules == "openai":
+        problems = problems + session.memo.note(
+            f"limit-1:{method}:{model.model}:{rows.path}",
+            Digest(rows.digest),
+            partial(_within_limit, rows.path, method, model.model),
+        )
+    return problems
 
 
 def asked_problems(session: Session, stage: Stage) -> list[str]:

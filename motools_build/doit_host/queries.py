@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from functools import partial
 from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 
+from motools_build.doit_host.checks import refused
 from motools_build.doit_host.remote import looked_up, payers
 from motools_build.doit_host.session import Session, current
 from motools_build.errors import MotoolsError
@@ -102,7 +104,8 @@ class Plan(Query):
 
         session = current()
         stages = self._stages(session, pos_args)
-        found = intents(stages, session.store, session.charge)
+        wrong = partial(refused, session)
+        found = intents(stages, session.store, session.charge, wrong)
         if remote:
             found = asyncio.run(looked_up(session, found))
         session.memo.save()

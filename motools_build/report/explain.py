@@ -24,7 +24,7 @@ class Intent:
     action: Action
     """`check`: its model is made anew; it runs if other weights come out. Of what is
     paid for: `adopt` takes up a job that has ended, `resume` one that is under way, at
-    no further cost; `blocked` needs a `doit retry`."""
+    no further cost; `blocked` needs a `doit retry`, or another input."""
     reason: str
     seconds: float | None
     """An estimate from what the same work took before; None where none is known."""
@@ -54,10 +54,14 @@ Charge = Callable[[Stage], tuple[int | None, float | None]]
 
 
 def intents(
-    stages: Iterable[Stage], store: ArtifactStore, charge: Charge
+    stages: Iterable[Stage],
+    store: ArtifactStore,
+    charge: Charge,
+    refused: Callable[[Stage], str | None] = lambda stage: None,
 ) -> list[Intent]:
     """What a run of these stages would do, in an order in which it could. What is
-    made on demand is listed only if it is needed."""
+    made on demand is listed only if it is needed. `refused` says what a run would
+    refuse a stage for, its rows for instance."""
     wanted: dict[str, Stage] = {}
     for stage in stages:
         if stage.kind not in ON_DEMAND:
@@ -66,6 +70,9 @@ def intents(
     pace = _Pace(store)
     for key, stage in wanted.items():
         intent = _intent(stage, store, made, pace)
+        problem = refused(stage) if intent.action == "run" else None
+        if problem:
+            intent = Intent(stage, "blocked", problem, None, 0.0)
         if intent.action == "run" and stage.kind == "model":
             tokens, cost = charge(stage)
             intent = replace(intent, tokens=tokens, cost=cost)
