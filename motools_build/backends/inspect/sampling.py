@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from motools_build.backends.base import Job, Made
 from motools_build.errors import EvalFailed
-from motools_build.keys import canonical, digest_file
+from motools_build.keys import digest_file
 from motools_build.specs.base import DATA, PROVENANCE
 from motools_build.specs.prompts import Turns, read_prompts
 
@@ -28,8 +28,8 @@ class EmptyAnswer(EvalFailed):
 
 
 def sampling_task(job: Job) -> Task:
-    """The task of asking a job's prompts. An empty answer is a failed sample, which is
-    asked again, alone. Raises DatasetError for a prompt that is none."""
+    """The task of asking a job's prompts. After an empty answer a prompt is asked once
+    more, and then is a failed sample. Raises DatasetError for a prompt that is none."""
     from inspect_ai import Task
     from inspect_ai.dataset import Sample
     from inspect_ai.model import (
@@ -55,13 +55,16 @@ def sampling_task(job: Job) -> Task:
     @solver
     def answered() -> Solver:
         async def solve(state: TaskState, generate: Generate) -> TaskState:
-            state = await generate(state)
-            if not state.output.completion.strip():
-                raise EmptyAnswer(
-                    f"the answer to {path}:{state.sample_id} is empty "
-                    f"({state.output.stop_reason}); leave the prompt out if it stays so"
-                )
-            return state
+            turns = list(state.messages)
+            for _ in range(2):  # a sample that is tried again would draw the same
+                state.messages = list(turns)
+                state = await generate(state)
+                if state.output.completion.strip():
+                    return state
+            raise EmptyAnswer(
+                f"the answer to {path}:{state.sample_id} is empty "
+                f"({state.output.stop_reason}); leave the prompt out if it stays so"
+            )
 
         return solve
 
@@ -77,37 +80,23 @@ def write_rows(
     samples: Iterable[EvalSample], job: Job, work: Path, details: dict[str, Any]
 ) -> Made:
     """The rows of a log in which every prompt was answered: in the prompts' order, the
-    answers to one prompt next to each other.
-
-    Answers to the same words are sorted, since which of them came first depends on the
-    machine, not on the model.
-    """
+    answers to one prompt next to each other."""
     lesson = job.params["lesson"]
     prompts = read_prompts(lesson["prompts"], lesson["system"])
-    places: dict[bytes, list[tuple[int, int]]] = {}
-    answers: dict[bytes, list[tuple[str, str]]] = {}
-    for sample in samples:
-        line = int(sample.id)
-        words = canonical([prompts[line]])
-        output = sample.output
-        places.setdefault(words, []).append((line, sample.epoch))
-        answer = (output.completion, output.stop_reason)
-        answers.setdefault(words, []).append(answer)
-    rows = sorted(
-        (place, answer)
-        for words, found in places.items()
-        for place, answer in zip(sorted(found), sorted(answers[words]), strict=True)
-    )
+    rows = sorted(samples, key=lambda sample: (int(sample.id), sample.epoch))
+    cut = 0
     with (
         open(work / DATA, "w", encoding="utf-8", newline="\n") as data,
         open(work / PROVENANCE, "w", encoding="utf-8", newline="\n") as origins,
     ):
-        for (line, draw), (text, ended) in rows:
-            said = {"role": "assistant", "content": text}
+        for sample in rows:
+            line, answer = int(sample.id), sample.output
+            said = {"role": "assistant", "content": answer.completion}
             _write(data, {"messages": [*prompts[line], said]})
             origin = {"source": lesson["digest"], "line": line, "applied": ["sampled"]}
-            _write(origins, {**origin, "draw": draw, "ended": ended})
-    cut = sum(ended == "max_tokens" for _, (_, ended) in rows)
+            ended = answer.stop_reason
+            _write(origins, {**origin, "draw": sample.epoch, "ended": ended})
+            cut += ended == "max_tokens"
     return Made(digest_file(work / DATA), {**details, "rows": len(rows), "cut": cut})
 
 
