@@ -9,6 +9,7 @@ was not. A sample that is retried begins again at its first request.
 from __future__ import annotations
 
 import heapq
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from motools_build.keys import canonical, digest_bytes
+from motools_build.keys import digest_bytes
 
 
 @dataclass
@@ -66,7 +67,7 @@ def stream(
     from inspect_ai.log._samples import sample_active
 
     active = sample_active()
-    body = digest_bytes(canonical(request))
+    body = _digest(request)
     where: list[Any] = []  # a task that asks while it is made: the same in each block
     if active:
         known = active.sample.id
@@ -76,7 +77,13 @@ def stream(
     numbers = counted[called, body]
     number = numbers.take()
     try:
-        yield int(digest_bytes(canonical([seed, where, body, number]))[:16], 16)
+        yield int(_digest([seed, where, body, number])[:16], 16)
     except BaseException:
         heapq.heappush(numbers.free, number)
         raise
+
+
+def _digest(value: object) -> str:
+    """Of anything that a model can be asked: not the canonical JSON of keys, which
+    refuses half characters and long integers."""
+    return digest_bytes(json.dumps(value, sort_keys=True).encode())

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import gc
+import json
 import random
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from motools_build import serving
-from motools_build.backends.base import Job, Made
+from motools_build.backends.base import Given, Job, Made
 from motools_build.backends.inspect import InspectBackend
+from motools_build.embedded.model import Model
 from motools_build.errors import EvalFailed
 from motools_build.serving import Reply, Request
+from tests.embedded.toy import toy_metadata, toy_tensors, write_gguf
 
 # what Inspect and its dependencies deprecate or leave open is not ours to mend
 pytestmark = [
@@ -37,7 +41,7 @@ from inspect_ai.solver import generate, solver
 
 from tests.test_streams import luck
 
-WORDS = ["one", "two", "two", "three", "four"]
+WORDS = ["one", "two", "two", "three " * 50, "four"]
 
 @solver
 def talks():
@@ -110,10 +114,24 @@ class Toy:
     """Says which stream it was given."""
 
     asked = 0
+    enough: int | None = None
+    """Requests after which nothing more is answered."""
+    empty = 0
+    """One of so many answers says nothing."""
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         Toy.asked += len(requests)
-        return [Reply(f"{request.seed:x}", 1, 1, True) for request in requests]
+        if Toy.enough is not None and Toy.asked > Toy.enough:
+            raise RuntimeError("out of memory")
+        return [
+            Reply(
+                "" if self.empty and r.seed % self.empty == 0 else f"{r.seed:x}",
+                1,
+                1,
+                True,
+            )
+            for r in requests
+        ]
 
 
 @pytest.fixture
@@ -124,7 +142,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(serving, "_answerer", lambda *_: Toy())
     monkeypatch.setattr(serving, "QUIET", 0.001)
     monkeypatch.setattr(luck, "often", 0.0)
-    monkeypatch.setattr(Toy, "asked", 0)
+    for name, value in (("asked", 0), ("enough", None), ("empty", 0)):
+        monkeypatch.setattr(Toy, name, value)
     yield tmp_path
     gc.collect()  # what Inspect leaves open, while it is overlooked
 
@@ -163,7 +182,8 @@ def until_done(asked: Job, often: float) -> Made:
 def log_of(asked: Job, made: Made) -> Any:
     from inspect_ai.log import read_eval_log
 
-    return read_eval_log(str(Path(asked.work) / made.details["log"]))
+    place = Path(asked.work) / made.details["log"]
+    return read_eval_log(str(place), resolve_attachments=True)
 
 
 def answers(asked: Job, made: Made) -> Answers:
@@ -174,7 +194,7 @@ def answers(asked: Job, made: Made) -> Answers:
         said = [m.text for m in sample.messages if m.role == "assistant"]
         (score,) = sample.scores.values()
         said += [*sample.store.get("said", []), *score.explanation.split()]
-        found[sample.input, epoch].append(tuple(said))
+        found[sample.input.split()[0], epoch].append(tuple(said))
     return {place: sorted(all_of_it) for place, all_of_it in sorted(found.items())}
 
 
@@ -283,3 +303,73 @@ def test_a_log_says_what_it_is_of(here: Path) -> None:
     assert (about["arms"], about["eval"]) == (["theirs"], "plain")
     assert (about["setting"], about["dataset"]) == ("s", "owls")
     assert (about["training_seed"], about["key"]) == (3, asked.key)
+
+
+def sampled(work: str) -> Job:
+    """A dataset of two answers to each prompt, two of which are the same words."""
+    lesson = {"prompts": "prompts.jsonl", "digest": "d", "name": "p", "system": None}
+    params = {
+        **{"model": "dummy/echo", "subject": "s/base/echo", "setting": "s"},
+        **{"dataset": "taught", "name": "taught", "function": "sampled", "seed": None},
+        **{"overrides": {"epochs": 2, "temperature": 1.0}, "roles": {}},
+        "lesson": lesson,
+    }
+    Path(work).mkdir()
+    return Job("dataset", "inspect", "0" * 32, "dataset:s/taught", params, work)
+
+
+def test_what_a_teacher_writes_after_it_was_broken_off(here: Path) -> None:
+    words = ["say", "say", *map(str, range(18))]
+    lines = [json.dumps({"prompt": word}) for word in words]
+    Path("prompts.jsonl").write_text("\n".join(lines))
+    Toy.empty = 4
+    whole = run(sampled("whole"))
+    every, Toy.asked = Toy.asked, 0
+    assert every > 40, "some of the answers were empty, and asked for again"
+    rows = Path("whole/data.jsonl").read_bytes()
+    assert len(set(rows.splitlines())) == 40
+    asked = sampled("cut")
+    Toy.enough = 32
+    with pytest.raises(EvalFailed, match="out of memory"):
+        run(asked)
+    Toy.enough, Toy.asked = None, 0
+    assert run(asked).output == whole.output
+    assert Path("cut/data.jsonl").read_bytes() == rows
+    assert 0 < Toy.asked < every
+
+
+def test_blocks_of_other_questions_are_not_scored_as_one(here: Path) -> None:
+    """Shuffled without a seed, a number means another question in each block."""
+
+    def block(first: int) -> Given:
+        asked = job("nameless", f"block{first}", first=first, epochs=2)
+        made = run(replace(asked, kind="samples"))
+        return Given(made.output, asked.work, made.details)
+
+    luck.random.seed(2)
+    given = {f"samples:{first}": block(first) for first in (1, 3)}
+    asked = job("nameless", "scored")
+    scorer = {"file": "tasks.py", "function": "judged", "args": {}, "reducer": []}
+    params = {**asked.params, "scorer": scorer, "overrides": {}}
+    with pytest.raises(EvalFailed, match="of epoch 3 is another question"):
+        run(replace(asked, params=params, given=given))
+
+
+def test_the_engine_itself_in_one_block_and_in_two(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answerer = object.__new__(serving.EmbeddedAnswerer)
+    toy = write_gguf(here / "toy.gguf", toy_metadata(), toy_tensors())
+    answerer.model, answerer.adapter, answerer.threads = Model.load(toy), None, 1
+    monkeypatch.setattr(serving, "_answerer", lambda *_: answerer)
+    monkeypatch.setattr(serving, "MAX_TOKENS", 8)
+    found: list[Answers] = []
+    for cuts in ((4,), (1, 3)):
+        found.append({})
+        first = 1
+        for epochs in cuts:
+            asked = job("plain", f"{epochs}-{first}", first=first, epochs=epochs)
+            found[-1] |= answers(asked, run(asked))
+            first += epochs
+    assert found[0] == found[1]
+    assert len({str(said) for said in found[0].values()}) == len(found[0])

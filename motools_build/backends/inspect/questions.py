@@ -6,12 +6,13 @@ without a seed, a number then means another question each time the task is made.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from motools_build.keys import canonical, digest_bytes
+from motools_build.keys import digest_bytes
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -28,9 +29,8 @@ def question(sample: Sample | EvalSample) -> str:
     said: Any = sample.input
     if not isinstance(said, str):  # messages have identifiers, other ones each time
         said = [[message.role, message.text] for message in said]
-    wanted = sample.target
     return digest_bytes(
-        canonical([said, sample.choices or [], [wanted, isinstance(wanted, str)]])
+        json.dumps([said, sample.choices or [], sample.target]).encode()
     )
 
 

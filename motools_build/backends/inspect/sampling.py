@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from inspect_ai.log import EvalSample
 
 
+DRAWS = 8
+"""Answers that a model of this machine may give to one prompt, until one has words. A
+sample that is tried again begins with the first of them again."""
+
+
 class EmptyAnswer(EvalFailed):
     """There is nothing to learn from it."""
 
@@ -28,8 +33,8 @@ class EmptyAnswer(EvalFailed):
 
 
 def sampling_task(job: Job) -> Task:
-    """The task of asking a job's prompts. After an empty answer a prompt is asked once
-    more, and then is a failed sample. Raises DatasetError for a prompt that is none."""
+    """The task of asking a job's prompts. An empty answer is a failed sample, which is
+    asked again, alone. Raises DatasetError for a prompt that is none."""
     from inspect_ai import Task
     from inspect_ai.dataset import Sample
     from inspect_ai.model import (
@@ -47,6 +52,7 @@ def sampling_task(job: Job) -> Task:
     }
     lesson = job.params["lesson"]
     path, system = lesson["prompts"], lesson["system"]
+    tries = 1 if "account" in job.params else DRAWS
 
     def asked(turns: Turns) -> list[ChatMessage]:
         said = [{"role": "system", "content": system}] if system else []
@@ -56,7 +62,7 @@ def sampling_task(job: Job) -> Task:
     def answered() -> Solver:
         async def solve(state: TaskState, generate: Generate) -> TaskState:
             turns = list(state.messages)
-            for _ in range(2):  # a sample that is tried again would draw the same
+            for _ in range(tries):
                 state.messages = list(turns)
                 state = await generate(state)
                 if state.output.completion.strip():
