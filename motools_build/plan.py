@@ -175,6 +175,7 @@ def _fine_tuned(
     for draw, stage in models.trained(line, model, label, draws):
         path = f"{place}/{draw}"
         about = _about(models, model, path, line.dataset.name, draw.seed)
+        about["arms"] = [arm for arm in line.arms if arm]
         answers = Answers(
             inputs={"model": stage.key},
             params={**about, **payer},

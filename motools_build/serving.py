@@ -11,7 +11,6 @@ import asyncio
 import queue
 import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -30,9 +29,10 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
+from motools_build.caching import never_cached
 from motools_build.errors import EngineError
-from motools_build.keys import canonical, digest_bytes
 from motools_build.lookup import looked_up
+from motools_build.streams import stream
 
 BATCH = 32
 """Prompts generated together."""
@@ -82,7 +82,7 @@ class MotoolsAPI(ModelAPI):
         kind: str | None = None,
         weights: str | None = None,
         adapter: str | None = None,
-        draw: int = 1,
+        first_epoch: int = 1,
         **unknown: Any,
     ) -> None:
         if unknown:
@@ -95,12 +95,12 @@ class MotoolsAPI(ModelAPI):
         # Inspect makes a provider only to ask about it, too: weights are loaded by the
         # thread that serves the first request
         self._load = partial(_answerer, kind, weights, adapter)
-        self._draw = draw  # epochs that begin at another one are other random streams
-        self._draws: Counter[str] = Counter()
+        self._first_epoch = first_epoch
         self._waiting: queue.SimpleQueue[tuple[Request, Future[Reply]]] = (
             queue.SimpleQueue()
         )
         threading.Thread(target=self._serve, daemon=True).start()
+        never_cached(self)
 
     def max_connections(self) -> int:
         return BATCH
@@ -124,18 +124,23 @@ class MotoolsAPI(ModelAPI):
                 f"{self.model_name} does not support {', '.join(asked) or 'tools'}; "
                 "leave it out of the eval, or evaluate another model with it"
             )
-        request = Request(
-            messages=[_plain(message) for message in input],
-            max_tokens=config.max_tokens or MAX_TOKENS,
-            temperature=config.temperature or 0.0,
-            seed=0,
-        )
-        request = self._seeded(request, config.seed or 0)
-        future: Future[Reply] = Future()
+        messages = [_plain(message) for message in input]
+        max_tokens = config.max_tokens or MAX_TOKENS
+        temperature = float(config.temperature or 0)
+        stops = config.stop_seqs or []
         began = time.perf_counter()
-        self._waiting.put((request, future))
-        reply = await asyncio.wrap_future(future)
-        text, finished = _stopped(reply, config.stop_seqs or [])
+        with stream(
+            self,
+            self.model_name,
+            self._first_epoch,
+            config.seed or 0,
+            [messages, max_tokens, temperature, stops],
+        ) as seed:
+            future: Future[Reply] = Future()
+            request = Request(messages, max_tokens, temperature, seed)
+            self._waiting.put((request, future))
+            reply = await asyncio.wrap_future(future)
+        text, finished = _stopped(reply, stops)
         message = ChatMessageAssistant(
             content=text, model=self.model_name, source="generate"
         )
@@ -152,18 +157,6 @@ class MotoolsAPI(ModelAPI):
                 output_tokens=reply.output_tokens,
                 total_tokens=reply.input_tokens + reply.output_tokens,
             ),
-        )
-
-    def _seeded(self, request: Request, seed: int) -> Request:
-        """Give the n-th asking of a prompt the n-th random stream, so that epochs
-        are independent samples and a rerun draws the same ones."""
-        seeds = [seed] if self._draw == 1 else [seed, self._draw]
-        body = digest_bytes(canonical([*seeds, request.messages]))
-        draw = self._draws[body]
-        self._draws[body] += 1
-        stream = int(digest_bytes(f"{body}:{draw}".encode())[:16], 16)
-        return Request(
-            request.messages, request.max_tokens, request.temperature, stream
         )
 
     def _serve(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from motools_build.accounts import Account
 from motools_build.backends.base import Job, checkpoint_of
 from motools_build.backends.inspect import scores_apart
+from motools_build.caching import never_cached
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model
@@ -23,16 +24,17 @@ def subject(job: Job) -> Model:
     params = job.params
     name, made = f"motools/{params['subject']}", job.given.get("model")
     if scores_apart(job):  # its answers are there, and it is not asked again
-        return _served(name, kind="recorded")
+        return _served(job, name, kind="recorded")
     if params["model"].startswith("openai/"):
         hosted = params["model"].split("/", 1)[1]
-        return _hosted(job, checkpoint_of(job, made) if made else hosted)
+        model = _hosted(job, checkpoint_of(job, made) if made else hosted)
+        never_cached(model.api)
+        return model
     adapter = made.folder if made else None
-    draw = params.get("first_epoch", 1)
     if params["model"].startswith("dummy/"):
-        return _served(name, kind="dummy", adapter=adapter, draw=draw)
+        return _served(job, name, kind="dummy", adapter=adapter)
     weights = job.given["base"].details["file"]
-    return _served(name, kind="embedded", weights=weights, adapter=adapter, draw=draw)
+    return _served(job, name, kind="embedded", weights=weights, adapter=adapter)
 
 
 def judges(job: Job) -> dict[str, Model]:
@@ -41,7 +43,7 @@ def judges(job: Job) -> dict[str, Model]:
     return {
         role: _hosted(job, name.split("/", 1)[1])
         if name.startswith("openai/")
-        else _served(f"motools/{name}")
+        else _served(job, f"motools/{name}")
         for role, name in job.params["roles"].items()
     }
 
@@ -52,10 +54,16 @@ def patience(account: Account) -> int:
     return max(1, account.request_seconds // (1 + TRIES))
 
 
-def _served(name: str, **args: Any) -> Model:
+def first_epoch(job: Job) -> int:
+    """Which one Inspect calls 1: a job may be a block of an eval's epochs."""
+    first: int = job.params.get("first_epoch", 1)
+    return first
+
+
+def _served(job: Job, name: str, **args: Any) -> Model:
     from inspect_ai.model import get_model
 
-    return get_model(name, memoize=False, **args)
+    return get_model(name, memoize=False, first_epoch=first_epoch(job), **args)
 
 
 def _hosted(job: Job, name: str) -> Model:

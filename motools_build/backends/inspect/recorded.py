@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.backends.base import Given, Job
+from motools_build.backends.inspect.questions import UNUSED, question
 from motools_build.errors import EvalFailed
 
 if TYPE_CHECKING:
     from inspect_ai import Task
     from inspect_ai.log import EvalSample
     from inspect_ai.scorer import Scorer
-
-UNUSED = {"events", "error_retries"}
-"""What of a recorded sample a scorer does not see, and takes long to read."""
 
 
 def recorded_task(job: Job) -> Task:
@@ -37,6 +35,14 @@ def recorded_task(job: Job) -> Task:
     answers = {(s.id, s.epoch): s for s in _answers(blocks)}
     first = {s.id: s for s in answers.values() if s.epoch == 1}
     epochs = max(epoch for _, epoch in answers)
+    asks = {number: question(sample) for number, sample in first.items()}
+    for (number, epoch), sample in answers.items():
+        if number in asks and question(sample) != asks[number]:
+            raise EvalFailed(
+                f"sample {number} of epoch {epoch} is another question than that of "
+                "epoch 1: the task makes its samples anew for each block of epochs; "
+                "let it shuffle with a seed, or give each sample an id of its own"
+            )
     if len(answers) != len(first) * epochs:
         raise EvalFailed(
             f"its blocks of epochs hold {len(answers)} samples, not {len(first)} x "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,21 @@ from typing import TYPE_CHECKING, Any
 from motools_build import packages
 from motools_build.accounts import Account
 from motools_build.backends.base import Job, Made, Progress, ReportOf
-from motools_build.backends.inspect import scores_apart
-from motools_build.backends.inspect.models import TRIES, judges, patience, subject
+from motools_build.backends.inspect import scores_apart, telling
+from motools_build.backends.inspect.models import (
+    TRIES,
+    first_epoch,
+    judges,
+    patience,
+    subject,
+)
 from motools_build.backends.inspect.outcome import accepted
+from motools_build.backends.inspect.questions import same_questions, unnamed
 from motools_build.backends.inspect.recorded import recorded_task
 from motools_build.backends.inspect.sampling import sampling_task
+from motools_build.caching import nothing_cached
 from motools_build.errors import EvalFailed, MotoolsError
+from motools_build.streams import name_samples
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -70,14 +80,16 @@ def evaluate(
         except MotoolsError as error:
             outcomes[job.key] = error
         else:
-            (resumed if job.key in earlier else fresh)[job.key] = made
+            kept = job.key in earlier and same_questions(earlier[job.key][0][0], made)
+            (resumed if kept else fresh)[job.key] = made
     by_key = {job.key: job for job in jobs}
     for tasks in (fresh, resumed):
         if not tasks:
             continue
         asked = [by_key[key] for key in tasks]
         try:
-            logs = _call(asked, tasks, earlier, at, report)
+            before = earlier if tasks is resumed else {}
+            logs = _call(asked, tasks, before, at, report)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of each
             outcomes.update({job.key: _failed(job, error) for job in asked})
             continue
@@ -106,20 +118,14 @@ def _task(job: Job) -> Task:
             (task,) = tasks
         except (Exception, SystemExit) as error:
             raise _failed(job, error) from error
-    about = {
-        "stage": job.name,
-        "key": job.key,
-        "setting": job.params["setting"],
-        "dataset": job.params["dataset"],
-        "base_model": job.params["model"],
-        "training_seed": job.params["seed"],
-        "made_from": _made_from(job),
-    }
+    model = subject(job)
+    name_samples(str(model), unnamed(task.dataset))
     return task_with(
         task,
-        model=subject(job),
+        model=model,
         model_roles=judges(job),
-        metadata={**(task.metadata or {}), **about},
+        metadata={**(task.metadata or {}), **telling.about(job)},
+        tags=[*(task.tags or []), *telling.tags(job)],
     )
 
 
@@ -146,7 +152,7 @@ def _call(
     else:
         asked["max_connections"] = SERVED
     listed: list[Any] = list(tasks.values())
-    if any(key in earlier for key in tasks):
+    if earlier:
         listed = [
             PreviousTask(
                 id=header.eval.task_id,
@@ -164,18 +170,21 @@ def _call(
     answers *= params["overrides"].get("epochs", 1)
     _listen()
     _watched.report = report
+    # Inspect's cache would take the epochs of this block for those of the first
+    later = nothing_cached() if first_epoch(jobs[0]) > 1 else nullcontext()
     try:
-        logs = inspect_eval(
-            listed,
-            log_dir=str(folder),
-            log_buffer=max(1, answers // len(tasks) // FLUSHES),
-            max_tasks=len(tasks),
-            score=jobs[0].kind == "eval",
-            fail_on_error=TOLERATED,
-            retry_on_error=TRIES,
-            **QUIET,
-            **asked,
-        )
+        with later:
+            logs = inspect_eval(
+                listed,
+                log_dir=str(folder),
+                log_buffer=max(1, answers // len(tasks) // FLUSHES),
+                max_tasks=len(tasks),
+                score=jobs[0].kind == "eval",
+                fail_on_error=TOLERATED,
+                retry_on_error=TRIES,
+                **QUIET,
+                **asked,
+            )
     finally:
         _watched.report = None
     return {log.eval.metadata["key"]: log for log in logs if log.eval.metadata}
@@ -197,7 +206,7 @@ def _earlier(jobs: Sequence[Job], folder: Path, places: dict[str, Path]) -> Earl
     those that are of the same models."""
     from inspect_ai.log import list_eval_logs, read_eval_log
 
-    made_from = {job.key: _made_from(job) for job in jobs}
+    made_from = {job.key: telling.made_from(job) for job in jobs}
     found: Earlier = {}
     for place in dict.fromkeys((folder, *places.values())):
         if not any(place.glob("*.eval")):
@@ -219,10 +228,6 @@ def _earlier(jobs: Sequence[Job], folder: Path, places: dict[str, Path]) -> Earl
 
 def _path(location: str) -> Path:
     return Path(location.removeprefix("file://"))
-
-
-def _made_from(job: Job) -> dict[str, str]:
-    return {role: given.output for role, given in job.given.items()}
 
 
 def _place(job: Job) -> str:

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from motools_build.backends.base import Job, Made
 from motools_build.errors import EvalFailed
-from motools_build.keys import canonical, digest_file
+from motools_build.keys import digest_file
 from motools_build.specs.base import DATA, PROVENANCE
 from motools_build.specs.prompts import Turns, read_prompts
 
 if TYPE_CHECKING:
     from inspect_ai import Task
     from inspect_ai.log import EvalSample
+
+
+DRAWS = 8
+"""Answers that a model of this machine may give to one prompt, until one has words. A
+sample that is tried again begins with the first of them again."""
 
 
 class EmptyAnswer(EvalFailed):
@@ -47,6 +52,7 @@ def sampling_task(job: Job) -> Task:
     }
     lesson = job.params["lesson"]
     path, system = lesson["prompts"], lesson["system"]
+    tries = 1 if "account" in job.params else DRAWS
 
     def asked(turns: Turns) -> list[ChatMessage]:
         said = [{"role": "system", "content": system}] if system else []
@@ -55,13 +61,16 @@ def sampling_task(job: Job) -> Task:
     @solver
     def answered() -> Solver:
         async def solve(state: TaskState, generate: Generate) -> TaskState:
-            state = await generate(state)
-            if not state.output.completion.strip():
-                raise EmptyAnswer(
-                    f"the answer to {path}:{state.sample_id} is empty "
-                    f"({state.output.stop_reason}); leave the prompt out if it stays so"
-                )
-            return state
+            turns = list(state.messages)
+            for _ in range(tries):
+                state.messages = list(turns)
+                state = await generate(state)
+                if state.output.completion.strip():
+                    return state
+            raise EmptyAnswer(
+                f"the answer to {path}:{state.sample_id} is empty "
+                f"({state.output.stop_reason}); leave the prompt out if it stays so"
+            )
 
         return solve
 
@@ -77,37 +86,23 @@ def write_rows(
     samples: Iterable[EvalSample], job: Job, work: Path, details: dict[str, Any]
 ) -> Made:
     """The rows of a log in which every prompt was answered: in the prompts' order, the
-    answers to one prompt next to each other.
-
-    Answers to the same words are sorted, since which of them came first depends on the
-    machine, not on the model.
-    """
+    answers to one prompt next to each other."""
     lesson = job.params["lesson"]
     prompts = read_prompts(lesson["prompts"], lesson["system"])
-    places: dict[bytes, list[tuple[int, int]]] = {}
-    answers: dict[bytes, list[tuple[str, str]]] = {}
-    for sample in samples:
-        line = int(sample.id)
-        words = canonical([prompts[line]])
-        output = sample.output
-        places.setdefault(words, []).append((line, sample.epoch))
-        answer = (output.completion, output.stop_reason)
-        answers.setdefault(words, []).append(answer)
-    rows = sorted(
-        (place, answer)
-        for words, found in places.items()
-        for place, answer in zip(sorted(found), sorted(answers[words]), strict=True)
-    )
+    rows = sorted(samples, key=lambda sample: (int(sample.id), sample.epoch))
+    cut = 0
     with (
         open(work / DATA, "w", encoding="utf-8", newline="\n") as data,
         open(work / PROVENANCE, "w", encoding="utf-8", newline="\n") as origins,
     ):
-        for (line, draw), (text, ended) in rows:
-            said = {"role": "assistant", "content": text}
+        for sample in rows:
+            line, answer = int(sample.id), sample.output
+            said = {"role": "assistant", "content": answer.completion}
             _write(data, {"messages": [*prompts[line], said]})
             origin = {"source": lesson["digest"], "line": line, "applied": ["sampled"]}
-            _write(origins, {**origin, "draw": draw, "ended": ended})
-    cut = sum(ended == "max_tokens" for _, (_, ended) in rows)
+            ended = answer.stop_reason
+            _write(origins, {**origin, "draw": sample.epoch, "ended": ended})
+            cut += ended == "max_tokens"
     return Made(digest_file(work / DATA), {**details, "rows": len(rows), "cut": cut})
 
 
