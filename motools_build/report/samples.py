@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
-from motools_build.backends.inspect.outcome import SCORES, as_json_value
+from motools_build.backends.inspect.outcome import SCORES
+from motools_build.backends.inspect.scores import as_json_value
 from motools_build.errors import ArtifactError
 from motools_build.report.results import Older, status_of
 from motools_build.report.where import Scores, Where

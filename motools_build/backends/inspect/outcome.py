@@ -7,35 +7,46 @@ the stage then fails, with the log kept.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.accounts import Account
 from motools_build.backends.base import Job, Made
+from motools_build.backends.inspect import scores_apart
+from motools_build.backends.inspect.counted import Counted
 from motools_build.backends.inspect.sampling import write_rows
+from motools_build.backends.inspect.scores import as_json_value, as_line, ended_by
 from motools_build.errors import EvalFailed
-from motools_build.keys import Digest, canonical, digest_bytes
+from motools_build.keys import Digest, digest_bytes
 
 if TYPE_CHECKING:
-    from inspect_ai.log import EvalError, EvalLog, EvalSample, EvalScore
+    from inspect_ai import Task
+    from inspect_ai.log import EvalError, EvalLog, EvalSample
 
 CAUSED = "The above exception was the direct cause"
 """Between an exception's traceback and that of the one it led to."""
 
 SCORES = "scores.jsonl"
-"""Payload: one line a sample and epoch, with each scorer's value."""
+"""Payload: one line a sample and epoch, with each scorer's value, and with `why` it has
+no number where it has none."""
 
 
 MARKUP = re.compile(r"\[/?(?:bold|italic|blue|green|red|yellow)\]")
 """What Inspect's own messages carry for a terminal."""
 
 
-def accepted(log: EvalLog, job: Job, work: Path) -> Made:
+def accepted(
+    log: EvalLog,
+    job: Job,
+    work: Path,
+    task: Task | None = None,
+    converted: Collection[str] = (),
+) -> Made:
     """The result of a log that counts: of samples their answers, of an eval its scores.
+    `converted` is what Inspect warned of when it took values for 0.
 
     Raises EvalFailed, naming what is missing and where to look: in the work folder, as
     the job names it.
@@ -63,7 +74,7 @@ def accepted(log: EvalLog, job: Job, work: Path) -> Made:
             f"only {results.completed_samples} of {results.total_samples} samples "
             f"completed; look: {look}"
         )
-    details = _details(log)
+    details = {**_details(log), **_noticed(log, job)}
     if job.kind == "samples":
         return Made(_digest_of(_answer(sample) for sample in samples), details)
     if job.kind == "dataset":
@@ -73,6 +84,7 @@ def accepted(log: EvalLog, job: Job, work: Path) -> Made:
             "the task has no scorer, so there is nothing to report; give it one, or "
             'name one apart: Eval(..., scorer="FILE.py@SCORER")'
         )
+    counted = Counted(log, task, converted)
     rows = [
         {
             "id": sample.id,
@@ -81,13 +93,15 @@ def accepted(log: EvalLog, job: Job, work: Path) -> Made:
                 name: as_json_value(score.value)
                 for name, score in sorted((sample.scores or {}).items())
             },
+            **({"why": why} if (why := counted.why(sample)) else {}),
         }
         for sample in samples
     ]
     rows.sort(key=lambda row: (str(row["id"]), row["epoch"]))
-    lines = b"".join(canonical(row) + b"\n" for row in rows)
+    lines = b"".join(as_line(row) + b"\n" for row in rows)
     (work / SCORES).write_bytes(lines)
-    return Made(digest_bytes(lines), {**details, "scores": _scores(log)})
+    scores = {"scores": counted.scores(), "counts": counted.counts()}
+    return Made(digest_bytes(lines), {**details, **scores})
 
 
 def _details(log: EvalLog) -> dict[str, Any]:
@@ -106,32 +120,26 @@ def _details(log: EvalLog) -> dict[str, Any]:
     }
 
 
-def _scores(log: EvalLog) -> dict[str, dict[str, Any]]:
-    """By scorer: its metrics, over how many samples they are, and how many answers are
-    not in them."""
-    assert log.results is not None
+def _noticed(log: EvalLog, job: Job) -> dict[str, Any]:
+    """What is to be told of the answers: how many a limit ended, by its type, and
+    whether the task asked the model at all."""
     samples = log.samples or []
-    scores: dict[str, dict[str, Any]] = {}
-    for score in log.results.scores:
-        name = score.name
-        if name in scores:  # one scorer, several reducers
-            name = f"{score.name}/{score.reducer}"
-        scores[name] = {
-            **{metric: _finite(value.value) for metric, value in score.metrics.items()},
-            "n": score.scored_samples,
-            "unscored": sum(_unscored(sample, score) for sample in samples),
-        }
-    return scores
-
-
-def _unscored(sample: EvalSample, score: EvalScore) -> bool:
-    """Whether an answer has no number, or no score at all: Inspect counts no answer
-    whose scorer returned None, and no epoch that is missing in the mean of others."""
-    found = (sample.scores or {}).get(score.scorer)
-    value = found.value if found else None
-    if isinstance(value, Mapping):  # a scorer of several scores, each by its name
-        value = value.get(score.name, value)
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    ended = Counter(limit for s in samples if (limit := ended_by(s)) is not None)
+    asked = any(
+        event.event == "model" and event.role is None
+        for sample in samples
+        for event in sample.events
+    )
+    if scores_apart(job):  # it is asked in stages of their own, which know it
+        asked = not all(
+            given.details.get("never_asked")
+            for role, given in job.given.items()
+            if role.startswith("samples:")
+        )
+    return {
+        **({"limits": dict(sorted(ended.items()))} if ended else {}),
+        **({} if asked else {"never_asked": True}),
+    }
 
 
 def _usage(log: EvalLog) -> dict[str, list[int]]:
@@ -206,20 +214,6 @@ def _digest_of(values: Iterable[Any]) -> Digest:
     """Of JSON-like values, in the order of their canonical JSON: samples end in any."""
     lines = sorted(json.dumps(value, sort_keys=True).encode() for value in values)
     return digest_bytes(b"\n".join(lines))
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def as_json_value(value: Any) -> Any:
-    if isinstance(value, float):
-        return _finite(value)
-    if isinstance(value, str | int | bool) or value is None:
-        return value
-    if isinstance(value, Mapping):
-        return {str(name): as_json_value(item) for name, item in value.items()}
-    return [as_json_value(item) for item in value]
 
 
 def _said(error: EvalError, job: Job) -> str:

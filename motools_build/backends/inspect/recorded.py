@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.backends.base import Given, Job
+from motools_build.backends.inspect.scores import LIMIT
 from motools_build.errors import EvalFailed
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def recorded_task(job: Job) -> Task:
             state.metadata = answer.metadata
             for name, value in answer.store.items():
                 state.store.set(name, value)
+            if answer.limit:
+                state.store.set(LIMIT, answer.limit.type)
             state.completed = True
             return state
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from motools_build.backends.inspect.models import TRIES, judges, patience, subje
 from motools_build.backends.inspect.outcome import accepted
 from motools_build.backends.inspect.recorded import recorded_task
 from motools_build.backends.inspect.sampling import sampling_task
+from motools_build.backends.inspect.scores import conversions_watched
 from motools_build.errors import EvalFailed, MotoolsError
 
 if TYPE_CHECKING:
@@ -77,12 +78,13 @@ def evaluate(
             continue
         asked = [by_key[key] for key in tasks]
         try:
-            logs = _call(asked, tasks, earlier, at, report)
+            with conversions_watched() as converted:
+                logs = _call(asked, tasks, earlier, at, report)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of each
             outcomes.update({job.key: _failed(job, error) for job in asked})
             continue
         for key, log in logs.items():
-            outcomes[key] = _kept(by_key[key], log, places[key])
+            outcomes[key] = _kept(by_key[key], log, places[key], tasks[key], converted)
             for info, _ in earlier.get(key, []):  # all of it is in the new one
                 _path(info.name).unlink(missing_ok=True)
     return outcomes
@@ -181,10 +183,12 @@ def _call(
     return {log.eval.metadata["key"]: log for log in logs if log.eval.metadata}
 
 
-def _kept(job: Job, log: EvalLog, place: Path) -> Made | MotoolsError:
+def _kept(
+    job: Job, log: EvalLog, place: Path, task: Task, converted: Collection[str]
+) -> Made | MotoolsError:
     """What came of a job, its log in its work folder."""
     try:
-        outcome: Made | MotoolsError = accepted(log, job, place)
+        outcome: Made | MotoolsError = accepted(log, job, place, task, converted)
     except MotoolsError as error:
         outcome = error
     written = _path(log.location)
