@@ -19,7 +19,7 @@ from motools_build.backends.inspect import scores_apart
 from motools_build.backends.inspect.counted import Counted
 from motools_build.backends.inspect.sampling import write_rows
 from motools_build.backends.inspect.scores import as_json_value, as_line, ended_by
-from motools_build.errors import EvalFailed
+from motools_build.errors import EvalFailed, one_line
 from motools_build.keys import Digest, digest_bytes
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ SCORES = "scores.jsonl"
 no number where it has none."""
 
 
-MARKUP = re.compile(r"\[/?(?:bold|italic|blue|green|red|yellow)\]")
-"""What Inspect's own messages carry for a terminal."""
+SHORTENED = re.compile(r"^\w+\(\d+, |\\n")
+"""In an exception's repr: an error of the system without its file, or several lines."""
 
 
 def accepted(
@@ -64,7 +64,7 @@ def accepted(
             "run asks for what failed alone"
         )
     if log.status != "success" or log.results is None:
-        said = f": {_last_line(log.error.message)}" if log.error else ""
+        said = f": {_told(log.error)}" if log.error else ""
         raise EvalFailed(f"Inspect ended it as {log.status!r}{said}; look: {look}")
     results = log.results
     if not results.total_samples:
@@ -219,8 +219,8 @@ def _digest_of(values: Iterable[Any]) -> Digest:
 def _said(error: EvalError, job: Job) -> str:
     """What an error says; of a request that was given up, what came of its last try."""
     if not error.message.startswith("RetryError("):
-        return _last_line(error.message)
-    last = _last_line(error.traceback.split(CAUSED)[-2:][0])
+        return _told(error)
+    last = _last(error.traceback.split(CAUSED)[-2:][0])
     if "account" not in job.params:
         return last
     account = Account(**job.params["account"])
@@ -230,7 +230,17 @@ def _said(error: EvalError, job: Job) -> str:
     )
 
 
-def _last_line(message: str) -> str:
-    plain = MARKUP.sub("", message)
-    lines = [line for line in plain.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no message"
+def _told(error: EvalError) -> str:
+    """Its message; where that leaves something out, as its traceback has it."""
+    if not SHORTENED.search(error.message):
+        return one_line(error.message)
+    # below the last line of code, which is indented, comes the exception itself
+    _, file, rest = error.traceback.rpartition('\n  File "')
+    below = rest.splitlines()[1:] if file else []
+    while below and below[0].startswith("    "):
+        below.pop(0)
+    return one_line("\n".join(below) or error.message)
+
+
+def _last(message: str) -> str:
+    return one_line(message.strip().splitlines()[-1] if message.strip() else "")

@@ -23,7 +23,7 @@ from motools_build.backends.inspect.outcome import accepted
 from motools_build.backends.inspect.recorded import recorded_task
 from motools_build.backends.inspect.sampling import sampling_task
 from motools_build.backends.inspect.scores import conversions_watched
-from motools_build.errors import EvalFailed, MotoolsError
+from motools_build.errors import EvalFailed, MotoolsError, in_words
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -242,7 +242,7 @@ def _failed(job: Job, error: BaseException) -> EvalFailed:
     if "package" in job.params and not scores_apart(job):
         failed = EvalFailed(packages.explained(_place(job), error))
     else:
-        failed = EvalFailed(f"{_place(job)}: {type(error).__name__}: {error}")
+        failed = EvalFailed(f"{_place(job)}: {in_words(error)}")
     failed.__cause__ = error
     return failed
 
