@@ -9,6 +9,7 @@ from typing import Any, Literal
 from motools_build.effects import ENDED, ended
 from motools_build.plan import Cell, Plan
 from motools_build.records import Record
+from motools_build.report.failures import of_one_reason
 from motools_build.report.jobs import payment
 from motools_build.report.outcomes import (
     noticed,
@@ -248,8 +249,11 @@ def print_results(
         found = [r for _, by_eval in models[:most] for r in by_eval.values()]
     if by_seed is not None:
         console.print(by_seed)
+    notes = {r.cell.stage.name: r.note for r in found if r.status == "failed"}
+    for line in of_one_reason(notes):
+        console.print(f"failed   {line}")
     for result in found:
-        if result.status != "ok" or result.note:
+        if result.status != "failed" and (result.status != "ok" or result.note):
             first = (result.note.splitlines() or [""])[0]
             console.print(f"{result.status:8} {result.cell.stage.name}: {first}")
         for line in told(result.record.details["scores"]) if result.record else ():
