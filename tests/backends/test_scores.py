@@ -307,7 +307,11 @@ def test_every_judge_and_reducer_has_its_name(here: Path) -> None:
 
 
 def test_reducers_leave_out_what_is_no_number(here: Path) -> None:
-    details = run("repeated").details
+    run("repeated")
+    asked = {"overrides": {"epochs": 3, "reducer": ["median", "max"]}}
+    details = run("repeated", params=asked).details  # in place of the task's own
+    assert rows("repeated")[0]["why"] == {"words": "'refusal'"}
+    assert details["counts"].keys() == {"words", "words/max"}
     for name in ("words", "words/max"):
         assert details["scores"][name] == {"mean": 1.0, "n": 2, "unscored": 6}
         assert details["counts"][name]["scored"] == 6

@@ -126,9 +126,9 @@ def _noticed(log: EvalLog, job: Job) -> dict[str, Any]:
     samples = log.samples or []
     ended = Counter(limit for s in samples if (limit := ended_by(s)) is not None)
     asked = any(
-        event.event == "model" and event.role is None
+        log.eval.model in sample.model_usage
+        or any(event.event == "model" and not event.role for event in sample.events)
         for sample in samples
-        for event in sample.events
     )
     if scores_apart(job):  # it is asked in stages of their own, which know it
         asked = not all(
