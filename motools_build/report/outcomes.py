@@ -88,7 +88,8 @@ def noticed(details: Mapping[str, Any]) -> Iterator[str]:
                 f"in no mean: {listed}"
             )
         for metric, value in count.get("not_finite", {}).items():
-            yield f"{scorer}: {metric} is {value}"
+            if not metric.endswith("stderr"):  # which a single answer has none of
+                yield f"{scorer}: {metric} is {value}"
 
 
 def _is_known(what: str) -> bool:

@@ -330,6 +330,7 @@ def test_what_a_limit_ended_is_told(here: Path) -> None:
     score = details["scores"]["includes"]
     assert (score["accuracy"], score["n"], score["unscored"]) == (1.0, 3, 1)
     assert "1 of 4 ended by its time limit: unscored" in list(noticed(details))
+    assert rows("timed")[0]["scores"] == {"includes": None}
     assert rows("timed")[0]["why"] == {"includes": "ended by its time limit"}
 
     details = run("short").details  # of the task itself: counts as scored

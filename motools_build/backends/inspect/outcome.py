@@ -18,7 +18,7 @@ from motools_build.backends.base import Job, Made
 from motools_build.backends.inspect import scores_apart
 from motools_build.backends.inspect.counted import Counted
 from motools_build.backends.inspect.sampling import write_rows
-from motools_build.backends.inspect.scores import as_json_value, as_line, ended_by
+from motools_build.backends.inspect.scores import as_line, counting_values, ended_by
 from motools_build.errors import EvalFailed, one_line
 from motools_build.keys import Digest, digest_bytes
 
@@ -89,10 +89,7 @@ def accepted(
         {
             "id": sample.id,
             "epoch": sample.epoch,
-            "scores": {
-                name: as_json_value(score.value)
-                for name, score in sorted((sample.scores or {}).items())
-            },
+            "scores": counting_values(sample),
             **({"why": why} if (why := counted.why(sample)) else {}),
         }
         for sample in samples

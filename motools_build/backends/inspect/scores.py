@@ -81,6 +81,17 @@ def ended_by(sample: EvalSample) -> str | None:
     return None if limit is None else str(limit)
 
 
+def counting_values(sample: EvalSample) -> dict[str, Any]:
+    """By scorer, a sample's values in JSON; null where it was ended by chance."""
+    values = {n: s.value for n, s in sorted((sample.scores or {}).items())}
+    if ended_by(sample) not in BY_CHANCE:
+        return {name: as_json_value(value) for name, value in values.items()}
+    return {
+        name: dict.fromkeys(value) if isinstance(value, Mapping) else None
+        for name, value in values.items()
+    }
+
+
 def leaf(sample: EvalSample, name: Name) -> Any:
     """A sample's value of a scorer; of one with several, that of the key."""
     score = (sample.scores or {}).get(name[0])
