@@ -3,6 +3,7 @@ scorer gave is lost, overwritten or rounded. Real Inspect, one eval a task."""
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,23 @@ def reduced():
         scorer=[judge(0.1), judge(0.2), includes()],
         epochs=Epochs(2, ["mean", "max"]),
     )
+
+@task
+def ended():
+    lacking = giving("lacking", {"a": 1, "z": 3}, {"a": 1}, {"*": [mean()]})
+    huge = giving("huge", 10**400, 1, [mean()])
+    return Task(dataset=SAMPLES, solver=generate(), scorer=[lacking, huge])
+
+@metric
+def raising():
+    def compute(scores: list[SampleScore]):
+        raise KeyError("no such group")
+    return compute
+
+@task
+def failing():
+    scorer = giving("fails", 1, 2, [mean(), raising()])
+    return Task(dataset=SAMPLES, solver=generate(), scorer=scorer)
 
 @task
 def needing():
@@ -322,6 +340,20 @@ def test_a_metric_that_needs_what_is_no_number_fails_by_its_name(here: Path) -> 
         run("needing")
     for said in ("epoch 1", "'refusal'", "needs", "AssertionError", "Score.unscored()"):
         assert said in str(caught.value)
+
+
+def test_metrics_that_inspect_gave_up_are_computed(here: Path) -> None:
+    """All is answered and paid for; one answer lacks a key, one is no float."""
+    details = run("ended").details
+    scores, counts = details["scores"], details["counts"]
+    assert scores["a"] == {"mean": 1.0, "n": 4, "unscored": 0}
+    assert scores["z"] == {"mean": 3.0, "n": 2, "unscored": 2}
+    assert counts["z"]["was"] == {"missing": 2}
+    assert scores["huge"] == {"mean": 1.0, "n": 2, "unscored": 2}
+    assert rows("ended")[0]["scores"]["huge"] == 10**400
+    with pytest.raises(EvalFailed, match="no such group"):
+        run("failing")
+    gc.collect()  # what Inspect leaves open after an error is this test's, not pytest's
 
 
 def test_what_a_limit_ended_is_told(here: Path) -> None:

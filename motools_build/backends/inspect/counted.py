@@ -20,7 +20,7 @@ from motools_build.backends.inspect.scores import (
     leaf,
     number,
 )
-from motools_build.errors import EvalFailed
+from motools_build.errors import EvalFailed, one_line
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -135,8 +135,10 @@ class Counted:
 
     def _read_as_zero(self, value: Any) -> str | None:
         """What a value is that Inspect counted as 0 without reading it."""
-        if number(value) is not None or not self._converted:
+        if number(value) is not None:
             return None
+        if isinstance(value, int):
+            return "an integer too large for a metric"
         if isinstance(value, str):
             text = repr(value if len(value) <= 60 else value[:59] + "…")
             return text if value.lower() in self._converted else None
@@ -187,9 +189,12 @@ class Counted:
         found = list(log.results.scores)
         limited = self._to_drop(by_chance=True)
         lost = self._to_drop(by_chance=False)
+        if log.error and not lost:
+            raise EvalFailed(f"its metrics failed: {one_line(log.error.message)}")
         if task and (limited or lost):
             try:
-                whole = recomputed(log, task, limited) if limited else found
+                again = limited and not log.error
+                whole = recomputed(log, task, limited) if again else found
                 fresh = recomputed(log, task, lost)
             except Exception as error:  # a metric of the task, so anything may come
                 raise _not_computed(lost or limited, error) from error

@@ -63,6 +63,8 @@ def accepted(
             f"{_said(failed[0].error, job)}; to look at it: {look}; the next "
             "run asks for what failed alone"
         )
+    if task and job.kind == "eval" and _only_metrics_failed(log):
+        log = _recovered(log)
     if log.status != "success" or log.results is None:
         said = f": {_told(log.error)}" if log.error else ""
         raise EvalFailed(f"Inspect ended it as {log.status!r}{said}; look: {look}")
@@ -79,7 +81,7 @@ def accepted(
         return Made(_digest_of(_answer(sample) for sample in samples), details)
     if job.kind == "dataset":
         return write_rows(samples, job, work, details)
-    if not results.scores:
+    if not results.scores and not log.error:
         raise EvalFailed(
             "the task has no scorer, so there is nothing to report; give it one, or "
             'name one apart: Eval(..., scorer="FILE.py@SCORER")'
@@ -99,6 +101,27 @@ def accepted(
     (work / SCORES).write_bytes(lines)
     scores = {"scores": counted.scores(), "counts": counted.counts()}
     return Made(digest_bytes(lines), {**details, **scores})
+
+
+def _only_metrics_failed(log: EvalLog) -> bool:
+    """Whether all samples were answered and scored, and what failed are the metrics:
+    a sample that lacks a key, or an integer that is no float, ends them all."""
+    expected = log.eval.dataset.samples or 0
+    if isinstance(log.eval.config.limit, int):
+        expected = min(expected, log.eval.config.limit)
+    expected *= log.eval.config.epochs or 1
+    samples = log.samples or []
+    whole = len(samples) == expected and not any(s.error for s in samples)
+    return log.status == "error" and whole and any(s.scores for s in samples)
+
+
+def _recovered(log: EvalLog) -> EvalLog:
+    """A log whose metrics are still to be computed."""
+    from inspect_ai.log import EvalResults
+
+    asked = len(log.samples or [])
+    results = EvalResults(total_samples=asked, completed_samples=asked)
+    return log.model_copy(update={"status": "success", "results": results})
 
 
 def _details(log: EvalLog) -> dict[str, Any]:
