@@ -29,6 +29,8 @@ A message names the object, says what happened, and ends with the remedy.
 
 from __future__ import annotations
 
+import re
+
 
 class MotoolsError(Exception):
     """The base class: catch it to catch all of ours."""
@@ -139,3 +141,30 @@ class JobFailed(StageFailed):
 
 class OverBudget(StageFailed):
     """The stage would cost more than max_spend has left, or nobody knows how much."""
+
+
+_COLOUR = r"(?:bright_)?(?:black|red|green|yellow|blue|magenta|cyan|white)|gr[ae]y\d*"
+_STYLE = rf"(?:not|on|bold|italic|dim|underline|strike|{_COLOUR}|link(?:=[^\]]*)?)"
+_MARKUP = re.compile(rf"\[/?{_STYLE}(?: {_STYLE})*\]|\[/\]")
+"""What rich takes for styles; not the brackets of `pip install inspect_ai[google]`."""
+
+_LONGEST = 1000
+"""Characters of someone else's message that are shown."""
+
+
+def one_line(text: str) -> str:
+    """All lines of a message in one, without markup: the remedy is often the last.
+
+    >>> one_line("[bold]ERROR[/bold]: Install with:\\n\\npip install x[y]")
+    'ERROR: Install with: pip install x[y]'
+    """
+    lines = (line.strip() for line in _MARKUP.sub("", text).splitlines())
+    whole = " ".join(line for line in lines if line) or "no message"
+    if len(whole) <= _LONGEST:
+        return whole
+    return f"{whole[: _LONGEST // 2]} ... {whole[-_LONGEST // 2 :]}"
+
+
+def in_words(error: BaseException) -> str:
+    """Someone else's exception as a part of one of our messages."""
+    return f"{type(error).__name__}: {one_line(str(error))}"

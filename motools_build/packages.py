@@ -15,6 +15,8 @@ from importlib.metadata import (
 )
 from importlib.metadata import distributions as installed
 
+from motools_build.errors import in_words
+
 GROUP = "inspect_ai"
 """The entry points by which Inspect finds a package's tasks."""
 
@@ -45,7 +47,7 @@ def explained(task: str, error: BaseException) -> str:
     """What to say of a package's task that could not be begun. Imports the package."""
     if NONE_FOUND in str(error):
         return _no_such_task(task)
-    said = f"{task}: {type(error).__name__}: {error}"
+    said = f"{task}: {in_words(error)}"
     if any(map(_of_the_network, _chain(error))):
         said += (
             "; the task reads what is not on this machine: run again when the network "
@@ -63,7 +65,7 @@ def _no_such_task(task: str) -> str:
         module = found[1].load()
     except Exception as error:  # noqa: BLE001 - its own code ran, so anything may come
         return (
-            f"{task}: {package} cannot be imported ({type(error).__name__}: {error}); "
+            f"{task}: {package} cannot be imported ({in_words(error)}); "
             "install what it lacks, or another version of it"
         )
     near = difflib.get_close_matches(name, set(dir(module)) - {name}, 3)

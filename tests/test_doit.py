@@ -386,6 +386,11 @@ class TestInput:
                 '["a"]',
                 "zoo/tiny.py:3: Setting.seeds.0: Input should be a valid",
             ),
+            (
+                "evals",
+                '[Eval("e.py@x", roles={"grader": "anthropic/claude"})]',
+                "zoo/tiny.py:8: Eval: roles of eval 'x': the judge 'grader' is",
+            ),
             ("sedes", "[0]", "zoo/tiny.py:3: Setting.sedes: there is no such field"),
             (
                 "training",

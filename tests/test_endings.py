@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -253,14 +254,29 @@ class TestFailures:
     def test_it_says_why_and_how_to_go_on(self, tour: Tour, name: str) -> None:
         said, asked, _ = FAILED[name]
         stage = f"eval:tiny/base/echo/{name}"
-        told = tour.first.out.split(f"FAILED {stage}\n")[1].split("FAILED")[0]
+        blocks = tour.first.out.split("FAILED ")[1:]
+        (told,) = (b for b in blocks if stage in re.split("[ ,]+", b.splitlines()[0]))
         assert said in told
-        assert f"to try it again: doit run {stage}" in told
+        again = next(line for line in told.splitlines() if " again: doit run " in line)
+        assert stage in again.split()
         assert tour.asked[name] == asked
         if name in KEEP_A_LOG:
-            key = tour.results[name]["key"]
+            keys = (tour.results[other]["key"] for other in FAILED if other in told)
             assert "sample 3 (epoch 1) failed: " in told
-            assert f"inspect view --log-dir artifacts/work/{key}" in told
+            assert any(
+                f"inspect view --log-dir artifacts/work/{key}" in told for key in keys
+            )
+
+    def test_those_of_one_reason_are_one(self, tour: Tour) -> None:
+        alike = ("sample_error", "tolerated", "half_tolerated")
+        stages = [f"eval:tiny/base/echo/{name}" for name in alike]
+        said = tour.first.out.splitlines()
+        heads = [line for line in said if line.startswith("FAILED 3 stages: ")]
+        assert len(heads) == 1
+        assert all(stage in heads[0] for stage in stages)
+        lines = [line for line in said if line.startswith("failed   3 stages: ")]
+        assert len(lines) == 1
+        assert "the sandbox fell over" in lines[0]
 
     @pytest.mark.parametrize("name", FAILED)
     def test_it_is_no_result(self, tour: Tour, name: str) -> None:

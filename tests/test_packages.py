@@ -106,6 +106,13 @@ def test_a_package_that_cannot_be_imported_says_why(site: Path) -> None:
     assert "other_evals cannot be imported (ModuleNotFoundError: No module" in said
 
 
+def test_the_line_that_says_what_to_install_is_kept() -> None:
+    error = ValueError("[bold]ERROR[/bold]: It needs more. Install with:\n\npip a[b]")
+    assert explained("other_evals/echoes", error) == (
+        "other_evals/echoes: ValueError: ERROR: It needs more. Install with: pip a[b]"
+    )
+
+
 def doit(project: Project, command: str, code: int = 0) -> Ran:
     path = f"{ROOT}{os.pathsep}{project.root / 'site-packages'}"
     return project.doit(command, "tiny", code=code, PYTHONPATH=path)

@@ -210,6 +210,24 @@ class TestWhere:
             Where.parse(where).matching(rows)
         assert said in str(caught.value)
 
+    def test_a_value_is_known_by_its_own_name(self) -> None:
+        rows = [{"judge": {"points": n}, "first": n} for n in range(3)]
+        assert Where.parse("points<2").matching(rows) == ([0, 1], 0)
+        assert Where.parse("judge.points<2").matching(rows) == ([0, 1], 0)
+        two = [{"judge": {"points": n}, "judge1": {"points": -n}} for n in range(3)]
+        assert Where.parse("judge1.points<-1").matching(two) == ([2], 0)
+        with pytest.raises(SelectionError, match=r"judge\.points, judge1\.points"):
+            Where.parse("points<2").matching(two)
+
+    def test_a_sample_that_lacks_a_score_has_no_value(self) -> None:
+        rows = [{}, {"a": 1}, {"a": 1, "b": {"x": 1}}, {"b": {"y": 2}}, {"b": None}]
+        assert Where.parse("b.x<2").matching(rows) == ([2], 4)
+        assert Where.parse("a<2").matching(rows) == ([1, 2], 3)
+        assert Where.parse("a<2").matching([{}, {}]) == ([], 2)
+        words = [{"a": 1}, {"a": "refusal"}, {"a": 3}]
+        assert Where.parse("a<2").matching(words) == ([0], 1)
+        assert Where.parse("a==refusal").matching(words) == ([1], 2)
+
     def test_a_wrong_condition_is_an_error_of_the_command(self, ran: Project) -> None:
         ran_so = ran.doit("samples", f"{EVAL}/one", "--where=score<two", code=3)
         assert "ERROR: --where: score is a number (1" in ran_so.err

@@ -81,7 +81,9 @@ def test_files_in_and_out(tiny: Project) -> None:
 
 def test_values_and_calculated_dependencies(tiny: Project) -> None:
     project = with_tasks(tiny)
-    assert "value 3" in project.doit("run", "-v2", "uses_value").out
+    ran = project.doit("run", "-v2", "uses_value").out
+    assert "value 3" in ran
+    assert ran.splitlines()[-1] == "2 ran"  # `value`, and then it
     assert "calculated" in project.doit("run", "-v2", "calculated").out
     assert "later" in project.doit("run", "-v2", "later").out
 

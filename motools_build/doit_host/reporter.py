@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 COUNTED = (
-    *("made", "taken from another run", "up to date"),
+    *("made", "ran", "taken from another run", "up to date"),
     *("deferred", "failed", "not run", "ignored"),
 )
+"""What the last line counts: stages; `ran` are doit tasks of the user's own."""
 
 TABLES = 5
 """Tables at the end of a run."""
@@ -77,6 +78,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._end_bar(task.name)
         stage = self._stage(task)
         if stage is None:
+            self._counts["ran"] += bool(task.actions)
             return
         if task.name in self._taken:
             same = stage.sampled is not None
@@ -153,8 +155,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         stages = [f for f in self.failures if self._stage(f["task"]) is not None]
         self.failures = own
         super().complete_run()
-        for failure in stages:
-            self._explain(failure["task"], failure["exception"])
+        self._explain_all(stages)
         for name in self._not_run:
             self._line(f"!! {name}  not run: what it needs failed")
         self._counts["not run"] = len(self._not_run)
@@ -175,22 +176,31 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     # ---- details
 
-    def _explain(self, task: Task, fail: BaseFail) -> None:
-        """What failed, why, and what to do."""
+    def _explain_all(self, failures: list[dict[str, Any]]) -> None:
+        """What failed, why, and what to do; of one reason, once."""
+        from motools_build.report.failures import again, by_reason, together
+
+        said = {
+            f["task"].name: self._reason(f["task"], f["exception"]) for f in failures
+        }
+        for names in by_reason(said.items()):
+            stage = self.session.stages[names[0]]
+            remembered = self.session.store.states.failure(stage.key)
+            self._line("")
+            self._line(f"FAILED {together(names)}")
+            self._line(f"   {said[names[0]]}")
+            if remembered and remembered.log:
+                self._line(f"   log: {remembered.log}")
+            if remembered is None or remembered.error != JobFailed.__name__:
+                which = "it" if len(names) == 1 else "them"
+                self._line(f"   to try {which} again: {again(names)}")
+
+    def _reason(self, task: Task, fail: BaseFail) -> str:
+        if isinstance(fail, TaskError):
+            return str(fail.get_msg()).rstrip()
         stage = self.session.stages[task.name]
         remembered = self.session.store.states.failure(stage.key)
-        self._line("")
-        self._line(f"FAILED {task.name}")
-        if isinstance(fail, TaskError):
-            self._line(f"   {fail.get_msg().rstrip()}")
-        elif remembered:
-            self._line(f"   {remembered.message}")
-        else:
-            self._line(f"   {fail.message}")
-        if remembered and remembered.log:
-            self._line(f"   log: {remembered.log}")
-        if remembered is None or remembered.error != JobFailed.__name__:
-            self._line(f"   to try it again: doit run {task.name}")
+        return remembered.message if remembered else str(fail.message)
 
     def _stage(self, task: Task) -> Stage | None:
         return self.session.stages.get(task.name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
+
+from motools_build.backends.inspect.scores import BY_CHANCE
 
 OUTCOMES = ("scored", "refused", "code", "incoherent", "failed")
 """What becomes of an answer at a judge of zoo/evals/judges.py; each is a metric, or one
@@ -21,13 +23,15 @@ def counted(metrics: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def values(metrics: Mapping[str, Any]) -> list[str]:
-    """The metrics of a scorer that are no counts."""
+def values(metrics: Mapping[str, Any], own: Collection[str] = ()) -> list[str]:
+    """The metrics of a scorer that are no counts; `own` are those of the task that are
+    called as counts are (`counts` of a record says which)."""
     counts = {f"{begin}{name}" for begin in counted(metrics) for name in OUTCOMES}
     return [
         name
         for name in metrics
-        if name not in counts and name not in ("stderr", "n", "unscored")
+        if name in own
+        or (name not in counts and name not in ("stderr", "n", "unscored"))
     ]
 
 
@@ -42,3 +46,57 @@ def told(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             lost = [f"{count} {outcome}" for outcome, count in found.items() if count]
             if lost:
                 yield f"{begin[:-1] or scorer}: {', '.join(lost)}, {scored} scored"
+
+
+def own_metrics(details: Mapping[str, Any], scorer: str) -> list[str]:
+    """The metrics of the task that are called as counts are."""
+    own: list[str] = _counts(details, scorer).get("metrics", [])
+    return own
+
+
+def unlike(details: Mapping[str, Any], scorer: str, metric: str) -> str | None:
+    """`inf`, of a metric that JSON has no number for."""
+    found: str | None = _counts(details, scorer).get("not_finite", {}).get(metric)
+    return found
+
+
+def unscored_of(details: Mapping[str, Any], scorer: str) -> int:
+    """How many answers are in no metric of a scorer; 0 where an old record does not
+    say."""
+    count = _counts(details, scorer)
+    if count:
+        return int(count["asked"]) - int(count["scored"])
+    return int(details["scores"].get(scorer, {}).get("unscored") or 0)
+
+
+def noticed(details: Mapping[str, Any]) -> Iterator[str]:
+    """What else to know of an eval's numbers: what has none, what limits ended, and
+    whether the model was asked at all."""
+    if details.get("never_asked"):
+        yield "the model was never asked: the task's solvers do not call it"
+    for limit, count in details.get("limits", {}).items():
+        whose = "its" if count == 1 else "their"
+        end = "unscored" if limit in BY_CHANCE else "scored as they were"
+        yield f"{count} of {details['samples']} ended by {whose} {limit} limit: {end}"
+    for scorer, count in details.get("counts", {}).items():
+        was = {w: k for w, k in count.get("was", {}).items() if not _is_known(w)}
+        if was:
+            listed = ", ".join(f"{number} {what}" for what, number in was.items())
+            lost = count["asked"] - count["scored"]
+            yield (
+                f"{scorer}: {lost} of {count['asked']} answers have no number, and are "
+                f"in no mean: {listed}"
+            )
+        for metric, value in count.get("not_finite", {}).items():
+            if not metric.endswith("stderr"):  # which a single answer has none of
+                yield f"{scorer}: {metric} is {value}"
+
+
+def _is_known(what: str) -> bool:
+    """Whether a scorer said itself that it has no number, or a limit is told."""
+    return what in ("nan", "none") or what.startswith("ended by ")
+
+
+def _counts(details: Mapping[str, Any], scorer: str) -> Mapping[str, Any]:
+    counts: Mapping[str, Any] = details.get("counts", {}).get(scorer, {})
+    return counts

@@ -9,8 +9,16 @@ from typing import Any, Literal
 from motools_build.effects import ENDED, ended
 from motools_build.plan import Cell, Plan
 from motools_build.records import Record
+from motools_build.report.failures import of_one_reason
 from motools_build.report.jobs import payment
-from motools_build.report.outcomes import told, values
+from motools_build.report.outcomes import (
+    noticed,
+    own_metrics,
+    told,
+    unlike,
+    unscored_of,
+    values,
+)
 from motools_build.stages import Stage
 from motools_build.state import UNFINISHED
 from motools_build.store import ArtifactStore
@@ -50,6 +58,10 @@ class Result:
             "scores": self.record.details["scores"]
             if self.record and self.status == "ok"
             else None,
+            # what the scores alone do not say: answers without a number, limits
+            "noticed": list(noticed(self.record.details))
+            if self.record and self.status == "ok"
+            else [],
         }
 
 
@@ -139,7 +151,8 @@ def columns(found: list[Result]) -> list[tuple[str, str, str]]:
     for result in found:
         if result.record:
             for scorer, metrics in result.record.details["scores"].items():
-                for metric in values(metrics):
+                own = own_metrics(result.record.details, scorer)
+                for metric in values(metrics, own):
                     seen[result.cell.eval, scorer, metric] = None
     return list(seen)
 
@@ -148,10 +161,12 @@ def value(record: Record, scorer: str, metric: str) -> str:
     """`0.950 ± 0.035`; a dash where the scorer could not say."""
     metrics = record.details["scores"].get(scorer, {})
     number, error = metrics.get(metric), metrics.get("stderr")
-    text = "-" if number is None else f"{number:.3f}"
+    text = unlike(record.details, scorer, metric) or "-"
+    if number is not None:
+        text = f"{number:.3f}"
     if number is not None and error is not None:
         text += f" ± {error:.3f}"
-    unscored = metrics.get("unscored")
+    unscored = unscored_of(record.details, scorer)
     return f"{text} ({unscored} unscored)" if unscored else text
 
 
@@ -234,12 +249,17 @@ def print_results(
         found = [r for _, by_eval in models[:most] for r in by_eval.values()]
     if by_seed is not None:
         console.print(by_seed)
+    notes = {r.cell.stage.name: r.note for r in found if r.status == "failed"}
+    for line in of_one_reason(notes):
+        console.print(f"failed   {line}")
     for result in found:
-        if result.status != "ok" or result.note:
+        if result.status != "failed" and (result.status != "ok" or result.note):
             first = (result.note.splitlines() or [""])[0]
             console.print(f"{result.status:8} {result.cell.stage.name}: {first}")
         for line in told(result.record.details["scores"]) if result.record else ():
             console.print(f"counts   {result.cell.stage.name}: {line}")
+        for line in noticed(result.record.details) if result.record else ():
+            console.print(f"note     {result.cell.stage.name}: {line}")
     if any(r.record and "log" in r.record.details for r in found):
         root = session.store.root
         console.print(f"transcripts: inspect view --log-dir {root}/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
-from motools_build.backends.inspect.outcome import SCORES, as_json_value
+from motools_build.backends.inspect.outcome import SCORES
+from motools_build.backends.inspect.scores import as_json_value
 from motools_build.errors import ArtifactError
 from motools_build.report.results import Older, status_of
 from motools_build.report.where import Scores, Where
@@ -149,6 +151,8 @@ def print_sample(sample: EvalSample, console: Any) -> None:
     for name, score in sorted((sample.scores or {}).items()):
         value = as_json_value(score.value)
         said = "no value" if value is None else f"{_said(value)}"
+        if isinstance(score.value, float) and math.isinf(score.value):
+            said = str(score.value)
         answer = _answer(score.answer, sample.output.completion)
         _block(console, width, f"{name}: {said}{answer}", score.explanation or "")
     if sample.error:

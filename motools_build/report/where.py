@@ -48,31 +48,55 @@ class Comparison:
     def name(self) -> str:
         return f"{self.scorer}.{self.key}" if self.key else self.scorer
 
-    def value(self, scores: Scores) -> Any:
-        """The sample's value, None if it has none. Raises SelectionError for a scorer
-        or a key that is not there."""
-        scorer = self.scorer
-        if scorer not in scores:
-            if scorer != ONLY or len(scores) != 1:
-                raise SelectionError(
-                    f"--where: there is no scorer {scorer!r}; " + known(scorer, scores)
-                )
-            (scorer,) = scores
-        value = scores[scorer]
-        if self.key is None and isinstance(value, Mapping):
+    def place(self, every: Scores) -> tuple[str, str | None]:
+        """The scorer and the key that are meant, among all there are. Raises
+        SelectionError for one that is not there."""
+        scorer, key = self.scorer, self.key
+        if scorer not in every:
+            scorer, key = self._by_key(every)
+        keys = every[scorer] if isinstance(every[scorer], Mapping) else {}
+        if key is None and keys:
             raise SelectionError(
                 f"--where: {scorer} has several values; name one, as in "
-                f"{scorer}.{next(iter(value), 'KEY')} ({known('', value)})"
+                f"{scorer}.{next(iter(keys))} ({known('', keys)})"
             )
-        if self.key is not None and value is not None:
-            if not isinstance(value, Mapping) or self.key not in value:
-                keys = value if isinstance(value, Mapping) else ()
-                raise SelectionError(
-                    f"--where: {scorer} has no value {self.key!r}; "
-                    + known(self.key, keys)
-                )
-            value = value[self.key]
-        return value
+        if key is not None and key not in keys:
+            raise SelectionError(
+                f"--where: {scorer} has no value {key!r}; " + known(key, keys)
+            )
+        return scorer, key
+
+    def _by_key(self, scores: Scores) -> tuple[str, str | None]:
+        """The scorer and key that are meant by what is no scorer's name: the only
+        scorer, or the only one that has a value of this name."""
+        if self.scorer == ONLY and len(scores) == 1:
+            return next(iter(scores)), self.key
+        having = [
+            scorer
+            for scorer, value in scores.items()
+            if isinstance(value, Mapping) and self.scorer in value
+        ]
+        if len(having) == 1 and self.key is None:
+            return having[0], self.scorer
+        if having and self.key is None:
+            named = ", ".join(f"{scorer}.{self.scorer}" for scorer in having)
+            raise SelectionError(
+                f"--where: several scorers have a value {self.scorer!r}; name one: "
+                + named
+            )
+        raise SelectionError(
+            f"--where: there is no scorer {self.scorer!r}; "
+            + known(self.scorer, scores)
+        )
+
+    def comparable(self, values: list[Any]) -> list[Any]:
+        """The values, without those of another kind than what is asked for (a text
+        among numbers), if there are any of this kind."""
+        alike = [
+            value if isinstance(value, str) == isinstance(self.wanted, str) else None
+            for value in values
+        ]
+        return alike if any(not _is_nothing(value) for value in alike) else values
 
     def matches(self, value: Any) -> bool:
         """Raises SelectionError where a text would be compared with a number."""
@@ -109,11 +133,18 @@ class Where:
 
         Raises SelectionError for a comparison that none of these scores allows.
         """
+        rows = list(rows)
+        every = _merged(rows)
+        # samples that all failed have no scores at all
+        places = [c.place(every) for c in self.comparisons] if every else []
+        columns = [
+            c.comparable([_at(scores, *place) for scores in rows])
+            for c, place in zip(self.comparisons, places, strict=False)
+        ]
         found, without = [], 0
-        for position, scores in enumerate(rows):
-            # a sample that failed has no scores at all
-            values = [c.value(scores) if scores else None for c in self.comparisons]
-            if any(_is_nothing(value) for value in values):
+        for position in range(len(rows)):
+            values = [column[position] for column in columns]
+            if len(values) < len(self.comparisons) or any(map(_is_nothing, values)):
                 without += 1
             elif all(
                 comparison.matches(value)
@@ -121,6 +152,30 @@ class Where:
             ):
                 found.append(position)
         return found, without
+
+
+def _merged(rows: Iterable[Scores]) -> Scores:
+    """Each scorer of any sample: a value of its, or all its keys."""
+    every: dict[str, Any] = {}
+    for scores in rows:
+        for scorer, value in scores.items():
+            before = every.get(scorer)
+            if isinstance(value, Mapping):
+                every[scorer] = {
+                    **(before if isinstance(before, Mapping) else {}),
+                    **value,
+                }
+            elif before is None:
+                every[scorer] = value
+    return every
+
+
+def _at(scores: Scores, scorer: str, key: str | None) -> Any:
+    """A sample's value there, None if it has none."""
+    value = scores.get(scorer)
+    if key is None:
+        return value
+    return value.get(key) if isinstance(value, Mapping) else None
 
 
 def _comparison(node: ast.expr, text: str) -> Comparison:

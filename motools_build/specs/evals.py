@@ -10,8 +10,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
+from motools_build.errors import InputError
 from motools_build.keys import canonical
 from motools_build.specs.base import Many, Some, Spec, checked_name
+from motools_build.specs.models import BACKENDS, ModelName
 
 FILE_TASK = re.compile(r"^(?P<file>[^@]+\.py)@(?P<task>[A-Za-z_]\w*)$")
 PACKAGE_TASK = re.compile(r"^(?P<package>[A-Za-z_][\w-]*)/(?P<task>[A-Za-z_]\w*)$")
@@ -141,6 +143,24 @@ class Eval(Spec):
         if not fields.get("name") and isinstance(task, str):
             return {**fields, "name": re.split("[@/]", task)[-1]}
         return fields
+
+    @model_validator(mode="after")
+    def _judged_by_what_can_be_asked(self) -> Eval:
+        for role, name in self.roles.items():
+            if name.partition("/")[0] not in BACKENDS:
+                raise ValueError(
+                    f"roles of eval {self.name!r}: the judge {role!r} is {name!r}, "
+                    "which nothing here can ask; judges are openai/MODEL, asked at "
+                    "the setting's account (any server with that API), or base models "
+                    "of this machine, as embedded/smollm2-135m-instruct"
+                )
+            try:
+                ModelName.parse(name)
+            except InputError as error:
+                raise ValueError(
+                    f"roles of eval {self.name!r}: the judge {role!r}: {error}"
+                ) from error
+        return self
 
     @model_validator(mode="after")
     def _scored_by_its_scorer(self) -> Eval:

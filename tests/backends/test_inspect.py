@@ -19,7 +19,10 @@ pytestmark = [
 ]
 
 TASKS = """
+import os
+
 from inspect_ai import Task, task
+from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import Sample
 from inspect_ai.model import get_model, GenerateConfig
 from inspect_ai.scorer import Score, accuracy, match, mean, scorer, stderr
@@ -87,6 +90,26 @@ def judged():
 @task
 def judging():
     return Task(dataset=SAMPLES, solver=generate(), scorer=judged())
+
+LACKING = "[bold]ERROR[/bold]: Install with:\\n\\n[bold]pip z[/bold]"
+
+@solver
+def raising(error):
+    async def solve(state, generate):
+        if error == "file":
+            os.stat("q/gone.txt")
+        if error == "lines":
+            raise ValueError("it lacks it. Install with:\\n\\n  pip install x[y]")
+        raise PrerequisiteError(LACKING)
+    return solve
+
+@task
+def raises(error: str):
+    return Task(dataset=SAMPLES[:1], solver=raising(error), scorer=match())
+
+@task
+def lacking():
+    raise PrerequisiteError(LACKING)
 
 @task
 def wrong():
@@ -196,6 +219,27 @@ def test_a_hole_is_a_failure(here: Path, task: str, said: str) -> None:
     with pytest.raises(EvalFailed) as caught:
         run(task)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("file", "No such file or directory: 'q/gone.txt'"),
+        ("lines", "it lacks it. Install with: pip install x[y]; to look"),
+        ("markup", "ERROR: Install with: pip z; to look"),
+    ],
+)
+def test_an_error_keeps_what_helps(here: Path, error: str, said: str) -> None:
+    with pytest.raises(EvalFailed) as caught:
+        run("raises", args={"error": error})
+    assert said in str(caught.value)
+
+
+def test_so_does_that_of_a_task_that_cannot_be_made(here: Path) -> None:
+    with pytest.raises(
+        EvalFailed, match=r"PrerequisiteError: ERROR: Install.*: pip z$"
+    ):
+        run("lacking")
 
 
 def test_the_log_of_a_failure_is_kept_and_named(here: Path) -> None:

@@ -7,35 +7,46 @@ the stage then fails, with the log kept.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.accounts import Account
 from motools_build.backends.base import Job, Made
+from motools_build.backends.inspect import scores_apart
+from motools_build.backends.inspect.counted import Counted
 from motools_build.backends.inspect.sampling import write_rows
-from motools_build.errors import EvalFailed
-from motools_build.keys import Digest, canonical, digest_bytes
+from motools_build.backends.inspect.scores import as_line, counting_values, ended_by
+from motools_build.errors import EvalFailed, one_line
+from motools_build.keys import Digest, digest_bytes
 
 if TYPE_CHECKING:
-    from inspect_ai.log import EvalError, EvalLog, EvalSample, EvalScore
+    from inspect_ai import Task
+    from inspect_ai.log import EvalError, EvalLog, EvalSample
 
 CAUSED = "The above exception was the direct cause"
 """Between an exception's traceback and that of the one it led to."""
 
 SCORES = "scores.jsonl"
-"""Payload: one line a sample and epoch, with each scorer's value."""
+"""Payload: one line a sample and epoch, with each scorer's value, and with `why` it has
+no number where it has none."""
 
 
-MARKUP = re.compile(r"\[/?(?:bold|italic|blue|green|red|yellow)\]")
-"""What Inspect's own messages carry for a terminal."""
+SHORTENED = re.compile(r"^\w+\(\d+, |\\n")
+"""In an exception's repr: an error of the system without its file, or several lines."""
 
 
-def accepted(log: EvalLog, job: Job, work: Path) -> Made:
+def accepted(
+    log: EvalLog,
+    job: Job,
+    work: Path,
+    task: Task | None = None,
+    converted: Collection[str] = (),
+) -> Made:
     """The result of a log that counts: of samples their answers, of an eval its scores.
+    `converted` is what Inspect warned of when it took values for 0.
 
     Raises EvalFailed, naming what is missing and where to look: in the work folder, as
     the job names it.
@@ -52,8 +63,10 @@ def accepted(log: EvalLog, job: Job, work: Path) -> Made:
             f"{_said(failed[0].error, job)}; to look at it: {look}; the next "
             "run asks for what failed alone"
         )
+    if task and job.kind == "eval" and _only_metrics_failed(log):
+        log = _recovered(log)
     if log.status != "success" or log.results is None:
-        said = f": {_last_line(log.error.message)}" if log.error else ""
+        said = f": {_told(log.error)}" if log.error else ""
         raise EvalFailed(f"Inspect ended it as {log.status!r}{said}; look: {look}")
     results = log.results
     if not results.total_samples:
@@ -63,31 +76,52 @@ def accepted(log: EvalLog, job: Job, work: Path) -> Made:
             f"only {results.completed_samples} of {results.total_samples} samples "
             f"completed; look: {look}"
         )
-    details = _details(log)
+    details = {**_details(log), **_noticed(log, job)}
     if job.kind == "samples":
         return Made(_digest_of(_answer(sample) for sample in samples), details)
     if job.kind == "dataset":
         return write_rows(samples, job, work, details)
-    if not results.scores:
+    if not results.scores and not log.error:
         raise EvalFailed(
             "the task has no scorer, so there is nothing to report; give it one, or "
             'name one apart: Eval(..., scorer="FILE.py@SCORER")'
         )
+    counted = Counted(log, task, converted)
     rows = [
         {
             "id": sample.id,
             "epoch": sample.epoch,
-            "scores": {
-                name: as_json_value(score.value)
-                for name, score in sorted((sample.scores or {}).items())
-            },
+            "scores": counting_values(sample),
+            **({"why": why} if (why := counted.why(sample)) else {}),
         }
         for sample in samples
     ]
     rows.sort(key=lambda row: (str(row["id"]), row["epoch"]))
-    lines = b"".join(canonical(row) + b"\n" for row in rows)
+    lines = b"".join(as_line(row) + b"\n" for row in rows)
     (work / SCORES).write_bytes(lines)
-    return Made(digest_bytes(lines), {**details, "scores": _scores(log)})
+    scores = {"scores": counted.scores(), "counts": counted.counts()}
+    return Made(digest_bytes(lines), {**details, **scores})
+
+
+def _only_metrics_failed(log: EvalLog) -> bool:
+    """Whether all samples were answered and scored, and what failed are the metrics:
+    a sample that lacks a key, or an integer that is no float, ends them all."""
+    expected = log.eval.dataset.samples or 0
+    if isinstance(log.eval.config.limit, int):
+        expected = min(expected, log.eval.config.limit)
+    expected *= log.eval.config.epochs or 1
+    samples = log.samples or []
+    whole = len(samples) == expected and not any(s.error for s in samples)
+    return log.status == "error" and whole and any(s.scores for s in samples)
+
+
+def _recovered(log: EvalLog) -> EvalLog:
+    """A log whose metrics are still to be computed."""
+    from inspect_ai.log import EvalResults
+
+    asked = len(log.samples or [])
+    results = EvalResults(total_samples=asked, completed_samples=asked)
+    return log.model_copy(update={"status": "success", "results": results})
 
 
 def _details(log: EvalLog) -> dict[str, Any]:
@@ -106,32 +140,26 @@ def _details(log: EvalLog) -> dict[str, Any]:
     }
 
 
-def _scores(log: EvalLog) -> dict[str, dict[str, Any]]:
-    """By scorer: its metrics, over how many samples they are, and how many answers are
-    not in them."""
-    assert log.results is not None
+def _noticed(log: EvalLog, job: Job) -> dict[str, Any]:
+    """What is to be told of the answers: how many a limit ended, by its type, and
+    whether the task asked the model at all."""
     samples = log.samples or []
-    scores: dict[str, dict[str, Any]] = {}
-    for score in log.results.scores:
-        name = score.name
-        if name in scores:  # one scorer, several reducers
-            name = f"{score.name}/{score.reducer}"
-        scores[name] = {
-            **{metric: _finite(value.value) for metric, value in score.metrics.items()},
-            "n": score.scored_samples,
-            "unscored": sum(_unscored(sample, score) for sample in samples),
-        }
-    return scores
-
-
-def _unscored(sample: EvalSample, score: EvalScore) -> bool:
-    """Whether an answer has no number, or no score at all: Inspect counts no answer
-    whose scorer returned None, and no epoch that is missing in the mean of others."""
-    found = (sample.scores or {}).get(score.scorer)
-    value = found.value if found else None
-    if isinstance(value, Mapping):  # a scorer of several scores, each by its name
-        value = value.get(score.name, value)
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    ended = Counter(limit for s in samples if (limit := ended_by(s)) is not None)
+    asked = any(
+        log.eval.model in sample.model_usage
+        or any(event.event == "model" and not event.role for event in sample.events)
+        for sample in samples
+    )
+    if scores_apart(job):  # it is asked in stages of their own, which know it
+        asked = not all(
+            given.details.get("never_asked")
+            for role, given in job.given.items()
+            if role.startswith("samples:")
+        )
+    return {
+        **({"limits": dict(sorted(ended.items()))} if ended else {}),
+        **({} if asked else {"never_asked": True}),
+    }
 
 
 def _usage(log: EvalLog) -> dict[str, list[int]]:
@@ -208,25 +236,11 @@ def _digest_of(values: Iterable[Any]) -> Digest:
     return digest_bytes(b"\n".join(lines))
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def as_json_value(value: Any) -> Any:
-    if isinstance(value, float):
-        return _finite(value)
-    if isinstance(value, str | int | bool) or value is None:
-        return value
-    if isinstance(value, Mapping):
-        return {str(name): as_json_value(item) for name, item in value.items()}
-    return [as_json_value(item) for item in value]
-
-
 def _said(error: EvalError, job: Job) -> str:
     """What an error says; of a request that was given up, what came of its last try."""
     if not error.message.startswith("RetryError("):
-        return _last_line(error.message)
-    last = _last_line(error.traceback.split(CAUSED)[-2:][0])
+        return _told(error)
+    last = _last(error.traceback.split(CAUSED)[-2:][0])
     if "account" not in job.params:
         return last
     account = Account(**job.params["account"])
@@ -236,7 +250,17 @@ def _said(error: EvalError, job: Job) -> str:
     )
 
 
-def _last_line(message: str) -> str:
-    plain = MARKUP.sub("", message)
-    lines = [line for line in plain.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no message"
+def _told(error: EvalError) -> str:
+    """Its message; where that leaves something out, as its traceback has it."""
+    if not SHORTENED.search(error.message):
+        return one_line(error.message)
+    # below the last line of code, which is indented, comes the exception itself
+    _, file, rest = error.traceback.rpartition('\n  File "')
+    below = rest.splitlines()[1:] if file else []
+    while below and below[0].startswith("    "):
+        below.pop(0)
+    return one_line("\n".join(below) or error.message)
+
+
+def _last(message: str) -> str:
+    return one_line(message.strip().splitlines()[-1] if message.strip() else "")

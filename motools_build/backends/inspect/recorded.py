@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from motools_build.backends.base import Given, Job
 from motools_build.backends.inspect.questions import UNUSED, question
-from motools_build.errors import EvalFailed
+from motools_build.backends.inspect.scores import LIMIT
+from motools_build.errors import EvalFailed, in_words
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -59,6 +60,8 @@ def recorded_task(job: Job) -> Task:
             state.metadata = answer.metadata
             for name, value in answer.store.items():
                 state.store.set(name, value)
+            if answer.limit:
+                state.store.set(LIMIT, answer.limit.type)
             state.completed = True
             return state
 
@@ -112,7 +115,5 @@ def _scorer(file: str, function: str, args: dict[str, Any]) -> Scorer:
             spec.loader.exec_module(module)
             made: Scorer = getattr(module, function)(**args)
     except Exception as error:  # the scorer's own code ran, so anything may come
-        raise EvalFailed(
-            f"{file}@{function}: {type(error).__name__}: {error}"
-        ) from error
+        raise EvalFailed(f"{file}@{function}: {in_words(error)}") from error
     return made

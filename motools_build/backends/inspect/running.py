@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +30,9 @@ from motools_build.backends.inspect.outcome import accepted
 from motools_build.backends.inspect.questions import same_questions, unnamed
 from motools_build.backends.inspect.recorded import recorded_task
 from motools_build.backends.inspect.sampling import sampling_task
+from motools_build.backends.inspect.scores import conversions_watched
 from motools_build.caching import nothing_cached
-from motools_build.errors import EvalFailed, MotoolsError
+from motools_build.errors import EvalFailed, MotoolsError, in_words
 from motools_build.streams import name_samples
 
 if TYPE_CHECKING:
@@ -89,12 +90,13 @@ def evaluate(
         asked = [by_key[key] for key in tasks]
         try:
             before = earlier if tasks is resumed else {}
-            logs = _call(asked, tasks, before, at, report)
+            with conversions_watched() as converted:
+                logs = _call(asked, tasks, before, at, report)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of each
             outcomes.update({job.key: _failed(job, error) for job in asked})
             continue
         for key, log in logs.items():
-            outcomes[key] = _kept(by_key[key], log, places[key])
+            outcomes[key] = _kept(by_key[key], log, places[key], tasks[key], converted)
             for info, _ in earlier.get(key, []):  # all of it is in the new one
                 _path(info.name).unlink(missing_ok=True)
     return outcomes
@@ -190,10 +192,12 @@ def _call(
     return {log.eval.metadata["key"]: log for log in logs if log.eval.metadata}
 
 
-def _kept(job: Job, log: EvalLog, place: Path) -> Made | MotoolsError:
+def _kept(
+    job: Job, log: EvalLog, place: Path, task: Task, converted: Collection[str]
+) -> Made | MotoolsError:
     """What came of a job, its log in its work folder."""
     try:
-        outcome: Made | MotoolsError = accepted(log, job, place)
+        outcome: Made | MotoolsError = accepted(log, job, place, task, converted)
     except MotoolsError as error:
         outcome = error
     written = _path(log.location)
@@ -243,7 +247,7 @@ def _failed(job: Job, error: BaseException) -> EvalFailed:
     if "package" in job.params and not scores_apart(job):
         failed = EvalFailed(packages.explained(_place(job), error))
     else:
-        failed = EvalFailed(f"{_place(job)}: {type(error).__name__}: {error}")
+        failed = EvalFailed(f"{_place(job)}: {in_words(error)}")
     failed.__cause__ = error
     return failed
 

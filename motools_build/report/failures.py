@@ -1,0 +1,56 @@
+"""Failures of one reason told once: forty evals whose server is down are one line."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+NAMED = 3
+"""Stages of one reason that are named; of more, how many."""
+
+_OWN = (
+    # what differs between two failures of one reason: keys, and which sample was first
+    (re.compile(r"\b[0-9a-f]{32}\b"), "KEY"),
+    (
+        re.compile(r"\bsample .{1,300}? \(epoch \d+\) failed(, and \d+ more)?:"),
+        "failed:",
+    ),
+)
+
+
+def reason(name: str, message: str) -> str:
+    """A failure's message without what is the stage's own."""
+    shared = message.replace(name, "STAGE")
+    for own, instead in _OWN:
+        shared = own.sub(instead, shared)
+    return shared
+
+
+def by_reason(failures: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """The names of stages that failed, given with their messages, by reason."""
+    groups: dict[str, list[str]] = {}
+    for name, message in failures:
+        groups.setdefault(reason(name, message), []).append(name)
+    return list(groups.values())
+
+
+def together(names: Sequence[str]) -> str:
+    """`2 stages: a, b`; the name itself if it is one."""
+    if len(names) == 1:
+        return names[0]
+    listed = ", ".join(names[:NAMED])
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{len(names)} stages: {listed}{more}"
+
+
+def of_one_reason(messages: Mapping[str, str]) -> Iterator[str]:
+    """A line for each reason: its stages, and what the first of them said."""
+    for names in by_reason(messages.items()):
+        first = (messages[names[0]].splitlines() or [""])[0]
+        yield f"{together(names)}: {first}"
+
+
+def again(names: Sequence[str]) -> str:
+    """The command that makes them again."""
+    return shlex.join(["doit", "run", *names])
