@@ -53,6 +53,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._said: dict[str, float] = {}
         self._bars: Bars | None = None
         self._bar_of: dict[str, TaskID] = {}
+        self._duplicates: list[str] = []
         self._live = bool(getattr(outstream, "isatty", lambda: False)())
 
     # ---- doit's events
@@ -103,6 +104,16 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             return
         self._counts["deferred"] += 1
         self._line(f"-> {task.name}  deferred{f': {why}' if why else ''}")
+
+    def not_asked(self, task: Task) -> None:
+        """The stage's account was given up, which one stage's failure tells for all."""
+        self._end_bar(task.name)
+        if task.name not in self.session.groups:
+            self._counts["deferred"] += 1
+
+    def duplicates(self, lines: list[str]) -> None:
+        """Jobs that another machine paid for, too."""
+        self._duplicates = lines
 
     def interrupted(self, running: list[str]) -> None:
         """A signal came: these are given up."""
@@ -157,6 +168,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._explain(failure["task"], failure["exception"])
         for name in self._not_run:
             self._line(f"!! {name}  not run: what it needs failed")
+        for line in self._duplicates:
+            self._line(f"paid twice: {line}")
         self._counts["not run"] = len(self._not_run)
         counts = [f"{self._counts[what]} {what}" for what in COUNTED]
         said = [count for count in counts if not count.startswith("0 ")]
@@ -183,8 +196,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._line(f"FAILED {task.name}")
         if isinstance(fail, TaskError):
             self._line(f"   {fail.get_msg().rstrip()}")
-        elif remembered:
-            self._line(f"   {remembered.message}")
         else:
             self._line(f"   {fail.message}")
         if remembered and remembered.log:
