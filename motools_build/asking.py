@@ -65,7 +65,7 @@ class Asking:
                 began = began or time.monotonic()
                 if time.monotonic() - began >= most:
                     raise GivenUp(
-                        f"account {effect.account}: {error} (asked for {most:.0f} s; "
+                        f"account {effect.account}: {error} (asked for {most:g} s; "
                         "what is under way there goes on: run again)"
                     ) from error
                 effect.say(f"{error}; asks again")

@@ -57,18 +57,18 @@ class Record:
         return _sealed(json.dumps(fields, ensure_ascii=False, sort_keys=True).encode())
 
     @classmethod
-    def decode(cls, data: bytes) -> Record | None:
+    def decode(cls, data: bytes, where: str = "a record") -> Record | None:
         """The record, or None if a byte of it is missing or changed.
 
         Raises NewerFormat if a later version wrote it.
         """
         body = data[len(HEAD) + 32 + len(BODY) : -len(END)]
         if data != _sealed(body):
-            _check_newer(data)
+            _check_newer(data, where)
             return None
         found = from_json(body)
         if found.get("format") != FORMAT:
-            check_format(found, "an artifact's record")
+            check_format(found, where)
             return None
         try:
             return cls(**found)
@@ -97,7 +97,7 @@ def check_format(found: Mapping[str, Any], what: str) -> None:
         )
 
 
-def _check_newer(data: bytes) -> None:
+def _check_newer(data: bytes, where: str) -> None:
     """Raises NewerFormat if what does not look like a record of ours is a later
     version's, which may be sealed otherwise."""
     try:
@@ -105,9 +105,9 @@ def _check_newer(data: bytes) -> None:
     except ValueError:
         return
     if isinstance(found, dict):
-        check_format(found, "an artifact's record")
+        check_format(found, where)
         if isinstance(found.get("record"), dict):
-            check_format(found["record"], "an artifact's record")
+            check_format(found["record"], where)
 
 
 def _sealed(body: bytes) -> bytes:

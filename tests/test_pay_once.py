@@ -733,7 +733,8 @@ class TestLaterVersions:
             with pytest.raises(NewerFormat):
                 folder.states.save_paid(KEY, a_blank())
             failure = folder.states.failure(KEY)
-            assert failure and "upgrade motools_build" in failure.message
+            assert failure
+            assert "upgrade motools_build" in failure.message
         if where in ("state", "phase"):
             assert [state.read_bytes(), ledger.read_bytes()] == before
         assert ledger.read_bytes() == before[-1]

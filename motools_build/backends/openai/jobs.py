@@ -26,7 +26,7 @@ from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.files import is_gone
 from motools_build.backends.openai.results import checkpoints_of, curve_of, write
 from motools_build.backends.openai.watch import TAG, Seen, Watch
-from motools_build.errors import Refused
+from motools_build.errors import MotoolsError, Refused
 from motools_build.prices import Prices
 
 if TYPE_CHECKING:
@@ -164,9 +164,12 @@ class Jobs:
         note = f"{job.id} {job.status}"
         if self._watch.size > FOLLOWED or job.status != "running":
             return Progress(0, 1, "", note)
-        events = await self._desk.ask(
-            lambda client: client.fine_tuning.jobs.list_events(job.id, limit=1)
-        )
+        try:
+            events = await self._desk.ask(
+                lambda client: client.fine_tuning.jobs.list_events(job.id, limit=1)
+            )
+        except MotoolsError:  # only a word less; how the job stands is known
+            return Progress(0, 1, "", note)
         said = str(events.data[0].message) if events.data else ""
         step = re.match(r"Step (\d+)/(\d+)\S*\s*(.*)", said)
         if step:

@@ -34,7 +34,9 @@ async def pages(ask: Page, limit: int, where: str) -> AsyncIterator[list[Any]]:
         items, said = answer.get("data"), answer.get("has_more")
         more = said if isinstance(said, bool) else None
         if not isinstance(items, list):
-            raise Incomplete(f"{where} answered a list without its items")
+            raise Incomplete(
+                f"{where} answered a list without its items; is it the right base URL?"
+            )
         if after is not None and more is None and not items:
             return
         ids = [_id(item) for item in items]
