@@ -39,6 +39,9 @@ class Effect:
     reserved: float | None = None
     doubts: int = 0
     """How often the provider listed a job that it did not know when asked for it."""
+    others: Sequence[Found] = ()
+    """Jobs of the key and attempt, not of this folder, that came later than the
+    elected one, and that their machine should take back."""
 
     @property
     def elects(self) -> bool:

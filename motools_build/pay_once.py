@@ -196,7 +196,7 @@ class PayOnce(Settling):
     async def _submit(self, effect: Effect, paid: Paid) -> Paid:
         """One request; bound if it was answered, intent if the answer got lost."""
         job, provider = effect.job, effect.provider
-        nonce = secrets.token_hex(8)
+        nonce, at = secrets.token_hex(8), self._clock()
         nonces = (*paid.nonces, nonce)
         intent = replace(
             paid,
@@ -206,10 +206,10 @@ class PayOnce(Settling):
             made_of=effect.made_of,
         )
         try:
-            async with provider.sending(job):  # an intent is as old as its request
-                intent = replace(intent, since=self._clock())
+            async with provider.sending(job):
+                at = self._clock()
                 try:
-                    self._reserve(effect, intent.since)
+                    self._reserve(effect, at)
                 except Parked as error:  # not written down: the limit may be raised
                     return replace(
                         paid, phase="parked", until=error.until, message=str(error)
@@ -217,6 +217,8 @@ class PayOnce(Settling):
                 effects.passing("before intent")
                 if provider.charges:
                     await self._note(effect, intent, "intent", nonce=nonce)
+                # an intent is as old as its request
+                intent = replace(intent, since=self._clock())
                 await self._save(effect, intent)
                 effects.passing("after intent")
                 id = await provider.submit(job, intent.attempt, nonce)
@@ -226,7 +228,7 @@ class PayOnce(Settling):
             # it may have gone through as late as now
             paid = replace(intent, since=self._clock(), message=str(error))
         except RateLimited as error:
-            await self._take_back(effect, intent)
+            await self._take_back(effect, intent, at)
             if not self._wait and error.seconds > SOON:
                 raise Deferred(
                     f"{error}; nothing was sent: run again in {error.seconds:.0f} s"
@@ -236,12 +238,12 @@ class PayOnce(Settling):
             await asyncio.sleep(error.seconds)
             return paid
         except Parked as error:
-            await self._take_back(effect, intent)
+            await self._take_back(effect, intent, at)
             paid = replace(
                 intent, phase="parked", until=error.until, message=str(error)
             )
         except (Refused, ArtifactError):  # the latter before anything was sent
-            await self._take_back(effect, intent)
+            await self._take_back(effect, intent, at)
             raise
         else:
             effects.passing("after the answer")
@@ -267,9 +269,9 @@ class PayOnce(Settling):
             cost = effect.provider.cost(effect.job)
             effect.reserved = self.budget.reserve(effect.job.name, cost)
 
-    async def _take_back(self, effect: Effect, intent: Paid) -> None:
+    async def _take_back(self, effect: Effect, intent: Paid, at: float) -> None:
         """A request that surely made nothing."""
-        self._refund(effect, intent.since)
+        self._refund(effect, at)
         if effect.provider.charges:
             await self._note(effect, intent, "refused", nonce=intent.nonces[-1])
         await self._save(effect, replace(intent, phase="absent"))

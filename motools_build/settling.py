@@ -42,10 +42,12 @@ class Settling(Asking):
             if told.status in ENDED:
                 raise await self._end(effect, paid, told)
             if told.status == "succeeded" and decided:
+                await self._tell_duplicates(effect, paid)
                 effects.passing("before collecting")
                 return await self._collect(effect, paid)
             if not self._wait:
-                raise Deferred(f"{paid.id} {_why(told, left)}", under_way=True)
+                runs = told.status != "succeeded"
+                raise Deferred(f"{paid.id} {_why(told, left)}", under_way=runs)
             if told.status == "succeeded":
                 effect.say("done; looks whether another machine made it too")
                 await asyncio.sleep(max(0.01, min(left, self._settle)))
@@ -116,8 +118,12 @@ class Settling(Asking):
             alike = job.attempt == paid.attempt and job.id not in over
             if winner and own and alike and job.id != winner.id:
                 await self._give_way(effect, paid, job, winner)
-            elif winner and alike and job.id != winner.id and not job.over:
-                await self._tell_duplicate(effect, paid, job, winner)
+        effect.others = [
+            job
+            for job in found
+            if (job.attempt == paid.attempt and winner and job.id != winner.id)
+            and not (job.over or job.nonce in nonces or job.id in made | over)
+        ]
         return winner
 
     async def _give_way(
@@ -141,22 +147,26 @@ class Settling(Asking):
             f"(it is {stands.status}); look at it in the provider's own pages"
         )
 
-    async def _tell_duplicate(
-        self, effect: Effect, paid: Paid, job: Found, winner: Found
-    ) -> None:
-        """Another machine made it too, and had the settle time to take it back."""
-        stands = await self._patiently(effect, paid, partial(effect.poll, job.id))
-        if stands.status in ENDED:
-            return
-        message = (
-            f"another machine's job of the same key and attempt as {winner.id}, which "
-            f"came first; it is {stands.status} and charged for, too"
-        )
-        self.duplicates[job.id] = f"{job.id} of {effect.job.name}: {message}"
-        told = self._ledger.of(effect.job.key)
-        if not any((e.event, e.id) == ("duplicate", job.id) for e in told):
-            theirs = replace(paid, id=job.id, adopted=True)
-            await self._note(effect, theirs, "duplicate", message=message)
+    async def _tell_duplicates(self, effect: Effect, paid: Paid) -> None:
+        """Tell of each job that another machine made too, and did not take back: it has
+        the settle time to see that, and another to do it."""
+        for job in effect.others:
+            left = job.created + 2 * self._settle + 1 - self._clock()
+            if self._wait and left > 0:
+                effect.say(f"{job.id} of another machine came later; may be taken back")
+                await asyncio.sleep(min(left, self._settle + 1))
+            stands = await self._patiently(effect, paid, partial(effect.poll, job.id))
+            if stands.status in ENDED:
+                continue
+            message = (
+                f"another machine's job of the same key and attempt as {paid.id}, "
+                f"which came first; it is {stands.status} and charged for, too"
+            )
+            self.duplicates[job.id] = f"{job.id} of {effect.job.name}: {message}"
+            told = self._ledger.of(effect.job.key)
+            if not any((e.event, e.id) == ("duplicate", job.id) for e in told):
+                theirs = replace(paid, id=job.id, adopted=True)
+                await self._note(effect, theirs, "duplicate", message=message)
 
     async def _end(
         self, effect: Effect, paid: Paid, told: Standing

@@ -7,6 +7,7 @@ ledger.jsonl` keeps every provider ID ever bound, and survives `clean` and `gc`.
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -82,8 +83,8 @@ class States:
             if not found:
                 return None
             paid = known_fields(Paid, found)
-            if paid is None:
-                raise ValueError("a field is missing")
+            if paid is None or not _plausible(paid):
+                raise ValueError("a field is missing, or is none of its kind")
             if paid.phase in PHASES:
                 return paid
         except (ValueError, TypeError, AttributeError) as error:
@@ -243,6 +244,18 @@ class Ledger:
         entry = known_fields(Entry, found)
         if entry and isinstance(key, str) and isinstance(entry.id, str):
             self._by_key.setdefault(entry.key, []).append(entry)
+
+
+def _plausible(paid: Paid) -> bool:
+    """Whether times are times, and an ID is one: a wait for NaN would never end."""
+    return (
+        isinstance(paid.id, str)
+        and type(paid.attempt) is int
+        and math.isfinite(paid.since)
+        and math.isfinite(paid.missing)
+        and isinstance(paid.until, int | float)
+        and isinstance(paid.nonces, list)
+    )
 
 
 def write(path: Path, data: bytes) -> None:
