@@ -3,7 +3,7 @@
     python benchmarks/crash.py [KILLS] [SEED]
 
 Prints what the provider holds after it all, and exits with 1 if anything was paid for
-twice or lost.
+twice, lost or left untold. A kill counts if it lands in mid work.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SEEDS = 8
 
 
 def main() -> int:
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     began = time.monotonic()
     with (
@@ -35,10 +35,16 @@ def main() -> int:
         counts = storm(server, client, kills, seed=seed)
         faults = server.requests()["faults"]
     figures = {
-        "kills": counts.kills,
+        "kills in mid work": counts.kills,
+        "other kills": counts.early_kills,
+        "folders lost": counts.losses,
         "between intent and bind": counts.between_intent_and_bind,
         "answers lost after commit": faults.get("lost", 0),
         "500 after commit": faults.get("error", 0),
+        "404s that pass": faults.get("job_gone", 0) + faults.get("file_gone", 0),
+        "lists cut, endless or without has_more": sum(
+            faults.get(name, 0) for name in ("cut", "endless", "no_has_more")
+        ),
         "models wanted": client.wanted,
         "jobs created": counts.jobs,
         "jobs beyond one a key": counts.extra_jobs,
@@ -46,6 +52,7 @@ def main() -> int:
         "files created": counts.files,
         "duplicate files": counts.duplicate_files,
         "lost": counts.lost,
+        "untold": counts.untold,
         "runs that failed by themselves": len(counts.failed_runs),
         "seconds": round(time.monotonic() - began),
     }
@@ -53,7 +60,8 @@ def main() -> int:
         print(f"{figure:6}  {name}")
     for out in counts.failed_runs:
         print(f"\nA run that failed by itself said:\n{out}")
-    return int(bool(counts.duplicate_jobs or counts.duplicate_files or counts.lost))
+    bad = counts.duplicate_jobs, counts.duplicate_files, counts.lost, counts.untold
+    return int(any(bad))
 
 
 if __name__ == "__main__":

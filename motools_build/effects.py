@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from motools_build.backends.base import (
@@ -36,6 +37,11 @@ class Effect:
     provider: Provider
     report: Report
     reserved: float | None = None
+    doubts: int = 0
+    """How often the provider listed a job that it did not know when asked for it."""
+    others: Sequence[Found] = ()
+    """Jobs of the key and attempt, not of this folder, that came later than the
+    elected one, and that their machine should take back."""
 
     @property
     def elects(self) -> bool:
@@ -108,6 +114,7 @@ def entry_of(
     *,
     message: str = "",
     cost: float | None = None,
+    nonce: str = "",
 ) -> Entry:
     """The ledger's line for something that happened to a paid effect."""
     return Entry(
@@ -124,14 +131,23 @@ def entry_of(
         cost=cost,
         message=message,
         made_of=paid.made_of,
+        nonce=nonce,
     )
 
 
-def paid_of(last: Entry) -> Paid:
-    """What the ledger's last line of a key tells, where its state file is gone."""
+def paid_of(entries: Sequence[Entry]) -> Paid | None:
+    """What the ledger tells of a key, where its state file is gone."""
+    told = [e for e in entries if e.id or e.event in ("intent", "refused", "retry")]
+    told = [entry for entry in told if entry.event != "duplicate"]
+    if not told:
+        return None
+    last = told[-1]
     phase: Phase = "bound" if last.id else "absent"
-    if last.event in ("failed", "cancelled", "gone"):
+    if last.event in ("intent", "failed", "cancelled", "gone"):
         phase = last.event
+    ours = [e for e in told if e.event == "intent" and e.attempt == last.attempt]
+    # the ledger tells whole seconds; one that is cut off must not shorten the wait
+    cut = 1.0 if phase == "intent" else 0.0
     return Paid(
         phase=phase,
         stage=last.stage,
@@ -139,7 +155,8 @@ def paid_of(last: Entry) -> Paid:
         backend=last.backend,
         account=last.account,
         attempt=last.attempt,
-        since=seconds_of(last.time),
+        nonces=tuple(entry.nonce for entry in ours),
+        since=seconds_of(last.time) + cut,
         id=last.id,
         adopted=last.adopted or last.event == "succeeded",
         message=last.message,

@@ -9,6 +9,7 @@ MotoolsError
 │   ├── AccountError        an account's fields, or the key that it names
 │   └── SelectionError      no setting, stage or key by that name
 ├── ArtifactError           an artifact is missing, damaged or not what was planned
+│   └── NewerFormat         a later motools_build wrote it; it is left as it is
 ├── BaseModelError          a base model's weights cannot be had, or are others
 ├── Deferred                a stage was left to a later run; not a failure
 ├── ProviderError           an answer, or the lack of one, to a single request
@@ -21,6 +22,7 @@ MotoolsError
     ├── EvalFailed          an eval ended without a result that counts
     ├── WorkerDied          the process that did the work is gone
     ├── Refused             a provider's definite no: nothing was made or charged
+    │   └── GivenUp         an account's server is silent: for all that asks it
     ├── JobFailed           a job ended at its provider; only `doit retry` makes another
     └── OverBudget          it would cost more than max_spend has left
 
@@ -30,6 +32,7 @@ A message names the object, says what happened, and ends with the remedy.
 from __future__ import annotations
 
 import re
+import time
 
 
 class MotoolsError(Exception):
@@ -68,6 +71,11 @@ class ArtifactError(MotoolsError):
     """An artifact is missing, damaged or not what was planned."""
 
 
+class NewerFormat(ArtifactError):
+    """A later version of motools_build wrote it. It is neither changed nor deleted, and
+    nothing is made in its place."""
+
+
 class BaseModelError(MotoolsError):
     """A base model's weights cannot be had, or are not the pinned ones."""
 
@@ -93,12 +101,19 @@ class Unreachable(ProviderError):
     """A question got no answer. A network error is never "no"."""
 
 
+LONGEST_PAUSE = 3600.0
+"""Seconds of a wait that a server may name; a longer one is asked again before."""
+
+LONGEST_PARKING = 86_400.0
+"""Seconds that a server may put a job off: its daily limit is over by then."""
+
+
 class RateLimited(ProviderError):
     """Not now; nothing was made."""
 
     def __init__(self, message: str, seconds: float) -> None:
         super().__init__(message)
-        self.seconds = seconds
+        self.seconds = bounded(seconds, LONGEST_PAUSE)
 
 
 class Parked(ProviderError):
@@ -106,8 +121,15 @@ class Parked(ProviderError):
 
     def __init__(self, message: str, until: float) -> None:
         super().__init__(message)
-        self.until = until
-        """Seconds since the epoch."""
+        now = time.time()
+        self.until = now + bounded(until - now, LONGEST_PARKING)
+        """Seconds since the epoch, within a day."""
+
+
+def bounded(seconds: float, most: float) -> float:
+    """A wait that a server names, made one that ends: NaN and what is not above 0 are a
+    second, and nothing is longer than `most`."""
+    return min(seconds, most) if seconds > 0 else 1.0
 
 
 class StageFailed(MotoolsError):
@@ -133,6 +155,11 @@ class WorkerDied(StageFailed):
 
 class Refused(StageFailed):
     """A provider's definite no: nothing was made or charged."""
+
+
+class GivenUp(Refused):
+    """An account's server does not answer: no stage of the run asks it any more, and
+    what it has under way goes on there. The same words for all stages."""
 
 
 class JobFailed(StageFailed):

@@ -3,7 +3,8 @@
     ABSENT -find-> BOUND                  always look at the provider before paying
     ABSENT -> INTENT (on the disk) -> one request -> BOUND (on the disk)
     INTENT after a death: find until the settle time has passed, only then ask again
-    BOUND -> poll -> artifact | failed | cancelled | gone
+    BOUND -> poll -> artifact | failed | cancelled
+    BOUND -> a 404, and another after the settle time, and not in the list -> gone
 
 The caller holds the key's lock. A definite refusal leads back to ABSENT; an answer
 that got lost leaves INTENT, which is reconciled and never blindly sent again. Two
@@ -21,7 +22,9 @@ from dataclasses import replace
 from functools import partial
 
 from motools_build import effects
+from motools_build.asking import PATIENCE
 from motools_build.backends.base import (
+    SILENCE,
     Found,
     Job,
     Made,
@@ -48,14 +51,14 @@ from motools_build.errors import (
 )
 from motools_build.records import Paid
 from motools_build.settling import Settling
-from motools_build.spending import Budget, Daily
+from motools_build.spending import DAY, Budget, Daily
 from motools_build.state import UNFINISHED, Ledger, States
 
 ATTEMPTS_LOST = 5
 """Answers lost in a row after which a run gives up on a stage."""
 
-PATIENCE = 3600.0
-"""Seconds that a run waits for a parked job; beyond, it is left to a later run."""
+SOON = 60.0
+"""Seconds that a run which does not wait for jobs still waits after a 429."""
 
 
 class PayOnce(Settling):
@@ -82,6 +85,8 @@ class PayOnce(Settling):
         """
         effect = Effect(job, provider, report)
         paid = await self._known(effect)
+        if paid.phase == "gone":  # a 404 may pass: the provider is asked again
+            paid = replace(paid, phase="bound", missing=paid.missing or paid.since)
         if paid.phase in ENDED:
             raise ended(paid)
         if paid.phase == "intent" and paid.account != effect.account:
@@ -101,7 +106,10 @@ class PayOnce(Settling):
     async def is_there(self, job: Job, provider: Provider, id: str) -> bool:
         """Whether the provider still has what was made."""
         effect = Effect(job, provider, lambda progress: None)
-        told = await self._asked(effect, partial(effect.poll, id))
+        paid = effect.blank(self._clock())
+        told = await self._patiently(
+            effect, paid, partial(effect.poll, id), most=self._settle
+        )
         return told.status == "succeeded"
 
     # ---- up to a bound ID
@@ -116,7 +124,9 @@ class PayOnce(Settling):
             paid = replace(paid, phase="absent", account=effect.account)
         if paid.phase == "bound" and not effect.provider.charges:
             # a file that is gone is sent again: that costs nothing
-            told = await self._asked(effect, lambda: effect.poll(paid.id))
+            told = await self._patiently(
+                effect, paid, partial(effect.poll, paid.id), most=self._settle
+            )
             if told.status == "gone":
                 return replace(blank, attempt=paid.attempt)
         if paid.phase in UNFINISHED and paid.made_of != effect.made_of:
@@ -127,21 +137,25 @@ class PayOnce(Settling):
 
     def _told_by_ledger(self, effect: Effect) -> Paid | None:
         """What was bound last, to be asked again; or a retry that was allowed."""
-        entries = self._ledger.of(effect.job.key)
-        if not entries:
+        told = paid_of(self._ledger.of(effect.job.key))
+        if told is None:
             return None
-        told = replace(paid_of(entries[-1]), stage=effect.job.name)
+        told = replace(told, stage=effect.job.name)
         return replace(told, phase="bound", adopted=True) if told.id else told
 
     async def _bound(self, effect: Effect, paid: Paid) -> tuple[Paid, bool]:
         """The state with an ID, and whether it was submitted just now."""
-        lost = 0
+        lost, began = 0, time.monotonic()
         while paid.phase != "bound":
+            if paid.phase == "parked":
+                paid = replace(paid, until=min(paid.until, paid.since + DAY))
             if paid.phase == "parked" and paid.until > self._clock():
                 await self._stay_parked(effect, paid)
             found = await self._look(effect, paid)
             if found:
                 return await self._adopt(effect, paid, found), False
+            if time.monotonic() - began >= PATIENCE and paid.phase == "absent":
+                raise Deferred(f"{paid.message}, for an hour; run again later")
             paid = await self._submit(effect, paid)
             if paid.phase == "bound":
                 return paid, True
@@ -158,10 +172,21 @@ class PayOnce(Settling):
         while True:
             # what is found is as old as the question: the answer may take long
             left = paid.since + self._settle - self._clock()
-            found = await self._asked(effect, lambda: effect.provider.find(effect.job))
+            found = await self._patiently(
+                effect,
+                paid,
+                lambda: effect.provider.find(effect.job),
+                most=min(self._settle, SILENCE),
+            )
             chosen = elected(found, attempt_of(paid, found))
             if chosen or paid.phase != "intent" or left < 0:
                 return chosen
+            if not self._wait:
+                raise Deferred(
+                    "it is not known whether the last request went through; a run "
+                    f"after {left:.0f} s more decides",
+                    under_way=True,
+                )
             effect.say(
                 "it is not known whether the last request went through; "
                 f"looks for {left:.0f} s more"
@@ -171,7 +196,7 @@ class PayOnce(Settling):
     async def _submit(self, effect: Effect, paid: Paid) -> Paid:
         """One request; bound if it was answered, intent if the answer got lost."""
         job, provider = effect.job, effect.provider
-        nonce = secrets.token_hex(8)
+        nonce, at = secrets.token_hex(8), self._clock()
         nonces = (*paid.nonces, nonce)
         intent = replace(
             paid,
@@ -181,15 +206,19 @@ class PayOnce(Settling):
             made_of=effect.made_of,
         )
         try:
-            async with provider.sending(job):  # an intent is as old as its request
-                intent = replace(intent, since=self._clock())
+            async with provider.sending(job):
+                at = self._clock()
                 try:
-                    self._reserve(effect, intent.since)
+                    self._reserve(effect, at)
                 except Parked as error:  # not written down: the limit may be raised
                     return replace(
                         paid, phase="parked", until=error.until, message=str(error)
                     )
                 effects.passing("before intent")
+                if provider.charges:
+                    await self._note(effect, intent, "intent", nonce=nonce)
+                # an intent is as old as its request
+                intent = replace(intent, since=self._clock())
                 await self._save(effect, intent)
                 effects.passing("after intent")
                 id = await provider.submit(job, intent.attempt, nonce)
@@ -199,20 +228,22 @@ class PayOnce(Settling):
             # it may have gone through as late as now
             paid = replace(intent, since=self._clock(), message=str(error))
         except RateLimited as error:
-            self._refund(effect, intent.since)
+            await self._take_back(effect, intent, at)
+            if not self._wait and error.seconds > SOON:
+                raise Deferred(
+                    f"{error}; nothing was sent: run again in {error.seconds:.0f} s"
+                ) from error
             effect.say(f"{error}; again in {error.seconds:.0f} s")
-            paid = replace(intent, phase="absent")
-            await self._save(effect, paid)
+            paid = replace(intent, phase="absent", message=str(error))
             await asyncio.sleep(error.seconds)
             return paid
         except Parked as error:
-            self._refund(effect, intent.since)
+            await self._take_back(effect, intent, at)
             paid = replace(
                 intent, phase="parked", until=error.until, message=str(error)
             )
         except (Refused, ArtifactError):  # the latter before anything was sent
-            self._refund(effect, intent.since)
-            await self._save(effect, replace(intent, phase="absent"))
+            await self._take_back(effect, intent, at)
             raise
         else:
             effects.passing("after the answer")
@@ -237,6 +268,13 @@ class PayOnce(Settling):
         if self.budget.limit is not None and effect.reserved is None:
             cost = effect.provider.cost(effect.job)
             effect.reserved = self.budget.reserve(effect.job.name, cost)
+
+    async def _take_back(self, effect: Effect, intent: Paid, at: float) -> None:
+        """A request that surely made nothing."""
+        self._refund(effect, at)
+        if effect.provider.charges:
+            await self._note(effect, intent, "refused", nonce=intent.nonces[-1])
+        await self._save(effect, replace(intent, phase="absent"))
 
     def _refund(self, effect: Effect, at: float) -> None:
         self._daily.give_back(effect.account, at)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic_core import from_json
 
+from motools_build.errors import NewerFormat
 from motools_build.keys import Digest, Key, digest_bytes
 
+T = TypeVar("T")
+
 FORMAT = 1
-"""Of record.json; raised when its fields change meaning."""
+"""Of record.json, the state files and the ledger's lines; raised when their fields
+change meaning. A field that only comes in addition does not raise it: who does not know
+it passes over it."""
 
 HEAD, BODY, END = b'{"check":"', b'",\n"record":', b"}\n"
 
@@ -52,15 +57,57 @@ class Record:
         return _sealed(json.dumps(fields, ensure_ascii=False, sort_keys=True).encode())
 
     @classmethod
-    def decode(cls, data: bytes) -> Record | None:
-        """The record, or None if a byte of it is missing or changed."""
+    def decode(cls, data: bytes, where: str = "a record") -> Record | None:
+        """The record, or None if a byte of it is missing or changed.
+
+        Raises NewerFormat if a later version wrote it.
+        """
         body = data[len(HEAD) + 32 + len(BODY) : -len(END)]
         if data != _sealed(body):
+            _check_newer(data, where)
             return None
-        fields = from_json(body)
-        if fields.get("format") != FORMAT:
+        found = from_json(body)
+        if found.get("format") != FORMAT:
+            check_format(found, where)
             return None
-        return cls(**fields)
+        try:
+            return cls(**found)
+        except TypeError:  # a field that came later
+            return known_fields(cls, found)
+
+
+def known_fields(kind: type[T], found: Mapping[str, Any]) -> T | None:
+    """What this version knows of something that a later one may have written; None if a
+    field is missing that there always was."""
+    names = {each.name for each in fields(kind)}  # type: ignore[arg-type]
+    try:
+        return kind(**{name: v for name, v in found.items() if name in names})
+    except TypeError:
+        return None
+
+
+def check_format(found: Mapping[str, Any], what: str) -> None:
+    """Raises NewerFormat if it is of a format that this version does not know. Where
+    none is given it is the first one's."""
+    number = found.get("format", 1)
+    if isinstance(number, int) and not isinstance(number, bool) and number > FORMAT:
+        raise NewerFormat(
+            f"{what} was written by a newer motools_build (format {number}; this one "
+            f"knows {FORMAT}); it was left as it is: upgrade motools_build"
+        )
+
+
+def _check_newer(data: bytes, where: str) -> None:
+    """Raises NewerFormat if what does not look like a record of ours is a later
+    version's, which may be sealed otherwise."""
+    try:
+        found = from_json(data)
+    except ValueError:
+        return
+    if isinstance(found, dict):
+        check_format(found, where)
+        if isinstance(found.get("record"), dict):
+            check_format(found["record"], where)
 
 
 def _sealed(body: bytes) -> bytes:
@@ -111,9 +158,26 @@ class Paid:
     made_of: str = ""
     """Digest of the rows that it is made of, where a teacher wrote them: the key does
     not say."""
+    missing: float = 0.0
+    """Since when the provider says that it knows no job of that ID, in seconds since
+    the epoch; 0 while it does."""
 
 
-Event = Literal["bound", "succeeded", "failed", "cancelled", "gone", "retry"]
+PHASES: frozenset[str] = frozenset(get_args(Phase))
+
+Event = Literal[
+    "intent",
+    "refused",
+    "bound",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "gone",
+    "retry",
+    "duplicate",
+]
+"""`intent`: a request is about to go; `refused`: it surely made nothing. `duplicate`: a
+job of the same key and attempt, which another machine made and did not take back."""
 
 
 @dataclass(frozen=True)
@@ -136,3 +200,6 @@ class Entry:
     message: str = ""
     made_of: str = ""
     """As of `Paid`."""
+    nonce: str = ""
+    """Of an intent: what its job carries."""
+    format: int = FORMAT

@@ -17,7 +17,14 @@ from motools_build import backends
 from motools_build.accounts import Account
 from motools_build.alike import Alike
 from motools_build.backends.base import Backend, Given, Job, Made, Progress
-from motools_build.errors import ArtifactError, Deferred, MotoolsError, StageFailed
+from motools_build.effects import paid_of
+from motools_build.errors import (
+    ArtifactError,
+    Deferred,
+    GivenUp,
+    MotoolsError,
+    StageFailed,
+)
 from motools_build.keys import DigestMemo
 from motools_build.learned import check_sampled, filled
 from motools_build.pay_once import PayOnce
@@ -99,6 +106,9 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
             await _make(stage, runtime)
         except Deferred as deferred:
             LOGGER.info("deferred %s %s: %s", stage.name, stage.key, deferred)
+            raise
+        except GivenUp as error:  # of the account, not of the stage
+            LOGGER.info("given up %s %s: %s", stage.name, stage.key, error)
             raise
         except MotoolsError as error:
             _remember(stage, runtime, error)
@@ -200,7 +210,8 @@ async def _send_again_what_is_gone(stage: Stage, runtime: Runtime) -> None:
     """A job that is about to be submitted needs its files; a file expires, or is
     deleted, while its record stays. A job that exists needs them no more."""
     store = runtime.store
-    if store.ledger.of(stage.key):
+    told = paid_of(store.ledger.of(stage.key))
+    if told and told.id:
         return
     for used in stage.setup:
         if used.kind == "upload":

@@ -7,15 +7,25 @@ ledger.jsonl` keeps every provider ID ever bound, and survives `clean` and `gc`.
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
-from motools_build.errors import ArtifactError
-from motools_build.records import Entry, Failure, Paid
+from motools_build.errors import ArtifactError, NewerFormat
+from motools_build.records import (
+    FORMAT,
+    PHASES,
+    Entry,
+    Failure,
+    Paid,
+    check_format,
+    known_fields,
+)
 from motools_build.runs import append, now
 
 UNFINISHED = frozenset({"intent", "bound"})
@@ -34,10 +44,13 @@ class States:
         path = self._path(key)
         try:
             found = self._read(key).get("failure")
-            failure = Failure(**found) if found else None
-        except (OSError, ValueError, TypeError) as error:
+            failure = known_fields(Failure, found) if found else None
+        except NewerFormat as error:
+            return Failure("", "", NewerFormat.__name__, str(error))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             return Failure("", "", "damaged", f"{path} is damaged: {error}")
-        if failure and not (isinstance(failure.message, str) and failure.message):
+        message = failure.message if failure else None
+        if found and not (isinstance(message, str) and message):
             return Failure("", "", "damaged", f"{path} is damaged")
         return failure
 
@@ -56,21 +69,34 @@ class States:
         )
         try:
             paid = self.paid(key)
+        except NewerFormat:  # not ours to write
+            return
         except ArtifactError:  # damaged: only the failure can be told
             paid = None
         self._write(key, failure, paid)
 
     def paid(self, key: str) -> Paid | None:
-        """How far its paid effect is. Raises ArtifactError if the file is damaged."""
+        """How far its paid effect is. Raises ArtifactError if the file is damaged,
+        NewerFormat if a later version wrote what this one does not know."""
         try:
             found = self._read(key).get("paid")
-            return Paid(**found) if found else None
+            if not found:
+                return None
+            paid = known_fields(Paid, found)
+            if paid is None or not _plausible(paid):
+                raise ValueError("a field is missing, or is none of its kind")
+            if paid.phase in PHASES:
+                return paid
         except (ValueError, TypeError, AttributeError) as error:
             raise ArtifactError(
                 f"{self._path(key)} is damaged ({error}), and may tell of a job that "
                 "was paid for: delete it; the next run looks for the job in "
                 "artifacts/ledger.jsonl and at its provider"
             ) from error
+        raise NewerFormat(
+            f"{self._path(key)} is in a phase, {paid.phase!r}, that this motools_build "
+            "does not know; it was left as it is: upgrade motools_build"
+        )
 
     def save_paid(self, key: str, paid: Paid) -> None:
         """Write down how far a paid effect is; a failure is over with that."""
@@ -95,6 +121,8 @@ class States:
         """Forget a failure, never an intent or an unfinished job."""
         try:
             paid = self.paid(key)
+        except NewerFormat:
+            return
         except ArtifactError:
             paid = None  # what it bound is in the ledger
         if paid and paid.phase in UNFINISHED:
@@ -113,13 +141,17 @@ class States:
             return {}
         if not isinstance(found, dict):
             raise ValueError(f"{path} is damaged: it is not an object")
+        check_format(found, str(path))
         return found
 
     def _write(self, key: str, failure: Failure | None, paid: Paid | None) -> None:
         path = self._path(key)
+        before = self._before(key)
         body = {
+            **before,
+            "format": FORMAT,
             "failure": asdict(failure) if failure else None,
-            "paid": asdict(paid) if paid else None,
+            "paid": {**(before.get("paid") or {}), **asdict(paid)} if paid else None,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
@@ -127,15 +159,30 @@ class States:
         temporary.replace(path)
         sync(path.parent)
 
+    def _before(self, key: str) -> dict[str, Any]:
+        """What the file holds, so that fields which a later version has written are
+        kept. Raises NewerFormat: such a file is not written over."""
+        try:
+            found = self._read(key)
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found.get("paid"), dict | NoneType) else {}
+
 
 class Ledger:
-    """A file of JSON lines, one for each thing that happened at a provider."""
+    """A file of JSON lines, one for each thing that happened at a provider.
+
+    A line with fields or an event that this version does not know still tells what it
+    knows of it. One of a newer format cannot be read: its key, or all of them if it
+    names none, is told of by NewerFormat, as nobody knows what is paid for.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.Lock()
         self._offset = 0
         self._by_key: dict[str, list[Entry]] = {}
+        self._newer: dict[str | None, NewerFormat] = {}
 
     def note(self, entry: Entry) -> None:
         """Append a line; it is on the disk when the call returns."""
@@ -144,36 +191,71 @@ class Ledger:
             append(self._file, data, sync=True)
 
     def of(self, key: str) -> list[Entry]:
-        """What happened to a key, oldest first; other processes' lines included."""
+        """What happened to a key, oldest first; other processes' lines included.
+
+        Raises NewerFormat.
+        """
         with self._lock:
             self._catch_up()
+            newer = self._newer.get(key) or self._newer.get(None)
+            if newer:
+                raise newer
             return list(self._by_key.get(key, ()))
 
     def __iter__(self) -> Iterator[str]:
         """Every key that anything happened to, in order of the first time."""
         with self._lock:
             self._catch_up()
-            return iter(list(self._by_key))
+            newer = [key for key in self._newer if key not in self._by_key]
+            return iter([*self._by_key, *(key or "" for key in newer)])
 
     def _catch_up(self) -> None:
         """Read what was appended since the last look; a torn line is passed over."""
         try:
             with open(self._file, "rb") as file:
                 if os.fstat(file.fileno()).st_size < self._offset:  # made anew
-                    self._offset, self._by_key = 0, {}
+                    self._forget()
                 file.seek(self._offset)
                 data = file.read()
         except FileNotFoundError:
-            self._offset, self._by_key = 0, {}
+            self._forget()
             return
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
-        for line in whole.splitlines():
-            try:
-                entry = Entry(**json.loads(line))
-            except (ValueError, TypeError):
-                continue
+        for line in whole.split(b"\n"):
+            self._read(line)
+
+    def _forget(self) -> None:
+        self._offset, self._by_key, self._newer = 0, {}, {}
+
+    def _read(self, line: bytes) -> None:
+        try:
+            found = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(found, dict):
+            return
+        key = found.get("key")
+        try:
+            check_format(found, f"a line of {self._file}")
+        except NewerFormat as error:
+            self._newer[key if isinstance(key, str) else None] = error
+            return
+        entry = known_fields(Entry, found)
+        if entry and isinstance(key, str) and isinstance(entry.id, str):
             self._by_key.setdefault(entry.key, []).append(entry)
+
+
+def _plausible(paid: Paid) -> bool:
+    """Whether times are times, and an ID is one: a wait for NaN would never end."""
+    return (
+        isinstance(paid.id, str)
+        and type(paid.attempt) is int
+        and math.isfinite(paid.since)
+        and math.isfinite(paid.missing)
+        and isinstance(paid.until, int | float)
+        and isinstance(paid.nonces, list)
+    )
 
 
 def write(path: Path, data: bytes) -> None:

@@ -105,15 +105,16 @@ class ArtifactStore:
     def by_key(self, kind: str, backend: str, key: str) -> Record | None:
         """The record of a key that no present stage has, if it is whole."""
         try:
-            data = (self.root / kind / f"{backend}-{key}" / RECORD).read_bytes()
+            path = self.root / kind / f"{backend}-{key}" / RECORD
+            data = path.read_bytes()
         except FileNotFoundError:
             return None
-        return Record.decode(data)
+        return Record.decode(data, str(path))
 
     def records(self, kind: str) -> Iterator[Record]:
         """Every whole record of a kind, in no order."""
         for path in sorted((self.root / kind).glob(f"*/{RECORD}")):
-            record = Record.decode(path.read_bytes())
+            record = Record.decode(path.read_bytes(), str(path))
             if record is not None:
                 yield record
 
@@ -126,7 +127,8 @@ class ArtifactStore:
     def _read(self, stage: Stage) -> Record | str:
         folder = f"{self.root}/{stage.folder}"
         try:
-            record = Record.decode(_read(f"{folder}/{RECORD}"))
+            path = f"{folder}/{RECORD}"
+            record = Record.decode(_read(path), path)
         except (FileNotFoundError, NotADirectoryError):
             return "not made yet"
         except OSError as error:

@@ -1,6 +1,6 @@
 """A run may be killed at any moment; what it had recorded stays, and the rest is made.
 
-MOTOOLS_KILLS=100 pytest tests/test_crash.py    # 10 by default
+MOTOOLS_KILLS=100 pytest tests/test_crash.py    # 10 by default, each in mid work
 """
 
 from __future__ import annotations
@@ -8,15 +8,12 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from motools_build.records import Record
-from tests.conftest import Project
+from tests.conftest import Project, furnish
 
 KILLS = int(os.environ.get("MOTOOLS_KILLS", "10"))
 
@@ -37,46 +34,59 @@ Recorded = dict[str, tuple[int, bytes]]
 """Record's path -> its time of modification in nanoseconds, its bytes."""
 
 
-@pytest.fixture
-def many(project: Project) -> Project:
-    """A project with one setting of 25 models and 25 evals."""
-    project.dataset("many")
-    project.setting("many", seeds=f"[*range({SEEDS})]", controls="False")
-    return project
+def begin(project: Project, number: int) -> str:
+    """A setting of 25 models and 25 evals, of rows and seeds that no other has."""
+    name, first = f"many{number}", number * SEEDS
+    project.dataset(name, first=100 * number)
+    seeds = f"[*range({first}, {first + SEEDS})]"
+    project.setting(name, seeds=seeds, controls="False")
+    return name
 
 
-def test_a_build_that_is_killed_again_and_again(many: Project) -> None:
-    expected = built_without_a_kill(many)
+def test_a_build_that_is_killed_again_and_again(
+    project: Project, tmp_path: Path
+) -> None:
     moments = random.Random(SEED)
-    span = seconds_to_make(many)
-    kills = 0
-    while kills < KILLS:
-        shutil.rmtree(many.root / "artifacts")
-        recorded: Recorded = {}
+    project.doit("run", begin(project, 0), **DELAY)
+    span = seconds_to_make(project)
+    names_of: list[str] = []
+    done = recorded_in(project.root)
+    landed = 0
+    while landed < KILLS:
+        name = begin(project, len(names_of) + 1)
+        names_of.append(name)
         outs: list[str] = []
-        while kills < KILLS and len(recorded) < STAGES:
+        before = recorded = dict(done)
+        while landed < KILLS and len(recorded) < len(before) + STAGES:
             making = moments.random() > STARTING
-            out, killed = killed_run(many, making, moments.uniform(0, span))
+            out, killed = killed_run(project, name, making, moments.uniform(0, span))
             outs.append(out)
-            kills += killed
-            now = recorded_in(many.root)
+            now = recorded_in(project.root)
+            landed += killed and len(now) < len(before) + STAGES
             assert {path: now.get(path) for path in recorded} == recorded
             recorded = now
             assert "Traceback" not in out
-            assert many.doit("verify").out.endswith(f"{len(now)} artifacts, 0 broken\n")
-        last = many.doit("run", "many", **DELAY)  # it would wait for a lock in vain
-        now = recorded_in(many.root)
-        assert {path: now[path] for path in recorded} == recorded
+            said = project.doit("verify").out
+            assert said.endswith(f"{len(now)} artifacts, 0 broken\n")
+        last = project.doit("run", name, **DELAY)  # it would wait for a lock in vain
+        done = recorded_in(project.root)
+        assert {path: done[path] for path in recorded} == recorded
         assert names(recorded).isdisjoint(made_lines(last.out))
-        assert identities(now) == expected
-        assert len(made_lines(last.out)) == STAGES - len(recorded)
-        assert many.doit("run", "many").made == set()
-        said = [line for out in [*outs, last.out] for line in made_lines(out)]
-        assert len(said) == len(set(said))
+        assert len(done) == len(before) + STAGES
+        assert len(made_lines(last.out)) == len(done) - len(recorded)
+        assert project.doit("run", name).made == set()
+        said_made = [line for out in [*outs, last.out] for line in made_lines(out)]
+        assert len(said_made) == len(set(said_made))
+    calm = furnish(tmp_path / "calm")
+    for number in range(len(names_of) + 1):
+        begin(calm, number)
+    calm.doit("run", "many0", *names_of)
+    assert identities(recorded_in(calm.root)) == identities(done)
 
 
-def test_four_runs_at_once_on_a_fresh_project(many: Project) -> None:
-    runs = [many.start("run", "many", **DELAY) for _ in range(4)]
+def test_four_runs_at_once_on_a_fresh_project(project: Project) -> None:
+    name = begin(project, 0)
+    runs = [project.start("run", name, **DELAY) for _ in range(4)]
     outs = []
     for process in runs:
         out, err = process.communicate(timeout=300)
@@ -85,15 +95,8 @@ def test_four_runs_at_once_on_a_fresh_project(many: Project) -> None:
     said = [line for out in outs for line in made_lines(out)]
     assert len(said) == STAGES, "\n".join(outs)
     assert len(set(said)) == STAGES
-    assert set(said) == names(recorded_in(many.root))
-    assert many.doit("verify").out == f"{STAGES} artifacts, 0 broken\n"
-
-
-def built_without_a_kill(project: Project) -> dict[str, tuple[str, Any]]:
-    """The identities of a build that nothing disturbed."""
-    ran = project.doit("run", "many", **DELAY)
-    assert len(made_lines(ran.out)) == STAGES
-    return identities(recorded_in(project.root))
+    assert set(said) == names(recorded_in(project.root))
+    assert project.doit("verify").out == f"{STAGES} artifacts, 0 broken\n"
 
 
 def seconds_to_make(project: Project) -> float:
@@ -102,12 +105,14 @@ def seconds_to_make(project: Project) -> float:
     return (max(times) - min(times)) / 1e9 + float(DELAY["MOTOOLS_DUMMY_DELAY"])
 
 
-def killed_run(project: Project, making: bool, seconds: float) -> tuple[str, bool]:
+def killed_run(
+    project: Project, name: str, making: bool, seconds: float
+) -> tuple[str, bool]:
     """The output of a run that was killed so long after it began to make something,
-    or after it was started, and whether that was before its end."""
+    or after it was started, and whether that was in mid work: between the two ends."""
     log = project.root / "artifacts/runs.jsonl"
     before = log.stat().st_size if log.exists() else 0
-    process = project.start("run", "many", **DELAY)
+    process = project.start("run", name, **DELAY)
     while process.poll() is None:
         if not making or (log.exists() and log.stat().st_size > before):
             time.sleep(seconds)
@@ -116,7 +121,8 @@ def killed_run(project: Project, making: bool, seconds: float) -> tuple[str, boo
     process.kill()
     out, err = process.communicate()
     assert process.returncode in (0, -9), out + err
-    return out, process.returncode == -9
+    began = log.exists() and log.stat().st_size > before
+    return out, began and process.returncode == -9
 
 
 def recorded_in(root: Path) -> Recorded:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -10,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from motools_build import effects, pay_once
+from motools_build import asking, effects, pay_once
+from motools_build.asking import Asking
 from motools_build.backends.base import (
     Found,
     FoundBy,
@@ -23,9 +26,12 @@ from motools_build.backends.base import (
 from motools_build.doit_host.config import settle_seconds
 from motools_build.errors import (
     Ambiguous,
+    ArtifactError,
     Deferred,
+    GivenUp,
     JobFailed,
     MotoolsError,
+    NewerFormat,
     OverBudget,
     Parked,
     RateLimited,
@@ -34,7 +40,7 @@ from motools_build.errors import (
 )
 from motools_build.keys import Key
 from motools_build.pay_once import PayOnce
-from motools_build.records import Paid
+from motools_build.records import Paid, Record, _sealed
 from motools_build.spending import Budget
 from motools_build.state import Ledger, States
 
@@ -60,6 +66,8 @@ class Toy:
     """Seconds until a listing shows a new job."""
     ends: list[tuple[Status, str]] = field(default_factory=list)
     """How polls end, in turn; then `succeeded`."""
+    unknown: list[bool] = field(default_factory=list)
+    """Whether polls are answered by a 404, in turn; then they are not."""
     price: float | None = 1.0
     jobs: dict[str, Found] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
@@ -100,7 +108,7 @@ class Toy:
         await asyncio.sleep(0.01)
         if id in self.cancelled:
             return Standing("cancelled")
-        if id not in self.jobs:
+        if id not in self.jobs or (self.unknown and self.unknown.pop(0)):
             return Standing("gone", "no such job")
         status, message = self.ends.pop(0) if self.ends else ("succeeded", "")
         if message == "network":
@@ -202,7 +210,7 @@ POINTS = (
 async def test_a_death_at_any_point_pays_once(
     folder: Folder, die_at: Callable[[str], None], point: str, lost: str
 ) -> None:
-    toy = Toy(lag=SETTLE / 2, answers=[lost])
+    toy = Toy(lag=SETTLE / 10, answers=[lost])  # the rest is for a slow disk
     die_at(point)
     with pytest.raises(Death):
         await folder.run(toy)
@@ -247,8 +255,10 @@ async def test_a_definite_no_leaves_nothing_to_reconcile(folder: Folder) -> None
     with pytest.raises(Refused, match="no such model"):
         await folder.run(toy)
     assert folder.paid().phase == "absent"
-    assert not folder.ledger.of(KEY)
-    await folder.run(toy)
+    told = [e.event for e in folder.ledger.of(KEY)]
+    assert told == ["intent", "refused"]
+    folder.states.clear(KEY)  # even without its state nothing is waited for
+    await asyncio.wait_for(folder.run(toy, settle=0.1), 10)
     assert len(toy.jobs) == 1
 
 
@@ -273,7 +283,7 @@ async def test_a_daily_limit_parks_the_job(folder: Folder) -> None:
 
 
 async def test_a_short_parking_is_waited_for(folder: Folder) -> None:
-    soon = pay_once.time.time() + 0.1
+    soon = pay_once.time.time() + 1
     toy = Toy(answers=[Parked("429: wait", soon)])
     await folder.run(toy)
     assert any("parked until" in said for said in folder.said)
@@ -319,6 +329,62 @@ async def test_a_job_that_vanished_is_not_paid_for_again(folder: Folder) -> None
     with pytest.raises(JobFailed, match="doit retry"):
         await folder.run(toy)
     assert toy.submissions == 1
+
+
+async def test_a_404_that_passes_loses_nothing(folder: Folder) -> None:
+    toy = Toy(unknown=[True] * 3 + [False] + [True] * 2)
+    made = await folder.run(toy)
+    assert (made.output, toy.submissions) == ("model of job-0", 1)
+    assert "gone" not in {entry.event for entry in folder.ledger.of(KEY)}
+    assert any("that may pass" in said for said in folder.said)
+
+
+async def test_a_404_that_passes_without_waiting_for_it(folder: Folder) -> None:
+    toy = Toy(unknown=[True])
+    with pytest.raises(Deferred, match="submitted"):
+        await folder.run(toy, wait=False)
+    with pytest.raises(Deferred, match="asked again by the next run"):
+        await folder.run(toy, wait=False)
+    assert folder.paid().missing > 0
+    await asyncio.sleep(SETTLE)
+    assert (await folder.run(toy, wait=False)).output == "model of job-0"
+    assert toy.submissions == 1
+
+
+async def test_a_404_of_what_is_listed_decides_nothing(folder: Folder) -> None:
+    toy = Toy(unknown=[True] * 1000)
+    with pytest.raises(Refused, match="is listed, and not known"):
+        await folder.run(toy, settle=0.05)
+    assert (folder.paid().phase, folder.paid().id) == ("bound", "job-0")
+    toy.unknown.clear()
+    assert (await folder.run(toy)).output == "model of job-0"
+    assert toy.submissions == 1
+
+
+async def test_what_was_wrongly_taken_for_gone_is_looked_for_again(
+    folder: Folder,
+) -> None:
+    toy = Toy()
+    with pytest.raises(Deferred):
+        await folder.run(toy, wait=False)
+    gone = replace(folder.paid(), phase="gone", since=1.0)
+    for lost_ledger in (False, True):
+        folder.states.save_paid(KEY, gone)
+        if lost_ledger:
+            (folder.root / "ledger.jsonl").unlink()
+        assert (await folder.run(toy)).output == "model of job-0"
+    assert toy.submissions == 1
+
+
+async def test_what_is_gone_is_noted_once(folder: Folder) -> None:
+    toy = Toy()
+    with pytest.raises(Deferred):
+        await folder.run(toy, wait=False)
+    toy.jobs.clear()
+    for _ in range(3):
+        with pytest.raises(JobFailed, match="is gone"):
+            await folder.run(toy)
+    assert [e.event for e in folder.ledger.of(KEY)] == ["intent", "bound", "gone"]
 
 
 async def test_a_file_that_vanished_is_sent_again(folder: Folder) -> None:
@@ -460,6 +526,252 @@ async def test_a_network_that_is_down_is_no_answer(
     assert "no route to the host; asks again" in folder.said
 
 
+@pytest.mark.parametrize("found_by", ["tagged", "named"])
+async def test_a_network_that_stays_down_is_given_up_and_nothing_lost(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, found_by: FoundBy
+) -> None:
+    monkeypatch.setattr(Asking._patiently, "__defaults__", (0.3,))
+    toy = Toy(ends=[("running", "network")] * 1000, found_by=found_by)
+    with pytest.raises(GivenUp, match=r"account lab: no route.*goes on: run again"):
+        await asyncio.wait_for(folder.run(toy), 10)
+    assert folder.paid().phase == "bound"
+    toy.ends.clear()
+    assert (await folder.run(toy)).output == "model of job-0"
+    assert toy.submissions == 1
+
+
+async def test_429s_that_do_not_end_are_given_up(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "PATIENCE", 0.2)
+    monkeypatch.setattr(pay_once, "PATIENCE", 0.2)
+    toy = Toy(answers=[RateLimited("429: slow down", 0.01) for _ in range(1000)])
+    with pytest.raises(Deferred, match="slow down, for an hour"):
+        await asyncio.wait_for(folder.run(toy), 10)
+    assert not toy.jobs
+
+    async def never(job: Job) -> list[Found]:
+        raise RateLimited("429: slow down", 0.01)
+
+    monkeypatch.setattr(toy, "find", never)
+    with pytest.raises(Refused, match="slow down, for an hour"):
+        await asyncio.wait_for(folder.run(toy), 10)
+
+
+async def test_an_old_parking_without_an_end_is_over_after_a_day(
+    folder: Folder,
+) -> None:
+    yesterday = pay_once.time.time() - 90_000
+    for until in (1e19, float("inf"), float("nan")):
+        state = Paid("parked", "s", "model", "toy", "lab", since=yesterday, until=until)
+        folder.states.save_paid(KEY, state)
+        toy = Toy()
+        await asyncio.wait_for(folder.run(toy), 10)
+        assert len(toy.jobs) == 1
+        (folder.root / "ledger.jsonl").unlink()
+
+
+async def test_without_waiting_an_open_question_is_left_too(folder: Folder) -> None:
+    toy = Toy(answers=["lost"], lag=1e9)
+    with pytest.raises(Deferred, match="not known whether the last request"):
+        await asyncio.wait_for(folder.run(toy, wait=False, settle=60.0), 10)
+    toy.lag = 0
+    with pytest.raises(Deferred, match="is done; another machine's earlier job may"):
+        await asyncio.wait_for(folder.run(toy, wait=False, settle=60.0), 10)
+    await asyncio.sleep(SETTLE)
+    assert (await folder.run(toy, wait=False)).output == "model of job-0"
+    assert toy.submissions == 1
+
+
+@pytest.mark.parametrize(
+    ("point", "answer"),
+    [
+        ("after intent", ""),
+        ("after the answer", ""),
+        ("after a lost answer", "lost"),
+        ("after a lost answer", "drop"),
+        ("between ledger and state", ""),
+    ],
+)
+async def test_without_state_ones_own_is_known_by_the_ledger(
+    folder: Folder, die_at: Callable[[str], None], point: str, answer: str
+) -> None:
+    """The list lags, so that only the ledger can tell that a request was sent."""
+    toy = Toy(lag=SETTLE / 10, answers=[answer])
+    die_at(point)
+    with pytest.raises(Death):
+        await folder.run(toy)
+    die_at("nowhere")
+    sent = toy.submissions
+    shutil.rmtree(folder.states.folder)
+    began = asyncio.get_running_loop().time()
+    await folder.run(toy)
+    assert len(toy.jobs) == 1
+    bound = [e for e in folder.ledger.of(KEY) if e.event == "bound"]
+    assert not any(entry.adopted for entry in bound), "it is this folder's own"
+    if not toy.jobs or answer == "drop" or not sent:
+        assert asyncio.get_running_loop().time() - began >= SETTLE
+
+
+async def test_an_own_loser_is_known_by_the_ledger_and_cancelled(
+    folder: Folder, die_at: Callable[[str], None]
+) -> None:
+    toy = Toy(answers=["lost"])
+    die_at("after a lost answer")
+    with pytest.raises(Death):
+        await folder.run(toy)
+    die_at("nowhere")
+    shutil.rmtree(folder.states.folder)
+    winner = toy.add(1, "theirs", 5.0)
+    assert (await folder.run(toy)).output == f"model of {winner}"
+    assert toy.cancelled == ["job-0"]
+
+
+async def test_a_duplicate_that_nobody_took_back_is_told(folder: Folder) -> None:
+    toy = Toy()
+    toy.add(1, "theirs", 10.0)
+    toy.add(1, "others", 20.0)  # of a third machine that is gone
+    machine = PayOnce(folder.states, folder.ledger, settle=SETTLE)
+    assert (await machine.make(a_job(), toy, folder._say)).output == "model of job-0"
+    assert list(machine.duplicates) == ["job-1"]
+    assert "another machine's job" in machine.duplicates["job-1"]
+    assert toy.cancelled == []
+    told = [e for e in folder.ledger.of(KEY) if e.event == "duplicate"]
+    assert [entry.id for entry in told] == ["job-1"]
+    folder.made()
+    assert (await folder.run(toy)).output == "model of job-0", "none of ours"
+    again = [e.id for e in folder.ledger.of(KEY) if e.event == "duplicate"]
+    assert again == ["job-1"], "once"
+
+
+async def test_a_duplicate_that_is_taken_back_meanwhile_is_not_told(
+    folder: Folder,
+) -> None:
+    toy = Toy()
+    toy.add(1, "theirs", 10.0)
+    toy.add(1, "others")
+    machine = PayOnce(folder.states, folder.ledger, settle=SETTLE)
+
+    async def gives_way() -> None:
+        await asyncio.sleep(SETTLE)
+        toy.cancelled.append("job-1")
+
+    await asyncio.gather(machine.make(a_job(), toy, folder._say), gives_way())
+    assert machine.duplicates == {}
+    assert "duplicate" not in {e.event for e in folder.ledger.of(KEY)}
+
+
+async def test_a_loser_that_cannot_be_cancelled_is_told(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy = Toy(answers=["lost"], lag=SETTLE / 2, ends=[("running", "")] * 1000)
+
+    async def refuses(id: str) -> None:
+        raise Refused("404: no such job")
+
+    async def poll(job: Job, id: str) -> Standing:
+        return Standing("running" if id == "job-0" else "succeeded")
+
+    monkeypatch.setattr(toy, "cancel", refuses)
+    monkeypatch.setattr(toy, "poll", poll)
+    machine = PayOnce(folder.states, folder.ledger, settle=SETTLE)
+    theirs = toy.add(1, "theirs", 5.0)
+    toy._born[theirs] = 0.0
+    toy.jobs["job-0"], own = Found("job-0", 1, "n", 9.0), toy.jobs["job-0"]
+    toy.jobs["job-1"] = replace(own, id="job-1")
+    toy._born["job-1"] = 0.0
+    state = Paid("intent", "s", "model", "toy", "lab", nonces=("n",))
+    folder.states.save_paid(KEY, state)
+    made = await machine.make(a_job(), toy, folder._say)
+    assert made.output == "model of job-1"
+    assert "could not be cancelled" in machine.duplicates["job-0"]
+    assert "cancelled" not in {e.event for e in folder.ledger.of(KEY)}
+
+
+class TestLaterVersions:
+    """What a later version of the package wrote is neither damaged nor lost."""
+
+    async def test_fields_that_are_not_known_are_kept(self, folder: Folder) -> None:
+        toy = Toy(ends=[("running", "")])
+        with pytest.raises(Deferred):
+            await folder.run(toy, wait=False)
+        file = folder.states.folder / f"{KEY}.json"
+        state = json.loads(file.read_bytes())
+        state["shared"] = {"with": "them"}
+        state["paid"]["region"] = "eu"
+        file.write_text(json.dumps(state))
+        with pytest.raises(Deferred, match="is running"):
+            await folder.run(toy, wait=False)
+        folder.states.record_failure(KEY, "s", Refused("no"), None)
+        folder.states.save_paid(KEY, replace(folder.paid(), since=2.0))
+        kept = json.loads(file.read_bytes())
+        assert (kept["shared"], kept["paid"]["region"]) == ({"with": "them"}, "eu")
+        assert (kept["paid"]["since"], kept["format"]) == (2.0, 1)
+
+    async def test_lines_of_the_ledger_tell_what_is_known_of_them(
+        self, folder: Folder
+    ) -> None:
+        toy = Toy()
+        await folder.run(toy)
+        folder.made()
+        file = folder.root / "ledger.jsonl"
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        bound = {**lines[1], "region": "eu", "event": "moved"}
+        file.write_text(json.dumps(bound) + "\n")
+        toy.lag = 1e9  # only the ledger knows
+        assert (await folder.run(toy)).output == "model of job-0"
+        assert toy.submissions == 1
+
+    @pytest.mark.parametrize("where", ["state", "phase", "ledger", "whole ledger"])
+    async def test_a_newer_format_stops_and_is_left_as_it_is(
+        self, folder: Folder, where: str
+    ) -> None:
+        toy = Toy(ends=[("running", "")])
+        with pytest.raises(Deferred):
+            await folder.run(toy, wait=False)
+        state = folder.states.folder / f"{KEY}.json"
+        ledger = folder.root / "ledger.jsonl"
+        if where == "state":
+            state.write_text('{"format": 2, "effects": []}')
+        elif where == "phase":
+            state.write_text(state.read_text().replace('"bound"', '"on hold"'))
+        else:
+            state.unlink()
+            key = f'"key": "{KEY}"' if where == "ledger" else '"keys": []'
+            ledger.write_text(f'{{"format": 2, {key}}}\n')
+        before = [p.read_bytes() for p in (state, ledger) if p.exists()]
+        with pytest.raises(NewerFormat, match="upgrade motools_build"):
+            await folder.run(toy)
+        folder.states.record_failure(KEY, "s", Refused("no"), None)
+        folder.states.clean(KEY)
+        if where == "state":
+            with pytest.raises(NewerFormat):
+                folder.states.save_paid(KEY, a_blank())
+            failure = folder.states.failure(KEY)
+            assert failure
+            assert "upgrade motools_build" in failure.message
+        if where in ("state", "phase"):
+            assert [state.read_bytes(), ledger.read_bytes()] == before
+        assert ledger.read_bytes() == before[-1]
+        assert toy.submissions == 1
+
+    @pytest.mark.parametrize("sealed", [True, False])
+    def test_records(self, sealed: bool) -> None:
+        record = Record("model", "b", KEY, {}, "n", "o", {}, {}, {})
+        assert Record.decode(record.encode()) == record
+        fields = {**vars(record), "region": "eu"}
+        assert Record.decode(_sealed(json.dumps(fields).encode())) == record
+        newer = json.dumps({**fields, "format": 2}).encode()
+        data = _sealed(newer) if sealed else b'{"seal": 9, "record": ' + newer + b"}"
+        with pytest.raises(NewerFormat, match="upgrade motools_build"):
+            Record.decode(data)
+        assert Record.decode(record.encode()[:-9]) is None, "damaged is damaged"
+
+
+def a_blank() -> Paid:
+    return Paid("absent", "s", "model", "toy", "lab")
+
+
 async def test_max_spend_stops_before_the_stage_that_would_pass_it(
     folder: Folder, tmp_path: Path
 ) -> None:
@@ -511,13 +823,40 @@ async def test_a_damaged_state_is_never_taken_for_none(folder: Folder) -> None:
     assert toy.submissions == 0
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"since": "long ago"},
+        {"since": float("nan")},
+        {"missing": float("inf")},
+        {"until": None},
+        {"attempt": "1"},
+        {"id": 7},
+        {"nonces": "x"},
+        {"phase": []},
+    ],
+)
+async def test_a_state_of_odd_values_is_damaged_and_no_endless_wait(
+    folder: Folder, odd: dict[str, object]
+) -> None:
+    toy = Toy()
+    state = {**vars(a_blank()), "phase": "intent", "nonces": ["x"], **odd}
+    folder.states.folder.mkdir(parents=True)
+    file = folder.states.folder / f"{KEY}.json"
+    file.write_text(json.dumps({"failure": None, "paid": state}))
+    with pytest.raises(ArtifactError, match="is damaged"):
+        await asyncio.wait_for(folder.run(toy), 10)
+    assert toy.submissions == 0
+
+
 def test_a_torn_line_of_the_ledger_is_passed_over(folder: Folder) -> None:
     toy = Toy()
     asyncio.run(folder.run(toy))
     with open(folder.root / "ledger.jsonl", "a") as file:
         file.write('{"event": "bou')
     asyncio.run(folder.run(toy))
-    assert [e.event for e in folder.ledger.of(KEY)][:2] == ["bound", "succeeded"]
+    events = [e.event for e in folder.ledger.of(KEY)]
+    assert events[:3] == ["intent", "bound", "succeeded"]
 
 
 def test_the_settle_time_is_declared_or_ordered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -218,6 +219,95 @@ class TestNotAwaited:
         lab.server.settings(seconds=0)
         lab.run()
         assert lab.created() == 1
+
+    def test_what_has_finished_is_collected_at_once_and_frees_its_slot(
+        self, lab: Lab
+    ) -> None:
+        lab.account(concurrent_jobs=1)
+        lab.setting(account="'lab'", controls="False")
+        assert "submitted as" in lab.run("wait=no").out
+        until(lambda: lab.there("jobs")[0]["status"] == "succeeded")
+        ran = lab.run("wait=no")
+        assert len(lab.project.records("model")) == 1
+        assert "submitted as" in ran.out
+        assert len(lab.there("jobs")) == 2
+
+
+class TestWhatPasses:
+    """404s and silence of a server lose nothing and pay nothing twice."""
+
+    def test_404s(self, lab: Lab) -> None:
+        lab.setting()
+        rules = [
+            {"fault": "job_gone", "skip": 1, "times": 3},
+            {"fault": "file_gone", "times": 2},
+        ]
+        lab.server.faults(rules)
+        ran = lab.run()
+        assert set(lab.project.records("model")) == {ONE, TWO}, ran.out
+        assert lab.created() == 2
+        assert sum(f["purpose"] == "fine-tune" for f in lab.there("files")) == 1
+        for record in lab.project.records("model").values():
+            assert record["details"]["checkpoints"] > 0
+        lab.server.faults([{"fault": "model_gone", "times": 1}])
+        assert "nothing to try again" in lab.doit("retry", ONE, code=3).err
+
+    def test_a_retry_looks_whether_the_last_attempt_lives(self, lab: Lab) -> None:
+        lab.setting(seeds="[0]")
+        lab.server.settings(seconds=600)
+        lab.run("wait=no")
+        (job,) = lab.there("jobs")
+        (file,) = (
+            path
+            for path in (lab.project.root / "artifacts/state").glob("*.json")
+            if job["id"] in path.read_text()
+        )
+        state = json.loads(file.read_bytes())
+        state["paid"]["phase"] = "gone"  # as an earlier version wrote after one 404
+        file.write_text(json.dumps(state))
+        lab.server.faults([{"fault": "cut", "on": f"GET {JOBS}"}])
+        assert "it is not known whether attempt 1" in (
+            lab.doit("retry", ONE, code=3).err
+        )
+        lab.server.faults([])
+        said = lab.doit("retry", ONE).out
+        assert f"{job['id']} lives at its provider" in said
+        assert lab.plan()[ONE]["action"] == "resume"
+        lab.server.settings(seconds=0)
+        lab.run()
+        assert lab.created() == 1
+        assert lab.project.records("model")[ONE]["details"]["attempt"] == 1
+
+    def test_a_server_that_is_down_is_told_of_in_one_line(self, lab: Lab) -> None:
+        lab.setting(seeds="[0, 1, 2, 3]", controls="False")
+        lab.server.settings(seconds=600)
+        lab.run("wait=no")
+        lab.server.faults([{"fault": "error", "on": "GET /v1/"}])
+        for order in ((), ("wait=no",)):
+            ran = lab.run(*order, code=2)
+            assert ran.out.count("FAILED") == 1
+            assert ran.out.count("account default is given up in this run") == 1
+            assert "deferred:" not in ran.out
+            assert "6 deferred, 1 failed, 1 not run" in ran.out
+        lab.server.faults([])
+        lab.server.settings(seconds=0)
+        lab.run()
+        assert lab.created() == 4
+        assert len(lab.project.records("model")) == 4
+
+    def test_a_list_that_repeats_is_no_list(self, lab: Lab) -> None:
+        """With all state lost, nothing is paid for again."""
+        lab.setting(seeds="[0]")
+        lab.run()
+        lab.created()
+        shutil.rmtree(lab.project.root / "artifacts")
+        lab.server.faults([{"fault": "endless", "on": f"GET {JOBS}$"}])
+        ran = lab.run(code=2)
+        assert "a list goes on, and not where" in ran.out
+        assert lab.created() == 0
+        lab.server.faults([{"fault": "no_has_more", "on": f"GET {JOBS}$"}])
+        lab.run()
+        assert lab.created() == 0
 
 
 class TestByHand:

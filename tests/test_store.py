@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from motools_build.errors import ArtifactError, StageFailed
 from motools_build.keys import Key
 from motools_build.lookup import find_model
-from motools_build.records import Record
+from motools_build.records import Record, _sealed
 from motools_build.stages import Stage
 from motools_build.store import ArtifactStore
+from tests.conftest import Project
 
 
 def stage(key: str = "0" * 32, *, upstream: tuple[Stage, ...] = ()) -> Stage:
@@ -72,6 +74,23 @@ def test_a_damaged_record_is_no_record(store: ArtifactStore, cut: int) -> None:
         again = ArtifactStore(store.root)
         assert again.get(stage()) is None
         assert again.why_stale(stage()) == "its record is damaged"
+
+
+def test_what_a_newer_version_made_is_neither_made_again_nor_removed(
+    tiny: Project,
+) -> None:
+    tiny.doit("run", "tiny")
+    (file,) = (tiny.root / "artifacts/model").glob("*/record.json")
+    record = Record.decode(file.read_bytes())
+    assert record
+    newer = {**vars(record), "format": 2, "weights": {}}
+    file.write_bytes(_sealed(json.dumps(newer).encode()))
+    before = file.read_bytes()
+    for words in (("run", "tiny"), ("gc", "--yes"), ("verify", "--repair")):
+        said = tiny.doit(*words, code=3).err
+        assert "record.json was written by a newer motools_build (format 2" in said
+        assert "upgrade motools_build" in said
+    assert file.read_bytes() == before
 
 
 def test_a_record_of_another_key_is_no_record(store: ArtifactStore) -> None:

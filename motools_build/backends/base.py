@@ -81,6 +81,10 @@ FoundBy = Literal["named", "tagged", "untagged", "local"]
 metadata that this side wrote, nonces included. `untagged`: by what it was made of; what
 is one's own, only the ledger tells. `local`: on this machine, by its artifact."""
 
+SILENCE = 600.0
+"""Seconds without an answer after which whoever asks a provider gives up: jobs go on
+there, and the next run asks again."""
+
 Health = Literal["alive", "expiring", "gone", "forbidden", "unknown"]
 
 
@@ -94,6 +98,8 @@ class Found:
     """Of the intent that made it."""
     created: float
     """By the provider's clock, in seconds since the epoch."""
+    over: bool = False
+    """Whether it surely makes nothing any more: it was cancelled, or has failed."""
 
 
 @dataclass(frozen=True)

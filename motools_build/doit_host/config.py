@@ -17,6 +17,9 @@ WHERE = "tool.motools_build"
 SETTLE_SECONDS = 60.0
 """How long a job may take to show in the provider's lists."""
 
+MOST_SETTLING = 1e6
+"""Seconds below which a settle time must be."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -62,8 +65,11 @@ def _checked(path: Path, name: str, value: Any) -> Any:
             raise InputError(f"{path}: workers is 1 or more, not {value!r}")
         return value
     if name == "settle_seconds":
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            raise InputError(f"{path}: settle_seconds is 0 or more, not {value!r}")
+        given = value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            value = -1
+        if not 0 <= value < MOST_SETTLING:
+            raise InputError(f"{path}: settle_seconds is 0 or more, not {given!r}")
         return float(value)
     if name in ("accounts", "prices"):
         if not isinstance(value, dict):
@@ -89,7 +95,7 @@ def settle_seconds(declared: float | None) -> float:
         seconds = float(given)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds < 1e6:
+    if not 0 <= seconds < MOST_SETTLING:  # NaN neither
         raise InputError(
             f"MOTOOLS_SETTLE_SECONDS={given}: write a number of seconds, 0 or more"
         )

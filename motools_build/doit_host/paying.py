@@ -16,6 +16,7 @@ from motools_build import backends
 from motools_build.backends.base import BY_HAND, Provider
 from motools_build.doit_host.queries import Query
 from motools_build.doit_host.remote import check_keys, question
+from motools_build.doit_host.reviving import bound_again, living, model_is_gone
 from motools_build.doit_host.session import Session, current
 from motools_build.effects import ENDED, entry_of
 from motools_build.errors import ArtifactError
@@ -125,6 +126,20 @@ class Retry(OneStage):
             if paid is None or paid.phase not in ENDED:
                 self._refuse(session, stage, paid)
                 assert paid is not None
+            elif not other_rows(stage, paid, session.store):
+                job = question(stage, session.store)
+                lives = asyncio.run(
+                    _with_provider(
+                        session, stage, lambda p: living(job, p, paid, session.settle)
+                    )
+                )
+                if lives:
+                    again = bound_again(session, stage, paid, lives)
+                    self._say(
+                        f"{stage.name}: {again.id} lives at its provider, and no other "
+                        f"attempt is paid for; to take it up: doit run {stage.name}"
+                    )
+                    return 0
             tokens, cost = session.charge(stage)
             again = replace(
                 paid,
@@ -162,10 +177,15 @@ class Retry(OneStage):
             raise InvalidCommand(
                 f"{stage.name} has not failed at its provider; `doit run` makes it"
             )
-        id = BY_HAND + record.output
-        job = question(stage, session.store)
-        told = asyncio.run(_with_provider(session, stage, lambda p: p.poll(job, id)))
-        if told.status != "gone":
+        job, settle = question(stage, session.store), session.settle
+        gone = asyncio.run(
+            _with_provider(
+                session,
+                stage,
+                lambda p: model_is_gone(job, p, BY_HAND + record.output, settle),
+            )
+        )
+        if not gone:
             raise InvalidCommand(
                 f"{stage.name} has its model, {record.output}; nothing to try again"
             )

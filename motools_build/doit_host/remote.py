@@ -80,7 +80,8 @@ async def _seen(
     if found is None:
         return intent
     told = await provider.poll(job, found.id)
-    over = ENDED.get(told.status)
+    # what is listed is there, though it may not be known when asked for just now
+    over = None if told.status == "gone" else ENDED.get(told.status)
     why = f"{found.id} {over}: {told.message}" if over else f"{found.id} is there"
     action: Action = "blocked" if over else "adopt"
     return replace(intent, action=action, reason=why, cost=0.0, tokens=None)

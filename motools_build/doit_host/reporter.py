@@ -54,6 +54,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._said: dict[str, float] = {}
         self._bars: Bars | None = None
         self._bar_of: dict[str, TaskID] = {}
+        self._duplicates: list[str] = []
         self._live = bool(getattr(outstream, "isatty", lambda: False)())
 
     # ---- doit's events
@@ -105,6 +106,16 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             return
         self._counts["deferred"] += 1
         self._line(f"-> {task.name}  deferred{f': {why}' if why else ''}")
+
+    def not_asked(self, task: Task) -> None:
+        """The stage's account was given up, which one stage's failure tells for all."""
+        self._end_bar(task.name)
+        if task.name not in self.session.groups:
+            self._counts["deferred"] += 1
+
+    def duplicates(self, lines: list[str]) -> None:
+        """Jobs that another machine paid for, too."""
+        self._duplicates = lines
 
     def interrupted(self, running: list[str]) -> None:
         """A signal came: these are given up."""
@@ -158,6 +169,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._explain_all(stages)
         for name in self._not_run:
             self._line(f"!! {name}  not run: what it needs failed")
+        for line in self._duplicates:
+            self._line(f"paid twice: {line}")
         self._counts["not run"] = len(self._not_run)
         counts = [f"{self._counts[what]} {what}" for what in COUNTED]
         said = [count for count in counts if not count.startswith("0 ")]
@@ -198,9 +211,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def _reason(self, task: Task, fail: BaseFail) -> str:
         if isinstance(fail, TaskError):
             return str(fail.get_msg()).rstrip()
-        stage = self.session.stages[task.name]
-        remembered = self.session.store.states.failure(stage.key)
-        return remembered.message if remembered else str(fail.message)
+        return str(fail.message)
 
     def _stage(self, task: Task) -> Stage | None:
         return self.session.stages.get(task.name)

@@ -21,7 +21,7 @@ from doit.task import Task
 from motools_build.backends.base import Progress
 from motools_build.doit_host.session import Session
 from motools_build.doit_host.variables import most_spent, waits
-from motools_build.errors import Deferred, MotoolsError
+from motools_build.errors import Deferred, GivenUp, MotoolsError
 from motools_build.pay_once import PayOnce
 from motools_build.pool import WorkerPool
 from motools_build.run import Runtime, run_stage
@@ -31,6 +31,10 @@ from motools_build.stages import Stage
 
 class LeftToLater(TaskFailed):  # type: ignore[misc]
     """A stage that was submitted and not awaited, or parked."""
+
+
+class NotAsked(LeftToLater):
+    """A stage whose account was given up; another stage tells it for all."""
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -46,6 +50,9 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         self.interrupted: int | None = None
         """The signal that ended the run, if one did."""
         self._deferred: set[str] = set()
+        self._given_up: set[str] = set()
+        """What was told of accounts whose server is silent."""
+        self._not_asked: set[str] = set()
         self._threads = ThreadPoolExecutor(1, "task")
         self._running: dict[asyncio.Task[BaseFail | None], ExecNode] = {}
         self._finished: deque[asyncio.Task[BaseFail | None]] = deque()
@@ -84,6 +91,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             if stages:  # a user's own task in its thread cannot be cancelled
                 await asyncio.wait(stages)
             await self._runtime.close()
+            self._tell("duplicates", list(self._runtime.payments.duplicates.values()))
             self._threads.shutdown(wait=self.interrupted is None)
 
     async def _dispatch(self, dispatcher: TaskDispatcher) -> None:
@@ -127,6 +135,11 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             return
         node.run_status = "failure"  # its dependents are not run
         self._deferred.add(node.task.name)
+        quiet = {dep.task.name for dep in node.bad_deps} & self._not_asked
+        if isinstance(fail, NotAsked) or quiet:
+            self._not_asked.add(node.task.name)
+            self._tell("not_asked", node.task)
+            return
         why = str(fail.message) if isinstance(fail, LeftToLater) else ""
         self._tell("deferred", node.task, why)
 
@@ -165,6 +178,11 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             made = await run_stage(stage, self._runtime)
         except Deferred as deferred:
             return LeftToLater(str(deferred))
+        except GivenUp as error:
+            if str(error) in self._given_up:
+                return NotAsked(str(error))
+            self._given_up.add(str(error))
+            return TaskFailed(str(error))
         except MotoolsError as error:
             return TaskFailed(str(error))
         except Exception as error:  # noqa: BLE001 - reported, and kept in its state

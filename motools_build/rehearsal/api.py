@@ -12,7 +12,16 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from motools_build.errors import InputError
-from motools_build.rehearsal.faults import AFTERWARDS, REFUSALS, Faults, Rule, refusal
+from motools_build.rehearsal.faults import (
+    AFTERWARDS,
+    BEFORE,
+    REFUSALS,
+    SPOILS,
+    Faults,
+    Rule,
+    refusal,
+    spoilt,
+)
 from motools_build.rehearsal.http import answer, body, too_large
 from motools_build.rehearsal.refused import Refused, bad
 from motools_build.rehearsal.state import State
@@ -91,6 +100,10 @@ class Gate:
                 raise refusal(rule, request.path)
         except Refused as refused:
             return _refused(refused)
+        paged = "after" in request.query
+        if paged and any(self.faults.striking(BEFORE, call)):
+            url = request.rel_url.without_query_params("after")
+            request = request.clone(rel_url=url)
         response = await self._answer(request, handler)
         strikes = list(self.faults.striking(AFTERWARDS, call))
         for rule in strikes:
@@ -107,6 +120,13 @@ class Gate:
                     "about that!",
                     kind="server_error",
                 )
+            )
+        body = response.body if isinstance(response, web.Response) else None
+        if struck & SPOILS and isinstance(body, bytes):
+            return web.Response(
+                body=spoilt(body, struck),
+                status=response.status,
+                content_type=response.content_type,
             )
         return response
 

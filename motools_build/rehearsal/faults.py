@@ -11,15 +11,21 @@ A rule names a fault, the requests that it is for and how often it strikes:
     forbidden    403; nor this
     file_gone    404, as of a deleted file
     model_gone   404, as of a deleted model
+    job_gone     404, as of a job that nobody knows
+    cut          the answer is cut in the middle
+    no_has_more  a list does not say whether it goes on
+    endless      a list says that it goes on, whether it does or not
+    no_after     a list begins at its beginning, whatever is asked for
     moderation   the job is trained and then fails, as against the usage policy
 """
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -38,13 +44,23 @@ ON = {
     "moderation": CREATION,
     "file_gone": "GET /v1/files/",
     "model_gone": "GET /v1/models/ft:",
+    "job_gone": "GET /v1/fine_tuning/jobs/",
+    "cut": "GET /v1/",
+    "no_has_more": "GET /v1/",
+    "endless": "GET /v1/",
+    "no_after": "GET /v1/",
 }
 """Each fault, and the requests that it is for unless its rule says others."""
 
-REFUSALS = ("rate", "daily", "quota", "forbidden", "file_gone", "model_gone")
+GONE = ("file_gone", "model_gone", "job_gone")
+REFUSALS = ("rate", "daily", "quota", "forbidden", *GONE)
 """Faults that strike before the request is carried out."""
-AFTERWARDS = ("slow", "error", "lost")
-"""Faults that strike when it has been."""
+BEFORE = ("no_after",)
+"""Faults that change the request."""
+SPOILS = frozenset({"cut", "no_has_more", "endless"})
+"""Faults that change the answer."""
+AFTERWARDS = ("slow", "error", "lost", *sorted(SPOILS))
+"""Faults that strike when it has been carried out."""
 
 
 @dataclass(frozen=True)
@@ -198,11 +214,25 @@ def refusal(rule: Rule, path: str) -> Refused:
             "api.fine_tuning.jobs.write.",
             "insufficient_permissions",
         )
+    if rule.fault == "job_gone":
+        return Refused(404, f"Could not find fine tune: {name}", "not_found", "id")
     if rule.fault == "file_gone":
         return Refused(404, f"No such File object: {name}", "not_found", "id")
     return Refused(
         404, f"The model '{name}' does not exist", "model_not_found", "model"
     )
+
+
+def spoilt(data: bytes, faults: Collection[str]) -> bytes:
+    """An answer's body, after faults that change it."""
+    found = json.loads(data)
+    if isinstance(found, dict) and "has_more" in found:
+        if "endless" in faults:
+            found["has_more"] = True
+        if "no_has_more" in faults:
+            del found["has_more"]
+        data = json.dumps(found).encode()
+    return data[: len(data) // 2] if "cut" in faults else data
 
 
 def duration(seconds: float) -> str:

@@ -56,9 +56,15 @@ def jobs(store: ArtifactStore) -> list[JobLine]:
             if entry.id:
                 by_id.setdefault(entry.id, []).append(entry)
         lines += [_line(told) for told in by_id.values()]
+    known = set()
     for key, paid in store.states.every_paid():
+        known.add(key)
         if paid.kind == "model" and paid.phase in ("intent", "parked"):
             lines.append(_open(key, paid))
+    for key in store.ledger:
+        told = None if key in known else paid_of(store.ledger.of(key))
+        if told and told.kind == "model" and told.phase == "intent":
+            lines.append(_open(key, told))
     return sorted(lines, key=lambda line: line.since)
 
 
@@ -135,10 +141,8 @@ def payment(stage: Stage, store: ArtifactStore) -> Paid | None:
     paid = store.states.paid(stage.key)
     if paid:
         return paid
-    entries = store.ledger.of(stage.key)
-    if not entries:
-        return None
-    return replace(paid_of(entries[-1]), stage=stage.name)
+    told = paid_of(store.ledger.of(stage.key))
+    return replace(told, stage=stage.name) if told else None
 
 
 def other_rows(stage: Stage, paid: Paid | None, store: ArtifactStore) -> bool:

@@ -52,7 +52,8 @@ def artifacts(store: ArtifactStore) -> Iterator[Found]:
     for kind in KINDS:
         for folder in sorted((store.root / kind).glob("*-*")):
             try:
-                record = Record.decode((folder / RECORD).read_bytes())
+                path = folder / RECORD
+                record = Record.decode(path.read_bytes(), str(path))
             except OSError:
                 record = None
             yield Found(folder, record)

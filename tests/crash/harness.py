@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from tests.conftest import Project
 from tests.crash.client import Act, Die, Running, doit, start
-from tests.rehearsal.server import KEY, Rehearsal
+from tests.rehearsal.server import JOBS, KEY, Rehearsal
 
 MODEL = "openai/gpt-4.1-mini-2025-04-14"
 
@@ -28,8 +29,18 @@ FAULTS: list[dict[str, Any]] = [
     {"fault": "lost", "probability": 0.15},
     {"fault": "error", "probability": 0.10},
     {"fault": "slow", "value": 0.3},
+    {"fault": "job_gone", "probability": 0.05},
+    {"fault": "file_gone", "probability": 0.05},
+    {"fault": "cut", "on": f"GET {JOBS}$", "probability": 0.05},
+    {"fault": "cut", "on": "GET /v1/files$", "probability": 0.05},
+    {"fault": "endless", "on": f"GET {JOBS}$", "probability": 0.02},
+    {"fault": "no_has_more", "on": f"GET {JOBS}$", "probability": 0.05},
 ]
-"""Of every POST: answers lost after commit, 500 after commit, and all come late."""
+"""Of every POST: answers lost after commit, 500 after commit, and all come late. Of
+questions: 404s that pass, and lists that are cut, do not end, or do not say so."""
+
+LOSSES = {"state": 0.1, ".": 0.03}
+"""How likely it is that a folder of artifacts/ is lost after a kill."""
 
 POINTS = (
     "before intent",
@@ -44,7 +55,7 @@ POINTS = (
 """Where a lone process may die; `before giving way` takes two."""
 
 UNTIL_NEXT = 3
-"""Kills after which new models are begun, and what is unfinished is left for later."""
+"""Kills after which new seeds are begun, and what is unfinished is left for later."""
 
 
 class Client(Protocol):
@@ -69,6 +80,21 @@ class Client(Protocol):
     def made(self) -> list[tuple[str, str]]:
         """Key and model ID of every model that it has recorded."""
         ...
+
+    def wrote(self) -> object:
+        """What it has written down; another value once it has written more."""
+        ...
+
+    def lose(self, folder: str) -> None:
+        """Lose a folder of what it has written down; "." is all."""
+        ...
+
+    def told_duplicates(self) -> int:
+        """Jobs that were paid for twice, of which it has told."""
+        ...
+
+    seeds: int
+    """How many models it begins at a time."""
 
     wanted: int
     """How many models were begun in all."""
@@ -106,12 +132,12 @@ class Doit:
         return self.project.root / "artifacts"
 
     def begin(self, number: int) -> None:
-        name = f"storm{number}"
+        name, first = f"storm{number}", number * self.seeds
         self.project.dataset(name, rows=10, first=100 * number)
         self.project.setting(
             name,
             models=f'["{MODEL}"]',
-            seeds=f"[*range({self.seeds})]",
+            seeds=f"[*range({first}, {first + self.seeds})]",
             evals="[]",
             controls="False",
         )
@@ -150,6 +176,18 @@ class Doit:
         records = self.project.records("model").values()
         return [(record["key"], record["output"]) for record in records]
 
+    def wrote(self) -> object:
+        files = [*self.artifacts.glob("state/*.json"), self.artifacts / "ledger.jsonl"]
+        found = [(p.name, p.stat().st_mtime_ns) for p in files if p.exists()]
+        return sorted(found), len(self.made())
+
+    def lose(self, folder: str) -> None:
+        shutil.rmtree(self.artifacts / folder, ignore_errors=True)
+        self.artifacts.mkdir(exist_ok=True)
+
+    def told_duplicates(self) -> int:
+        return len({entry["id"] for entry in self.ledger("duplicate")})
+
     def bound(self) -> int:
         """How many models' jobs have an ID here."""
         states = self.paid().values()
@@ -157,7 +195,8 @@ class Doit:
 
     def ledger(self, event: str) -> list[dict[str, Any]]:
         """The ledger's lines of models, of one event."""
-        text = (self.artifacts / "ledger.jsonl").read_text()
+        file = self.artifacts / "ledger.jsonl"
+        text = file.read_text() if file.exists() else ""
         entries = [json.loads(line) for line in text.splitlines()]
         return [e for e in entries if (e["event"], e["kind"]) == (event, "model")]
 
@@ -178,6 +217,14 @@ class Counts:
     lost: int
     """Models that were not recorded, or are not what their key's job has made."""
     kills: int = 0
+    """Of those that landed: the run had written something, and not made all."""
+    early_kills: int = 0
+    """The others."""
+    losses: int = 0
+    """Folders that were lost after a kill."""
+    untold: int = 0
+    """Runs that ended by themselves without all models and without a word on it, and
+    jobs that were paid for twice without one."""
     between_intent_and_bind: int = 0
     """Kills that left a request of the killed process's own without an ID."""
     failed_runs: Sequence[str] = ()
@@ -219,34 +266,58 @@ def storm(
     kills: int,
     seed: int = 0,
 ) -> Counts:
-    """Kill the client so often, let it finish undisturbed, and count."""
+    """Kill the client so often in mid work, let it finish undisturbed, and count."""
     moments = random.Random(seed)
     server.faults(FAULTS)
-    killed = between = number = here = 0
+    landed = early = between = losses = number = here = 0
     failed: list[str] = []
     client.begin(number)
-    while killed < kills:
-        before = client.intents()
+    while landed < kills:
+        before, wrote, made = client.intents(), client.wrote(), len(client.made())
         code, out = disturbed(client, moments)
         if code == -9:
-            killed, here = killed + 1, here + 1
+            here += 1
+            if client.wrote() != wrote and len(client.made()) < made + client.seeds:
+                landed += 1
+            else:
+                early += 1
             between += bool(client.intents() - before)
+            losses += lost(client, moments)
         elif code:
             failed.append(out)
-            assert len(failed) < 10 + kills / 5, out
+            assert len(failed) < 10 + kills / 3, out
         if code == 0 or here == UNTIL_NEXT:
             number, here = number + 1, 0
             client.begin(number)
     server.faults([])
     client.finish()
-    return Counts(
-        **{
-            **vars(count(server, [client])),
-            "kills": killed,
-            "between_intent_and_bind": between,
-            "failed_runs": tuple(failed),
-        }
+    counts = count(server, [client])
+    mute = [out for out in failed if not told(out)]
+    return replace(
+        counts,
+        kills=landed,
+        early_kills=early,
+        losses=losses,
+        untold=len(mute) + max(0, counts.duplicate_jobs - client.told_duplicates()),
+        between_intent_and_bind=between,
+        failed_runs=tuple(failed),
     )
+
+
+def told(out: str) -> bool:
+    """Whether a run that did not make all says which stage, and why."""
+    return ("FAILED " in out or "deferred" in out) and "Traceback" not in out
+
+
+def lost(client: Client, moments: random.Random) -> bool:
+    """Lose a folder now and then; all of them only once lists show what was sent."""
+    for folder, probability in LOSSES.items():
+        if client.points and moments.random() < probability:
+            if folder == ".":
+                time.sleep(SETTLE)
+            client.lose(folder)
+            return True
+    return False
 
 
 def disturbed(client: Client, moments: random.Random) -> tuple[int, str]:

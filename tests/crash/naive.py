@@ -47,6 +47,15 @@ class Naive:
     def intents(self) -> set[str]:
         return set()
 
+    def wrote(self) -> object:
+        return sorted(path.name for path in self.root.iterdir())
+
+    def lose(self, folder: str) -> None:
+        raise NotImplementedError
+
+    def told_duplicates(self) -> int:
+        return 0
+
     def made(self) -> list[tuple[str, str]]:
         return [
             (path.stem, json.loads(path.read_text()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 import pytest
@@ -29,11 +28,6 @@ def failed_by_moderation(client: Doit, server: Rehearsal) -> dict[str, dict[str,
     return states
 
 
-def lose(client: Doit, folder: str) -> None:
-    shutil.rmtree(client.artifacts / folder)
-    client.artifacts.mkdir(exist_ok=True)
-
-
 @pytest.mark.parametrize(
     ("folder", "point"), [("state", "after the answer"), (".", "after bind")]
 )
@@ -44,7 +38,7 @@ def test_a_folder_that_is_lost_with_jobs_under_way(
     client.begin(0)
     assert client.start(Die(point, 3)).wait() == -9
     server.settings(list_lag=0)  # the loss is noticed later than that
-    lose(client, folder)
+    client.lose(folder)
     assert ran(client) == 0
     counts = count(server, [client])
     assert (counts.jobs, counts.lost, counts.files) == (3, 0, 1)
@@ -56,7 +50,7 @@ def test_a_folder_that_is_lost_afterwards(project: Project, server: Rehearsal) -
     assert ran(client) == 0
     made = sorted(client.made())
     for folder in ("state", "."):
-        lose(client, folder)
+        client.lose(folder)
         assert ran(client) == 0
         assert sorted(client.made()) == made
         counts = count(server, [client])
@@ -69,7 +63,7 @@ def test_a_failed_job_is_not_paid_for_again_by_itself(
     client = Doit(project, server, seeds=2)
     failed = failed_by_moderation(client, server)
     assert ran(client) == 2
-    lose(client, ".")
+    client.lose(".")
     assert ran(client) == 2
     assert count(server, [client]).jobs == len(failed) == 2
 
@@ -90,7 +84,7 @@ def test_a_retry_is_a_new_job(project: Project, server: Rehearsal) -> None:
     record = next(iter(project.records("model").values()))
     assert {record["details"]["job"]} == again
 
-    lose(client, ".")  # the last attempt is the one that counts
+    client.lose(".")  # the last attempt is the one that counts
     assert ran(client) == 2
     assert len(server.state()["jobs"]) == 3
     record = next(iter(project.records("model").values()))

@@ -1,10 +1,13 @@
 """Killed at random while answers get lost: nothing is paid for twice, nothing is lost.
 
-The long storm is `python benchmarks/crash.py`.
+    MOTOOLS_KILLS=300 pytest tests/crash/test_storm.py    # 12 by default
+
+The long storm that prints figures is `python benchmarks/crash.py`.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tests.conftest import Project
@@ -13,7 +16,8 @@ from tests.crash.harness import POINTS, Doit, count, storm
 from tests.crash.naive import Naive
 from tests.rehearsal.server import JOBS, Rehearsal
 
-KILLS = 12
+KILLS = int(os.environ.get("MOTOOLS_KILLS", "12"))
+"""That land in mid work."""
 
 
 def test_a_storm_of_kills_and_lost_answers(project: Project, server: Rehearsal) -> None:
@@ -22,9 +26,9 @@ def test_a_storm_of_kills_and_lost_answers(project: Project, server: Rehearsal) 
     assert counts.kills == KILLS
     assert counts.between_intent_and_bind > 0
     assert counts.duplicate_jobs == counts.duplicate_files == counts.lost == 0
-    assert counts.jobs == client.wanted
+    assert counts.jobs - counts.extra_jobs == client.wanted
     assert counts.files == len(client.names)
-    assert counts.failed_runs == ()
+    assert counts.untold == 0
 
 
 def test_the_storm_finds_what_a_naive_client_does(
@@ -34,7 +38,7 @@ def test_the_storm_finds_what_a_naive_client_does(
     # an answer of each kind is lost for sure; the SDK then sends again by itself
     creations = ("POST /v1/files", f"POST {JOBS}$")
     server.faults([{"fault": "lost", "on": on, "times": 1} for on in creations])
-    client.begin(KILLS)
+    client.begin(1000)
     client.finish()
     counts = storm(server, client, kills=5)
     assert counts.duplicate_jobs > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.error
 from collections.abc import Callable
 
@@ -182,6 +183,42 @@ def test_files_and_models_are_gone(
         client.chat.completions.create(
             model=made, messages=[{"role": "user", "content": "x"}]
         )
+
+
+def test_a_job_that_is_not_known_for_a_while(
+    server: Rehearsal, client: openai.OpenAI, create: Create
+) -> None:
+    job = create()
+    server.faults([{"fault": "job_gone", "times": 1}])
+    with pytest.raises(openai.NotFoundError):
+        client.fine_tuning.jobs.retrieve(job)
+    assert client.fine_tuning.jobs.retrieve(job).id == job
+    assert jobs(client) == [job]
+
+
+def test_lists_that_lead_astray(
+    server: Rehearsal, client: openai.OpenAI, create: Create
+) -> None:
+    made = [create() for _ in range(3)][::-1]
+
+    def page(after: str | None = None) -> tuple[list[str], bool | None]:
+        options = {} if after is None else {"after": after}
+        raw = client.fine_tuning.jobs.with_raw_response
+        answer = json.loads(raw.list(limit=2, **options).content)
+        return [job["id"] for job in answer["data"]], answer.get("has_more")
+
+    list_jobs = {"on": f"GET {JOBS}$"}
+    server.faults([{"fault": "no_after", **list_jobs}])
+    assert page() == page(made[1]) == (made[:2], True)
+    server.faults([{"fault": "endless", **list_jobs}])
+    assert page(made[1]) == (made[2:], True)
+    server.faults([{"fault": "no_has_more", **list_jobs}])
+    assert page() == (made[:2], None)
+    server.faults([{"fault": "cut", **list_jobs}])
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+        page()
+    server.faults([])
+    assert page(made[1]) == (made[2:], False)
 
 
 def test_the_same_seed_draws_the_same_faults() -> None:

@@ -6,15 +6,19 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic_core import from_json
 
 from motools_build.accounts import Account
+from motools_build.backends.openai.silence import Silence
+from motools_build.backends.openai.slots import Slots
+from motools_build.backends.openai.waits import retry_after, too_long
 from motools_build.errors import (
+    LONGEST_PARKING,
+    LONGEST_PAUSE,
     Ambiguous,
-    Deferred,
     MotoolsError,
     Parked,
     RateLimited,
@@ -68,10 +72,11 @@ class Desk:
         self._asking = asyncio.Semaphore(AT_ONCE)
         self.uploading = asyncio.Semaphore(account.uploads_at_once)
         self._slots = (
-            asyncio.Semaphore(account.concurrent_jobs)
+            Slots(account.name, account.concurrent_jobs)
             if account.concurrent_jobs
             else None
         )
+        self._silence = Silence(account.name)
         self._next = 0.0
         """When the next request may go, by the account's requests_a_minute."""
 
@@ -84,11 +89,21 @@ class Desk:
         """The answer to a request that changes nothing; the SDK asks again by itself.
         One that many wait for goes `at_once`, before those that wait their turn.
 
-        Raises Unreachable, RateLimited or Refused.
+        Raises Unreachable, RateLimited or Refused; GivenUp where the server is silent.
         """
         async with nullcontext() if at_once else self._asking:
             await self._pace()
-            return await self._answer(question(self.client), Unreachable)
+            self._silence.check()
+            try:
+                answer = await self._answer(question(self.client), Unreachable)
+            except Unreachable as error:
+                self._silence.goes_on(error)
+                raise
+            except MotoolsError:
+                self._silence.broken()
+                raise
+            self._silence.broken()
+            return answer
 
     async def ask_json(
         self,
@@ -105,6 +120,13 @@ class Desk:
         """What is raised where an answer is none of the API's."""
         return Unreachable(f"{self.account.base_url} {NO_ANSWER}")
 
+    def odd(self, what: str) -> Refused:
+        """What is raised where an answer about something of ours cannot be read."""
+        return Refused(
+            f"{what} ({self.account.base_url}); nothing was decided and nothing sent: "
+            "run again, or ask the server's owner"
+        )
+
     def _object(self, answer: Any, otherwise: type[MotoolsError]) -> dict[str, Any]:
         try:
             found = from_json(answer.content)
@@ -120,6 +142,7 @@ class Desk:
         Raises Ambiguous if it is not known whether it took effect; RateLimited, Parked
         or Refused if it surely did not.
         """
+        self._silence.check()
         return await self._answer(request(self.once), Ambiguous)
 
     async def send_json(
@@ -138,32 +161,11 @@ class Desk:
             await self._pace()
             yield
 
-    @asynccontextmanager
-    async def slot(self, *, bound: bool, wait: bool) -> AsyncIterator[None]:
+    def slot(self, *, bound: bool, wait: bool) -> AbstractAsyncContextManager[None]:
         """One of the account's concurrent jobs; kept by a job that runs on alone."""
-        slots = self._slots
-        if slots is None:
-            yield
-            return
-        if slots.locked() and not bound and not wait:
-            raise Deferred(
-                f"account {self.account.name} has {self.account.concurrent_jobs} "
-                "unfinished jobs (concurrent_jobs); run again when one has ended"
-            )
-        if bound and slots.locked():  # more than allowed, by an earlier run's limit
-            yield
-            return
-        await slots.acquire()
-        try:
-            yield
-        except Deferred as deferred:
-            if not deferred.under_way:
-                slots.release()
-            raise
-        except BaseException:
-            slots.release()
-            raise
-        slots.release()
+        if self._slots is None:
+            return nullcontext()
+        return self._slots.turn(bound=bound, wait=wait)
 
     async def close(self) -> None:
         await self.client.close()
@@ -180,7 +182,7 @@ class Desk:
             answer = await request
         except self._openai.OpenAIError as error:
             raise self._in_our_words(error, otherwise) from error
-        except (AttributeError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
             # the SDK reads a page of a list without a look at what it got
             raise otherwise(f"{self.account.base_url} {NO_ANSWER}") from error
         # a web page comes back as text, other JSON as an object without its fields
@@ -225,11 +227,13 @@ class Desk:
                 f"account {self.account.name} has no quota left (429: {said}); nothing "
                 "was made: add credit, or use another account (account=NAME)"
             )
-        seconds = _retry_after(error.response.headers.get("retry-after"), said)
+        seconds = retry_after(error.response.headers.get("retry-after"), said)
         if "daily_rate_limit" in code:
+            said = f"429: {said}{too_long(seconds, LONGEST_PARKING)}"
             # no time is named: most limits of a day end within an hour's steps
-            return Parked(f"429: {said}", time.time() + (seconds or 3600))
-        return RateLimited(f"429: {said}", seconds or PAUSE)
+            return Parked(said, time.time() + (seconds or 3600))
+        said = f"429: {said}{too_long(seconds, LONGEST_PAUSE)}"
+        return RateLimited(said, seconds or PAUSE)
 
 
 class Shared(Generic[T]):
@@ -273,18 +277,3 @@ def _message(error: openai.APIStatusError) -> str:
         said += "the right base URL?"
     text = " ".join(said.split())[:400]
     return re.sub(r"sk-[\w*-]{4,}", "sk-...", text)
-
-
-def _retry_after(header: str | None, said: str) -> float | None:
-    """Seconds, from the header or else from `try again in 2h3m4s`."""
-    try:
-        if header is not None:
-            return max(0.1, float(header))
-    except ValueError:
-        pass
-    match = re.search(r"try again in ((?:[\d.]+(?:ms|[dhms])\s*)+)", said)
-    if not match:
-        return None
-    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-    parts = re.findall(r"([\d.]+)(ms|[dhms])", match[1])
-    return max(0.1, sum(float(number) * units[unit] for number, unit in parts))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from motools_build.backends.base import (
     Found,
@@ -17,10 +17,8 @@ from motools_build.backends.base import (
     planned_bytes,
 )
 from motools_build.backends.openai.desk import Desk
-from motools_build.errors import Refused
-
-if TYPE_CHECKING:
-    from openai.types import FileObject
+from motools_build.backends.openai.paging import pages
+from motools_build.errors import Refused, Unreachable
 
 PURPOSE: Literal["fine-tune"] = "fine-tune"
 
@@ -44,9 +42,10 @@ class Files:
         name, size = _name(job), Path(job.params["dataset"]).stat().st_size
         found = []
         async for file in self._listing():
-            if (file.filename, file.bytes, file.purpose) == (name, size, PURPOSE):
-                if file.status != "error":
-                    found.append(Found(file.id, 1, "", float(file.created_at)))
+            what = file.get("filename"), file.get("bytes"), file.get("purpose")
+            if what == (name, size, PURPOSE) and isinstance(file.get("id"), str):
+                if file.get("status") != "error":
+                    found.append(Found(file["id"], 1, "", created_of(file)))
                 break  # the newest; older ones are of no more use
         return found
 
@@ -83,7 +82,12 @@ class Files:
         await self._desk.ask(lambda client: client.files.delete(id))
 
     async def collect(self, job: Job, id: str) -> Made:
-        file = await self._desk.ask(lambda client: client.files.retrieve(id))
+        try:
+            file = await self._desk.ask(lambda client: client.files.retrieve(id))
+        except Refused as error:
+            if is_gone(error):  # it was there just now
+                raise Unreachable(str(error)) from error
+            raise
         details = {
             "bytes": file.bytes,
             "account": self._desk.account.name,
@@ -98,25 +102,27 @@ class Files:
     async def turn(self, job: Job, *, bound: bool, wait: bool) -> AsyncIterator[None]:
         yield
 
-    async def _listing(self) -> AsyncIterator[FileObject]:
-        """All fine-tuning files, the newest first, page by page."""
+    async def _listing(self) -> AsyncIterator[dict[str, Any]]:
+        """All fine-tuning files, the newest first. Raises Incomplete."""
         from openai import omit
 
-        after: str | None = None
-        while True:
-            page = await self._desk.ask(
-                lambda client, after=after: client.files.list(  # type: ignore[misc]
-                    purpose=PURPOSE,
-                    order="desc",
-                    limit=PAGE,
-                    after=after or omit,
+        async def page(after: str | None) -> dict[str, Any]:
+            return await self._desk.ask_json(
+                lambda client: client.files.with_raw_response.list(
+                    purpose=PURPOSE, order="desc", limit=PAGE, after=after or omit
                 )
             )
-            for file in page.data:
-                yield file
-            if not page.has_more or not page.data or page.data[-1].id == after:
-                return
-            after = page.data[-1].id
+
+        async for items in pages(page, PAGE, self._desk.account.base_url):
+            for file in items:
+                if isinstance(file, dict):
+                    yield file
+
+
+def created_of(found: dict[str, Any]) -> float:
+    """When it was made; 0, which is long ago, if it does not say."""
+    created = found.get("created_at")
+    return float(created) if isinstance(created, int | float) else 0.0
 
 
 def is_gone(error: Refused) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import functools
-import json
+import math
 import re
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -24,9 +23,10 @@ from motools_build.backends.base import (
     Status,
 )
 from motools_build.backends.openai.desk import Desk
-from motools_build.backends.openai.files import is_gone, is_missing
+from motools_build.backends.openai.files import is_gone
+from motools_build.backends.openai.results import checkpoints_of, curve_of, write
 from motools_build.backends.openai.watch import TAG, Seen, Watch
-from motools_build.errors import Refused
+from motools_build.errors import MotoolsError, Refused
 from motools_build.prices import Prices
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ ROWS = "motools_rows"
 
 SUFFIX = 64
 """Characters that the API allows."""
-
-CURVE, RAW = "metrics.csv", "job.json"
-"""Payload: the training curve, the job as the API shows it."""
 
 FOLLOWED = 8
 """Jobs in flight up to which each one's own events are asked for."""
@@ -62,10 +59,23 @@ class Jobs:
         jobs = await self._watch.everything.answer()
         rows = job.params.get("made_of", "")
         return [
-            _found(seen)
+            self._found(seen)
             for seen in jobs
             if seen.metadata.get(KEY) == job.key and seen.metadata.get(ROWS, "") == rows
         ]
+
+    def _found(self, job: Seen) -> Found:
+        """Raises Refused if the job is of the wanted key, and cannot be judged."""
+        number = str(job.metadata.get(ATTEMPT, "1"))
+        if math.isnan(job.created) or not number.isascii() or not number.isdigit():
+            raise self._desk.odd(
+                f"{job.id} carries this stage's key, and its created_at "
+                f"({job.raw.get('created_at')!r}) or its {ATTEMPT} ({number!r}) "
+                "cannot be read"
+            )
+        nonce = str(job.metadata.get(NONCE, ""))
+        over = job.status in ("failed", "cancelled")
+        return Found(job.id, int(number), nonce, job.created, over)
 
     async def submit(self, job: Job, attempt: int, nonce: str) -> str:
         request = request_of(job, attempt, nonce)
@@ -82,11 +92,13 @@ class Jobs:
         found = await self._watch.job(id)
         if found is None:
             return Standing("gone", "the provider knows no job of that ID")
+        if not found.status:
+            status = found.raw.get("status")
+            raise self._desk.odd(f"{id} has a status that is no word ({status!r})")
         if found.status == "succeeded":
             return Standing("succeeded")
         if found.status in ("failed", "cancelled"):
-            error = found.raw.get("error") or {}
-            words = [error[field] for field in ("code", "message") if error.get(field)]
+            words = _words(found.raw.get("error"))
             ended: Status = "failed" if found.status == "failed" else "cancelled"
             return Standing(ended, ": ".join(words))
         # a status that is not known yet is one of a job that runs
@@ -112,16 +124,21 @@ class Jobs:
             return Made(id.removeprefix(BY_HAND), details)
         found = await self._watch.ended(id)
         model = found.get("fine_tuned_model")
-        if not model:
+        if not model or not isinstance(model, str):
             raise Refused(
                 f"{id} succeeded, but names no model; look at it in the provider's "
                 "own pages"
             )
         work = Path(job.work)
-        checkpoints = await self._checkpoints(id)
-        curve = await self._curve(found.get("result_files") or [])
-        await asyncio.to_thread(_write, work, found, checkpoints, curve)
-        base, tokens = found["model"], found.get("trained_tokens")
+        checkpoints = await checkpoints_of(self._desk, id)
+        curve = await curve_of(self._desk, found.get("result_files"))
+        await asyncio.to_thread(write, work, found, checkpoints, curve)
+        self._watch.forget(id)
+        base, tokens = found.get("model"), found.get("trained_tokens")
+        if not isinstance(base, str):
+            base = base_of(job)
+        if not isinstance(tokens, int) or isinstance(tokens, bool):
+            tokens = None
         paid = None if tokens is None else self._prices.training(base, tokens)
         details = {
             "job": id,
@@ -147,55 +164,17 @@ class Jobs:
         note = f"{job.id} {job.status}"
         if self._watch.size > FOLLOWED or job.status != "running":
             return Progress(0, 1, "", note)
-        events = await self._desk.ask(
-            lambda client: client.fine_tuning.jobs.list_events(job.id, limit=1)
-        )
-        said = events.data[0].message if events.data else ""
+        try:
+            events = await self._desk.ask(
+                lambda client: client.fine_tuning.jobs.list_events(job.id, limit=1)
+            )
+        except MotoolsError:  # only a word less; how the job stands is known
+            return Progress(0, 1, "", note)
+        said = str(events.data[0].message) if events.data else ""
         step = re.match(r"Step (\d+)/(\d+)\S*\s*(.*)", said)
         if step:
             return Progress(int(step[1]), int(step[2]), "steps", step[3])
         return Progress(0, 1, "", f"{note}: {said}" if said else note)
-
-    async def _checkpoints(self, id: str) -> list[dict[str, Any]]:
-        """Step, model and metrics of each, the earliest first; none where the server
-        does not know the word."""
-        try:
-            page = await self._desk.ask_json(
-                lambda c: c.fine_tuning.jobs.checkpoints.with_raw_response.list(
-                    id, limit=100
-                )
-            )
-        except Refused as error:
-            if is_missing(error):
-                return []
-            raise
-        try:
-            found = [
-                {
-                    "step": checkpoint["step_number"],
-                    "model": checkpoint["fine_tuned_model_checkpoint"],
-                    "metrics": checkpoint["metrics"],
-                }
-                for checkpoint in page["data"]
-            ]
-        except (KeyError, TypeError) as error:
-            raise self._desk.no_answer() from error
-        return sorted(found, key=lambda checkpoint: checkpoint["step"])
-
-    async def _curve(self, files: list[str]) -> bytes | None:
-        """The training curve as CSV; None if the server has none any more."""
-        if not files:
-            return None
-        try:
-            answer = await self._desk.ask(lambda client: client.files.content(files[0]))
-        except Refused as error:
-            if is_missing(error):
-                return None
-            raise
-        data = answer.content
-        if b"," in data.split(b"\n", 1)[0]:
-            return data
-        return base64.b64decode(data)  # as OpenAI sends it
 
 
 def request_of(job: Job, attempt: int, nonce: str) -> dict[str, Any]:
@@ -259,19 +238,8 @@ def _suffix(job: Job) -> str:
     return word[: SUFFIX - len(seed)] + seed
 
 
-def _found(job: Seen) -> Found:
-    number = job.metadata.get(ATTEMPT, "1")
-    attempt = int(number) if number.isdigit() else 1
-    return Found(job.id, attempt, job.metadata.get(NONCE, ""), job.created)
-
-
-def _write(
-    work: Path,
-    job: Mapping[str, Any],
-    checkpoints: list[dict[str, Any]],
-    curve: bytes | None,
-) -> None:
-    (work / RAW).write_text(json.dumps(job, indent=1, ensure_ascii=False))
-    (work / CHECKPOINTS).write_text(json.dumps(checkpoints, indent=1))
-    if curve is not None:
-        (work / CURVE).write_bytes(curve)
+def _words(error: Any) -> list[str]:
+    """Code and message of a job's end, as far as the provider tells them."""
+    if not isinstance(error, Mapping):
+        return [str(error)] if error else []
+    return [str(error[field]) for field in ("code", "message") if error.get(field)]

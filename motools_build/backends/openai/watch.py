@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from motools_build.backends.openai.desk import Desk, Shared
 from motools_build.backends.openai.files import is_gone
-from motools_build.errors import MotoolsError, Refused
+from motools_build.backends.openai.paging import Incomplete, pages
+from motools_build.errors import MotoolsError, Refused, Unreachable
 
 TAG = {"motools": "1"}
 """Metadata of every job of ours; a listing asks for it, and it is checked again here,
@@ -39,26 +41,48 @@ IDLE, LONGEST_REST = 2, 3.0
 so many seconds at most."""
 
 
+LAST_MOMENT = 1e11
+"""Seconds since the epoch, of some year after 5000."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """A job, as the provider last showed it."""
 
     id: str
     status: str
+    """Empty if it names none."""
     created: float
-    metadata: Mapping[str, str]
+    """NaN if it does not say."""
+    metadata: Mapping[str, Any]
+    """Empty if there is none: other people's jobs have what they like."""
     raw: Mapping[str, Any]
     """All that the provider says of it."""
 
     @classmethod
-    def of(cls, raw: Mapping[str, Any]) -> Seen:
+    def of(cls, raw: Any) -> Seen | None:
+        """A job, however odd; None if it has no ID."""
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("id"), str):
+            return None
+        status, metadata = raw.get("status"), raw.get("metadata")
         return cls(
             id=raw["id"],
-            status=raw["status"],
-            created=float(raw["created_at"]),
-            metadata=raw.get("metadata") or {},
+            status=status if isinstance(status, str) else "",
+            created=_number(raw.get("created_at")),
+            metadata=metadata if isinstance(metadata, Mapping) else {},
             raw=raw,
         )
+
+    @property
+    def ours(self) -> bool:
+        return all(self.metadata.get(name) == tag for name, tag in TAG.items())
+
+
+def _number(value: Any) -> float:
+    """NaN if it is none, or none that a clock shows."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    return float(value) if 0 <= value < LAST_MOMENT else math.nan
 
 
 class Watch:
@@ -82,10 +106,14 @@ class Watch:
 
     async def ended(self, id: str) -> Mapping[str, Any]:
         """All that the provider says of a job that has ended."""
-        seen = self._ended_jobs.pop(id, None) or await self._one(id)
+        seen = self._ended_jobs.get(id) or await self._one(id)
         if seen is None:
-            raise Refused(f"{id} is gone from the provider, after it had succeeded")
+            raise Unreachable(f"{id} had succeeded, and the provider knows it no more")
         return seen.raw
+
+    def forget(self, id: str) -> None:
+        """A job that has ended was collected."""
+        self._ended_jobs.pop(id, None)
 
     async def job(self, id: str) -> Seen | None:
         """The job, as the next round shows it; None if the server does not know it."""
@@ -99,29 +127,40 @@ class Watch:
         return await asyncio.shield(future)
 
     async def _go_round(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(self._pause())
-            began = time.monotonic()
-            wanted = dict(self._waiting)
-            try:
-                found = await self._look(set(wanted))
-            except MotoolsError as error:
-                for id, future in wanted.items():
-                    self._answer(id, future, error)
-            else:
-                for id, job in found.items():
-                    self._answer(id, wanted[id], job)
-            self._ended = time.monotonic()
-            self._took = self._ended - began
+        """Rounds while anyone waits; whatever happens in one, they all get to know."""
+        try:
+            while self._waiting:
+                await asyncio.sleep(self._pause())
+                await self._one_round(dict(self._waiting))
+        finally:  # only where the run itself is over
+            for future in self._waiting.values():
+                future.cancel()
+            self._waiting.clear()
+
+    async def _one_round(self, wanted: dict[str, asyncio.Future[Seen | None]]) -> None:
+        began = time.monotonic()
+        answers: Mapping[str, Seen | Exception | None]
+        try:
+            answers = await self._look(set(wanted))
+        except MotoolsError as error:
+            answers = dict.fromkeys(wanted, error)
+        except Exception as error:  # noqa: BLE001 - else all would wait for ever
+            odd = self._desk.odd(f"its jobs cannot be read ({error!r})")
+            odd.__cause__ = error
+            answers = dict.fromkeys(wanted, odd)
+        for id, answer in answers.items():
+            self._answer(id, wanted[id], answer)
+        self._ended = time.monotonic()
+        self._took = self._ended - began
 
     def _answer(
         self,
         id: str,
         future: asyncio.Future[Seen | None],
-        answer: Seen | MotoolsError | None,
+        answer: Seen | Exception | None,
     ) -> None:
         self._waiting.pop(id, None)
-        if isinstance(answer, MotoolsError):
+        if isinstance(answer, Exception):
             future.set_exception(answer)
             future.exception()  # whoever waited may be gone
             return
@@ -142,13 +181,14 @@ class Watch:
     async def _look(self, wanted: set[str]) -> dict[str, Seen | None]:
         """A round: pages until all are seen, then singly what the pages left out."""
         found: dict[str, Seen | None] = {}
-        pages = len(wanted) // PAGE + SPARE_PAGES if len(wanted) > FEW else 0
-        after = None
-        for _ in range(pages):
-            jobs, after = await self._page(after)
-            found.update((job.id, job) for job in jobs if job.id in wanted)
-            if len(found) == len(wanted) or after is None:
-                break
+        left = len(wanted) // PAGE + SPARE_PAGES if len(wanted) > FEW else 0
+        try:
+            async for jobs in self._pages(at_most=left):
+                found.update((job.id, job) for job in jobs if job.id in wanted)
+                if len(found) == len(wanted):
+                    break
+        except Incomplete:
+            pass  # what it lacks is asked for singly
         for id in sorted(wanted - found.keys())[:SINGLY]:
             found[id] = await self._one(id)
         return found
@@ -162,34 +202,32 @@ class Watch:
             if is_gone(error):
                 return None
             raise
-        return self._seen(raw)
-
-    def _seen(self, raw: Any) -> Seen:
-        try:
-            return Seen.of(raw)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._desk.no_answer() from error
+        seen = Seen.of(raw)
+        if seen is None or seen.id != id:
+            raise self._desk.no_answer()
+        return seen
 
     async def _list_all(self) -> list[Seen]:
-        jobs, after = await self._page(None)
-        while after is not None:
-            more, after = await self._page(after)
-            jobs += more
-        return jobs
+        return [job async for jobs in self._pages() for job in jobs]
 
-    async def _page(self, after: str | None) -> tuple[list[Seen], str | None]:
-        """A page of our jobs, and where the next one begins; None at the end."""
+    async def _pages(self, at_most: int | None = None) -> AsyncIterator[list[Seen]]:
+        """Our jobs, page by page. Raises Incomplete."""
         from openai import omit
 
-        page = await self._desk.ask_json(
-            lambda client: client.fine_tuning.jobs.with_raw_response.list(
-                limit=PAGE, metadata=TAG, after=after or omit
-            ),
-            at_once=True,
-        )
-        if not isinstance(page.get("data"), list):
-            raise self._desk.no_answer()  # it must not pass for "no jobs"
-        jobs = [self._seen(raw) for raw in page["data"]]
-        ours = [job for job in jobs if TAG.items() <= job.metadata.items()]
-        last = jobs[-1].id if jobs else None
-        return ours, last if page.get("has_more") and last != after else None
+        async def page(after: str | None) -> dict[str, Any]:
+            return await self._desk.ask_json(
+                lambda client: client.fine_tuning.jobs.with_raw_response.list(
+                    limit=PAGE, metadata=TAG, after=after or omit
+                ),
+                at_once=True,
+            )
+
+        number = 0
+        if at_most == 0:
+            return
+        async for items in pages(page, PAGE, self._desk.account.base_url):
+            seen = (Seen.of(raw) for raw in items)
+            yield [job for job in seen if job and job.ours]
+            number += 1
+            if number == at_most:
+                return

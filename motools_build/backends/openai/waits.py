@@ -1,0 +1,40 @@
+"""How long a server asks to wait, whatever it writes for that."""
+
+from __future__ import annotations
+
+import re
+import time
+from email.utils import parsedate_to_datetime
+
+
+def retry_after(header: str | None, said: str) -> float | None:
+    """Seconds, from the header or else from `try again in 2h3m4s`; None where neither
+    names a time to come."""
+    named = _seconds(header.strip()) if header else None
+    if named is None:
+        match = re.search(r"try again in ((?:[\d.]+(?:ms|[dhms])\s*)+)", said)
+        units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+        parts = re.findall(r"([\d.]+)(ms|[dhms])", match[1]) if match else []
+        told = [(_seconds(number), units[unit]) for number, unit in parts]
+        named = sum(number * unit for number, unit in told if number) or None
+    return None if named is None else max(0.1, named)
+
+
+def _seconds(text: str) -> float | None:
+    """A number of seconds, or how long it is until a date; None if it is neither, or is
+    not above 0."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - time.time()
+        except (ValueError, ArithmeticError):
+            return None
+    return seconds if seconds > 0 else None
+
+
+def too_long(seconds: float | None, most: float) -> str:
+    """A word on a wait that is cut."""
+    if seconds is None or seconds <= most:
+        return ""
+    return f" (it names {seconds:g} s; {most / 3600:.0f} h are waited at most)"
