@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.errors import ArtifactError
+from motools_build.keys import opened
 from motools_build.records import Entry, Failure, Paid
-from motools_build.runs import append, now
+from motools_build.runs import append, now, seconds_of
+from motools_build.scrub import scrub
+from motools_build.visible import written
 
 UNFINISHED = frozenset({"intent", "bound"})
 """Phases in which a provider may hold, or will hold, what was paid for."""
@@ -65,7 +68,7 @@ class States:
         try:
             found = self._read(key).get("paid")
             return Paid(**found) if found else None
-        except (ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ArtifactError(
                 f"{self._path(key)} is damaged ({error}), and may tell of a job that "
                 "was paid for: delete it; the next run looks for the job in "
@@ -108,7 +111,8 @@ class States:
     def _read(self, key: str) -> dict[str, Any]:
         path = self._path(key)
         try:
-            found = json.loads(path.read_bytes())
+            with opened(path) as file:
+                found = json.loads(file.readall())
         except (FileNotFoundError, NotADirectoryError):
             return {}
         if not isinstance(found, dict):
@@ -123,7 +127,8 @@ class States:
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        write(temporary, json.dumps(body, ensure_ascii=False, indent=1).encode())
+        text = scrub(json.dumps(body, ensure_ascii=False, indent=1))
+        write(temporary, written(text))
         temporary.replace(path)
         sync(path.parent)
 
@@ -139,7 +144,7 @@ class Ledger:
 
     def note(self, entry: Entry) -> None:
         """Append a line; it is on the disk when the call returns."""
-        data = json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n"
+        data = written(scrub(json.dumps(asdict(entry), ensure_ascii=False))) + b"\n"
         with self._lock:
             append(self._file, data, sync=True)
 
@@ -158,22 +163,41 @@ class Ledger:
     def _catch_up(self) -> None:
         """Read what was appended since the last look; a torn line is passed over."""
         try:
-            with open(self._file, "rb") as file:
+            with opened(self._file) as file:
                 if os.fstat(file.fileno()).st_size < self._offset:  # made anew
                     self._offset, self._by_key = 0, {}
                 file.seek(self._offset)
-                data = file.read()
+                data = file.readall()
         except FileNotFoundError:
             self._offset, self._by_key = 0, {}
             return
+        except OSError as error:
+            raise ArtifactError(
+                f"{self._file} cannot be read ({error.strerror}), and it alone tells "
+                "what was paid for: mend its permissions, or put the file back"
+            ) from error
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
         for line in whole.splitlines():
             try:
                 entry = Entry(**json.loads(line))
+                _check(entry)
             except (ValueError, TypeError):
                 continue
             self._by_key.setdefault(entry.key, []).append(entry)
+
+
+def _check(entry: Entry) -> None:
+    """Raises TypeError or ValueError for a line that a run did not write."""
+    for name, value in asdict(entry).items():
+        if name == "cost":
+            right = value is None or type(value) in (int, float)
+        else:
+            kind = {"attempt": int, "adopted": bool}.get(name, str)
+            right = type(value) is kind
+        if not right:
+            raise TypeError(f"{name} is {value!r}")
+    seconds_of(entry.time)
 
 
 def write(path: Path, data: bytes) -> None:

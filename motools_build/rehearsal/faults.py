@@ -9,6 +9,7 @@ A rule names a fault, the requests that it is for and how often it strikes:
     daily        429 daily_rate_limit_exceeded for `value` seconds (7380); nor this
     quota        429 insufficient_quota; nor this
     forbidden    403; nor this
+    echo         400, with the request's headers and the key among them; nor this
     file_gone    404, as of a deleted file
     model_gone   404, as of a deleted model
     moderation   the job is trained and then fails, as against the usage policy
@@ -23,6 +24,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from aiohttp import web
+
 from motools_build.errors import InputError
 from motools_build.rehearsal.refused import Refused
 
@@ -36,12 +39,16 @@ ON = {
     "quota": CREATION,
     "forbidden": CREATION,
     "moderation": CREATION,
+    "echo": "POST /v1/",
     "file_gone": "GET /v1/files/",
     "model_gone": "GET /v1/models/ft:",
 }
 """Each fault, and the requests that it is for unless its rule says others."""
 
-REFUSALS = ("rate", "daily", "quota", "forbidden", "file_gone", "model_gone")
+REFUSALS = (
+    *("rate", "daily", "quota", "forbidden"),
+    *("echo", "file_gone", "model_gone"),
+)
 """Faults that strike before the request is carried out."""
 AFTERWARDS = ("slow", "error", "lost")
 """Faults that strike when it has been."""
@@ -162,9 +169,9 @@ class Faults:
             yield rule
 
 
-def refusal(rule: Rule, path: str) -> Refused:
+def refusal(rule: Rule, request: web.Request) -> Refused:
     """The answer to a request that a rule has refused."""
-    name = path.rsplit("/", 1)[-1]
+    name = request.path.rsplit("/", 1)[-1]
     if rule.fault == "rate":
         wait = 1.0 if rule.value is None else rule.value
         return Refused(
@@ -198,6 +205,9 @@ def refusal(rule: Rule, path: str) -> Refused:
             "api.fine_tuning.jobs.write.",
             "insufficient_permissions",
         )
+    if rule.fault == "echo":
+        headers = "; ".join(f"{name}: {v}" for name, v in request.headers.items())
+        return Refused(400, f"We could not read your request ({headers}).")
     if rule.fault == "file_gone":
         return Refused(404, f"No such File object: {name}", "not_found", "id")
     return Refused(

@@ -28,6 +28,8 @@ from motools_build.backends.openai.files import is_gone, is_missing
 from motools_build.backends.openai.watch import TAG, Seen, Watch
 from motools_build.errors import Refused
 from motools_build.prices import Prices
+from motools_build.scrub import scrub
+from motools_build.visible import written
 
 if TYPE_CHECKING:
     from motools_build.tokens import Tokens
@@ -271,7 +273,8 @@ def _write(
     checkpoints: list[dict[str, Any]],
     curve: bytes | None,
 ) -> None:
-    (work / RAW).write_text(json.dumps(job, indent=1, ensure_ascii=False))
+    text = scrub(json.dumps(job, indent=1, ensure_ascii=False))
+    (work / RAW).write_bytes(written(text))
     (work / CHECKPOINTS).write_text(json.dumps(checkpoints, indent=1))
     if curve is not None:
         (work / CURVE).write_bytes(curve)
