@@ -10,12 +10,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from motools_build.errors import AccountError
+from motools_build.scrub import remember, remember_url, scrub
 from motools_build.specs.models import known
 
 OPENAI_URL = "https://api.openai.com/v1"
 
 DEFAULT = "default"
 """The account of the SDK's own variables, where pyproject.toml has none so called."""
+
+
+IDENTITY = re.compile(r"openai(@[\w:-][\w.:-]*)?")
+"""It is part of the names of folders."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,10 @@ class Account:
     """Requests of evals at once, over all models that are asked with this account."""
     request_seconds: int = 1800
     """After which an eval gives up on one answer, its tries again included."""
+
+    def __post_init__(self) -> None:
+        remember_url(self.base_url)
+        remember(os.environ.get(self.key_variable, ""))
 
     @property
     def scope(self) -> str:
@@ -69,7 +78,8 @@ class Account:
         return asdict(self)
 
     def __str__(self) -> str:
-        return f"{self.identity} by account {self.name} ({self.base_url})"
+        url = scrub(self.base_url)
+        return f"{self.identity} by account {self.name} ({url})"
 
 
 class Accounts:
@@ -130,15 +140,30 @@ def _parsed(name: str, given: Any, where: str) -> Account:
         )
     url = _checked_url(given.get("base_url", OPENAI_URL), f"[{where}] base_url")
     identity = given.get("identity") or _identity(url)
+    if not IDENTITY.fullmatch(identity):
+        raise AccountError(
+            f"pyproject.toml: [{where}] identity is `openai`, or `openai@` and "
+            "letters, digits, dots, colons and dashes, as in openai@gateway:443, not "
+            f"{identity!r}: folders of artifacts/ are called by it"
+        )
     return Account(**{**given, "name": name, "base_url": url, "identity": identity})
 
 
 def _checked_url(url: str, where: str) -> str:
-    parts = urlsplit(url)
+    remember_url(url)
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises ValueError for what is none
+    except ValueError as error:
+        raise AccountError(
+            f"{where} is not a URL ({error}); write it like http://127.0.0.1:8080/v1"
+        ) from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise AccountError(  # without showing it: it may be a key, in the wrong place
             f"{where} is not a URL; write it like http://127.0.0.1:8080/v1"
         )
+    if not re.fullmatch(r"[\w:-][\w.:-]*", parts.hostname):
+        raise AccountError(f"{where}: {parts.hostname!r} is the name of no host")
     if parts.username or parts.password:
         raise AccountError(
             f"{where} holds a password; keys come by key_variable, never by the URL"

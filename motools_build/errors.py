@@ -34,6 +34,8 @@ from __future__ import annotations
 import re
 import time
 
+from motools_build.scrub import scrub
+
 
 class MotoolsError(Exception):
     """The base class: catch it to catch all of ours."""
@@ -186,7 +188,7 @@ def one_line(text: str) -> str:
     'ERROR: Install with: pip install x[y]'
     """
     lines = (line.strip() for line in _MARKUP.sub("", text).splitlines())
-    whole = " ".join(line for line in lines if line) or "no message"
+    whole = scrub(" ".join(line for line in lines if line)) or "no message"
     if len(whole) <= _LONGEST:
         return whole
     return f"{whole[: _LONGEST // 2]} ... {whole[-_LONGEST // 2 :]}"
@@ -194,4 +196,12 @@ def one_line(text: str) -> str:
 
 def in_words(error: BaseException) -> str:
     """Someone else's exception as a part of one of our messages."""
-    return f"{type(error).__name__}: {one_line(str(error))}"
+    return f"{type(error).__name__}: {one_line(text_of(error))}"
+
+
+def text_of(error: BaseException) -> str:
+    """What an error of a user's own code says; its `__str__` may fail, too."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is the user's code
+        return "(its own text cannot be made)"

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.errors import DatasetError
-from motools_build.keys import CHUNK, Digest, digest_file
+from motools_build.keys import CHUNK, Digest, digest_file, opened
+from motools_build.scrub import remember_url
 
 SILENCE = 60
 """Seconds without a byte after which a server is given up."""
@@ -34,6 +35,7 @@ def fetch(
     from http.client import HTTPException
 
     try:
+        remember_url(place)
         with _opened(place) as source, file.open("wb") as out:
             found = _copied(place, source, out, largest)
         if sha256 and found != sha256:
@@ -111,5 +113,5 @@ def _opened(place: str) -> Iterator[Any]:
         with urlopen(request, timeout=SILENCE) as answer:
             yield answer
     else:
-        with open(place, "rb") as file:
+        with opened(place) as file:
             yield file

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -117,7 +119,8 @@ class DigestMemo:
         self._digests: dict[str, list[Any]] = {}
         self._notes: dict[str, Any] = {}
         try:
-            saved = json.loads(file.read_bytes())
+            with opened(file) as saved_as:
+                saved = json.loads(saved_as.readall())
             digests, notes = saved["digests"], saved["notes"]
         except (OSError, ValueError, KeyError, TypeError):
             return  # absent, damaged or from another version: begin anew
@@ -137,7 +140,7 @@ class DigestMemo:
         for _ in range(5):
             began = time.time_ns()
             # opened in any case: a network file system looks again only then
-            with open(path, "rb", buffering=0) as file:
+            with opened(path) as file:
                 before = signature(os.fstat(file.fileno()))
                 match self._digests.get(path):
                     case [noted, str(known)] if noted == before:
@@ -191,20 +194,40 @@ class DigestMemo:
         self._dirty = False
 
 
-def signature(stat: os.stat_result) -> list[int]:
+def signature(of: os.stat_result) -> list[int]:
     """What changes whenever a file's bytes are written: device, inode, size, times."""
     return [
-        stat.st_dev,
-        stat.st_ino,
-        stat.st_size,
-        stat.st_mtime_ns,
-        stat.st_ctime_ns,
+        of.st_dev,
+        of.st_ino,
+        of.st_size,
+        of.st_mtime_ns,
+        of.st_ctime_ns,
     ]
+
+
+def opened(path: str | Path) -> FileIO:
+    """A file to read, and no pipe or device, on which a read would wait for ever.
+    Raises OSError."""
+    try:
+        return open(path, "rb", buffering=0, opener=_regular)
+    except ValueError as error:  # a NUL, or half a character
+        raise OSError(errno.EINVAL, f"no file is called that: {error}") from error
+
+
+def _regular(path: str, flags: int) -> int:
+    handle = os.open(path, flags | os.O_NONBLOCK)
+    kind = os.fstat(handle).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(handle)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", path)
+    return handle
 
 
 def digest_file(path: str | Path) -> Digest:
     """The digest of a file's bytes, read now. Raises OSError."""
-    with open(path, "rb", buffering=0) as file:
+    with opened(path) as file:
         return digest_stream(file)
 
 

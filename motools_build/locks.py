@@ -1,14 +1,22 @@
 """Locks among processes, by key, which the kernel drops at any death.
 
-Each is a byte of one file (POSIX record locks, which network file systems have too).
-A file for each lock would be made and removed for each stage, and there are file
-systems on which thousands of removed files slow down every new one.
+Each is a byte of one file. A file for each lock would be made and removed for each
+stage, and there are file systems on which thousands of removed files slow down every
+new one.
+
+On Linux they are open file description locks, which belong to our handle: a user's own
+code that opens and closes the file gives up none of them. Elsewhere they are POSIX
+record locks, which belong to the process, and any close of the file in it gives up.
+The two exclude each other, and network file systems have both (docs/decisions/0009).
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import struct
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +30,8 @@ from motools_build.errors import ArtifactError
 
 @dataclass
 class _Open:
-    """The file, open as long as this process holds a lock: closing it, wherever it
-    was opened, gives up all of them."""
+    """The file, open as long as this process holds a lock: closing it gives up all of
+    them."""
 
     handle: int
     held: set[int] = field(default_factory=set)
@@ -71,7 +79,7 @@ class Locks:
         place = _place(key)
         with self._opened() as file:
             file.held.remove(place)
-            fcntl.lockf(file.handle, fcntl.LOCK_UN, 1, place)
+            _set(file.handle, fcntl.LOCK_UN, place)
 
     def taken(self, key: str) -> bool:
         """Whether a process has it, this one included. Asks for no more than to read:
@@ -88,7 +96,7 @@ class Locks:
             try:
                 if not _try(handle, fcntl.LOCK_SH, place):
                     return True
-                fcntl.lockf(handle, fcntl.LOCK_UN, 1, place)
+                _set(handle, fcntl.LOCK_UN, place)
             except OSError:  # no locks here: then no run can make anything here either
                 return False
             finally:
@@ -101,7 +109,14 @@ class Locks:
         with _TURN:
             file = _FILES.get(self._path)
             if file is None:
-                file = _FILES[self._path] = _Open(_open(self._path))
+                try:
+                    file = _FILES[self._path] = _Open(_open(self._path))
+                except OSError as error:
+                    raise ArtifactError(
+                        f"{self._file} cannot be opened ({error.strerror}): a run "
+                        "keeps its locks there; mend its permissions, or remove what "
+                        "lies in its place"
+                    ) from error
             try:
                 yield file
             finally:
@@ -112,10 +127,37 @@ class Locks:
 def _try(handle: int, kind: int, place: int) -> bool:
     """Whether the lock is had now. Raises OSError where there are no locks."""
     try:
-        fcntl.lockf(handle, kind | fcntl.LOCK_NB, 1, place)
+        _set(handle, kind, place)
     except (BlockingIOError, PermissionError):  # either is what POSIX allows
         return False
     return True
+
+
+_OFD = getattr(fcntl, "F_OFD_SETLK", None) if sys.maxsize > 2**32 else None
+"""Linux's command for open file description locks, where `FLOCK` is its argument."""
+
+FLOCK = "hhqqi4x"
+"""type, whence, start, length, process: `struct flock` of 64-bit Linux."""
+
+TYPES = {
+    fcntl.LOCK_EX: fcntl.F_WRLCK,
+    fcntl.LOCK_SH: fcntl.F_RDLCK,
+    fcntl.LOCK_UN: fcntl.F_UNLCK,
+}
+
+
+def _set(handle: int, kind: int, place: int) -> None:
+    """Lock or unlock a byte, now. Raises OSError."""
+    if _OFD is not None:
+        wanted = struct.pack(FLOCK, TYPES[kind], os.SEEK_SET, place, 1, 0)
+        try:
+            fcntl.fcntl(handle, _OFD, wanted)
+            return
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system that has none of them
+                raise
+    wait = 0 if kind == fcntl.LOCK_UN else fcntl.LOCK_NB
+    fcntl.lockf(handle, kind | wait, 1, place)
 
 
 def _place(key: str) -> int:
@@ -133,7 +175,8 @@ def _open(path: str) -> int:
 
 
 def _forget_in_child() -> None:
-    """A forked child has none of its parent's locks."""
+    """A forked child has none of its parent's locks: it closes the handle that both
+    have, and the parent's stays."""
     global _TURN
     _TURN = threading.Lock()
     while _FILES:

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from motools_build.errors import NewerFormat
 from motools_build.keys import Digest, Key, digest_bytes
+from motools_build.visible import whole
 
 T = TypeVar("T")
 
@@ -54,7 +55,11 @@ class Record:
     def encode(self) -> bytes:
         """JSON with a digest of itself in front."""
         fields = vars(self)  # `asdict` would copy all of it first, ten times slower
-        return _sealed(json.dumps(fields, ensure_ascii=False, sort_keys=True).encode())
+        try:
+            body = json.dumps(fields, ensure_ascii=False, sort_keys=True).encode()
+        except UnicodeEncodeError:  # half a character, of somebody else's words
+            body = json.dumps(whole(fields), sort_keys=True).encode()
+        return _sealed(body)
 
     @classmethod
     def decode(cls, data: bytes, where: str = "a record") -> Record | None:

@@ -9,10 +9,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from motools_build.errors import ArtifactError
 from motools_build.keys import digest_bytes
+from motools_build.scrub import scrub
 from motools_build.stages import Stage
+from motools_build.visible import written
 
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -53,7 +56,7 @@ class RunLog:
             lines.append(json.dumps(line, ensure_ascii=False))
         if not lines:
             return
-        append(self._file, "".join(line + "\n" for line in lines).encode())
+        append(self._file, written(scrub("".join(f"{line}\n" for line in lines))))
         temporary = self._index.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(latest))
         temporary.replace(self._index)
@@ -69,7 +72,7 @@ class RunLog:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Every noted run, oldest first. A line cut by a full disk is passed over."""
-        with suppress(FileNotFoundError), open(self._file, "rb") as file:
+        with suppress(FileNotFoundError), self._opened() as file:
             for line in file:
                 try:
                     run = json.loads(line)
@@ -77,6 +80,17 @@ class RunLog:
                     continue
                 if isinstance(run, dict) and isinstance(run.get("stages"), dict):
                     yield run
+
+    def _opened(self) -> IO[bytes]:
+        try:
+            return open(self._file, "rb")
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise ArtifactError(
+                f"{self._file}, which tells what runs stood for, cannot be read "
+                f"({error.strerror}): mend its permissions, or put the file back"
+            ) from error
 
     def older_keys(self) -> dict[str, list[str]]:
         """Stage name -> the keys that it stood for, the latest last."""

@@ -183,7 +183,7 @@ class Resolver:
                 raise EvalError(f"{path} was edited just now; run again")
             try:
                 tree = ast.parse(source)
-            except (SyntaxError, ValueError) as error:
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 raise EvalError(
                     f"{path}:{getattr(error, 'lineno', None) or 1}: not valid Python "
                     f"({getattr(error, 'msg', error)})"

@@ -17,6 +17,7 @@ from types import NoneType
 from typing import Any
 
 from motools_build.errors import ArtifactError, NewerFormat
+from motools_build.keys import opened
 from motools_build.records import (
     FORMAT,
     PHASES,
@@ -26,7 +27,9 @@ from motools_build.records import (
     check_format,
     known_fields,
 )
-from motools_build.runs import append, now
+from motools_build.runs import append, now, seconds_of
+from motools_build.scrub import scrub
+from motools_build.visible import written
 
 UNFINISHED = frozenset({"intent", "bound"})
 """Phases in which a provider may hold, or will hold, what was paid for."""
@@ -87,7 +90,7 @@ class States:
                 raise ValueError("a field is missing, or is none of its kind")
             if paid.phase in PHASES:
                 return paid
-        except (ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ArtifactError(
                 f"{self._path(key)} is damaged ({error}), and may tell of a job that "
                 "was paid for: delete it; the next run looks for the job in "
@@ -136,7 +139,8 @@ class States:
     def _read(self, key: str) -> dict[str, Any]:
         path = self._path(key)
         try:
-            found = json.loads(path.read_bytes())
+            with opened(path) as file:
+                found = json.loads(file.readall())
         except (FileNotFoundError, NotADirectoryError):
             return {}
         if not isinstance(found, dict):
@@ -155,7 +159,8 @@ class States:
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        write(temporary, json.dumps(body, ensure_ascii=False, indent=1).encode())
+        text = scrub(json.dumps(body, ensure_ascii=False, indent=1))
+        write(temporary, written(text))
         temporary.replace(path)
         sync(path.parent)
 
@@ -186,7 +191,7 @@ class Ledger:
 
     def note(self, entry: Entry) -> None:
         """Append a line; it is on the disk when the call returns."""
-        data = json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n"
+        data = written(scrub(json.dumps(asdict(entry), ensure_ascii=False))) + b"\n"
         with self._lock:
             append(self._file, data, sync=True)
 
@@ -212,14 +217,19 @@ class Ledger:
     def _catch_up(self) -> None:
         """Read what was appended since the last look; a torn line is passed over."""
         try:
-            with open(self._file, "rb") as file:
+            with opened(self._file) as file:
                 if os.fstat(file.fileno()).st_size < self._offset:  # made anew
                     self._forget()
                 file.seek(self._offset)
-                data = file.read()
+                data = file.readall()
         except FileNotFoundError:
             self._forget()
             return
+        except OSError as error:
+            raise ArtifactError(
+                f"{self._file} cannot be read ({error.strerror}), and it alone tells "
+                "what was paid for: mend its permissions, or put the file back"
+            ) from error
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
         for line in whole.split(b"\n"):
@@ -242,8 +252,26 @@ class Ledger:
             self._newer[key if isinstance(key, str) else None] = error
             return
         entry = known_fields(Entry, found)
-        if entry and isinstance(key, str) and isinstance(entry.id, str):
+        if entry and _is_sound(entry):
             self._by_key.setdefault(entry.key, []).append(entry)
+
+
+def _is_sound(entry: Entry) -> bool:
+    """Whether each field is of its kind; what a run did not write is passed over."""
+    for name, value in vars(entry).items():
+        if name == "cost":
+            right = value is None or type(value) in (int, float)
+        elif name in ("attempt", "format"):
+            right = type(value) is int
+        else:
+            right = type(value) is {"adopted": bool}.get(name, str)
+        if not right:
+            return False
+    try:
+        seconds_of(entry.time)
+    except ValueError:
+        return False
+    return True
 
 
 def _plausible(paid: Paid) -> bool:

@@ -12,9 +12,11 @@ from typing import Any
 
 from motools_build.errors import ArtifactError
 from motools_build.keys import Digest, Key, digest_file, digest_stream
+from motools_build.live import Live
 from motools_build.locks import Locks
 from motools_build.records import Record
 from motools_build.runs import RunLog
+from motools_build.scrub import scrub_values
 from motools_build.stages import Stage
 from motools_build.state import Ledger, States, sync, write
 
@@ -39,6 +41,7 @@ class ArtifactStore:
         self.ledger = Ledger(root / "ledger.jsonl")
         self.locks = Locks(root / "lock")
         """Of whoever makes a stage, by its key."""
+        self.live = Live(root, self.locks)
         self._clock = itertools.count()
         self._syncing = threading.Lock()
         self._synced: dict[Path, int] = {}  # when its last sync began, by the clock
@@ -79,7 +82,13 @@ class ArtifactStore:
 
     def folder(self, stage: Stage) -> Path:
         """Where the stage's record and payload lie."""
-        return self.root / stage.folder
+        folder = self.root / stage.folder
+        if ".." in folder.parts or len(Path(stage.folder).parts) != 2:
+            raise ArtifactError(
+                f"{stage.name}: {folder} is outside of {self.root}, where nothing is "
+                "written; give its account another identity (pyproject.toml)"
+            )
+        return folder
 
     def holds(self, stage: Stage) -> bool:
         """Whether there is anything of the stage: an artifact, whole or not, or a
@@ -150,6 +159,8 @@ class ArtifactStore:
         """An empty folder for a stage's payload, under the same file system; of an
         eval, the log of the attempt before stays: what was answered is paid for."""
         folder = self.root / "work" / stage.key
+        if folder.is_symlink():  # what it points to is another's
+            folder.unlink()
         try:
             folder.mkdir()
         except FileNotFoundError:
@@ -181,7 +192,7 @@ class ArtifactStore:
             output=output,
             inputs=inputs,
             payload=payload,
-            details=details,
+            details=scrub_values(details),
             made=made,
         )
         write(work / RECORD, record.encode())
@@ -214,7 +225,9 @@ class ArtifactStore:
         an unfinished job."""
         self._records.pop(stage.key, None)
         self.states.clean(stage.key)
-        shutil.rmtree(self.root / "work" / stage.key, ignore_errors=True)
+        work = self.root / "work" / stage.key
+        if work.exists() or work.is_symlink():
+            delete(work)
         (self.root / "logs" / f"{stage.key}.log").unlink(missing_ok=True)
         gone = self._set_aside(self.folder(stage))
         if gone:
@@ -222,6 +235,8 @@ class ArtifactStore:
 
     def _set_aside(self, folder: Path) -> Path | None:
         """Move a folder out of sight, whole, so that no one ever sees half of it."""
+        if folder.is_symlink():  # what it points to is another's
+            folder.unlink()
         if not folder.exists():
             return None
         gone = self.root / "work" / f"gone-{os.getpid()}-{folder.name}"
@@ -235,8 +250,9 @@ class ArtifactStore:
 
 
 def delete(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it."""
-    if path.is_dir():
+    """Remove a file, a folder with all that is in it, or a link, but nothing that a
+    link points to."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -3,7 +3,8 @@
 A line of standard input is JSON, `{"jobs": [...], "log": PATH, "folder": PATH}`: one
 job, or several that are to be worked on together, in a child of their own. Lines of
 standard output say `{"key", "progress"}`, in the end for each `{"key", "made"}` or
-`{"key", "failed"}`, and last `{"ended": EXIT CODE}`. What a job prints goes to the log.
+`{"key", "failed"}`, and last `{"ended": EXIT CODE}`. What a job prints goes to the
+log, by way of the worker, which takes keys out of it.
 
 The worker imports what its jobs need and loads base weights once; a child is forked
 from it and shares both. So an eval cannot leave modules, patches or another working
@@ -18,19 +19,29 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
 from motools_build import backends
 from motools_build.backends.base import Given, Job, Made, Progress, ReportOf
+from motools_build.errors import text_of
+from motools_build.scrub import learn, scrub
+
+PIPE_READS = 64
+"""Reads after which a pipe that was full is empty: Linux lets none be over 1 MiB."""
+
+LONGEST = 1 << 20
+"""Bytes of a line after which the log has it in parts."""
 
 
 def main() -> None:
+    learn(os.environ)
     channel = os.dup(1)
     os.dup2(2, 1)  # whatever prints, prints elsewhere
     host = _Lines(0)
@@ -68,28 +79,33 @@ def _supervise(request: dict[str, Any], channel: int, host: _Lines) -> None:
     """Do the jobs in a child; pass on its messages, and how it ended."""
     jobs = [_job(fields) for fields in request["jobs"]]
     reader, writer = os.pipe()
-    prepared = _prepared(jobs[0], request["log"])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
+    printed, printer = os.pipe()
+    with _Log(request["log"], printed) as log:
+        prepared = _prepared(jobs[0], log)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        child = os.fork()
+        if child == 0:
+            for descriptor in (reader, channel, printed):
+                os.close(descriptor)
+            os._exit(_child(jobs, request, writer, printer, prepared))
+        os.close(writer)
+        os.close(printer)
+        messages, watched = _Lines(reader), [reader, host.descriptor, printed]
+        while True:
+            ready, _, _ = select.select(watched, [], [])
+            if host.descriptor in ready:
+                host.listen()
+            if printed in ready and not log.take_in():
+                watched.remove(printed)
+            if reader in ready:
+                lines = messages.read()
+                if lines is None:
+                    break
+                for line in lines:
+                    os.write(channel, line + b"\n")
         os.close(reader)
-        os.close(channel)
-        os._exit(_child(jobs, request, writer, prepared))
-    os.close(writer)
-    messages = _Lines(reader)
-    while True:
-        ready, _, _ = select.select([reader, host.descriptor], [], [])
-        if host.descriptor in ready:
-            host.listen()
-        if reader in ready:
-            lines = messages.read()
-            if lines is None:
-                break
-            for line in lines:
-                os.write(channel, line + b"\n")
-    os.close(reader)
-    _, status = os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
     ended = {"ended": os.waitstatus_to_exitcode(status)}
     os.write(channel, json.dumps(ended).encode() + b"\n")
 
@@ -99,14 +115,18 @@ def _job(fields: dict[str, Any]) -> Job:
     return Job(**fields, given=given)
 
 
-def _prepared(job: Job, log: str) -> BaseException | None:
+def _prepared(job: Job, log: _Log) -> BaseException | None:
     """Import and load what the job's child should find ready. The error, if that
     fails, is the child's to report."""
-    try:
-        with _logged(log):
-            backends.get(job.backend).prepare(job)
-    except BaseException as error:  # noqa: BLE001 - the child reports it
-        return error
+    with tempfile.TemporaryFile() as said:
+        try:
+            with _printing_to(said.fileno()):
+                backends.get(job.backend).prepare(job)
+        except BaseException as error:  # noqa: BLE001 - the child reports it
+            return error
+        finally:
+            said.seek(0)
+            log.write(said.read())
     return None
 
 
@@ -114,6 +134,7 @@ def _child(
     jobs: list[Job],
     request: dict[str, Any],
     writer: int,
+    printer: int,
     prepared: BaseException | None,
 ) -> int:
     """The jobs themselves; the exit code of their process."""
@@ -123,7 +144,8 @@ def _child(
     sys.dont_write_bytecode, sys.pycache_prefix = True, os.devnull
 
     def send(message: dict[str, Any]) -> None:
-        os.write(writer, json.dumps(message).encode() + b"\n")
+        learn(os.environ)  # a task's own code may have read keys from a file
+        os.write(writer, scrub(json.dumps(message)).encode() + b"\n")
 
     def report(key: str, progress: Progress) -> None:
         send({"key": key, "progress": asdict(progress)})
@@ -131,7 +153,7 @@ def _child(
     began = time.monotonic()
     made: Mapping[str, Made | BaseException]
     try:
-        with _logged(request["log"]):
+        with _printing_to(printer):
             if prepared is not None:
                 raise prepared
             made = _made(jobs, request["folder"], report)
@@ -140,7 +162,7 @@ def _child(
     seconds = (time.monotonic() - began) / len(jobs)
     for key, outcome in made.items():
         if isinstance(outcome, BaseException):
-            failed = {"type": type(outcome).__name__, "message": str(outcome)}
+            failed = {"type": type(outcome).__name__, "message": text_of(outcome)}
             send({"key": key, "failed": failed})
         else:
             send({"key": key, "made": asdict(replace(outcome, seconds=seconds))})
@@ -158,28 +180,68 @@ def _made(
 
 
 @contextmanager
-def _logged(path: str) -> Iterator[None]:
-    """Standard output and error into a file, and a traceback if it comes to that; the
-    file goes if nothing was written."""
-    path = os.path.abspath(path)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+def _printing_to(descriptor: int) -> Iterator[None]:
+    """Standard output and error to a file or a pipe, and a traceback if it comes to
+    that."""
     before = os.dup(1), os.dup(2)
-    with open(path, "ab", buffering=0) as log:
-        try:
-            os.dup2(log.fileno(), 1)
-            os.dup2(log.fileno(), 2)
-            yield
-        except BaseException:
-            traceback.print_exc()
-            raise
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for number, saved in enumerate(before, 1):
-                os.dup2(saved, number)
-                os.close(saved)
-    if os.path.getsize(path) == 0:
-        os.remove(path)
+    try:
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        yield
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, saved in enumerate(before, 1):
+            os.dup2(saved, number)
+            os.close(saved)
+
+
+class _Log:
+    """The log of jobs, of what they print into a pipe; no file if that is nothing."""
+
+    def __init__(self, path: str, printed: int) -> None:
+        self._path = path
+        self._printed = printed
+        self._rest = b""
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        """Take in what is left: no more than a pipe holds, since a process that the
+        job left behind may print on."""
+        os.set_blocking(self._printed, False)
+        with suppress(BlockingIOError):
+            for _ in range(PIPE_READS):
+                if not self.take_in():
+                    break
+        os.close(self._printed)
+        self._append(self._rest)
+
+    def take_in(self) -> bool:
+        """Write down the whole lines of what was printed; False at its end."""
+        data = os.read(self._printed, 1 << 16)
+        self.write(data)
+        return bool(data)
+
+    def write(self, data: bytes) -> None:
+        """Write down whole lines, since a key may come in two parts."""
+        whole, newline, self._rest = (self._rest + data).rpartition(b"\n")
+        if len(self._rest) > LONGEST:
+            newline, self._rest = newline + self._rest, b""
+        self._append(whole + newline)
+
+    def _append(self, data: bytes) -> None:
+        if not data:
+            return
+        learn(os.environ)
+        text = scrub(data.decode("utf-8", "surrogateescape"))
+        os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
+        with open(self._path, "ab") as file:
+            file.write(text.encode("utf-8", "surrogateescape"))
 
 
 if __name__ == "__main__":

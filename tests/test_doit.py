@@ -498,6 +498,21 @@ class TestSignals:
         assert "interrupted" in out
         assert UPLOAD not in tiny.doit("run", "tiny").made
 
+    def test_nohup_runs_on(self, tiny: Project) -> None:
+        script = "trap '' HUP; exec \"$@\""
+        command = [sys.executable, "-m", "doit", "run", "tiny"]
+        environ = {**os.environ, "PYTHONPATH": str(ROOT), "MOTOOLS_DUMMY_DELAY": "1"}
+        process = subprocess.Popen(
+            ["sh", "-c", script, "sh", *command], cwd=tiny.root, env=environ,
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        wait_for(lambda: (tiny.root / "artifacts/work").exists())
+        process.send_signal(signal.SIGHUP)
+        out, _ = process.communicate()
+        assert process.returncode == 0
+        assert "interrupted" not in out
+        assert tiny.doit("run", "tiny").made == set()
+
     def test_kill_9_leaves_nothing_half_made(self, tiny: Project) -> None:
         process = tiny.start("run", "tiny", "seeds=0,1,2,3", MOTOOLS_DUMMY_DELAY="0.3")
         wait_for(lambda: (tiny.root / "artifacts/work").exists())

@@ -143,6 +143,73 @@ def test_a_file_system_without_locks_is_an_error(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "lockf", refuse)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
     with pytest.raises(ArtifactError, match="put artifacts/ on a file system with"):
         Locks(tmp_path / "lock").take("a")
     assert not Locks(tmp_path / "lock").taken("a")
+
+
+needs_ofd = pytest.mark.skipif(
+    not hasattr(fcntl, "F_OFD_SETLK"), reason="no open file description locks here"
+)
+
+TAKES = """
+import sys
+from pathlib import Path
+from motools_build.locks import Locks
+sys.exit(0 if Locks(Path(sys.argv[1])).take("a") else 3)
+"""
+
+
+def may_be_taken(path: Path) -> bool:
+    """Whether another process can have the lock "a" now."""
+    code = subprocess.run([sys.executable, "-c", TAKES, str(path)]).returncode
+    assert code in (0, 3)
+    return code == 0
+
+
+@needs_ofd
+def test_code_that_opens_and_closes_the_file_gives_up_no_lock(tmp_path: Path) -> None:
+    locks = Locks(tmp_path / "lock")
+    assert locks.take("a")
+    (tmp_path / "lock").read_bytes()
+    assert not may_be_taken(tmp_path / "lock")
+    locks.drop("a")
+    assert may_be_taken(tmp_path / "lock")
+
+
+@needs_ofd
+def test_the_kinds_of_locks_exclude_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version of this package, or a file system without the newer kind."""
+    locks = Locks(tmp_path / "lock")
+    with holder(tmp_path / "lock") as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        monkeypatch.setattr("motools_build.locks._OFD", None)
+        assert not locks.take("a")
+        assert locks.take("b")
+        other.kill()
+    assert locks.take("a")
+    assert not may_be_taken(tmp_path / "lock")
+    locks.drop("a")
+    locks.drop("b")
+
+
+@needs_ofd
+def test_a_program_that_is_started_has_none_of_them(tmp_path: Path) -> None:
+    locks = Locks(tmp_path / "lock")
+    assert locks.take("a")
+    child = subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False
+    )
+    locks.drop("a")
+    assert may_be_taken(tmp_path / "lock")
+    child.communicate(b"\n")
+
+
+def test_a_folder_in_its_place_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(ArtifactError, match="lock cannot be opened"):
+        Locks(tmp_path / "lock").take("a")

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from motools_build.keys import Key
+from motools_build.stages import Stage
+from motools_build.store import ArtifactStore
 from tests.conftest import Project
 
 MODEL = "model:tiny/tiny/echo/seed0"
@@ -168,6 +171,29 @@ class TestGc:
             in tiny.doit(*("gc", "--max-size=much"), code=3).err
         )
 
+    def test_what_a_run_under_way_uses_is_kept(self, tiny: Project) -> None:
+        tiny.doit("run", "tiny", "seeds=0,1")
+        (key,) = (
+            record["key"]
+            for name, record in tiny.records("model").items()
+            if name.endswith("seed1")
+        )
+        stage = Stage("model", "dummy", "model:tiny/x", Key(key), {}, {})
+        store = ArtifactStore(tiny.root / "artifacts")
+        with store.live.using([stage]):
+            out = tiny.doit("gc", "--max-size=1", "--yes").out
+            assert "kept model:tiny/tiny/echo/seed1: a run is using it" in out
+            assert "removed 1 artifacts" in out
+            out = tiny.doit("clean", "tiny", "seeds=0,1").out
+            assert "kept model:tiny/tiny/echo/seed1: a run is using it" in out
+        assert "removed 1 artifacts" in tiny.doit("gc", "--max-size=1", "--yes").out
+
+    @pytest.mark.parametrize(
+        "option", ["--keep=nan", "--keep=-1", "--max-size=1e999GB", "--max-size=-1"]
+    )
+    def test_sizes_and_days_that_are_none(self, tiny: Project, option: str) -> None:
+        assert "write a number of" in tiny.doit("gc", option, code=3).err
+
     def test_it_refuses_where_it_cannot_know(self, tiny: Project) -> None:
         tiny.doit("run", "tiny", "seeds=0,1")
         tiny.write("zoo/broken.py", "1 / 0\n")
@@ -185,10 +211,13 @@ def test_gc_removes_what_killed_runs_left(tiny: Project) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert "leftovers" not in tiny.doit("gc").out  # they are being made
+    (live,) = (tiny.root / "artifacts/live").iterdir()
+    assert len(json.loads(live.read_bytes())) >= 3
     process.kill()
     process.communicate()
     assert "leftovers of runs that were killed" in tiny.doit("gc", "--yes").out
     assert list(work.iterdir()) == []
+    assert not live.exists()
 
 
 class TestVerify:

@@ -14,6 +14,7 @@ import pytest
 
 from motools_build.errors import SelectionError
 from motools_build.report.where import Where
+from motools_build.visible import STEERING
 from tests.conftest import ROOT, Project, Ran, furnish
 from tests.lab import MODEL, TASK, Lab
 
@@ -24,6 +25,7 @@ from inspect_ai.scorer import Score, mean, scorer
 from inspect_ai.solver import generate, solver, system_message
 
 WORDS = ["mild", "[bold] \\x1b[31mred", "blank", "long " * 400]
+WORDS[1] += " \\x9b2J \\u202eevil half \\ud800"
 
 @scorer(metrics={"points": [mean()], "tone": [mean()]})
 def judge():
@@ -107,6 +109,12 @@ class TestWhatIsShown:
         out = ran.doit("samples", f"{EVAL}/one").out
         assert "\x1b" not in out
         assert "    [bold] ␛[31mred" in out
+        assert "\\u009b2J \\u202eevil half \\ud800" in out
+
+    def test_nor_can_json(self, ran: Project) -> None:
+        out = ran.doit("samples", "--json", f"{EVAL}/one").out
+        assert not STEERING.search(out)
+        assert "\\u009b2J \\u202eevil" in out
 
     def test_a_long_line_is_wrapped(self, ran: Project) -> None:
         out = ran.doit("samples", f"{EVAL}/one").out

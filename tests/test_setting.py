@@ -390,3 +390,33 @@ def test_the_document_names_every_field() -> None:
     )
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert named == set(Setting.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: Eval("dummy/score", epochs=2**52), "less than or equal to 100000"),
+        (lambda: Training(epochs=2**30), "less than or equal to 100000"),
+        (lambda: setting(seeds=range(10**9)), "1,000,000,000 values are too many"),
+        (lambda: setting(seeds=range(50_000), replicates=1000), "stages; one setting"),
+        (lambda: setting(seeds=[0] * 200_000), "200,000 values are too many"),
+        (lambda: Training.grid(epochs=range(10**9)), "combinations are too many"),
+        (lambda: Dataset("a\0b.jsonl", name="x"), "path: a NUL is no part"),
+        (lambda: Dataset("a\udcff.jsonl", name="x"), "path: half a character"),
+        (lambda: Eval("dummy/score", args={"a": deep(3000)}), "more than 100 deep"),
+        (lambda: Dataset(step="head"), "is made by its methods"),
+    ],
+)
+def test_what_no_machine_can_make_is_refused_at_once(
+    made: Callable[[], object], said: str
+) -> None:
+    with pytest.raises((ValueError, SettingError)) as caught:
+        made()
+    assert said in str(caught.value)
+
+
+def deep(n: int) -> object:
+    found: object = 1
+    for _ in range(n):
+        found = [found]
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from motools_build.errors import ArtifactError, StageFailed
 from motools_build.keys import Key
 from motools_build.lookup import find_model
 from motools_build.records import Record, _sealed
+from motools_build.report.upkeep import remove
 from motools_build.stages import Stage
 from motools_build.store import ArtifactStore
 from tests.conftest import Project
@@ -193,3 +195,100 @@ def test_a_name_means_what_the_last_run_made_of_it(store: ArtifactStore) -> None
         put(store, stage(key))
         store.runs.note({}, {"s": [stage(key)]})
     assert find_model(store, "s/d/m/seed0").key == "1" * 32
+
+
+class TestLinks:
+    """Who may write to a shared folder may put links there; nothing follows them."""
+
+    @pytest.fixture
+    def victim(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "victim"
+        (folder / "sub").mkdir(parents=True)
+        (folder / "file").write_text("precious")
+        return folder
+
+    def whole(self, victim: Path) -> bool:
+        return (victim / "sub").is_dir() and (victim / "file").exists()
+
+    @pytest.mark.parametrize(
+        "place", ["work/KEY", "work/KEY/inside", "model/dummy-KEY"]
+    )
+    @pytest.mark.parametrize("what", ["put", "remove"])
+    def test_what_they_point_to_stays(
+        self, store: ArtifactStore, victim: Path, place: str, what: str
+    ) -> None:
+        link = store.root / place.replace("KEY", "0" * 32)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(victim, target_is_directory=True)
+        if what == "put":
+            put(store, stage())
+            assert store.get(stage()) is not None
+        else:
+            store.remove(stage())
+        assert self.whole(victim)
+        assert not link.is_symlink()
+
+    def test_gc_removes_the_link(self, store: ArtifactStore, victim: Path) -> None:
+        link = store.root / "work/left"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(victim, target_is_directory=True)
+        assert list(remove([("left", link)], store)) == [(link, True)]
+        assert self.whole(victim)
+        assert not link.is_symlink()
+
+
+def test_nothing_is_written_outside(store: ArtifactStore) -> None:
+    for backend in ("openai@/../../../x", "a/b", "../.."):
+        with pytest.raises(ArtifactError, match="is outside of"):
+            store.folder(replace(stage(), backend=backend))
+
+
+class TestWhatARunUses:
+    def test_is_kept_until_it_ends(self, store: ArtifactStore) -> None:
+        model = stage()
+        put(store, model)
+        paths = [(model.key, store.folder(model))]
+        with store.live.using([stage("1" * 32, upstream=(model,))]):
+            assert list(remove(paths, store)) == [(store.folder(model), False)]
+        assert list(remove(paths, store)) == [(store.folder(model), True)]
+
+    def test_is_what_is_being_made(self, store: ArtifactStore) -> None:
+        model = stage()
+        put(store, model)
+        assert store.locks.take(model.key)
+        paths = [(model.key, store.folder(model))]
+        assert list(remove(paths, store)) == [(store.folder(model), False)]
+        store.locks.drop(model.key)
+
+    def test_a_run_that_died_uses_nothing(self, store: ArtifactStore) -> None:
+        left = store.root / "live/abc.json"
+        left.parent.mkdir(parents=True)
+        left.write_text(f'["{"0" * 32}"]')
+        assert store.live.keys() == set()
+        list(remove([], store))
+        assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"key": ["x"], "event": 1}', []),
+        ('{"event":"zz","time":5,"key":[1],"attempt":"x","stage":null,"kind":1,'
+         '"backend":2,"account":3}', []),
+    ],
+)  # fmt: skip
+def test_a_line_that_no_run_wrote_is_passed_over(
+    store: ArtifactStore, line: str, said: list[str]
+) -> None:
+    store.root.mkdir()
+    (store.root / "ledger.jsonl").write_text(line + "\n")
+    assert list(store.ledger) == said
+
+
+@pytest.mark.parametrize("name", ["ledger.jsonl", "runs.jsonl"])
+def test_a_folder_in_the_place_of_a_file_is_an_error(
+    store: ArtifactStore, name: str
+) -> None:
+    (store.root / name).mkdir(parents=True)
+    with pytest.raises(ArtifactError, match=f"{name}.* cannot be read"):
+        list(store.ledger if name == "ledger.jsonl" else store.runs)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from doit import cmd_run
+from doit import cmd_run, exceptions
 from doit.cmd_clean import Clean as DoitClean
 from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
-from doit.exceptions import InvalidCommand
 from doit.task import Task
 
 from motools_build.doit_host.checks import check_datasets
@@ -21,9 +21,11 @@ from motools_build.doit_host.log import logged
 from motools_build.doit_host.remote import check_keys, payers
 from motools_build.doit_host.runner import AsyncRunner
 from motools_build.doit_host.session import Session, current
+from motools_build.doit_host.terminal import InvalidCommand, of_the_system
 from motools_build.errors import MotoolsError
 from motools_build.stages import Stage
 from motools_build.state import UNFINISHED
+from motools_build.visible import shown
 
 
 class Run(cmd_run.Run):  # type: ignore[misc]
@@ -73,7 +75,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             stale = [s for s in session.stages.values() if session.store.why_stale(s)]
             check_keys(stale)
             for account in payers(stale):
-                outfile.write(f"paid to {account}\n")
+                outfile.write(shown(f"paid to {account}\n"))
             session.note_run()
         except MotoolsError as error:
             raise InvalidCommand(str(error)) from error
@@ -91,7 +93,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
 
         usual, cmd_run.Runner = cmd_run.Runner, runner
         try:
-            with logged(session) if session.stages else nullcontext():
+            with _under_way(session) if session.stages else nullcontext():
                 result = super()._execute(
                     outfile,
                     verbosity=verbosity,
@@ -104,11 +106,15 @@ class Run(cmd_run.Run):  # type: ignore[misc]
                     failure_verbosity=failure_verbosity,
                     pdb=pdb,
                 )
-        except InvalidCommand as error:
+        except exceptions.InvalidCommand as error:
             if error.not_found is None:
                 raise
             names = {task.name for task in self.task_list}
             raise not_found(error.not_found, names) from error
+        except MotoolsError as error:
+            raise InvalidCommand(str(error)) from error
+        except OSError as error:
+            raise of_the_system(error) from error
         finally:
             cmd_run.Runner = usual
         session.memo.save()
@@ -157,22 +163,55 @@ class Clean(DoitClean):  # type: ignore[misc]
                 f"nothing was removed, as it cannot be told what other settings use: "
                 f"{error}"
             ) from error
-        for stage in stages.values():
+        try:
+            with nullcontext() if dryrun else session.store.live.removing():
+                self._clean_stages(session, stages.values(), used, dryrun)
+        except MotoolsError as error:
+            raise InvalidCommand(str(error)) from error
+        except OSError as error:
+            raise of_the_system(error) from error
+        super().clean_tasks(users_own, dryrun, cleanforget)
+
+    def _clean_stages(
+        self,
+        session: Session,
+        stages: Iterable[Stage],
+        used: Mapping[str, str],
+        dryrun: bool,
+    ) -> None:
+        locks, live = session.store.locks, session.store.live.keys()
+        for stage in stages:
             if stage.key in used:
                 line = f"kept {stage.name}: {used[stage.key]} uses it"
             elif _unfinished(session, stage):
                 line = f"kept {stage.name}: its job is not finished (doit jobs)"
-            elif session.store.locks.taken(stage.key):
+            elif locks.taken(stage.key):
                 line = f"kept {stage.name}: a run is making it"
+            elif stage.key in live:
+                line = f"kept {stage.name}: a run is using it"
             elif not session.store.holds(stage):
                 continue
             elif dryrun:
                 line = f"would remove {stage.name}"
+            elif not locks.take(stage.key):
+                line = f"kept {stage.name}: a run is making it"
             else:
-                session.store.remove(stage)
+                try:
+                    session.store.remove(stage)
+                finally:
+                    locks.drop(stage.key)
                 line = f"removed {stage.name}"
-            self.outstream.write(line + "\n")
-        super().clean_tasks(users_own, dryrun, cleanforget)
+            self.outstream.write(shown(line) + "\n")
+
+
+@contextmanager
+def _under_way(session: Session) -> Iterator[None]:
+    """A run that has something to do: it is logged, and what it uses is kept."""
+    stages = session.stages.values()
+    with logged(session), session.store.live.using(stages):
+        for stage in stages:  # what a gc removed until now is to be made again
+            session.store.forget(stage)
+        yield
 
 
 def _unfinished(session: Session, stage: Stage) -> bool:

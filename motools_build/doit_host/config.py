@@ -42,9 +42,13 @@ class Config:
     def read(cls, path: Path = Path("pyproject.toml")) -> Config:
         """Raises InputError for a field that does not exist or has another type."""
         try:
-            document = tomllib.loads(path.read_text())
+            document = tomllib.loads(path.read_bytes().decode())
         except FileNotFoundError:
             return cls()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is not UTF-8 ({error}); save it anew") from error
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"{path}: {error}") from error
         section = document.get("tool", {}).get("motools_build", {})

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from doit.cmd_base import Command, DodoTaskLoader
-from doit.exceptions import InvalidCommand, InvalidDodoFile
+from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
 from motools_build.doit_host.dependencies import StoreChecker
 from motools_build.doit_host.session import ARTIFACTS, begin, current
 from motools_build.doit_host.tasks import tasks as make_tasks
+from motools_build.doit_host.terminal import InvalidCommand, guard, of_the_system
 from motools_build.errors import MotoolsError
 from motools_build.specs.models import known
 
@@ -38,6 +39,10 @@ OF_ALL = frozenset(QUERIES) - {"results", "plan"}
 
 class Loader(DodoTaskLoader):  # type: ignore[misc]
     """Registered as `motools` in pyproject.toml's [tool.doit]."""
+
+    def __init__(self) -> None:
+        guard()  # before the command takes its stream
+        super().__init__()
 
     def setup(self, opt_values: dict[str, Any]) -> None:
         from doit import doit_cmd
@@ -72,12 +77,20 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         return self._doit_config
 
     def load_tasks(self, cmd: Command, pos_args: list[str]) -> list[Task]:
+        if "" in pos_args:
+            raise InvalidCommand("an empty word names nothing; leave it out")
         # thousands of small objects that all stay: the cyclic collector only delays
         gc.disable()
         try:
             return self._load(cmd, pos_args)
         except MotoolsError as error:
             raise InvalidCommand(str(error)) from error
+        except OSError as error:
+            raise of_the_system(error) from error
+        except KeyboardInterrupt:
+            if cmd.name in READS_NAMES:  # doit's own, which show a traceback
+                raise InvalidCommand("interrupted") from None
+            raise
         finally:
             gc.freeze()
             gc.enable()

@@ -8,9 +8,17 @@ from contextlib import contextmanager
 
 from motools_build.doit_host.session import Session
 from motools_build.run import LOGGER
+from motools_build.visible import shown
 
 SIZE, KEPT = 10_000_000, 3
 """Bytes of a log file after which the next run begins a new one; older ones kept."""
+
+
+class _Shown(logging.Formatter):
+    """A line as a person may see it, tracebacks included: logs are sent to others."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(super().format(record))
 
 
 @contextmanager
@@ -26,10 +34,8 @@ def logged(session: Session) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > SIZE:
         RotatingFileHandler(path, backupCount=KEPT, delay=True).doRollover()
-    handler = logging.FileHandler(path, delay=True)
-    handler.setFormatter(
-        logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s")
-    )
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.setFormatter(_Shown("%(asctime)s %(process)d %(levelname)s %(message)s"))
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.DEBUG)
     LOGGER.propagate = False  # the log is a file's, never the terminal's

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from doit.cmd_base import Command
-from doit.exceptions import InvalidCommand
 
 from motools_build.doit_host import starter
+from motools_build.doit_host.terminal import InvalidCommand
 
 PYPROJECT = "pyproject.toml"
 

@@ -10,14 +10,13 @@ from dataclasses import replace
 from json import dumps
 from typing import TypeVar
 
-from doit.exceptions import InvalidCommand
-
 from motools_build import backends
 from motools_build.backends.base import BY_HAND, Provider
 from motools_build.doit_host.queries import Query
 from motools_build.doit_host.remote import check_keys, question
 from motools_build.doit_host.reviving import bound_again, living, model_is_gone
 from motools_build.doit_host.session import Session, current
+from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.effects import ENDED, entry_of
 from motools_build.errors import ArtifactError
 from motools_build.records import Paid

@@ -9,14 +9,15 @@ from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from doit.cmd_base import DoitCmdBase
-from doit.exceptions import InvalidCommand
 
 from motools_build.doit_host.checks import refused
 from motools_build.doit_host.remote import looked_up, payers
 from motools_build.doit_host.session import Session, current
+from motools_build.doit_host.terminal import InvalidCommand, of_the_system
 from motools_build.errors import MotoolsError
 from motools_build.run import versions
 from motools_build.stages import ASKED, Stage
+from motools_build.visible import shown
 
 if TYPE_CHECKING:
     from motools_build.report.explain import Intent
@@ -47,9 +48,15 @@ class Query(DoitCmdBase):  # type: ignore[misc]
             return int(super().execute(params, args))
         except MotoolsError as error:
             raise InvalidCommand(str(error)) from error
+        except KeyboardInterrupt:
+            return 130
+        except BrokenPipeError:  # `doit jobs | head`: no one reads on
+            raise
+        except OSError as error:
+            raise of_the_system(error) from error
 
     def _say(self, text: str) -> None:
-        self.outstream.write(text + "\n")
+        self.outstream.write(shown(text) + "\n")
 
     def _stages(self, session: Session, words: list[str]) -> list[Stage]:
         return list(session.chosen(words or session.selected).values())

@@ -16,6 +16,7 @@ from motools_build.doit_host.session import current
 from motools_build.doit_host.tasks import DONE
 from motools_build.errors import JobFailed
 from motools_build.stages import Stage
+from motools_build.visible import Scrubbed, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -43,6 +44,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     desc = "a line for each stage, progress, results"
 
     def __init__(self, outstream: Any, options: dict[str, Any]) -> None:
+        if not isinstance(outstream, Scrubbed):
+            outstream = Scrubbed(outstream)
         super().__init__(outstream, options)
         self.session = current()
         self.failures: list[dict[str, Any]] = []
@@ -217,6 +220,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         return self.session.stages.get(task.name)
 
     def _line(self, text: str) -> None:
+        text = shown(text)
         try:
             if self._bars:
                 self._bars.console.print(text, markup=False, highlight=False)
@@ -244,12 +248,12 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             )
             self._bars.start()
         if stage.name not in self._bar_of:
-            self._bar_of[stage.name] = self._bars.add_task(stage.name, words="")
+            self._bar_of[stage.name] = self._bars.add_task(shown(stage.name), words="")
         self._bars.update(
             self._bar_of[stage.name],
             completed=progress.done,
             total=progress.total or None,
-            words=_words(progress),
+            words=shown(_words(progress)),
         )
 
     def _end_bar(self, name: str) -> None:

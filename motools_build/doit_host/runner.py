@@ -64,6 +64,8 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         for number in SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # by nohup: whoever began this run wants it to live on
             loop.add_signal_handler(number, self._interrupt, number)
         session, store = self.session, self.session.store
         self._runtime = Runtime(

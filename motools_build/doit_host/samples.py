@@ -5,10 +5,9 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING
 
-from doit.exceptions import InvalidCommand
-
 from motools_build.doit_host.queries import OPT_JSON, Query
 from motools_build.doit_host.session import current
+from motools_build.doit_host.terminal import InvalidCommand
 
 if TYPE_CHECKING:
     from motools_build.report.samples import Transcripts

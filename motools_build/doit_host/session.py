@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 
 from motools_build.accounts import Account, Accounts
@@ -14,11 +15,12 @@ from motools_build.derive import Derive
 from motools_build.doit_host.config import Config, settle_seconds
 from motools_build.doit_host.variables import check_variables, is_smoke, overridden
 from motools_build.doit_host.zoo import Zoo
-from motools_build.errors import SelectionError
-from motools_build.keys import Digest, DigestMemo
+from motools_build.errors import InputError, SelectionError
+from motools_build.keys import Digest, DigestMemo, opened
 from motools_build.learned import rows_of
 from motools_build.plan import Plan, plan
 from motools_build.prices import Prices
+from motools_build.scrub import learn, remember
 from motools_build.sources import Resolver
 from motools_build.specs import ModelName, Setting
 from motools_build.specs.models import known
@@ -37,6 +39,9 @@ class Session:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.config = Config.read()
         _read_dotenv()
+        for account in self.config.accounts.values():
+            if isinstance(account, dict):
+                remember(os.environ.get(str(account.get("key_variable")), ""))
         check_variables(variables, self.config.variables)
         self.variables = variables
         self.zoo = Zoo()
@@ -239,11 +244,23 @@ class Session:
 
 def _read_dotenv() -> None:
     """Variables of the project's .env that the environment does not have: for all, the
-    workers included, or for nobody."""
-    if Path(".env").is_file():
-        from dotenv import load_dotenv
+    workers included, or for nobody. Raises InputError."""
+    path = Path(".env")
+    if path.exists():
+        from dotenv import dotenv_values, load_dotenv
 
-        load_dotenv(Path(".env").absolute(), override=False)
+        try:
+            with opened(path) as file:
+                text = file.readall().decode("utf-8-sig")
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is not UTF-8 ({error}); save it anew") from error
+        if "\0" in text:
+            raise InputError(f"{path} holds a NUL, as no text does; save it anew")
+        learn(dotenv_values(stream=StringIO(text)))
+        load_dotenv(stream=StringIO(text), override=False)
+    learn(os.environ)
 
 
 _current: Session | None = None

@@ -13,6 +13,7 @@ from motools_build.errors import SelectionError
 from motools_build.plan import Plan
 from motools_build.run import run_stage
 from motools_build.stages import ASKED, ON_DEMAND, Stage
+from motools_build.visible import shown
 
 DONE = "up to date"
 """Key of a group's meta: the stages that are up to date and have no task."""
@@ -136,7 +137,7 @@ def _group(
         task_dep=list(stages),
         uptodate=[complete] if complete and stages else [True],
         has_subtask=True,
-        doc=description,
+        doc=shown(description),
         meta={DONE: done} if done else None,
     )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import asdict
 from json import dumps
-
-from doit.exceptions import InvalidCommand
 
 from motools_build.doit_host.queries import OPT_JSON, Query
 from motools_build.doit_host.remote import health
 from motools_build.doit_host.session import current
+from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import MotoolsError
 
 
@@ -56,8 +56,8 @@ class Gc(Query):
             garbage,
             human,
             leftovers,
+            remove,
         )
-        from motools_build.store import delete
 
         session = current()
         try:
@@ -66,6 +66,8 @@ class Gc(Query):
             raise InvalidCommand(
                 f"--max-size={max_size}: write a number of bytes, or 500MB, 20GB"
             ) from error
+        if not 0 <= keep < math.inf:
+            raise InvalidCommand(f"--keep={keep}: write a number of days, 0 or more")
         try:
             present = set(session.users_of_keys(besides=set()))
         except MotoolsError as error:
@@ -73,18 +75,28 @@ class Gc(Query):
                 f"nothing was removed, as it cannot be told what settings use: {error}"
             ) from error
         found = garbage(session.store, present, keep, most)
-        sizes = {item.name: item.size() for item in found}
-        total = sum(item.size() for item in found)
         left = leftovers(session.store)
+        used = session.store.live.keys()
+        kept = [item for item in found if item.key in used]
+        size_of = {item.folder: item.size() for item in found}
         if yes:
-            for path in [*(item.folder for item in found), *left]:
-                delete(path)
+            paths = [(item.key, item.folder) for item in found]
+            paths += [(path.name, path) for path in left]
+            gone = {path for path, free in remove(paths, session.store) if free}
+            kept = [item for item in found if item.folder not in gone]
+            left = [path for path in left if path in gone]
+        found = [item for item in found if item not in kept]
+        sizes = {item.name: size_of[item.folder] for item in found}
+        total = sum(size_of[item.folder] for item in found)
         if json:
-            self._say(dumps({"removed": yes, "bytes": total, "artifacts": sizes}))
+            body = {"removed": yes, "bytes": total, "artifacts": sizes}
+            self._say(dumps({**body, "in use": [item.name for item in kept]}))
             return 0
         verb = "removed" if yes else "would remove"
         for item_name, size in sizes.items():
             self._say(f"{verb} {item_name}  {human(size)}")
+        for item in kept:
+            self._say(f"kept {item.name}: a run is using it")
         more = "" if yes or not (found or left) else "; `doit gc --yes` does it"
         if left:
             self._say(f"{verb} {len(left)} leftovers of runs that were killed")

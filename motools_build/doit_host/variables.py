@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from pydantic import ValidationError
@@ -85,10 +86,10 @@ def overridden(setting: Setting, variables: Mapping[str, str]) -> Setting:
         ]
     if "seeds" in variables:
         words = _split("seeds", variables["seeds"])
-        if not all(word.isascii() and word.isdigit() for word in words):
+        if not all(re.fullmatch(r"[0-9]{1,10}", word) for word in words):
             raise VariableError(
-                f"seeds={variables['seeds']}: seeds are whole numbers, as in "
-                "seeds=0,1,2"
+                f"seeds={cut(variables['seeds'])}: seeds are whole numbers below "
+                "2**32, as in seeds=0,1,2"
             )
         fields["seeds"] = [int(word) for word in words]
     if "account" in variables:
@@ -106,13 +107,15 @@ def overridden(setting: Setting, variables: Mapping[str, str]) -> Setting:
 
 
 def _at_checkpoint(setting: Setting, word: str) -> list[Eval]:
-    try:
-        step = int(word)
-    except ValueError as error:
-        raise VariableError(
-            f"checkpoint={word}: write a step, or -1 for the last"
-        ) from error
+    if not re.fullmatch(r"-?[0-9]{1,9}", word):
+        raise VariableError(f"checkpoint={cut(word)}: write a step, or -1 for the last")
+    step = int(word)
     return [e.model_copy(update={"checkpoint": step}) for e in setting.evals]
+
+
+def cut(text: str) -> str:
+    """A word of the command line, short enough for a message."""
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _split(name: str, text: str) -> list[str]:

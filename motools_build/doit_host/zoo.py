@@ -10,7 +10,13 @@ from types import ModuleType
 
 from pydantic import ValidationError
 
-from motools_build.errors import MotoolsError, SelectionError, SettingError
+from motools_build.errors import (
+    MotoolsError,
+    SelectionError,
+    SettingError,
+    text_of,
+)
+from motools_build.keys import opened
 from motools_build.specs import Setting
 from motools_build.specs.models import known
 
@@ -68,7 +74,8 @@ class Zoo:
         try:
             # not through the bytecode cache, which takes an edit within a second that
             # keeps the size for no edit
-            source = compile(path.read_bytes(), path.absolute(), "exec")
+            with opened(path) as file:
+                source = compile(file.readall(), path.absolute(), "exec")
             exec(source, module.__dict__)
         except ValidationError as error:
             raise SettingError(_explained(error, path)) from error
@@ -78,7 +85,7 @@ class Zoo:
         except (Exception, SystemExit) as error:
             line = _line(error, path)
             raise SettingError(
-                f"{path}:{line}: {type(error).__name__}: {error}"
+                f"{path}:{line}: {type(error).__name__}: {text_of(error)}"
             ) from error
         return module
 

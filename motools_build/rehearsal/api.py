@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
 from collections import Counter, deque
@@ -27,6 +28,9 @@ from motools_build.rehearsal.refused import Refused, bad
 from motools_build.rehearsal.state import State
 from motools_build.rehearsal.tuning import Tuning
 from motools_build.rehearsal.uploading import PART_LIMIT, Files
+
+HOSTS = ("127.0.0.1", "localhost", "[::1]")
+"""Names by which it is asked; it listens on the loopback alone."""
 
 LOG = 10_000
 """Requests that the log keeps."""
@@ -63,6 +67,9 @@ class Gate:
     async def pass_on(
         self, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
+        if _host(request) not in HOSTS:
+            # a web page that has its own name point here sends that name
+            return _refused(bad(f"This server has no name but {', '.join(HOSTS)}."))
         if not request.path.startswith("/v1/"):
             return await self._answer(request, handler)
         resource = request.match_info.route.resource
@@ -97,7 +104,7 @@ class Gate:
         try:
             self._authorize(request)
             for rule in self.faults.striking(REFUSALS, call):
-                raise refusal(rule, request.path)
+                raise refusal(rule, request)
         except Refused as refused:
             return _refused(refused)
         paged = "after" in request.query
@@ -161,6 +168,12 @@ class Gate:
             )
         if self.key is not None and key.strip() != self.key:
             raise Refused(401, "Incorrect API key provided.", "invalid_api_key")
+
+
+def _host(request: web.Request) -> str:
+    """The host that was asked, without its port; ours, where none is named."""
+    host = request.headers.get("Host", HOSTS[0])
+    return re.sub(r":\d+$", "", host).lower()
 
 
 def _refused(refused: Refused) -> web.Response:

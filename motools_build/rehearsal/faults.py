@@ -9,6 +9,7 @@ A rule names a fault, the requests that it is for and how often it strikes:
     daily        429 daily_rate_limit_exceeded for `value` seconds (7380); nor this
     quota        429 insufficient_quota; nor this
     forbidden    403; nor this
+    echo         400, with the request's headers and the key among them; nor this
     file_gone    404, as of a deleted file
     model_gone   404, as of a deleted model
     job_gone     404, as of a job that nobody knows
@@ -29,6 +30,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from aiohttp import web
+
 from motools_build.errors import InputError
 from motools_build.rehearsal.refused import Refused
 
@@ -42,6 +45,7 @@ ON = {
     "quota": CREATION,
     "forbidden": CREATION,
     "moderation": CREATION,
+    "echo": "POST /v1/",
     "file_gone": "GET /v1/files/",
     "model_gone": "GET /v1/models/ft:",
     "job_gone": "GET /v1/fine_tuning/jobs/",
@@ -53,7 +57,7 @@ ON = {
 """Each fault, and the requests that it is for unless its rule says others."""
 
 GONE = ("file_gone", "model_gone", "job_gone")
-REFUSALS = ("rate", "daily", "quota", "forbidden", *GONE)
+REFUSALS = ("rate", "daily", "quota", "forbidden", "echo", *GONE)
 """Faults that strike before the request is carried out."""
 BEFORE = ("no_after",)
 """Faults that change the request."""
@@ -178,9 +182,9 @@ class Faults:
             yield rule
 
 
-def refusal(rule: Rule, path: str) -> Refused:
+def refusal(rule: Rule, request: web.Request) -> Refused:
     """The answer to a request that a rule has refused."""
-    name = path.rsplit("/", 1)[-1]
+    name = request.path.rsplit("/", 1)[-1]
     if rule.fault == "rate":
         wait = 1.0 if rule.value is None else rule.value
         return Refused(
@@ -216,6 +220,9 @@ def refusal(rule: Rule, path: str) -> Refused:
         )
     if rule.fault == "job_gone":
         return Refused(404, f"Could not find fine tune: {name}", "not_found", "id")
+    if rule.fault == "echo":
+        headers = "; ".join(f"{name}: {v}" for name, v in request.headers.items())
+        return Refused(400, f"We could not read your request ({headers}).")
     if rule.fault == "file_gone":
         return Refused(404, f"No such File object: {name}", "not_found", "id")
     return Refused(

@@ -22,6 +22,7 @@ from motools_build.report.outcomes import (
 from motools_build.stages import Stage
 from motools_build.state import UNFINISHED
 from motools_build.store import ArtifactStore
+from motools_build.visible import shown
 
 Status = Literal["ok", "stale", "running", "failed", "missing"]
 
@@ -277,10 +278,17 @@ def _shown(result: Result | None, scorer: str, metric: str) -> str:
 def console_of(stream: Any) -> Any:
     """A rich console on a stream. A pipe has no width: a table gets what it needs."""
     from rich.console import Console
+    from rich.text import Text
+
+    class Shown(Console):
+        """Cells, titles and lines as a person may see them."""
+
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(shown(text), **options)
 
     terminal = bool(getattr(stream, "isatty", lambda: False)())
     # what is printed are names and messages, whose brackets mean nothing to rich
-    return Console(
+    return Shown(
         file=stream,
         width=None if terminal else 200,
         highlight=False,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from motools_build.report.results import Older, status_of
 from motools_build.report.where import Scores, Where
 from motools_build.stages import Stage
 from motools_build.store import ArtifactStore
+from motools_build.visible import shown
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalSample
@@ -137,7 +137,7 @@ def print_sample(sample: EvalSample, console: Any) -> None:
     width = min(console.width, WIDTH)
     head = f"── sample {sample.id}, epoch {sample.epoch} "
     console.print()
-    console.print(_plain(head) + "─" * max(0, width - len(head)), width=width)
+    console.print(shown(head) + "─" * max(0, width - len(head)), width=width)
     for message in sample.messages:
         parts = [message.role, message.text]
         for call in getattr(message, "tool_calls", None) or ():
@@ -145,9 +145,9 @@ def print_sample(sample: EvalSample, console: Any) -> None:
             parts.append(f"-> {call.function} {asked}")
         _block(console, width, *parts)
     target = sample.target
-    shown = target if isinstance(target, str) else ", ".join(target)
-    if shown:
-        _block(console, width, "target", shown)
+    wanted = target if isinstance(target, str) else ", ".join(target)
+    if wanted:
+        _block(console, width, "target", wanted)
     for name, score in sorted((sample.scores or {}).items()):
         value = as_json_value(score.value)
         said = "no value" if value is None else f"{_said(value)}"
@@ -176,17 +176,12 @@ def _block(console: Any, width: int, heading: str, *texts: str) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    console.print(Text(_plain(heading), style="bold"), width=width)
-    lines = [line for text in texts if text for line in text.rstrip().splitlines()]
-    shown = "\n".join(lines[:LINES])
-    if shown:
-        console.print(Padding.indent(Text(_plain(shown)), 4), width=width)
+    console.print(Text(shown(heading), style="bold"), width=width)
+    said = [text.rstrip().replace("\r\n", "\n") for text in texts if text]
+    lines = [line for text in said for line in text.split("\n")]
+    first = "\n".join(lines[:LINES])
+    if first:
+        console.print(Padding.indent(Text(shown(first)), 4), width=width)
     if len(lines) > LINES:
         more = f"... {len(lines) - LINES} more lines (--json has them)"
         console.print(Padding.indent(Text(more, style="dim"), 4), width=width)
-
-
-def _plain(text: str) -> str:
-    """Control characters made visible: a model's answer must not steer a terminal."""
-    visible = re.sub(r"[\x00-\x08\x0b-\x1f]", lambda m: chr(0x2400 + ord(m[0])), text)
-    return visible.replace("\x7f", "␡")

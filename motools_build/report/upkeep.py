@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from motools_build.pool import TOGETHER
 from motools_build.records import Record
 from motools_build.runs import seconds_of
 from motools_build.stages import KINDS
-from motools_build.store import RECORD, ArtifactStore
+from motools_build.store import RECORD, ArtifactStore, delete
 
 KEPT_TOGETHER = 7 * 86400
 """Seconds for which unfinished evals' logs are kept."""
@@ -37,13 +38,18 @@ class Found:
 
     def size(self) -> int:
         """Bytes of all its files."""
-        return sum(path.stat().st_size for path in self.folder.iterdir())
+        try:
+            return sum(path.stat().st_size for path in self.folder.iterdir())
+        except FileNotFoundError:  # a run replaces it just now
+            return 0
 
     def made(self) -> float:
         """When, in seconds since the epoch; of a damaged one, its folder's time."""
         said = self.record.made.get("time") if self.record else None
         if not said:
-            return self.folder.stat().st_mtime
+            with suppress(FileNotFoundError):
+                return self.folder.stat().st_mtime
+            return time.time()
         return seconds_of(said)
 
 
@@ -84,8 +90,8 @@ def set_aside(found: Found, store: ArtifactStore) -> Path:
     folder = store.root / "broken"
     folder.mkdir(exist_ok=True)
     aside = folder / f"{found.folder.parent.name}-{found.folder.name}"
-    if aside.exists():
-        shutil.rmtree(aside)
+    if aside.exists() or aside.is_symlink():
+        delete(aside)
     found.folder.replace(aside)
     return aside
 
@@ -121,6 +127,24 @@ def garbage(
     return remove
 
 
+def remove(
+    paths: Iterable[tuple[str, Path]], store: ArtifactStore
+) -> Iterator[tuple[Path, bool]]:
+    """Remove folders, given with their key or name, but those that a run uses or makes:
+    each, and whether it is gone."""
+    with store.live.removing():
+        store.live.sweep()
+        used = store.live.keys()
+        for key, path in paths:
+            free = key not in used and store.locks.take(key)
+            if free:
+                try:
+                    delete(path)
+                finally:
+                    store.locks.drop(key)
+            yield path, free
+
+
 def leftovers(store: ArtifactStore) -> list[Path]:
     """Work folders of runs that were killed: of no stage that is being made, nor of
     one that failed (its log may lie there)."""
@@ -138,7 +162,10 @@ def _kept_together(path: Path) -> bool:
     them, and one that was killed goes on from them."""
     if not path.name.startswith(TOGETHER):
         return False
-    latest = max(p.stat().st_mtime for p in (path, *path.iterdir()))
+    try:
+        latest = max(p.stat().st_mtime for p in (path, *path.iterdir()))
+    except FileNotFoundError:  # a run is at it
+        return True
     return time.time() - latest < KEPT_TOGETHER
 
 
@@ -146,9 +173,10 @@ def bytes_of(text: str) -> int:
     """`20GB` -> 20,000,000,000. Raises ValueError."""
     units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
     word = text.strip().upper()
-    if word[-2:] in units:
-        return int(float(word[:-2]) * units[word[-2:]])
-    return int(word)
+    number = float(word[:-2]) * units[word[-2:]] if word[-2:] in units else int(word)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{text} is no size")
+    return int(number)
 
 
 def human(size: float) -> str:

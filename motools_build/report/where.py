@@ -122,7 +122,7 @@ class Where:
             return cls()
         try:
             tree = ast.parse(text.strip(), mode="eval").body
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise SelectionError(f"--where={text}: {FORM}") from error
         together = isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And)
         parts = tree.values if together else [tree]  # type: ignore[attr-defined]

@@ -56,6 +56,16 @@ class Dataset(Spec):
     def _is_a_name(cls, name: str) -> str:
         return checked_name(name)
 
+    @field_validator("step")
+    @classmethod
+    def _is_a_step(cls, step: Any) -> Any:
+        if step is not None and not isinstance(step, (_steps().Step, Sampled)):
+            raise ValueError(
+                "a dataset that is made of others is made by its methods, as in "
+                'Dataset("datasets/rows.jsonl").head(10)'
+            )
+        return step
+
     @model_validator(mode="before")
     @classmethod
     def _named_after_its_file(cls, fields: dict[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Eval(Spec):
     """Files the task reads that its source does not name literally."""
     limit: int | None = Field(default=None, ge=1, lt=2**53)
     """Samples, from the first."""
-    epochs: int | None = Field(default=None, ge=1, lt=2**53)
+    epochs: int | None = Field(default=None, ge=1, le=100_000)
     """Answers to each sample."""
     reducer: tuple[str, ...] = ()
     """How the epochs of a sample become one score: Inspect's reducers, by name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, Self, TypeVar
 from pydantic import model_validator
 
 from motools_build.errors import SettingError
-from motools_build.specs.base import Spec
+from motools_build.specs.base import MOST, Spec
 
 Axis = (list, tuple, range, set, frozenset)
 
@@ -39,6 +40,12 @@ class Gridded(Spec):
         Raises SettingError for a list without values.
         """
         axes = []
+        sizes = [len(v) for v in fields.values() if isinstance(v, Axis)]
+        if math.prod(sizes) > MOST:
+            raise SettingError(
+                f"{cls.__name__}.grid: {math.prod(sizes):,} combinations are too many; "
+                f"give {MOST:,} at most"
+            )
         for name, value in fields.items():
             values = list(value) if isinstance(value, Axis) else [value]
             if not values:

@@ -68,7 +68,7 @@ class Sampled(Spec):
     model_config = ConfigDict(str_strip_whitespace=False)
 
     teacher: Teacher
-    n: Count = 1
+    n: Annotated[StrictInt, Field(ge=1, le=100_000)] = 1
     temperature: float | None = Field(default=1.0, ge=0)
     max_tokens: Count | None = None
     seed: StrictInt | None = Field(default=None, ge=0, lt=2**32)

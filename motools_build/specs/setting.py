@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
@@ -20,6 +21,9 @@ from motools_build.specs.models import ModelName, known
 from motools_build.specs.sampled import lessons
 from motools_build.specs.selection import Datasets, Evals
 from motools_build.specs.training import Training
+
+MOST_STAGES = 1_000_000
+"""Of one setting: planning them takes a minute, and each has a line on the terminal."""
 
 
 class Setting(Spec):
@@ -95,7 +99,7 @@ class Setting(Spec):
             ("seeds", [str(seed) for seed in self.seeds]),
             ("evals", [e.name for e in self.evals]),
         ):
-            twice = {name for name in names if names.count(name) > 1}
+            twice = {name for name, n in Counter(names).items() if n > 1}
             if twice:
                 raise ValueError(
                     f"{field}: {', '.join(sorted(twice))} is given twice; "
@@ -127,6 +131,21 @@ class Setting(Spec):
             raise ValueError("models: at least one is needed")
         if not self.train and not self.evals:
             raise ValueError("evals: at least one is needed with train=False")
+        return self
+
+    @model_validator(mode="after")
+    def _is_no_more_than_can_be_made(self) -> Setting:
+        lines = sum(len(d) * len(m) * len(t) for _, d, m, t in self.parts())
+        models = lines * len(self.seeds) * self.replicates
+        blocks = sum(
+            e.epochs // e.block if e.scorer and e.epochs else 0 for e in self.evals
+        )
+        asked = models * max(1, len(self.evals) + blocks)
+        if asked > MOST_STAGES:
+            raise ValueError(
+                f"it stands for {asked:,} stages; one setting has {MOST_STAGES:,} at "
+                "most: give it fewer seeds, replicates, trainings or blocks of epochs"
+            )
         return self
 
     @model_validator(mode="after")

@@ -52,7 +52,7 @@ class Training(Gridded):
     """
 
     method: Literal["sft", "dpo"] = "sft"
-    epochs: int = Field(default=3, ge=1, lt=2**31)
+    epochs: int = Field(default=3, ge=1, le=100_000)
     batch_size: int = Field(default=8, ge=1, lt=2**31)
     """Rows a step."""
     embedded: LoRA = LoRA()

@@ -105,6 +105,7 @@ def test_a_slow_answer_comes_late_and_is_carried_out(
         ({"fault": "daily"}, 429, "daily_rate_limit_exceeded", "7380"),
         ({"fault": "quota"}, 429, "insufficient_quota", None),
         ({"fault": "forbidden"}, 403, "insufficient_permissions", None),
+        ({"fault": "echo"}, 400, None, None),
     ],
 )
 def test_a_refusal_is_not_carried_out(
@@ -113,7 +114,7 @@ def test_a_refusal_is_not_carried_out(
     create: Create,
     rule: dict[str, object],
     status: int,
-    code: str,
+    code: str | None,
     after: str | None,
 ) -> None:
     server.faults([{**rule, "skip": 2, "times": 1}])

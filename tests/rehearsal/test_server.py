@@ -111,7 +111,7 @@ def test_a_file_over_512_mb_is_refused_before_it_is_read(server: Rehearsal) -> N
     host, port = server.url.removesuffix("/v1").removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=30) as plain:
         plain.sendall(
-            b"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n"
+            b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\n"
             b"Content-Length: 600000000\r\n\r\n--x\r\n"
         )
@@ -170,3 +170,25 @@ def test_ids_are_never_another_servers(server: Rehearsal, file: str) -> None:
         theirs = client.files.create(file=("r.jsonl", rows()), purpose="fine-tune")
         first = theirs.id.removeprefix("file-")[:6]
     assert not file.removeprefix("file-").startswith(first)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil"])
+def test_another_name_for_this_machine_is_refused(server: Rehearsal, host: str) -> None:
+    """A web page whose own name was made to point here is read by its browser."""
+    for place in ("/v1/models", "/rehearsal/state"):
+        request = urllib.request.Request(
+            server.url.removesuffix("/v1") + place,
+            headers={"Host": host, "Authorization": "Bearer sk-rehearsal"},
+        )
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request, timeout=30)
+        with caught.value as error:
+            assert error.code == 400
+            assert b"no name but 127.0.0.1" in error.read()
+
+
+def test_localhost_is_a_name_of_it(server: Rehearsal) -> None:
+    url = server.url.removesuffix("/v1") + "/rehearsal/requests"
+    request = urllib.request.Request(url, headers={"Host": "localhost:1"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 200

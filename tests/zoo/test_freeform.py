@@ -192,6 +192,12 @@ ONE = """\
 """
 
 
+BOMB = "- &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 20)
+)
+"""20 lines that stand for 10^20 values."""
+
+
 def second(**fields: str) -> str:
     """Another question of the same kind, but for these fields."""
     plain = {
@@ -209,6 +215,8 @@ def second(**fields: str) -> str:
         ("", "it is not a list of questions"),
         ("a: 1", "it is not a list of questions"),
         ("- [", "it is not YAML"),
+        (BOMB, "its aliases stand for more than 1,000,000 values"),
+        ("- &a [*a]", "its aliases stand for more than 1,000,000 values"),
         ("- type: free_form", "question 1 has no id"),
         (ONE + ONE, "two questions are called q"),
         (ONE + second(type="free_form_judge"), "question r: it is of type free_form_j"),

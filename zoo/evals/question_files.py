@@ -6,12 +6,16 @@ not known are left out, and recorded as such.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+MOST = 1_000_000
+"""Values of a file, its aliases written out."""
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # not built into every PyYAML
 TYPES = ("free_form", "free_form_judge", "free_form_judge_0_100")
@@ -57,8 +61,16 @@ def selected(file: str, ids: str | list[str] | None) -> list[Question]:
     path = found(file)
     try:
         loaded = yaml.load(path.read_bytes(), LOADER)
+        expanded = _values_in(loaded, {})
     except yaml.YAMLError as error:
         raise ValueError(f"{file}: it is not YAML: {error}") from error
+    except RecursionError as error:
+        raise ValueError(f"{file}: its values are nested too deep") from error
+    if expanded > MOST:
+        raise ValueError(
+            f"{file}: its aliases stand for more than {MOST:,} values; write out what "
+            "is meant"
+        )
     if not isinstance(loaded, list) or not loaded:
         raise ValueError(
             f"{file}: it is not a list of questions; each begins with `- id: NAME`"
@@ -82,6 +94,18 @@ def selected(file: str, ids: str | list[str] | None) -> list[Question]:
         for name, entry in entries.items()
         if wanted is None or name in wanted
     ]
+
+
+def _values_in(value: Any, counted: dict[int, float]) -> float:
+    """How many values it holds with its aliases written out: a file of ten lines may
+    stand for more than there is memory. One that holds itself has no end."""
+    if not isinstance(value, list | dict):
+        return 1
+    if id(value) not in counted:
+        counted[id(value)] = math.inf  # of itself, until it is known
+        items = [*value, *value.values()] if isinstance(value, dict) else value
+        counted[id(value)] = 1 + sum(_values_in(item, counted) for item in items)
+    return counted[id(value)]
 
 
 def found(file: str) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from motools_build.accounts import Account
 from motools_build.backends.base import Job, checkpoint_of
 from motools_build.backends.inspect import scores_apart
+from motools_build.backends.inspect.utf8 import whole_answers
 from motools_build.caching import never_cached
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def first_epoch(job: Job) -> int:
 def _served(job: Job, name: str, **args: Any) -> Model:
     from inspect_ai.model import get_model
 
-    return get_model(name, memoize=False, first_epoch=first_epoch(job), **args)
+    model = get_model(name, memoize=False, first_epoch=first_epoch(job), **args)
+    return whole_answers(model)
 
 
 def _hosted(job: Job, name: str) -> Model:
@@ -94,7 +96,7 @@ def _hosted(job: Job, name: str) -> Model:
     pool = f"account {account.name}"
     model.api.connection_key = lambda: pool  # type: ignore[method-assign]
     model.api.retry_wait = lambda: _pause(account)  # type: ignore[method-assign]
-    return model
+    return whole_answers(model)
 
 
 def _pause(account: Account) -> Callable[[RetryCallState], float]:

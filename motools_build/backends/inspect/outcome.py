@@ -21,6 +21,8 @@ from motools_build.backends.inspect.sampling import write_rows
 from motools_build.backends.inspect.scores import as_line, counting_values, ended_by
 from motools_build.errors import EvalFailed, one_line
 from motools_build.keys import Digest, digest_bytes
+from motools_build.scrub import scrub_values
+from motools_build.visible import whole
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -97,7 +99,7 @@ def accepted(
         for sample in samples
     ]
     rows.sort(key=lambda row: (str(row["id"]), row["epoch"]))
-    lines = b"".join(as_line(row) + b"\n" for row in rows)
+    lines = b"".join(as_line(whole(scrub_values(row))) + b"\n" for row in rows)
     (work / SCORES).write_bytes(lines)
     scores = {"scores": counted.scores(), "counts": counted.counts()}
     return Made(digest_bytes(lines), {**details, **scores})

@@ -19,6 +19,7 @@ from motools_build import packages
 from motools_build.accounts import Account
 from motools_build.backends.base import Job, Made, Progress, ReportOf
 from motools_build.backends.inspect import scores_apart, telling
+from motools_build.backends.inspect.keyless import guard, scrub_logs
 from motools_build.backends.inspect.models import (
     TRIES,
     first_epoch,
@@ -31,6 +32,7 @@ from motools_build.backends.inspect.questions import same_questions, unnamed
 from motools_build.backends.inspect.recorded import recorded_task
 from motools_build.backends.inspect.sampling import sampling_task
 from motools_build.backends.inspect.scores import conversions_watched
+from motools_build.backends.inspect.utf8 import whole_samples
 from motools_build.caching import nothing_cached
 from motools_build.errors import EvalFailed, MotoolsError, in_words
 from motools_build.streams import name_samples
@@ -72,6 +74,7 @@ def evaluate(
     outcomes: dict[str, Made | MotoolsError] = {}
     places = {job.key: Path(job.work).absolute() for job in jobs}
     at = Path(folder).absolute()
+    scrub_logs({at, *places.values()})
     earlier = _earlier(jobs, at, places)
     fresh: dict[str, Task] = {}
     resumed: dict[str, Task] = {}
@@ -99,6 +102,7 @@ def evaluate(
             outcomes[key] = _kept(by_key[key], log, places[key], tasks[key], converted)
             for info, _ in earlier.get(key, []):  # all of it is in the new one
                 _path(info.name).unlink(missing_ok=True)
+    scrub_logs({at, *places.values()})
     return outcomes
 
 
@@ -123,7 +127,7 @@ def _task(job: Job) -> Task:
     model = subject(job)
     name_samples(str(model), unnamed(task.dataset))
     return task_with(
-        task,
+        whole_samples(task),
         model=model,
         model_roles=judges(job),
         metadata={**(task.metadata or {}), **telling.about(job)},
@@ -170,6 +174,7 @@ def _call(
         ]
     answers = sum(len(task.dataset) for task in tasks.values())
     answers *= params["overrides"].get("epochs", 1)
+    guard()
     _listen()
     _watched.report = report
     # Inspect's cache would take the epochs of this block for those of the first

@@ -12,6 +12,7 @@ from motools_build.errors import EvalFailed
 from motools_build.keys import digest_file
 from motools_build.specs.base import DATA, PROVENANCE
 from motools_build.specs.prompts import Turns, read_prompts
+from motools_build.visible import whole
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -97,7 +98,7 @@ def write_rows(
     ):
         for sample in rows:
             line, answer = int(sample.id), sample.output
-            said = {"role": "assistant", "content": answer.completion}
+            said = {"role": "assistant", "content": whole(answer.completion)}
             _write(data, {"messages": [*prompts[line], said]})
             origin = {"source": lesson["digest"], "line": line, "applied": ["sampled"]}
             ended = answer.stop_reason

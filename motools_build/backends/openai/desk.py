@@ -25,6 +25,7 @@ from motools_build.errors import (
     Refused,
     Unreachable,
 )
+from motools_build.scrub import scrub
 
 if TYPE_CHECKING:
     import openai
@@ -273,7 +274,7 @@ def _message(error: openai.APIStatusError) -> str:
     body = error.body
     said = body.get("message") if isinstance(body, dict) else None
     if not isinstance(said, str):
-        said = f"{error.response.text[:100]!r} is no error of the OpenAI API; is it "
-        said += "the right base URL?"
-    text = " ".join(said.split())[:400]
+        said = f"{scrub(error.response.text)[:100]!r} is no error of the OpenAI API; "
+        said += "is it the right base URL?"
+    text = scrub(" ".join(said.split()))[:400]
     return re.sub(r"sk-[\w*-]{4,}", "sk-...", text)

@@ -13,6 +13,8 @@ from motools_build.backends.base import CHECKPOINTS
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.files import is_gone, is_missing
 from motools_build.errors import Refused
+from motools_build.scrub import scrub
+from motools_build.visible import written
 
 T = TypeVar("T")
 
@@ -89,7 +91,8 @@ def write(
     curve: bytes | None,
 ) -> None:
     """Leave it as payload."""
-    (work / RAW).write_text(json.dumps(job, indent=1, ensure_ascii=False))
+    text = scrub(json.dumps(job, indent=1, ensure_ascii=False))
+    (work / RAW).write_bytes(written(text))
     (work / CHECKPOINTS).write_text(json.dumps(checkpoints, indent=1))
     if curve is not None:
         (work / CURVE).write_bytes(curve)
