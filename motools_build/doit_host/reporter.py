@@ -106,6 +106,11 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._counts["deferred"] += 1
         self._line(f"-> {task.name}  deferred{f': {why}' if why else ''}")
 
+    def warned(self, warnings: list[str]) -> None:
+        """Inspect's own words about evals that were loaded before anything ran."""
+        for said in warnings:
+            self._line(f"warning: {said}")
+
     def interrupted(self, running: list[str]) -> None:
         """A signal came: these are given up."""
         self._interrupted = True
