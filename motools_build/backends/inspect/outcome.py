@@ -126,7 +126,7 @@ def _recovered(log: EvalLog) -> EvalLog:
 
 def _details(log: EvalLog) -> dict[str, Any]:
     assert log.results is not None
-    usage = _usage(log)
+    usage, judges = _usage(log), _judges(log)
     return {
         "task": log.eval.task,
         "samples": log.results.total_samples,
@@ -135,6 +135,7 @@ def _details(log: EvalLog) -> dict[str, Any]:
             "output": sum(written for _, written in usage.values()),
         },
         "usage": usage,
+        **({"judges": judges} if judges else {}),
         "log": Path(log.location).name,
         "resolved": _resolved(log),
     }
@@ -189,11 +190,16 @@ def _resolved(log: EvalLog) -> dict[str, Digest]:
             for sample in samples
             if sample.epoch == 1
         ),
-        "solver": _digest_of(step.model_dump(mode="json") for step in log.plan.steps),
-        "scorers": _digest_of(
-            s.model_dump(mode="json") for s in log.eval.scorers or []
+        "solver": _digest_of(
+            _of_any_model(step.model_dump(mode="json"), log) for step in log.plan.steps
         ),
-        "roles": _digest_of([role, str(judge)] for role, judge in _judges(log).items()),
+        "scorers": _digest_of(
+            _of_any_model(scorer.model_dump(mode="json"), log)
+            for scorer in log.eval.scorers or []
+        ),
+        "roles": _digest_of(
+            [role, _of_any_model(judge, log)] for role, judge in _judges(log).items()
+        ),
         "config": _digest_of(
             (
                 log.plan.config.model_dump(mode="json", exclude=runtime),
@@ -203,11 +209,25 @@ def _resolved(log: EvalLog) -> dict[str, Digest]:
     }
 
 
+def _of_any_model(value: Any, log: EvalLog) -> Any:
+    """A JSON-like value without the name of the model under test, which a task may give
+    to its solver: evals of two models are compared."""
+    if isinstance(value, str):
+        name = log.eval.model
+        return value.replace(name, "MODEL").replace(name.split("/", 1)[-1], "MODEL")
+    if isinstance(value, Mapping):
+        return {key: _of_any_model(item, log) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_of_any_model(item, log) for item in value]
+    return value
+
+
 def _judges(log: EvalLog) -> dict[str, str]:
     return {
-        role: judge.model
+        role: ", ".join(one.model for one in judge)
+        if isinstance(judge, list)
+        else judge.model
         for role, judge in (log.eval.model_roles or {}).items()
-        if not isinstance(judge, list)
     }
 
 
