@@ -184,7 +184,8 @@ def _named_judges(
         raise ValueError(
             f"{where}: judges must be `name: {{type: {RATING}, paraphrases: [prompt]}}`"
         )
-    prompts, models = {}, {}
+    prompts: dict[str, str] = {}
+    models: dict[str, None] = {}
     for name, judge in judges.items():
         said = f"{where}, judge {name}"
         if isinstance(judge, str):

@@ -25,6 +25,7 @@ from motools_build.keys import Digest, digest_bytes
 if TYPE_CHECKING:
     from inspect_ai import Task
     from inspect_ai.log import EvalError, EvalLog, EvalSample
+    from pydantic import BaseModel
 
 CAUSED = "The above exception was the direct cause"
 """Between an exception's traceback and that of the one it led to."""
@@ -190,16 +191,9 @@ def _resolved(log: EvalLog) -> dict[str, Digest]:
             for sample in samples
             if sample.epoch == 1
         ),
-        "solver": _digest_of(
-            _of_any_model(step.model_dump(mode="json"), log) for step in log.plan.steps
-        ),
-        "scorers": _digest_of(
-            _of_any_model(scorer.model_dump(mode="json"), log)
-            for scorer in log.eval.scorers or []
-        ),
-        "roles": _digest_of(
-            [role, _of_any_model(judge, log)] for role, judge in _judges(log).items()
-        ),
+        **_of_any_model("solver", log.plan.steps, log),
+        **_of_any_model("scorers", log.eval.scorers or [], log),
+        "roles": _digest_of([role, str(judge)] for role, judge in _judges(log).items()),
         "config": _digest_of(
             (
                 log.plan.config.model_dump(mode="json", exclude=runtime),
@@ -209,17 +203,14 @@ def _resolved(log: EvalLog) -> dict[str, Digest]:
     }
 
 
-def _of_any_model(value: Any, log: EvalLog) -> Any:
-    """A JSON-like value without the name of the model under test, which a task may give
-    to its solver: evals of two models are compared."""
-    if isinstance(value, str):
-        name = log.eval.model
-        return value.replace(name, "MODEL").replace(name.split("/", 1)[-1], "MODEL")
-    if isinstance(value, Mapping):
-        return {key: _of_any_model(item, log) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_of_any_model(item, log) for item in value]
-    return value
+def _of_any_model(
+    part: str, values: Iterable[BaseModel], log: EvalLog
+) -> dict[str, Digest]:
+    """The digest of a part, unless the model under test is named in it: then it is
+    another one for each model, whatever the task reads."""
+    found = [value.model_dump(mode="json") for value in values]
+    name = log.eval.model.split("/", 1)[-1]
+    return {} if name in json.dumps(found) else {part: _digest_of(found)}
 
 
 def _judges(log: EvalLog) -> dict[str, str]:
