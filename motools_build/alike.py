@@ -42,17 +42,33 @@ class Alike:
             for record in self._store.records(kind):
                 if record.backend != "inspect":
                     continue
-                told.setdefault(work_of(record.preimage), Told()).add(record)
+                told.setdefault(self._work(record.preimage), Told()).add(record)
         return told
+
+    def _work(self, preimage: Mapping[str, Any], stage: Stage | None = None) -> str:
+        """What the same work has in common. Scores of answers that are artifacts are
+        the same only if those are answers to the same questions, as many of them: what
+        is in the keys of the answers is not in theirs."""
+        made = {used.key: used.preimage for used in stage.upstream} if stage else {}
+        answers = []
+        for role, key in sorted(preimage["inputs"].items()):
+            if role.startswith("samples:"):
+                found = made.get(key) or self._preimage("samples", key)
+                answers.append((role, work_of(found) if found else key))
+        return repr((work_of(preimage), answers))
+
+    def _preimage(self, kind: str, key: str) -> Mapping[str, Any] | None:
+        record = self._store.by_key(kind, "inspect", key)
+        return record.preimage if record else None
 
     def cost(self, stage: Stage) -> float | None:
         """USD of the same work before; None where none is known."""
-        return self._told.get(work_of(stage.preimage), Told()).cost
+        return self._told.get(self._work(stage.preimage, stage), Told()).cost
 
     def undeclared(self, stage: Stage, details: Mapping[str, Any]) -> dict[str, str]:
         """Part of the task -> a stage that had another one, though nothing that is in
         the keys differs: the task reads something that nobody declared."""
-        told = self._told.get(work_of(stage.preimage), Told()).resolved
+        told = self._told.get(self._work(stage.preimage, stage), Told()).resolved
         return {
             part: told[part][1]
             for part, digest in details.get("resolved", {}).items()
@@ -61,4 +77,4 @@ class Alike:
 
     def add(self, record: Record) -> None:
         """Another record, made in this run."""
-        self._told.setdefault(work_of(record.preimage), Told()).add(record)
+        self._told.setdefault(self._work(record.preimage), Told()).add(record)

@@ -18,10 +18,10 @@ from motools_build.asked import Sources
 from motools_build.errors import DatasetError, EvalError
 from motools_build.keys import Digest, DigestMemo, digest_bytes
 from motools_build.packages import provided_by
+from motools_build.signatures import check, declared
 from motools_build.specs import Dataset, Eval
-from motools_build.specs.models import known
 
-SCAN = "python-3"
+SCAN = "python-4"
 """Name of the notes about a module's source; changes with what `_scan` notes."""
 
 
@@ -71,12 +71,12 @@ class Resolver:
     ) -> Sources:
         """What a task or a scorer, `path/to/file.py@function`, stands for."""
         named = tuple(text for text in _strings(args) if _may_be_a_path(text))
-        known_as = (kind, place, *data, "", *named)
+        known_as = (kind, place, *data, "", *named, "", *args)
         if known_as not in self._evals:
             self._evals[known_as] = (
                 self._of_package(spec, spec.package)
                 if kind == "task" and spec.package
-                else self._found(spec, kind, place, data, named)
+                else self._found(spec, kind, place, data, named, args)
             )
         return self._evals[known_as]
 
@@ -98,17 +98,17 @@ class Resolver:
         place: str,
         data: tuple[str, ...],
         named: tuple[str, ...],
+        args: dict[str, JsonValue],
     ) -> Sources:
         file, _, function = place.partition("@")
         file = os.path.normpath(file)
         inputs: dict[str, Digest] = {kind: self._digest(spec, file)}
         files = [file]
-        there = self._scan(file, inputs[kind])[f"{kind}s"]
-        if function not in there:
-            raise EvalError(
-                f"eval {spec.name}: {file} has no @{kind} {function!r}; "
-                + known(function, there)
-            )
+        declares = self._scan(file, inputs[kind])[f"{kind}s"]
+        try:
+            check(declares, kind, f"{file}@{function}", args)
+        except EvalError as error:
+            raise EvalError(f"eval {spec.name}: {error}") from error
         found = self._used(spec, file, named)
         for literal in data:
             found.setdefault(f"file:{literal}", literal)
@@ -174,10 +174,10 @@ class Resolver:
                 raise DatasetError(f"dataset {spec.name}: {said}") from error
             raise EvalError(f"eval {spec.name}: {said}") from error
 
-    def _scan(self, path: str, digest: Digest) -> dict[str, list[str]]:
+    def _scan(self, path: str, digest: Digest) -> dict[str, Any]:
         """Imports, tasks and string literals of a module, remembered by its bytes."""
 
-        def scan() -> dict[str, list[str]]:
+        def scan() -> dict[str, Any]:
             source = Path(path).read_bytes()
             if digest_bytes(source) != digest:
                 raise EvalError(f"{path} was edited just now; run again")
@@ -190,16 +190,16 @@ class Resolver:
                 ) from error
             return {
                 "imports": sorted(set(_imports(tree))),
-                "tasks": sorted(set(_decorated(tree, "task"))),
-                "scorers": sorted(set(_decorated(tree, "scorer"))),
+                "tasks": declared(tree, "task"),
+                "scorers": declared(tree, "scorer"),
                 "literals": sorted(set(_literals(tree))),
             }
 
-        notes: dict[str, list[str]] = self.memo.note(SCAN, digest, scan)
+        notes: dict[str, Any] = self.memo.note(SCAN, digest, scan)
         return notes
 
     def _used_by(
-        self, path: str, scan: dict[str, list[str]], task: PurePosixPath
+        self, path: str, scan: dict[str, Any], task: PurePosixPath
     ) -> Iterator[tuple[str, str]]:
         """Role and path of each local module and data file that a module names.
 
@@ -253,16 +253,6 @@ def _imports(tree: ast.AST) -> Iterator[str]:
             for alias in node.names:  # each name may be a module
                 dot = "." if node.module else ""
                 yield f"{prefix}{dot}{alias.name}"
-
-
-def _decorated(tree: ast.Module, with_: str) -> Iterator[str]:
-    for node in tree.body:
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        for decorator in node.decorator_list:
-            call = decorator.func if isinstance(decorator, ast.Call) else decorator
-            if getattr(call, "id", getattr(call, "attr", None)) == with_:
-                yield node.name
 
 
 def _literals(tree: ast.AST) -> Iterator[str]:

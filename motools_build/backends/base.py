@@ -64,6 +64,9 @@ class Progress:
 
 Report = Callable[[Progress], None]
 
+CHECK = "check"
+"""Param of a job that is only to be loaded, to see whether it can be."""
+
 ReportOf = Callable[[str, Progress], None]
 """Of several jobs at once: key, progress."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from doit.cmd_base import DoitCmdBase
 
 from motools_build.doit_host.checks import refused
+from motools_build.doit_host.loadable import told_of_loads
 from motools_build.doit_host.remote import looked_up, payers
 from motools_build.doit_host.session import Session, current
 from motools_build.doit_host.terminal import InvalidCommand, of_the_system
@@ -115,6 +116,7 @@ class Plan(Query):
         found = intents(stages, session.store, session.charge, wrong)
         if remote:
             found = asyncio.run(looked_up(session, found))
+        found, warnings = told_of_loads(session, found)
         session.memo.save()
         if json:
             self._say(dumps([i.as_json() for i in found], ensure_ascii=False))
@@ -127,6 +129,8 @@ class Plan(Query):
             if intent.tokens is not None:
                 about += f"  {intent.tokens:,} tokens, {_usd(intent.cost)}"
             self._say(f"{intent.action:10}  {intent.stage.name}{about}{reason}")
+        for said in warnings:
+            self._say(f"warning: {said}")
         self._say(_total(found))
         return 0
 

@@ -120,6 +120,11 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         """Jobs that another machine paid for, too."""
         self._duplicates = lines
 
+    def warned(self, warnings: list[str]) -> None:
+        """Inspect's own words about evals that were loaded before anything ran."""
+        for said in warnings:
+            self._line(f"warning: {said}")
+
     def interrupted(self, running: list[str]) -> None:
         """A signal came: these are given up."""
         self._interrupted = True

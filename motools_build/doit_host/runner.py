@@ -22,6 +22,7 @@ from motools_build.backends.base import Progress
 from motools_build.doit_host.session import Session
 from motools_build.doit_host.variables import most_spent, waits
 from motools_build.errors import Deferred, GivenUp, MotoolsError
+from motools_build.loads import check, checkable, remember, worth_it
 from motools_build.pay_once import PayOnce
 from motools_build.pool import WorkerPool
 from motools_build.run import Runtime, run_stage
@@ -53,6 +54,8 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         self._given_up: set[str] = set()
         """What was told of accounts whose server is silent."""
         self._not_asked: set[str] = set()
+        self._refused: dict[str, TaskFailed] = {}
+        """Evals that cannot be loaded, and what they alone need."""
         self._threads = ThreadPoolExecutor(1, "task")
         self._running: dict[asyncio.Task[BaseFail | None], ExecNode] = {}
         self._finished: deque[asyncio.Task[BaseFail | None]] = deque()
@@ -85,6 +88,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             prices=session.prices,
         )
         try:
+            await self._check_loads(dispatcher)
             await self._dispatch(dispatcher)
         finally:
             for task in self._running:
@@ -95,6 +99,34 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             await self._runtime.close()
             self._tell("duplicates", list(self._runtime.payments.duplicates.values()))
             self._threads.shutdown(wait=self.interrupted is None)
+
+    async def _check_loads(self, dispatcher: TaskDispatcher) -> None:
+        """Load the evals that are to run, if something would be paid before."""
+        store, tasks = self.session.store, _needed(dispatcher)
+        stages = [stage for task in tasks if (stage := _stage(task))]
+        wanted = checkable(stages, store)
+        if not wanted or not worth_it(stages, store):
+            return
+        logs = store.root / "logs"
+        checking = asyncio.ensure_future(
+            check(wanted, self.session.memo, self._runtime.pool, logs)
+        )
+        checking.add_done_callback(lambda _: self._wake.set())
+        await self._wake.wait()
+        if self.interrupted is not None:
+            checking.cancel()
+            await asyncio.wait([checking])
+            return
+        loaded = checking.result()
+        remember(loaded, wanted, store)
+        self._tell("warned", loaded.warnings)
+        stale = {s.key for s in stages if store.why_stale(s) is not None}
+        spared = loaded.spared(stages, stale, {*dispatcher.selected_tasks})
+        for stage in stages:
+            if stage.key in loaded.failed:
+                self._refused[stage.name] = TaskFailed(str(loaded.failed[stage.key]))
+            elif stage.key in spared and stage.key in stale:
+                self._refused[stage.name] = LeftToLater(spared[stage.key])
 
     async def _dispatch(self, dispatcher: TaskDispatcher) -> None:
         processed: ExecNode | None = None
@@ -119,6 +151,10 @@ class AsyncRunner(Runner):  # type: ignore[misc]
 
     def select_task(self, node: ExecNode, tasks_dict: dict[str, Task]) -> bool:
         """doit's own, which forgets to look at the setup tasks once they have run."""
+        refused = self._refused.get(node.task.name)
+        if refused is not None:
+            self._handle_task_error(node, refused)
+            return False
         if node.run_status == "run" and node.bad_deps:
             failed = " ".join(dep.task.name for dep in node.bad_deps)
             self._handle_task_error(node, UnmetDependency(failed))
@@ -215,3 +251,22 @@ def _stage(task: Task) -> Stage | None:
         return None
     stage: Stage = action.args[0]
     return stage
+
+
+def _needed(dispatcher: TaskDispatcher) -> list[Task]:
+    """The tasks that the command means, each after those that it needs."""
+    found: dict[str, Task] = {}
+    seen: set[str] = set()
+
+    def add(name: str) -> None:
+        task = dispatcher.tasks.get(name)
+        if task is None or name in seen:
+            return
+        seen.add(name)
+        for used in (*task.setup_tasks, *task.task_dep):
+            add(used)
+        found[name] = task
+
+    for name in dispatcher.selected_tasks:
+        add(name)
+    return list(found.values())

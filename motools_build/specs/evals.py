@@ -21,6 +21,15 @@ PACKAGE_TASK = re.compile(r"^(?P<package>[A-Za-z_][\w-]*)/(?P<task>[A-Za-z_]\w*)
 
 DUMMY_TASK = re.compile(r"^dummy/(?P<task>[A-Za-z0-9_.-]+)$")
 
+NEEDS_EPOCHS = re.compile(r"^(?:pass_at|pass_k|at_least)_(\d+)$")
+"""Reducers that are of so many epochs."""
+
+
+def epochs_needed(reducers: Iterable[str]) -> int:
+    """The fewest epochs that all of these reducers can be of."""
+    found = (NEEDS_EPOCHS.match(reducer) for reducer in reducers)
+    return max((int(match[1]) for match in found if match), default=1)
+
 
 @dataclass(frozen=True)
 class Block:
@@ -170,6 +179,12 @@ class Eval(Spec):
             raise ValueError("scorer_args: there is no scorer; name it, or use args")
         if self.reducer and not (self.epochs or self.scorer):
             raise ValueError("reducer: say how many epochs it reduces, epochs=N")
+        needed = epochs_needed(self.reducer)
+        if self.epochs is not None and self.epochs < needed:
+            raise ValueError(
+                f"reducer: {', '.join(self.reducer)} needs {needed} epochs, and there "
+                f"are {self.epochs}; epochs={needed}, or another reducer"
+            )
         return self
 
     @property

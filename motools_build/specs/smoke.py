@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from motools_build.specs.dataset import Dataset
-from motools_build.specs.evals import Eval
+from motools_build.specs.evals import Eval, epochs_needed
 from motools_build.specs.sampled import lessons, sampling
 from motools_build.specs.setting import Setting
 from motools_build.specs.training import Training
@@ -22,7 +22,7 @@ SAMPLES = 5
 
 def smoked(setting: Setting) -> Setting:
     """Ten rows a dataset, the first seed, one epoch, and 5 samples an eval, one answer
-    to each.
+    to each; as many as its reducer needs, where that is more.
 
     What differed in the number of epochs alone becomes one training.
     """
@@ -86,5 +86,6 @@ def _one_epoch(trainings: tuple[Training, ...]) -> tuple[Training, ...]:
 def _few_samples(an_eval: Eval) -> Eval:
     few = min(an_eval.limit or SAMPLES, SAMPLES)
     # a training of one epoch does not have the checkpoints of a longer one
-    changed = {"limit": few, "epochs": 1, "checkpoint": None}
+    epochs = epochs_needed(an_eval.reducer)
+    changed = {"limit": few, "epochs": epochs, "checkpoint": None}
     return an_eval.model_copy(update=changed)

@@ -9,6 +9,7 @@ import pytest
 
 from motools_build.backends.base import Given, Job, Made, Progress
 from motools_build.backends.inspect import InspectBackend
+from motools_build.backends.inspect.loading import checked
 from motools_build.errors import EvalFailed
 
 # what Inspect and its dependencies deprecate or leave open is not ours to mend
@@ -21,11 +22,12 @@ pytestmark = [
 TASKS = """
 import os
 
-from inspect_ai import Task, task
+from inspect_ai import Epochs, Task, task
 from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import Sample
 from inspect_ai.model import get_model, GenerateConfig
 from inspect_ai.scorer import Score, accuracy, match, mean, scorer, stderr
+from inspect_ai.scorer import model_graded_qa
 from inspect_ai.solver import generate, solver
 
 SAMPLES = [Sample(input=f"say {i}", target=f"say {i}") for i in range(4)]
@@ -111,6 +113,52 @@ def raises(error: str):
 def lacking():
     raise PrerequisiteError(LACKING)
 
+@scorer(metrics=[mean()])
+def asking(judge):
+    async def score(state, target):
+        answer = await judge.generate("verdict?")
+        return Score(value=float(answer.completion == "verdict?"))
+    return score
+
+@task
+def early():
+    judge = get_model(role="grader")
+    return Task(dataset=SAMPLES, solver=generate(), scorer=asking(judge))
+
+@task
+def early_with_default():
+    judge = get_model(role="grader", default="mockllm/model")
+    return Task(dataset=SAMPLES, solver=generate(), scorer=asking(judge))
+
+@task
+def itself():
+    return Task(dataset=SAMPLES, solver=generate(), scorer=asking(get_model()))
+
+@task
+def own_roles():
+    roles = {"grader": "motools/dummy/echo", "critic": get_model()}
+    return Task(dataset=SAMPLES, solver=generate(), scorer=judged(), model_roles=roles)
+
+@task
+def graded():
+    return Task(dataset=SAMPLES, solver=generate(), scorer=model_graded_qa())
+
+@task
+def five():
+    five = Epochs(5, "pass_at_5")
+    return Task(dataset=SAMPLES, solver=generate(), scorer=match(), epochs=five)
+
+@task(name="another_name")
+def by_function():
+    return Task(dataset=SAMPLES, solver=generate(), scorer=match())
+
+def make(name):
+    @task(name=name)
+    def made(n: int = 1):
+        return Task(dataset=SAMPLES[:n], solver=generate(), scorer=match())
+    return made
+make("made_up")
+
 @task
 def wrong():
     raise RuntimeError("the task's own mistake")
@@ -126,13 +174,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(
+def job_of(
     task: str,
-    told: list[Progress] | None = None,
     given: Given | None = None,
     roles: dict[str, str] | None = None,
-    **asked: object,
-) -> Made:
+    **more: object,
+) -> Job:
     params = {
         "model": "dummy/echo",
         "file": "tasks.py",
@@ -141,10 +188,11 @@ def run(
         "dataset": "base",
         "seed": None,
         "subject": "s/base/echo",
-        "overrides": asked,
+        "overrides": {},
         "roles": roles or {},
+        **more,
     }
-    job = Job(
+    return Job(
         kind="eval",
         backend="inspect",
         key="0" * 32,
@@ -153,6 +201,16 @@ def run(
         work="work",
         given={"model": given} if given else {},
     )
+
+
+def run(
+    task: str,
+    told: list[Progress] | None = None,
+    given: Given | None = None,
+    roles: dict[str, str] | None = None,
+    **asked: object,
+) -> Made:
+    job = job_of(task, given, roles, overrides=asked)
     return InspectBackend().work(job, (told if told is not None else []).append)
 
 
@@ -201,6 +259,75 @@ def test_a_judge_is_the_model_of_its_role(here: Path) -> None:
     made = run("judging", given=given, roles={"grader": "dummy/echo"})
     assert made.details["scores"]["judged"]["mean"] == 1.0
     assert len(made.details["usage"]) == 2
+
+
+@pytest.fixture
+def answers_so(here: Path) -> Given:
+    """A model that says `so`, and never repeats what it is asked, as a judge does."""
+    (here / "model").mkdir()
+    (here / "model/answers.json").write_text('{"answers": ["so"], "seed": 0}')
+    return Given("dummy:x", "model", {})
+
+
+@pytest.mark.parametrize("task", ["early", "early_with_default"])
+def test_a_judge_that_is_looked_up_while_loading_is_that_of_the_eval(
+    answers_so: Given, task: str
+) -> None:
+    made = run(task, given=answers_so, roles={"grader": "dummy/echo"})
+    assert made.details["scores"]["asking"]["mean"] == 1.0
+    assert made.details["judges"] == {"grader": "motools/dummy/echo"}
+
+
+def test_the_model_that_is_active_while_loading_is_that_of_the_eval(
+    answers_so: Given,
+) -> None:
+    made = run("itself", given=answers_so)
+    assert made.details["scores"]["asking"]["mean"] == 0.0
+    assert list(made.details["usage"]) == ["motools/s/base/echo"]
+    assert "scorers" not in made.details["resolved"]  # another one for each model
+
+
+def test_a_task_has_roles_of_its_own(answers_so: Given) -> None:
+    made = run("own_roles", given=answers_so, roles={"other": "dummy/echo"})
+    assert made.details["scores"]["judged"]["mean"] == 1.0
+    assert made.details["judges"] == {
+        "grader": "motools/dummy/echo",
+        "critic": "motools/s/base/echo",
+        "other": "motools/dummy/echo",
+    }
+
+
+@pytest.mark.parametrize("task", ["early", "judging", "graded"])
+def test_a_model_does_not_judge_itself_unasked(here: Path, task: str) -> None:
+    """Found by a load alone; and by an eval, whose answers are then there already."""
+    for attempt in (lambda: run(task), lambda: checked(job_of(task))):
+        with pytest.raises(EvalFailed, match="no model is given for the role 'grader'"):
+            attempt()
+
+
+@pytest.mark.parametrize("task", ["by_function", "another_name", "made_up"])
+def test_a_task_is_found_by_each_of_its_names(here: Path, task: str) -> None:
+    checked(job_of(task))
+
+
+@pytest.mark.parametrize(
+    ("task", "more", "said"),
+    [
+        ("five", {"overrides": {"epochs": 2}}, "requires 5 epochs however"),
+        ("good", {"overrides": {"epochs": 2, "reducer": ["best"]}}, "best"),
+        ("made_up", {"overrides": {"args": {"nn": 1}}}, "no parameter 'nn'; did you"),
+        ("unscored", {}, "the task has no scorer"),
+        ("empty", {}, "no samples"),
+        ("wrong", {}, "the task's own mistake"),
+        ("gone", {}, "gone"),
+    ],
+)
+def test_what_fails_whichever_model_shows_when_it_is_loaded(
+    here: Path, task: str, more: dict[str, object], said: str
+) -> None:
+    with pytest.raises(EvalFailed) as caught:
+        checked(job_of(task, **more))
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize(

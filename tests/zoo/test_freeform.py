@@ -209,6 +209,50 @@ def second(**fields: str) -> str:
     return "".join(["- id: r\n", *lines])
 
 
+def judged(judges: str) -> str:
+    """A question whose judges stand under their names."""
+    return f"- {{id: r, type: free_form, paraphrases: [Why?], judges: {judges}}}\n"
+
+
+def rating(more: str = "") -> str:
+    return f'{{a: {{type: rating_judge, paraphrases: ["{{answer}}"], {more}}}}}'
+
+
+NAMED = """\
+- id: r
+  type: free_form
+  paraphrases: [Why?]
+  judges:
+    kind:
+      type: rating_judge
+      model: gpt-4.1
+      paraphrases: ["Kind? {answer}"]
+    clear: clarity
+- id: clarity
+  type: rating_judge
+  model: gpt-4.1
+  paraphrases: ["Clear? {answer}"]
+"""
+
+
+def test_judges_under_their_names_judge(tmp_path: Path) -> None:
+    """In the question, or as an entry of their own, which is no question."""
+    file = tmp_path / "named.yaml"
+    file.write_text(NAMED)
+    said = {"Kind? Why?": "70", "Clear? Why?": "20"}
+    log = run(
+        f"{FREEFORM}@freeform",
+        tmp_path,
+        echo(),
+        task_args={"file": str(file)},
+        model_roles={"grader": model(lambda prompt: likely({said[prompt]: 1}))},
+    )
+    (sample,) = log.samples or []
+    assert sample.scores is not None
+    assert sample.scores["freeform_judges"].value == {"kind": 70, "clear": 20}
+    assert sample.metadata["judge_of_file"] == "gpt-4.1"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -241,6 +285,12 @@ def second(**fields: str) -> str:
             "r: context cannot be ho",
         ),
         (ONE + second(top_p="0.5"), "question r: top_p cannot be honoured"),
+        (ONE + judged("[a]"), "question r: judges must be `name: "),
+        (ONE + judged("{a: nobody}"), "judge a: the file has no entry 'nobody'"),
+        (ONE + judged("{a: q}"), "judge a: only judges of type rating_judge"),
+        (ONE + judged("{a: {type: yes_no}}"), "judge a: only judges of type rating_"),
+        (ONE + judged(rating("max_rating: 10")), "a rating from 0 to 10 cannot be"),
+        (ONE + judged(rating("temperature: 0")), "judge a: temperature cannot be"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused(

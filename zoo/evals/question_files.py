@@ -7,7 +7,7 @@ not known are left out, and recorded as such.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,16 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # not built into every P
 TYPES = ("free_form", "free_form_judge", "free_form_judge_0_100")
 KNOWN = (
     *("id", "type", "paraphrases", "samples_per_paraphrase", "temperature"),
-    *("max_tokens", "system", "judge", "judge_prompt", "judge_prompts"),
+    *("max_tokens", "system", "judge", "judge_prompt", "judge_prompts", "judges"),
 )
 REFUSED = (
-    *("context", "messages", "prefill", "tools", "response_format", "judges"),
+    *("context", "messages", "prefill", "tools", "response_format"),
     *("top_p", "top_k", "stop", "judge_system", "judge_type"),
 )
 """Keys that change what is asked or how it is judged."""
+RATING = "rating_judge"
+"""The type of a judge under `judges` that gives a number."""
+JUDGE_KEYS = ("id", "type", "model", "paraphrases", "min_rating", "max_rating")
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,9 @@ def selected(file: str, ids: str | list[str] | None) -> list[Question]:
             f"{file}: it has no question {missing[0]}; it has {', '.join(entries)}"
         )
     return [
-        _question(entry, name, f"{file}: question {name}")
+        _question(entry, name, f"{file}: question {name}", entries)
         for name, entry in entries.items()
-        if wanted is None or name in wanted
+        if (not _is_a_judge(entry) if wanted is None else name in wanted)
     ]
 
 
@@ -139,15 +142,27 @@ def alike(questions: Iterable[Question], what: str, file: str) -> Any:
     return values[0]
 
 
-def _question(entry: dict[str, Any], name: str, where: str) -> Question:
+def _is_a_judge(entry: dict[str, Any]) -> bool:
+    """Whether an entry is a judge that questions name under `judges`."""
+    return entry.get("type") == RATING
+
+
+def _question(
+    entry: dict[str, Any], name: str, where: str, entries: Mapping[str, Any]
+) -> Question:
     refused = [key for key in REFUSED if entry.get(key) not in (None, [], {})]
     if refused:
         raise ValueError(
             f"{where}: {refused[0]} cannot be honoured; remove it, or leave the "
             "question out with questions=ID,ID"
         )
-    prompts = _prompts(entry, where)
+    named, judge = _named_judges(entry, where, entries)
+    prompts = named or _prompts(entry, where)
     kind = entry.get("type", TYPES[2] if prompts else TYPES[0])
+    if (
+        named and kind == TYPES[0]
+    ):  # there the judges say that it is judged, not the type
+        kind = TYPES[2]
     if kind not in TYPES:
         raise ValueError(
             f"{where}: type {kind} cannot be honoured, only {', '.join(TYPES)}; leave "
@@ -163,7 +178,7 @@ def _question(entry: dict[str, Any], name: str, where: str) -> Question:
         temperature=float(_number(entry, "temperature", 1, 0, where, (int, float))),
         max_tokens=_number(entry, "max_tokens", None, 1, where, int),
         system=_text(entry, "system", where),
-        judge=_text(entry, "judge", where),
+        judge=_text(entry, "judge", where) or judge,
         prompts=prompts,
         ignored=tuple(sorted(str(key) for key in entry if key not in KNOWN)),
     )
@@ -177,6 +192,54 @@ def _paraphrases(entry: dict[str, Any], where: str) -> tuple[str, ...]:
         if not isinstance(text, str) or not text:
             raise ValueError(f"{where}: paraphrase {text!r} is not a text; quote it")
     return tuple(texts)
+
+
+def _named_judges(
+    entry: dict[str, Any], where: str, entries: Mapping[str, Any]
+) -> tuple[dict[str, str], str | None]:
+    """Prompts, by name, of `judges: {NAME: {type, model, paraphrases}}` or of entries
+    that it names; and the models that the file has for them."""
+    judges = entry.get("judges")
+    if judges in (None, {}, []):
+        return {}, None
+    if entry.get("judge_prompt") or entry.get("judge_prompts"):
+        raise ValueError(f"{where}: it has judges and judge_prompts; keep one of them")
+    if not isinstance(judges, dict):
+        raise ValueError(
+            f"{where}: judges must be `name: {{type: {RATING}, paraphrases: [prompt]}}`"
+        )
+    prompts: dict[str, str] = {}
+    models: dict[str, None] = {}
+    for name, judge in judges.items():
+        said = f"{where}, judge {name}"
+        if isinstance(judge, str):
+            if judge not in entries:
+                raise ValueError(f"{said}: the file has no entry {judge!r}; add it")
+            judge = entries[judge]
+        prompts[str(name)] = _rating(judge, said)
+        models[str(judge.get("model"))] = None
+    return prompts, ", ".join(models)
+
+
+def _rating(judge: Any, where: str) -> str:
+    """The prompt of a judge that gives a number from 0 to 100."""
+    if not isinstance(judge, dict) or judge.get("type") != RATING:
+        raise ValueError(
+            f"{where}: only judges of type {RATING} can be honoured; change it, or "
+            "leave the question out with questions=ID,ID"
+        )
+    least, most = judge.get("min_rating", 0), judge.get("max_rating", 100)
+    strange = sorted(str(key) for key in judge if key not in JUDGE_KEYS)
+    if strange or (least, most) != (0, 100):
+        what = strange[0] if strange else f"a rating from {least} to {most}"
+        raise ValueError(
+            f"{where}: {what} cannot be honoured; a judge here has one prompt, and "
+            "gives a number from 0 to 100"
+        )
+    texts = _paraphrases(judge, where)
+    if len(texts) > 1:
+        raise ValueError(f"{where}: it has {len(texts)} prompts; keep one of them")
+    return texts[0]
 
 
 def _prompts(entry: dict[str, Any], where: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from motools_build.backends.base import (
+    CHECK,
     Backend,
     Job,
     Made,
@@ -78,6 +79,10 @@ class InspectBackend(Backend):
         return Together(account, digest_bytes(canonical([job.kind, account, work])))
 
     def work(self, job: Job, report: Report) -> Made:
+        if CHECK in job.params:
+            from motools_build.backends.inspect.loading import checked
+
+            return checked(job)
         made = self.work_together([job], job.work, lambda _, told: report(told))
         outcome = made[job.key]
         if isinstance(outcome, Exception):

@@ -27,6 +27,7 @@ from motools_build.visible import whole
 if TYPE_CHECKING:
     from inspect_ai import Task
     from inspect_ai.log import EvalError, EvalLog, EvalSample
+    from pydantic import BaseModel
 
 CAUSED = "The above exception was the direct cause"
 """Between an exception's traceback and that of the one it led to."""
@@ -128,7 +129,7 @@ def _recovered(log: EvalLog) -> EvalLog:
 
 def _details(log: EvalLog) -> dict[str, Any]:
     assert log.results is not None
-    usage = _usage(log)
+    usage, judges = _usage(log), _judges(log)
     return {
         "task": log.eval.task,
         "samples": log.results.total_samples,
@@ -137,6 +138,7 @@ def _details(log: EvalLog) -> dict[str, Any]:
             "output": sum(written for _, written in usage.values()),
         },
         "usage": usage,
+        **({"judges": judges} if judges else {}),
         "log": Path(log.location).name,
         "resolved": _resolved(log),
     }
@@ -191,10 +193,8 @@ def _resolved(log: EvalLog) -> dict[str, Digest]:
             for sample in samples
             if sample.epoch == 1
         ),
-        "solver": _digest_of(step.model_dump(mode="json") for step in log.plan.steps),
-        "scorers": _digest_of(
-            s.model_dump(mode="json") for s in log.eval.scorers or []
-        ),
+        **_of_any_model("solver", log.plan.steps, log),
+        **_of_any_model("scorers", log.eval.scorers or [], log),
         "roles": _digest_of([role, str(judge)] for role, judge in _judges(log).items()),
         "config": _digest_of(
             (
@@ -205,11 +205,22 @@ def _resolved(log: EvalLog) -> dict[str, Digest]:
     }
 
 
+def _of_any_model(
+    part: str, values: Iterable[BaseModel], log: EvalLog
+) -> dict[str, Digest]:
+    """The digest of a part, unless the model under test is named in it: then it is
+    another one for each model, whatever the task reads."""
+    found = [value.model_dump(mode="json") for value in values]
+    name = log.eval.model.split("/", 1)[-1]
+    return {} if name in json.dumps(found) else {part: _digest_of(found)}
+
+
 def _judges(log: EvalLog) -> dict[str, str]:
     return {
-        role: judge.model
+        role: ", ".join(one.model for one in judge)
+        if isinstance(judge, list)
+        else judge.model
         for role, judge in (log.eval.model_roles or {}).items()
-        if not isinstance(judge, list)
     }
 
 

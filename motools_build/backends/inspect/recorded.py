@@ -3,17 +3,14 @@ scorer apart runs as any eval does, with its retries, its limits and its log."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterable
-from contextlib import chdir
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from motools_build.backends.base import Given, Job
 from motools_build.backends.inspect.questions import UNUSED, question
 from motools_build.backends.inspect.scores import LIMIT
-from motools_build.errors import EvalFailed, in_words
+from motools_build.errors import EvalFailed
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -21,9 +18,9 @@ if TYPE_CHECKING:
     from inspect_ai.scorer import Scorer
 
 
-def recorded_task(job: Job) -> Task:
-    """The task of scoring a job's samples. Raises EvalFailed if its scorer cannot be
-    made, or if blocks of epochs do not belong together."""
+def recorded_task(job: Job, scorer: Scorer) -> Task:
+    """The task of scoring a job's samples. Raises EvalFailed if blocks of epochs do not
+    belong together."""
     from inspect_ai import Epochs, Task
     from inspect_ai.dataset import Sample
     from inspect_ai.solver import Generate, Solver, TaskState, solver
@@ -81,7 +78,7 @@ def recorded_task(job: Job) -> Task:
             for sample in first.values()
         ],
         solver=recorded(),
-        scorer=_scorer(asked["file"], asked["function"], asked["args"]),
+        scorer=scorer,
         epochs=Epochs(epochs, list(asked["reducer"]) or None),
     )
 
@@ -99,21 +96,3 @@ def _answers(blocks: Iterable[tuple[int, Given]]) -> Iterable[EvalSample]:
         for sample in log.samples or []:
             sample.epoch += first - 1
             yield sample
-
-
-def _scorer(file: str, function: str, args: dict[str, Any]) -> Scorer:
-    """The scorer of a file, made in its folder, as Inspect makes a task in its own."""
-    path = Path(file).absolute()
-    sys.path.insert(0, str(path.parent))
-    try:
-        with chdir(path.parent):
-            spec = importlib.util.spec_from_file_location(path.stem, path)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[path.stem] = module
-            spec.loader.exec_module(module)
-            made: Scorer = getattr(module, function)(**args)
-    except Exception as error:  # the scorer's own code ran, so anything may come
-        raise EvalFailed(f"{file}@{function}: {in_words(error)}") from error
-    return made

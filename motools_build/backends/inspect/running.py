@@ -15,11 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools_build import packages
 from motools_build.accounts import Account
 from motools_build.backends.base import Job, Made, Progress, ReportOf
 from motools_build.backends.inspect import scores_apart, telling
 from motools_build.backends.inspect.keyless import guard, scrub_logs
+from motools_build.backends.inspect.loading import (
+    failed,
+    scorer_of,
+    task_of,
+    under,
+)
 from motools_build.backends.inspect.models import (
     TRIES,
     first_epoch,
@@ -34,7 +39,7 @@ from motools_build.backends.inspect.sampling import sampling_task
 from motools_build.backends.inspect.scores import conversions_watched
 from motools_build.backends.inspect.utf8 import whole_samples
 from motools_build.caching import nothing_cached
-from motools_build.errors import EvalFailed, MotoolsError, in_words
+from motools_build.errors import MotoolsError
 from motools_build.streams import name_samples
 
 if TYPE_CHECKING:
@@ -96,7 +101,7 @@ def evaluate(
             with conversions_watched() as converted:
                 logs = _call(asked, tasks, before, at, report)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of each
-            outcomes.update({job.key: _failed(job, error) for job in asked})
+            outcomes.update({job.key: failed(job, error) for job in asked})
             continue
         for key, log in logs.items():
             outcomes[key] = _kept(by_key[key], log, places[key], tasks[key], converted)
@@ -109,27 +114,19 @@ def evaluate(
 def _task(job: Job) -> Task:
     """The job's task, over its model. Raises EvalFailed."""
     from inspect_ai import task_with
-    from inspect_ai._eval.loader import load_tasks
 
+    model, given = subject(job), judges(job)
     if scores_apart(job):
-        task = recorded_task(job)
+        task = recorded_task(job, under(job, model, given, lambda: scorer_of(job)))
     elif job.kind == "dataset":
         task = sampling_task(job)
     else:
-        args = job.params["overrides"].get("args", {})
-        try:
-            tasks = load_tasks([_place(job)], args)
-            if not tasks:  # of a package: a file's tasks are looked at while planning
-                raise LookupError(packages.NONE_FOUND)
-            (task,) = tasks
-        except (Exception, SystemExit) as error:
-            raise _failed(job, error) from error
-    model = subject(job)
+        task = under(job, model, given, lambda: task_of(job))
     name_samples(str(model), unnamed(task.dataset))
     return task_with(
         whole_samples(task),
         model=model,
-        model_roles=judges(job),
+        model_roles={**(task.model_roles or {}), **given},
         metadata={**(task.metadata or {}), **telling.about(job)},
         tags=[*(task.tags or []), *telling.tags(job)],
     )
@@ -237,24 +234,6 @@ def _earlier(jobs: Sequence[Job], folder: Path, places: dict[str, Path]) -> Earl
 
 def _path(location: str) -> Path:
     return Path(location.removeprefix("file://"))
-
-
-def _place(job: Job) -> str:
-    """The task, as Inspect names it."""
-    if job.kind == "dataset":
-        return f"dataset {job.params['name']}"
-    package, function = job.params.get("package"), job.params["function"]
-    return f"{package}/{function}" if package else f"{job.params['file']}@{function}"
-
-
-def _failed(job: Job, error: BaseException) -> EvalFailed:
-    """The task's own code ran, so anything may have come."""
-    if "package" in job.params and not scores_apart(job):
-        failed = EvalFailed(packages.explained(_place(job), error))
-    else:
-        failed = EvalFailed(f"{_place(job)}: {in_words(error)}")
-    failed.__cause__ = error
-    return failed
 
 
 @dataclass

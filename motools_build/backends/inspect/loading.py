@@ -1,0 +1,257 @@
+"""Loading a task or a scorer as `inspect eval` does: with the model under test and the
+roles active, so that code which looks one of them up while it is loaded finds it.
+
+Here, too, is the check that an eval can be loaded at all, before anything is paid.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import copy_context
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from motools_build import packages
+from motools_build.backends.base import Job, Made
+from motools_build.backends.inspect import scores_apart
+from motools_build.backends.inspect.judging import no_judge_by_default, roles_unset
+from motools_build.backends.inspect.models import judges
+from motools_build.errors import EvalFailed, MotoolsError, in_words
+from motools_build.specs.models import known
+
+if TYPE_CHECKING:
+    from inspect_ai import Task
+    from inspect_ai.model import Model
+    from inspect_ai.scorer import Scorer
+
+T = TypeVar("T")
+
+UNUSED = re.compile(r"param '.*' not used by task '")
+"""Inspect's warning about an argument."""
+
+
+def place_of(job: Job) -> str:
+    """The task or the scorer apart, as Inspect names it."""
+    if job.kind == "dataset":
+        return f"dataset {job.params['name']}"
+    if scores_apart(job):
+        return "{file}@{function}".format_map(job.params["scorer"])
+    package, function = job.params.get("package"), job.params["function"]
+    return f"{package}/{function}" if package else f"{job.params['file']}@{function}"
+
+
+def failed(job: Job, error: BaseException) -> EvalFailed:
+    """The task's own code ran, so anything may have come."""
+    place = place_of(job)
+    if isinstance(error, EvalFailed):
+        failure = EvalFailed(str(error))
+    elif "package" in job.params and not scores_apart(job):
+        failure = EvalFailed(packages.explained(place, error))
+    else:
+        failure = EvalFailed(f"{place}: {in_words(error)}")
+    failure.__cause__ = error
+    return failure
+
+
+def under(
+    job: Job, model: Model, roles: Mapping[str, Model], make: Callable[[], T]
+) -> T:
+    """`make()` with these active; another eval's are, afterwards, as they were."""
+    from inspect_ai.model import GenerateConfig
+    from inspect_ai.model._model import init_active_model, init_model_roles
+
+    asked = job.params.get("overrides", {})
+    config = {n: asked[n] for n in ("temperature", "max_tokens", "seed") if n in asked}
+
+    def begun() -> T:
+        init_active_model(model, GenerateConfig(**config))
+        init_model_roles(dict(roles))
+        return make()
+
+    no_judge_by_default()
+    return copy_context().run(begun)
+
+
+def task_of(job: Job) -> Task:
+    """The task of a file or a package. Raises EvalFailed."""
+    from inspect_ai._eval.loader import create_file_tasks, load_tasks
+
+    args = job.params["overrides"].get("args", {})
+    try:
+        with _warnings() as told:
+            if "package" in job.params:
+                tasks = load_tasks([place_of(job)], args)
+                if not tasks:
+                    raise LookupError(packages.NONE_FOUND)
+            else:
+                name, file = job.params["function"], Path(job.params["file"])
+                name = _registered(_module(file), "task", name) or name
+                tasks = create_file_tasks(file, [name], args)
+            (task,) = tasks
+    except (Exception, SystemExit) as error:
+        raise failed(job, error) from error
+    if any(map(UNUSED.match, told)):
+        raise EvalFailed(f"{place_of(job)}: args: {_misspelt(job, args)}")
+    return task
+
+
+def scorer_of(job: Job) -> Scorer:
+    """The scorer apart, made in its folder, as Inspect makes a task in its own. Raises
+    EvalFailed."""
+    from inspect_ai._util.path import chdir_python
+    from inspect_ai.scorer._scorer import scorer_create
+
+    asked = job.params["scorer"]
+    path = Path(asked["file"]).absolute()
+    try:
+        with chdir_python(str(path.parent)):
+            spec = importlib.util.spec_from_file_location(path.stem, path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[path.stem] = module
+            spec.loader.exec_module(module)
+            made = getattr(module, asked["function"], None)
+            if callable(made):
+                scorer: Scorer = made(**asked["args"])
+            else:
+                scorer = scorer_create(asked["function"], **asked["args"])
+    except (Exception, SystemExit) as error:
+        raise failed(job, error) from error
+    return scorer
+
+
+def check(job: Job) -> Made:
+    """Load what the job would load, under a stand-in for its model; ask nobody.
+
+    Raises EvalFailed for what would fail the eval whichever model it is of. What
+    Inspect warned of is in the details.
+    """
+    from inspect_ai.model import get_model
+
+    stand_in = get_model(f"mockllm/{job.params['model'].split('/', 1)[1]}")
+    roles = judges(job)
+    with _warnings() as told:
+        if scores_apart(job):
+            scorer = under(job, stand_in, roles, lambda: scorer_of(job))
+            _check_reducers(job, None)
+            _check_roles(job, [scorer], roles)
+        else:
+            task = under(job, stand_in, roles, lambda: task_of(job))
+            _check_task(job, task, {**(task.model_roles or {}), **roles})
+    return Made("", {"warnings": list(dict.fromkeys(told))})
+
+
+def _check_task(job: Job, task: Task, roles: Mapping[str, Any]) -> None:
+    if not len(task.dataset):
+        raise EvalFailed("the task has no samples; give its dataset some rows")
+    if job.kind != "eval":
+        return
+    if not task.scorer:
+        raise EvalFailed(
+            "the task has no scorer, so there is nothing to report; give it one, or "
+            'name one apart: Eval(..., scorer="FILE.py@SCORER")'
+        )
+    _check_reducers(job, task)
+    _check_roles(job, task.scorer, roles)
+
+
+def _check_reducers(job: Job, task: Task | None) -> None:
+    """Those that the eval names, or the task, as Inspect does after it has begun."""
+    from inspect_ai.scorer._reducer import create_reducers
+    from inspect_ai.scorer._reducer.registry import validate_reducer
+
+    overrides = job.params["overrides"]
+    apart = job.params.get("scorer", {})
+    names = list(apart.get("reducer") or overrides.get("reducer") or ())
+    own = task.epochs_reducer if task else None
+    try:
+        reducers = create_reducers(names) if names else own
+        epochs = overrides.get("epochs") or (task.epochs if task else None)
+        if epochs:
+            for reducer in reducers or []:
+                validate_reducer(epochs, reducer)
+    except Exception as error:
+        remedy = (
+            "Inspect has mean, median, mode, max, at_least_K and pass_at_K"
+            if names
+            else "it is the task's own; name another, Eval(reducer=), or more epochs"
+        )
+        raise EvalFailed(f"{place_of(job)}: reducer: {error}; {remedy}") from error
+
+
+def _check_roles(job: Job, scorers: list[Scorer], roles: Mapping[str, Any]) -> None:
+    for scorer in scorers:
+        for error in roles_unset(scorer, roles):
+            raise EvalFailed(f"{place_of(job)}: {error}") from error
+
+
+def _module(file: Path) -> ModuleType:
+    """A module, run in its folder. Inspect itself passes over one in which it sees no
+    `@task`, whatever it would register."""
+    from inspect_ai._util.module import load_module
+    from inspect_ai._util.path import chdir_python
+
+    path = file.absolute()
+    with chdir_python(str(path.parent)):
+        return load_module(path)
+
+
+def _registered(module: ModuleType, kind: Any, name: str) -> str | None:
+    """What Inspect calls the task of a function's name, unless it is its name."""
+    from inspect_ai._util.registry import (
+        is_registry_object,
+        registry_info,
+        registry_lookup,
+    )
+
+    if registry_lookup(kind, name) is not None:
+        return name
+    found = getattr(module, name, None)
+    if found is None or not is_registry_object(found, kind):
+        return None
+    return registry_info(found).name
+
+
+def _misspelt(job: Job, args: Mapping[str, Any]) -> str:
+    from inspect_ai._util.registry import registry_info, registry_lookup
+
+    name, package = job.params["function"], job.params.get("package")
+    task = registry_lookup("task", f"{package}/{name}" if package else name)
+    there = registry_info(task).metadata["params"] if task else []
+    (wrong, *_) = [arg for arg in args if arg not in there]
+    return f"the task has no parameter {wrong!r}; {known(wrong, there)}"
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """What Inspect warns of meanwhile; it is in the log of the job as well."""
+    told: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+
+    listener = Listener(logging.WARNING)
+    logger = logging.getLogger("inspect_ai")
+    logger.addHandler(listener)
+    try:
+        yield told
+    finally:
+        logger.removeHandler(listener)
+
+
+def checked(job: Job) -> Made:
+    """`check`, with whatever else the task's own code raised as an EvalFailed."""
+    try:
+        return check(job)
+    except MotoolsError:
+        raise
+    except Exception as error:
+        raise failed(job, error) from error
