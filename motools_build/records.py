@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args
 from pydantic_core import from_json
 
 from motools_build.errors import NewerFormat
-from motools_build.keys import Digest, Key, digest_bytes
+from motools_build.keys import Digest, Key, canonical, digest_bytes
 
 T = TypeVar("T")
 
@@ -55,6 +55,14 @@ class Record:
         """JSON with a digest of itself in front."""
         fields = vars(self)  # `asdict` would copy all of it first, ten times slower
         return _sealed(json.dumps(fields, ensure_ascii=False, sort_keys=True).encode())
+
+    def is_of_its_key(self) -> bool:
+        """Whether the key is that of the preimage; the digest in front says only that
+        nobody changed a byte by accident."""
+        try:
+            return str(digest_bytes(canonical(self.preimage))) == self.key
+        except ValueError:  # no JSON that has a key
+            return False
 
     @classmethod
     def decode(cls, data: bytes, where: str = "a record") -> Record | None:

@@ -48,6 +48,7 @@ def all_logged():
     return min(sum(n.startswith("samples/") for n in found) for found in names) >= 5
 
 note("import", os.getpid(), os.getppid())
+Path(HERE).with_suffix(".said").read_text()  # which no key holds
 SAMPLES = [Sample(id=n, input=f"say {n}", target="say") for n in range(6)]
 
 @solver
@@ -133,6 +134,7 @@ JUDGED = asked("first", roles='{"grader": "openai/gpt-4.1-2025-04-14"}')
 def noted(lab: Lab) -> Path:
     lab.project.write("zoo/evals/together.py", TASKS)
     lab.account(connections=3)
+    lab.project.write("notes.said", "say")
     notes = lab.project.root / "notes"
     notes.touch()
     lab.environ["NOTES"] = str(notes)
@@ -179,6 +181,8 @@ def test_models_of_a_task_and_then_another_task(lab: Lab, noted: Path) -> None:
         assert len(log.samples or []) == 6
         found.add((log.eval.model.removeprefix("openai/"), log.eval.task))
     assert found == {(model, task) for model in MODELS for task in ("first", "second")}
+    observed = [r["details"]["observed"] for r in lab.project.records("eval").values()]
+    assert list(map(list, observed)) == [["notes.said"]] * 6
     assert not list((lab.project.root / "artifacts/work").iterdir())
 
 
