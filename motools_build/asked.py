@@ -115,6 +115,7 @@ class Asked:
         params: dict[str, object] = {
             "file": an_eval.file,
             **({"package": an_eval.package} if an_eval.package else {}),
+            **({"data": list(an_eval.data)} if an_eval.data else {}),
             "function": an_eval.function,
             "eval": an_eval.name,
             "overrides": overrides,
@@ -131,6 +132,7 @@ class Asked:
             samples = tuple(
                 _block(block, spec, sources, params) for block in an_eval.blocks()
             )
+            params.pop("data", None)  # of the task, not of the scorer
             spec, sources = an_eval.scoring_identity(), sources.scoring
             file, _, function = an_eval.scorer.partition("@")
             params["scorer"] = {

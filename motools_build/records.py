@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args
 from pydantic_core import from_json
 
 from motools_build.errors import NewerFormat
-from motools_build.keys import Digest, Key, digest_bytes
+from motools_build.keys import Digest, Key, canonical, digest_bytes
 from motools_build.visible import whole
 
 T = TypeVar("T")
@@ -60,6 +60,14 @@ class Record:
         except UnicodeEncodeError:  # half a character, of somebody else's words
             body = json.dumps(whole(fields), sort_keys=True).encode()
         return _sealed(body)
+
+    def is_of_its_key(self) -> bool:
+        """Whether the key is that of the preimage; the digest in front says only that
+        nobody changed a byte by accident."""
+        try:
+            return str(digest_bytes(canonical(self.preimage))) == self.key
+        except ValueError:  # no JSON that has a key
+            return False
 
     @classmethod
     def decode(cls, data: bytes, where: str = "a record") -> Record | None:

@@ -25,7 +25,7 @@ from motools_build.errors import (
     MotoolsError,
     StageFailed,
 )
-from motools_build.keys import DigestMemo
+from motools_build.keys import Digest, DigestMemo
 from motools_build.learned import check_sampled, filled
 from motools_build.pay_once import PayOnce
 from motools_build.pool import WorkerPool
@@ -131,13 +131,15 @@ async def _make(stage: Stage, runtime: Runtime) -> None:
     store = runtime.store
     backend = runtime.backend(stage.backend)
     if stage.sampled or _bytes_of_inputs(stage, store) > SMALL:
-        await asyncio.to_thread(_check_inputs, stage, runtime)
+        files = await asyncio.to_thread(_check_inputs, stage, runtime)
     else:
-        _check_inputs(stage, runtime)
+        files = _check_inputs(stage, runtime)
     if stage.kind in backend.paid:
         await _send_again_what_is_gone(stage, runtime)
     work = store.work_folder(stage)
     job = _by_its_owner(_job(stage, store, work), runtime.account_of)
+    if stage.backend == "inspect":
+        job = replace(job, files=files)
 
     def report(progress: Progress) -> None:
         runtime.report(stage, progress)
@@ -259,27 +261,33 @@ def _bytes_of_inputs(stage: Stage, store: ArtifactStore) -> int:
     return payloads + sum(Path(path).stat().st_size for path in stage.files)
 
 
-def _check_inputs(stage: Stage, runtime: Runtime) -> None:
+def _check_inputs(stage: Stage, runtime: Runtime) -> dict[str, Digest]:
+    """The digest of each of the stage's files. Raises ArtifactError if one of them, or
+    an artifact that is used, is not what was planned."""
     store = runtime.store
     inputs = stage.setup + stage.upstream
     for used in inputs:
         if used.kind == "dataset":
             store.check_payload(used)  # its damage is no edit of the stage's files
-    _check_files(stage, runtime.memo)
+    files = _check_files(stage, runtime.memo)
     for used in inputs:
         if used.kind != "dataset":
             store.check_payload(used)
     check_sampled(stage, store)
+    return files
 
 
-def _check_files(stage: Stage, memo: DigestMemo) -> None:
+def _check_files(stage: Stage, memo: DigestMemo) -> dict[str, Digest]:
     planned = set(stage.preimage["inputs"].values())
-    for path in stage.files:
-        if memo.present(path) not in planned:
+    found = {path: memo.present(path) for path in stage.files}
+    for path, digest in found.items():
+        # the one that the plan saw: two files of a stage may have changed places
+        if digest not in planned or digest != memo.digest(path):
             raise ArtifactError(
                 f"{path} was edited after this run was planned; nothing was recorded "
                 "of it: run again"
             )
+    return found
 
 
 def _given(used: Stage, store: ArtifactStore) -> Given:

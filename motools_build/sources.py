@@ -18,6 +18,7 @@ from motools_build.asked import Sources
 from motools_build.errors import DatasetError, EvalError
 from motools_build.keys import Digest, DigestMemo, digest_bytes
 from motools_build.packages import provided_by
+from motools_build.reads import declared_files
 from motools_build.signatures import check, declared
 from motools_build.specs import Dataset, Eval
 
@@ -110,8 +111,8 @@ class Resolver:
         except EvalError as error:
             raise EvalError(f"eval {spec.name}: {error}") from error
         found = self._used(spec, file, named)
-        for literal in data:
-            found.setdefault(f"file:{literal}", literal)
+        for path in declared_files(data, spec.name):
+            found.setdefault(f"file:{path}", path)
         for role, path in found.items():
             inputs[role] = self._digest(spec, path)
             files.append(path)
@@ -161,9 +162,10 @@ class Resolver:
                 f"file is path/to/file.py@{spec.function})"
             )
         inputs = {f"package:{provider}": digest_bytes(provider.encode())}
-        for path in spec.data:
+        data = tuple(declared_files(spec.data, spec.name))
+        for path in data:
             inputs[f"file:{path}"] = self._digest(spec, path)
-        return Sources(inputs, tuple(dict.fromkeys(spec.data)))
+        return Sources(inputs, tuple(dict.fromkeys(data)))
 
     def _digest(self, spec: Dataset | Eval, path: str) -> Digest:
         try:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.errors import ArtifactError
-from motools_build.keys import Digest, Key, digest_file, digest_stream
+from motools_build.keys import Digest, DigestMemo, Key, digest_file, digest_stream
 from motools_build.live import Live
 from motools_build.locks import Locks
+from motools_build.reads import READ, difference, digest_now
 from motools_build.records import Record
 from motools_build.runs import RunLog
 from motools_build.scrub import scrub_values
@@ -21,6 +22,9 @@ from motools_build.stages import Stage
 from motools_build.state import Ledger, States, sync, write
 
 RECORD = "record.json"
+
+OBSERVED = "observed"
+"""Of a record's details: name -> digest of what it was made from and no key holds."""
 
 OUTPUTS = {"samples": "answers", "dataset": "rows"}
 """What a stage of a kind is made for, where that is no model."""
@@ -34,8 +38,12 @@ class ArtifactStore:
     process's by `forget`.
     """
 
-    def __init__(self, root: Path = Path("artifacts")) -> None:
+    def __init__(
+        self, root: Path = Path("artifacts"), memo: DigestMemo | None = None
+    ) -> None:
         self.root = root
+        self._digest = memo.present if memo else digest_file
+        self._now: dict[str, Digest] = {}  # of observed inputs, one look each
         self.runs = RunLog(root / "runs.jsonl")
         self.states = States(root)
         self.ledger = Ledger(root / "ledger.jsonl")
@@ -71,14 +79,31 @@ class ArtifactStore:
             if found.inputs.get(upstream.key) != present.output:
                 what = OUTPUTS.get(upstream.kind, "weights")
                 return f"{upstream.name} has other {what} now"
-            reason = self.why_stale(upstream) if upstream.upstream else None
+            of_its_own = upstream.upstream or OBSERVED in present.details
+            reason = self.why_stale(upstream) if of_its_own else None
             if reason:
                 return f"{upstream.name} is stale: {reason}"
+        observed = found.details.get(OBSERVED)
+        return self._what_changed(observed) if observed else None
+
+    def _what_changed(self, observed: Mapping[str, str]) -> str | None:
+        """The first input that no key holds and that is not what was recorded."""
+        for name, recorded in observed.items():
+            now = self._now.get(name)
+            if now is None:  # a local: another thread may clear what is remembered
+                try:
+                    now = self._now[name] = digest_now(name, self._digest)
+                except OSError:
+                    now = None
+            what = difference(name, recorded, now)
+            if what:
+                return what
         return None
 
     def forget(self, stage: Stage) -> None:
         """Look at the disk again: another process may have made it."""
         self._records.pop(stage.key, None)
+        self._now.clear()
 
     def folder(self, stage: Stage) -> Path:
         """Where the stage's record and payload lie."""
@@ -118,13 +143,14 @@ class ArtifactStore:
             data = path.read_bytes()
         except FileNotFoundError:
             return None
-        return Record.decode(data, str(path))
+        record = Record.decode(data, str(path))
+        return record if record and record.is_of_its_key() else None
 
     def records(self, kind: str) -> Iterator[Record]:
         """Every whole record of a kind, in no order."""
         for path in sorted((self.root / kind).glob(f"*/{RECORD}")):
             record = Record.decode(path.read_bytes(), str(path))
-            if record is not None:
+            if record is not None and record.is_of_its_key():
                 yield record
 
     def _look(self, stage: Stage) -> Record | str:
@@ -144,6 +170,9 @@ class ArtifactStore:
             return f"its record cannot be read ({error.strerror})"
         if record is None or record.key != stage.key or record.kind != stage.kind:
             return "its record is damaged"
+        # not equal, but of one key: a number that JSON writes in two ways
+        if record.preimage != stage.preimage and not record.is_of_its_key():
+            return "its record is damaged: its preimage is not its key's"
         for name, (size, _) in record.payload.items():
             problem = _size_problem(f"{folder}/{name}", name, size)
             if problem:
@@ -167,7 +196,7 @@ class ArtifactStore:
             folder.mkdir(parents=True)
         except FileExistsError:  # of a run that was killed, or an eval that failed
             for path in folder.iterdir():
-                if not stage.asks or path.suffix != ".eval":
+                if not stage.asks or (path.suffix != ".eval" and path.name != READ):
                     delete(path)
         return folder
 
@@ -209,6 +238,7 @@ class ArtifactStore:
         self._sync(target.parent)
         self.states.clear(stage.key)
         self._records[stage.key] = record
+        self._now.clear()
         return record
 
     def _sync(self, folder: Path) -> None:

@@ -26,11 +26,15 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from motools_build import backends
-from motools_build.backends.base import Given, Job, Made, Progress, ReportOf
-from motools_build.errors import text_of
+from motools_build.attempts import carry, noted
+from motools_build.audit import WATCH
+from motools_build.backends.base import CHECK, Given, Job, Made, Progress, ReportOf
+from motools_build.errors import ArtifactError, text_of
+from motools_build.reads import READ, is_declared, variables_of
 from motools_build.scrub import learn, scrub
 
 PIPE_READS = 64
@@ -45,6 +49,7 @@ def main() -> None:
     channel = os.dup(1)
     os.dup2(2, 1)  # whatever prints, prints elsewhere
     host = _Lines(0)
+    WATCH.start(os.getcwd())
     while True:
         while not host.waiting:
             host.listen()
@@ -156,7 +161,7 @@ def _child(
         with _printing_to(printer):
             if prepared is not None:
                 raise prepared
-            made = _made(jobs, request["folder"], report)
+            made = _watched(jobs, request["folder"], report)
     except BaseException as error:  # noqa: BLE001 - sent to the host, which raises it
         made = {job.key: error for job in jobs}
     seconds = (time.monotonic() - began) / len(jobs)
@@ -167,6 +172,62 @@ def _child(
         else:
             send({"key": key, "made": asdict(replace(outcome, seconds=seconds))})
     return 0
+
+
+def _watched(
+    jobs: list[Job], folder: str | None, report: ReportOf
+) -> Mapping[str, Made | BaseException]:
+    """The jobs, made; of evals, whose own code reads files: what they read is what was
+    planned, and what no key holds is in their details."""
+    if jobs[0].backend != "inspect" or CHECK in jobs[0].params:
+        return _made(jobs, folder, report)
+    WATCH.begin({path: d for job in jobs for path, d in job.files.items()})
+    logs = Path(folder or jobs[0].work)
+    try:
+        made = dict(_made(jobs, folder, report))
+    finally:
+        WATCH.end()
+        if WATCH.edited:  # whatever came of it: its logs count for nothing
+            for job in jobs:
+                carry(logs, Path(job.work))
+            raise ArtifactError("; ".join(WATCH.edited.values()))
+    for key, outcome in made.items():
+        if isinstance(outcome, Made):
+            (job,) = (job for job in jobs if job.key == key)
+            work = Path(job.work)
+            details = {**outcome.details, **_read_by(job, {logs, work})}
+            made[key] = replace(outcome, details=details)
+            (work / READ).unlink(missing_ok=True)
+    if folder is not None and not any(logs.glob("*.eval")):
+        (logs / READ).unlink(missing_ok=True)
+    return made
+
+
+def _read_by(job: Job, logs: set[Path]) -> dict[str, Any]:
+    """What a record should say of what an eval read, besides what is in its key."""
+    data = tuple(job.params.get("data", ()))
+    given = {one.details.get("file") for one in job.given.values()} - {None}
+    served = {os.path.abspath(str(file)) for file in given}
+    observed = WATCH.observed()
+    for folder in logs:  # an attempt before this one may have read more
+        observed = {**noted(folder), **observed}
+    observed = {
+        name: digest
+        for name, digest in sorted(observed.items())
+        if name not in job.files
+        and os.path.abspath(name) not in served
+        and not (name.endswith("/") and is_declared(name, data))
+    }
+    variables = {v for path in WATCH.sources() for v in variables_of(_bytes(path))}
+    told = {"observed": observed, "variables": sorted(variables)}
+    return {what: found for what, found in told.items() if found}
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
 
 
 def _made(

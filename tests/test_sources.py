@@ -10,7 +10,7 @@ import pytest
 from motools_build import Dataset, Eval
 from motools_build.asked import Sources
 from motools_build.errors import DatasetError, EvalError
-from motools_build.keys import DigestMemo
+from motools_build.keys import DigestMemo, digest_bytes
 from motools_build.sources import Resolver
 
 FILES = {
@@ -103,6 +103,42 @@ def test_declared_data_counts(here: Path) -> None:
     assert "zoo/evals/declared.bin" in sources(data=("zoo/evals/declared.bin",)).files
     with pytest.raises(EvalError, match=r"nowhere\.csv cannot be read"):
         sources(data=("nowhere.csv",))
+
+
+def test_a_folder_and_a_pattern_declare_the_files_that_they_hold(here: Path) -> None:
+    folder = here / "zoo/evals/data"
+    for name in ("a.jsonl", "deep/b.jsonl", "deep/c.txt", ".hidden", "__pycache__/x"):
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(name)
+
+    def declared(literal: str) -> dict[str, str]:
+        inputs = sources(data=(literal,)).inputs
+        return {role: d for role, d in inputs.items() if role not in sources().inputs}
+
+    place = "file:zoo/evals/data"
+    whole = declared("zoo/evals/data")
+    assert sorted(whole) == [
+        f"{place}/a.jsonl",
+        f"{place}/deep/b.jsonl",
+        f"{place}/deep/c.txt",
+    ]
+    assert declared("zoo/evals/data/") == whole
+    jsonl = declared("zoo/evals/data/**/*.jsonl")
+    assert sorted(jsonl) == [f"{place}/a.jsonl", f"{place}/deep/b.jsonl"]
+    # the key that naming the file had, and has
+    assert declared("zoo/evals/data/a.jsonl") == {
+        f"{place}/a.jsonl": digest_bytes(b"a.jsonl")
+    }
+    (folder / "deep/d.jsonl").write_text("d")  # one more
+    assert declared("zoo/evals/data/**/*.jsonl") != jsonl
+    (folder / "deep/d.jsonl").unlink()
+    (folder / "a.jsonl").rename(folder / "e.jsonl")  # another name
+    assert declared("zoo/evals/data") != whole
+    (here / "empty").mkdir()
+    for nothing in ("empty", "zoo/evals/data/*.csv"):
+        with pytest.raises(EvalError, match="eval first: data: there is no file in"):
+            sources(data=(nothing,))
 
 
 def test_a_task_that_is_not_there_is_named(here: Path) -> None:

@@ -78,9 +78,11 @@ FILES = {
     "zoo/evals/judges.py": """\
 from inspect_ai.scorer import Score, mean, scorer
 import wording
+from pathlib import Path
 
 @scorer(metrics=[mean()])
 def long(least=3):
+    (Path(__file__).parent / "rubrics" / "long.txt").read_text()
     async def score(state, target):
         return Score(value=float(len(state.output.completion) >= least))
     return score
@@ -97,16 +99,27 @@ from inspect_ai import Task, task
 from inspect_ai.dataset import json_dataset
 from inspect_ai.scorer import match
 from inspect_ai.solver import generate
+from pathlib import Path
+import sys
 import helper
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[1] / "lib"))
+import odd  # which no look at the source finds
 
 
 @task
-def arithmetic():
+def arithmetic(n=0):
+    for file in (HERE / "seen").iterdir():
+        file.read_text()
     return Task(dataset=json_dataset("rows.jsonl"), solver=generate(), scorer=match())
 """,
     "zoo/evals/helper.py": "import deeper\n",
     "zoo/evals/deeper.py": "ONE = 1\n",
     "zoo/evals/unrelated.py": "TWO = 2\n",
+    "zoo/evals/seen/note.txt": "a note\n",
+    "zoo/evals/rubrics/long.txt": "a rubric\n",
+    "lib/odd.py": "THREE = 3\n",
     "zoo/evals/rows.jsonl": '{"input": "a", "target": "a"}\n',
 }
 
@@ -158,7 +171,7 @@ def plan(project: Project, setting: str = "matrix") -> set[str]:
     return found
 
 
-Change = Callable[[Project], None]
+Change = Callable[[Project], object]
 
 
 def replaced(path: str, old: str, new: str) -> Change:
@@ -192,6 +205,14 @@ def edited_and_reverted(project: Project) -> None:
 def reordered(project: Project) -> None:
     file = project.root / "datasets/rows.jsonl"
     file.write_text("".join(reversed(file.read_text().splitlines(keepends=True))))
+
+
+def note_edited_and_put_back(project: Project) -> None:
+    file = project.root / "zoo/evals/seen/note.txt"
+    before = file.read_bytes()
+    file.write_text("another\n")
+    assert plan(project) == {"eval", "base"}
+    file.write_bytes(before)
 
 
 def line_endings(project: Project) -> None:
@@ -313,6 +334,15 @@ ROWS: dict[str, Change] = {
         "zoo/evals/deeper.py", "1", "2"
     ),
     "eval: data file edited": replaced("zoo/evals/rows.jsonl", '"a"}', '"b"}'),
+    "eval: file it reads undeclared, edited": replaced(
+        "zoo/evals/seen/note.txt", "a note", "another"
+    ),
+    "eval: that file removed": lambda p: (p.root / "zoo/evals/seen/note.txt").unlink(),
+    "eval: that file edited and put back": note_edited_and_put_back,
+    "eval: file added to a folder it lists": lambda p: p.write(
+        "zoo/evals/seen/more.txt", "more"
+    ),
+    "eval: module found by sys.path edited": replaced("lib/odd.py", "3", "4"),
     "eval: unrelated module edited": replaced("zoo/evals/unrelated.py", "2", "3"),
     "eval: args": in_setting("limit=2", "limit=2, args={'n': 1}"),
     "eval: epochs": in_setting("limit=2", "limit=2, epochs=2"),
@@ -372,6 +402,12 @@ APART_ROWS: dict[str, Change] = {
     "a judge": in_apart("block=2", "block=2, roles={'grader': 'dummy/echo'}"),
     "reducer": in_apart("block=2", "block=2, reducer='max'"),
     "scored apart, named and tagged": in_apart("block=2", "block=2, name='x'"),
+    "file that the task reads undeclared, edited": replaced(
+        "zoo/evals/seen/note.txt", "a note", "another"
+    ),
+    "file that the scorer reads undeclared, edited": replaced(
+        "zoo/evals/rubrics/long.txt", "a rubric", "another"
+    ),
     "task file edited": replaced("zoo/evals/task.py", "match()", "match(any)"),
     "epochs: another block": in_apart("epochs=2", "epochs=4"),
     "temperature": in_apart("block=2", "block=2, temperature=1.0"),

@@ -9,23 +9,25 @@ from pathlib import Path
 import pytest
 
 from motools_build.errors import ArtifactError, StageFailed
-from motools_build.keys import Key
+from motools_build.keys import Key, canonical, digest_bytes
 from motools_build.lookup import find_model
 from motools_build.records import Record, _sealed
+from motools_build.report import upkeep
 from motools_build.report.upkeep import remove
 from motools_build.stages import Stage
 from motools_build.store import ArtifactStore
 from tests.conftest import Project
 
 
-def stage(key: str = "0" * 32, *, upstream: tuple[Stage, ...] = ()) -> Stage:
+def stage(seed: int = 0, *, upstream: tuple[Stage, ...] = ()) -> Stage:
     kind = "eval" if upstream else "model"
+    preimage = {"kind": kind, "spec": {"seed": seed}}
     return Stage(
         kind=kind,  # type: ignore[arg-type]
         backend="dummy",
         name=f"{kind}:s/d/m/seed0",
-        key=Key(key),
-        preimage={"kind": kind, "spec": {"seed": 0}},
+        key=Key(digest_bytes(canonical(preimage))),
+        preimage=preimage,
         params={},
         upstream=upstream,
     )
@@ -97,9 +99,29 @@ def test_what_a_newer_version_made_is_neither_made_again_nor_removed(
 
 def test_a_record_of_another_key_is_no_record(store: ArtifactStore) -> None:
     put(store, stage())
-    other = stage("1" * 32)
+    other = stage(1)
     store.folder(stage()).rename(store.folder(other))
     assert ArtifactStore(store.root).why_stale(other) == "its record is damaged"
+
+
+def test_a_record_whose_preimage_is_another_keys_is_no_record(
+    store: ArtifactStore,
+) -> None:
+    record = put(store, stage())
+    file = store.folder(stage()) / "record.json"
+    other = Record(**{**vars(record), "preimage": stage(1).preimage})
+    file.write_bytes(other.encode())  # sealed, as a tool that rewrites records does
+    again = ArtifactStore(store.root)
+    assert again.get(stage()) is None
+    assert "its preimage is not its key's" in str(again.why_stale(stage()))
+    assert again.by_key("model", "dummy", stage().key) is None
+    assert list(again.records("model")) == []
+    (found,) = upkeep.artifacts(again)
+    assert "is not that of its key" in str(upkeep.broken(found))
+    file.write_bytes(record.encode())
+    (found,) = upkeep.artifacts(again)
+    assert upkeep.broken(found) is None
+    assert again.by_key("model", "dummy", stage().key) is not None
 
 
 def test_a_truncated_payload_is_found_at_once(store: ArtifactStore) -> None:
@@ -123,7 +145,7 @@ def test_a_flipped_bit_is_found_before_the_payload_is_used(
 
 
 def test_a_model_with_other_weights_makes_its_eval_stale(store: ArtifactStore) -> None:
-    an_eval = stage("2" * 32, upstream=(stage(),))
+    an_eval = stage(2, upstream=(stage(),))
     put(store, stage(), output="first")
     put(store, an_eval)
     put(store, stage(), output="first")  # made again, the same weights
@@ -133,7 +155,7 @@ def test_a_model_with_other_weights_makes_its_eval_stale(store: ArtifactStore) -
 
 
 def test_an_eval_outlives_its_model(store: ArtifactStore) -> None:
-    an_eval = stage("2" * 32, upstream=(stage(),))
+    an_eval = stage(2, upstream=(stage(),))
     put(store, stage())
     put(store, an_eval)
     store.remove(stage())
@@ -176,25 +198,26 @@ def test_the_same_run_is_noted_once_a_day(store: ArtifactStore) -> None:
     for _ in range(3):
         store.runs.note({}, {"s": [stage()]})
     assert len(list(store.runs)) == 1
-    store.runs.note({}, {"s": [stage("1" * 32)]})
+    store.runs.note({}, {"s": [stage(1)]})
     store.runs.note({}, {"s": [stage()]})
     assert len(list(store.runs)) == 3
 
 
 def test_a_model_is_found_by_name_and_by_key(store: ArtifactStore) -> None:
     put(store, stage())
-    for word in ("model:s/d/m/seed0", "s/d/m/seed0", "0" * 8):
-        assert find_model(store, word).key == "0" * 32
-    for word in ("0" * 7, "s/d/m/seed1"):
+    key = stage().key
+    for word in ("model:s/d/m/seed0", "s/d/m/seed0", key[:8]):
+        assert find_model(store, word).key == key
+    for word in (key[:7], "s/d/m/seed1"):
         with pytest.raises(ArtifactError, match="model:s/d/m/seed0"):
             find_model(store, word)
 
 
 def test_a_name_means_what_the_last_run_made_of_it(store: ArtifactStore) -> None:
-    for key in ("0" * 32, "1" * 32):  # the dataset was edited between
-        put(store, stage(key))
-        store.runs.note({}, {"s": [stage(key)]})
-    assert find_model(store, "s/d/m/seed0").key == "1" * 32
+    for seed in (0, 1):  # the dataset was edited between
+        put(store, stage(seed))
+        store.runs.note({}, {"s": [stage(seed)]})
+    assert find_model(store, "s/d/m/seed0").key == stage(1).key
 
 
 class TestLinks:
@@ -217,7 +240,7 @@ class TestLinks:
     def test_what_they_point_to_stays(
         self, store: ArtifactStore, victim: Path, place: str, what: str
     ) -> None:
-        link = store.root / place.replace("KEY", "0" * 32)
+        link = store.root / place.replace("KEY", stage().key)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(victim, target_is_directory=True)
         if what == "put":
@@ -248,7 +271,7 @@ class TestWhatARunUses:
         model = stage()
         put(store, model)
         paths = [(model.key, store.folder(model))]
-        with store.live.using([stage("1" * 32, upstream=(model,))]):
+        with store.live.using([stage(1, upstream=(model,))]):
             assert list(remove(paths, store)) == [(store.folder(model), False)]
         assert list(remove(paths, store)) == [(store.folder(model), True)]
 

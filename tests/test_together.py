@@ -48,6 +48,7 @@ def all_logged():
     return min(sum(n.startswith("samples/") for n in found) for found in names) >= 5
 
 note("import", os.getpid(), os.getppid())
+Path(HERE).with_suffix(".said").read_text()  # which no key holds
 SAMPLES = [Sample(id=n, input=f"say {n}", target="say") for n in range(6)]
 
 @solver
@@ -133,6 +134,7 @@ JUDGED = asked("first", roles='{"grader": "openai/gpt-4.1-2025-04-14"}')
 def noted(lab: Lab) -> Path:
     lab.project.write("zoo/evals/together.py", TASKS)
     lab.account(connections=3)
+    lab.project.write("notes.said", "say")
     notes = lab.project.root / "notes"
     notes.touch()
     lab.environ["NOTES"] = str(notes)
@@ -162,7 +164,8 @@ def test_models_of_a_task_and_then_another_task(lab: Lab, noted: Path) -> None:
     assert seen["counts"][CHAT] == 3 * 6 * 2 + 3 * 6
     assert seen["most"] == 3
     children = lines(noted, "import")
-    assert len({child for child, _ in children}) == 2  # one a task
+    # one a task, and one a task for the look whether it can be loaded
+    assert len({child for child, _ in children}) == 4
     assert len({worker for _, worker in children}) == 1
     order = [line.split()[0] for line in noted.read_text().splitlines()]
     tasks = [name for name in order if name != "import"]
@@ -179,6 +182,8 @@ def test_models_of_a_task_and_then_another_task(lab: Lab, noted: Path) -> None:
         assert len(log.samples or []) == 6
         found.add((log.eval.model.removeprefix("openai/"), log.eval.task))
     assert found == {(model, task) for model in MODELS for task in ("first", "second")}
+    observed = [r["details"]["observed"] for r in lab.project.records("eval").values()]
+    assert list(map(list, observed)) == [["notes.said"]] * 6
     assert not list((lab.project.root / "artifacts/work").iterdir())
 
 
@@ -193,8 +198,8 @@ def test_a_death_costs_the_one_that_dies_again(lab: Lab, noted: Path) -> None:
     assert {m: r["status"] for m, r in found.items()} == {
         model: "failed" if model == NANO else "ok" for model in MODELS
     }
-    # together, and then each alone
-    assert len({child for child, _ in lines(noted, "import")}) == 4
+    # looked at, together, and then each alone
+    assert len({child for child, _ in lines(noted, "import")}) == 5
     assert [model for model, _ in lines(noted, "fragile")].count(NANO) == 5
     assert lab.counts()[CHAT] <= 3 * 6 + 3  # what was under way is asked again
     cause.unlink()

@@ -38,6 +38,9 @@ class Job:
     """An empty folder; every file left there becomes the artifact's payload."""
     given: Mapping[str, Given] = field(default_factory=dict)
     """By kind: the base, upload or model that the job uses."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Of an eval: path -> digest of each file in its key. Its own code reads them, so
+    that the worker checks them as they are read."""
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,8 @@ class Why(Query):
                 "key": stage.key,
                 "preimage": stage.preimage,
                 "files": stage.files,
+                "observed": dict(record.details.get("observed", {})) if record else {},
+                "variables": record.details.get("variables", []) if record else [],
                 "stale": stale,
                 "nearest": {"name": near.name, "key": near.key} if near else None,
                 "differences": differs,
@@ -186,6 +188,9 @@ class Why(Query):
             self._say(f"   {name:24} {value}")
         for file in stage.files:
             self._say(f"   file                     {file}")
+        for what in ("observed", "variables"):
+            for name in record.details.get(what, ()) if record else ():
+                self._say(f"   {what:24} {name}  (not in the key)")
         for name, outputs in used.items():
             self._say(f"\nmade from {name}")
             self._say(f"   recorded output          {outputs['recorded']}")

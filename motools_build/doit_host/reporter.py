@@ -15,6 +15,7 @@ from motools_build.backends.base import Progress
 from motools_build.doit_host.session import current
 from motools_build.doit_host.tasks import DONE
 from motools_build.errors import JobFailed
+from motools_build.records import Record
 from motools_build.stages import Stage
 from motools_build.visible import Scrubbed, shown
 
@@ -52,6 +53,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._counts: Counter[str] = Counter()
         self._not_run: list[str] = []
         self._taken: set[str] = set()
+        self._told: set[str] = set()
         self._interrupted = False
         self._touched: dict[str, None] = {}  # settings with something made or failed
         self._said: dict[str, float] = {}
@@ -97,6 +99,17 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         record = self.session.store.get(stage)
         seconds = record.made["seconds"] if record else 0.0
         self._line(f"   {task.name}  made in {seconds:.1f} s")
+        if record and stage.asks:
+            self._tell_of_reading(record)
+
+    def _tell_of_reading(self, record: Record) -> None:
+        """Once for all models that an eval is of."""
+        from motools_build.report.reading import told
+
+        for line in told(record):
+            if line not in self._told:
+                self._told.add(line)
+                self._line(f"   {line}")
 
     def taken(self, task: Task) -> None:
         """Another process made the stage while this one waited for it."""

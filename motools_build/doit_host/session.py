@@ -45,8 +45,8 @@ class Session:
         check_variables(variables, self.config.variables)
         self.variables = variables
         self.zoo = Zoo()
-        self.store = ArtifactStore(ARTIFACTS)
         self.memo = DigestMemo(ARTIFACTS / "memo.json")
+        self.store = ArtifactStore(ARTIFACTS, self.memo)
         self.derive = Derive(self.store, self.memo)
         self.resolver = Resolver(self.memo, self.derive)
         self.selected: tuple[str, ...] = ()

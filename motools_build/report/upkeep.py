@@ -72,6 +72,8 @@ def broken(found: Found) -> str | None:
         return "its record is missing or damaged"
     if found.folder.name != f"{record.backend}-{record.key}":
         return f"it lies in the folder of another key (its own is {record.key})"
+    if not record.is_of_its_key():
+        return "its preimage, what it says it was made of, is not that of its key"
     payload = {found.folder / name: d for name, (_, d) in record.payload.items()}
     if "file" in record.details:
         payload[Path(record.details["file"])] = record.output  # type: ignore[assignment]

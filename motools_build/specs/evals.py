@@ -69,7 +69,8 @@ class Eval(Spec):
     args: dict[str, JsonValue] = Field(default_factory=dict)
     """Arguments of the task's function."""
     data: tuple[str, ...] = ()
-    """Files the task reads that its source does not name literally."""
+    """Files the task reads that its source does not name literally: paths, folders
+    (all that is in them) and patterns (`zoo/evals/data/**/*.jsonl`)."""
     limit: int | None = Field(default=None, ge=1, lt=2**53)
     """Samples, from the first."""
     epochs: int | None = Field(default=None, ge=1, le=100_000)

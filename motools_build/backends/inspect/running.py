@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.accounts import Account
+from motools_build.attempts import carry, same_as_read
+from motools_build.audit import WATCH
 from motools_build.backends.base import Job, Made, Progress, ReportOf
 from motools_build.backends.inspect import scores_apart, telling
 from motools_build.backends.inspect.keyless import guard, scrub_logs
@@ -81,6 +83,7 @@ def evaluate(
     at = Path(folder).absolute()
     scrub_logs({at, *places.values()})
     earlier = _earlier(jobs, at, places)
+    WATCH.keep(at)
     fresh: dict[str, Task] = {}
     resumed: dict[str, Task] = {}
     for job in jobs:
@@ -122,6 +125,7 @@ def _task(job: Job) -> Task:
         task = sampling_task(job)
     else:
         task = under(job, model, given, lambda: task_of(job))
+    WATCH.settle()
     name_samples(str(model), unnamed(task.dataset))
     return task_with(
         whole_samples(task),
@@ -203,6 +207,7 @@ def _kept(
     except MotoolsError as error:
         outcome = error
     written = _path(log.location)
+    carry(written.parent, place)
     written.replace(place / written.name)
     return outcome
 
@@ -215,7 +220,7 @@ def _earlier(jobs: Sequence[Job], folder: Path, places: dict[str, Path]) -> Earl
     made_from = {job.key: telling.made_from(job) for job in jobs}
     found: Earlier = {}
     for place in dict.fromkeys((folder, *places.values())):
-        if not any(place.glob("*.eval")):
+        if not same_as_read(place):
             continue
         for info in list_eval_logs(str(place), recursive=False):
             try:
@@ -267,6 +272,7 @@ def _listen() -> None:
             _watched.done[data.eval_id] = 0
 
         async def on_sample_end(self, data: SampleEnd) -> None:
+            WATCH.settle()
             done = _watched.done[data.eval_id] = _watched.done[data.eval_id] + 1
             if _watched.report:
                 told = Progress(done, _watched.totals[data.eval_id], "samples")

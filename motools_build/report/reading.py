@@ -1,0 +1,43 @@
+"""What an eval read that its key does not hold, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from motools_build.reads import ABSENT
+from motools_build.records import Record
+from motools_build.store import OBSERVED
+
+SHOWN = 3
+"""Names in a line; `doit why` shows all."""
+
+
+def told(record: Record) -> Iterator[str]:
+    """A line each for files and for environment variables, if there are any."""
+    observed = record.details.get(OBSERVED, {})
+    files = [name for name, digest in observed.items() if digest != ABSENT]
+    if files:
+        line = f"it read {_some(files)}, not in its key: a change of it re-runs it"
+        # a scorer apart has no such field
+        if "scorer" not in record.preimage["spec"]:
+            declared = ", ".join(f'"{name}"' for name in _without_contents(files))
+            line += f"; to have it in the key: Eval(data=[{declared}])"
+        yield line
+    variables = record.details.get("variables")
+    if variables:
+        what = "variable" if len(variables) == 1 else "variables"
+        yield f"its code reads the environment {what} {_some(variables)}: in no key"
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _without_contents(names: Iterable[str]) -> list[str]:
+    """What has to be declared: a folder stands for what is in it."""
+    declared: list[str] = []
+    for name in sorted(names):
+        if not any(name.startswith(d) for d in declared if d.endswith("/")):
+            declared.append(name)
+    return declared
