@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from motools_build.doit_host.session import begin
 from motools_build.plan import Plan
+from motools_build.report.estimates import Column, Estimate, Estimates, columns
 from motools_build.report.means import means
-from motools_build.report.results import Result, columns, results, value
+from motools_build.report.results import Result, results
 from motools_build.store import ArtifactStore
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "zoo-results.md"
 SETTING, SEEDS = "spanish_caps", "0,1,2"
-
-Metric = tuple[str, str, str]
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -35,28 +34,39 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[st
         yield "| " + " | ".join(row) + " |"
 
 
-def by_arm(found: list[Result], metrics: list[Metric]) -> Iterator[list[str]]:
+def by_arm(
+    found: list[Result], metrics: list[Column], estimates: Estimates
+) -> Iterator[list[str]]:
     """The base model, then each arm's means over the seeds."""
     base = {r.cell.eval: r for r in found if r.cell.seed is None}
-    yield ["base model", *(_one(base[m[0]], m) for m in metrics)]
-    of = {(m.arm, m.eval, m.scorer, m.metric): m for m in means(found)}
+    yield ["base model", *_of_one(base, metrics, estimates)]
+    of = {(m.group[0], m.column): m.estimate for m in means(found, estimates)}
     for arm in dict.fromkeys(r.cell.arm for r in found if r.cell.arm):
-        yield [arm, *(str(of[(arm, *metric)]) for metric in metrics)]
+        yield [arm, *(_said(of[arm, metric]) for metric in metrics)]
 
 
-def by_seed(found: list[Result], metrics: list[Metric]) -> Iterator[list[str]]:
+def by_seed(
+    found: list[Result], metrics: list[Column], estimates: Estimates
+) -> Iterator[list[str]]:
     models: dict[tuple[str, int], dict[str, Result]] = {}
     for result in found:
         cell = result.cell
         if cell.seed is not None:
             models.setdefault((cell.arm, cell.seed), {})[cell.eval] = result
     for (arm, seed), evals in models.items():
-        yield [f"{arm}, seed {seed}", *(_one(evals[m[0]], m) for m in metrics)]
+        yield [f"{arm}, seed {seed}", *_of_one(evals, metrics, estimates)]
 
 
-def _one(result: Result, metric: Metric) -> str:
-    assert result.record is not None
-    return value(result.record, metric[1], metric[2])
+def _of_one(
+    evals: Mapping[str, Result], metrics: list[Column], estimates: Estimates
+) -> Iterator[str]:
+    for an_eval, scorer, metric in metrics:
+        yield _said(estimates.of(evals[an_eval], scorer, metric))
+
+
+def _said(found: Estimate) -> str:
+    """The interval, and of how many answers it is where some are unscored."""
+    return str(found) if found.scored == found.asked else f"{found} {found.count}"
 
 
 def spent(plan: Plan, store: ArtifactStore) -> str:
@@ -80,7 +90,7 @@ def lines() -> Iterator[str]:
             f"{len(missing)} results of {SETTING} are not up to date, first "
             f"{missing[0]}: run `doit run {SETTING} seeds={SEEDS}`"
         )
-    metrics = columns(found)
+    metrics, estimates = columns(found), Estimates(found)
     headings = [
         f"{an_eval}: {scorer}".replace("_", " ") for an_eval, scorer, _ in metrics
     ]
@@ -88,16 +98,19 @@ def lines() -> Iterator[str]:
     answers = "/".join(map(str, sorted(samples)))
     count = len(SEEDS.split(","))
     yield (
-        f"Mean over {count} seeds ± half of its 95 % interval (Student's t over the "
-        f"seeds' means), n = {answers} answers a seed and eval; the base model: mean ± "
-        "standard error over its answers."
+        f"Mean over {count} seeds [its 95 % interval over new seeds and questions], of "
+        f"{answers} answers a seed and eval; the base model: [over new questions, of "
+        "this model only]."
     )
     yield ""
-    yield from table(["arm", *headings], by_arm(found, metrics))
+    yield from table(["arm", *headings], by_arm(found, metrics, estimates))
     yield ""
-    yield "Each model, mean ± standard error over its answers:"
+    yield (
+        "Each model [its 95 % interval over new questions, of this model only]; "
+        "scored/asked where some are unscored:"
+    )
     yield ""
-    yield from table(["model", *headings], by_seed(found, metrics))
+    yield from table(["model", *headings], by_seed(found, metrics, estimates))
     yield ""
     yield f"Made by {spent(plan, session.store)}."
 

@@ -29,6 +29,8 @@ TOGETHER = "together-"
 
 LINE_LIMIT = 1 << 26
 """Bytes that one message of a worker may have."""
+STARTS = "starts"
+"""Told of what had to wait, and does no longer."""
 
 SINGLE_THREADED = (
     *("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
@@ -64,6 +66,8 @@ class _Asked:
     log: Path
     report: Report
     outcome: asyncio.Future[Made]
+    waits: bool = False
+    """Whether it was told to wait for the call before it."""
 
 
 @dataclass
@@ -95,9 +99,12 @@ class WorkerPool:
 
         Raises what the job raised, or WorkerDied.
         """
-        if self._free.locked():
+        waits = self._free.locked()
+        if waits:
             report(Progress(0, 0, "", "waits for a worker"))
         async with self._free:
+            if waits:
+                report(Progress(0, 0, "", STARTS))
             asked = _Asked(job, log, report, asyncio.Future())
             for _ in range(2):
                 outcome = (await self._attempt([asked], None, log))[job.key]
@@ -121,6 +128,7 @@ class WorkerPool:
         if line.server is None:
             line.server = asyncio.create_task(self._serve(line, folder))
         if line.busy:
+            asked.waits = True
             report(Progress(0, 0, "", "waits for the evals before it"))
         return await asked.outcome
 
@@ -154,6 +162,9 @@ class WorkerPool:
 
     async def _do_together(self, asked: list[_Asked], folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        for one in asked:
+            if one.waits:
+                one.report(Progress(0, 0, "", STARTS))
         outcomes = await self._attempt(asked, folder, asked[0].log)
         for one in asked:
             outcome = outcomes[one.job.key]

@@ -73,12 +73,13 @@ def test_arms_are_made_and_shown(project: Project) -> None:
         ]
         assert len(values) == mean["seeds"] == mean["of"] == 2
         assert mean["mean"] == pytest.approx(sum(values) / 2)
-        # of two values, half the interval is 12.706 times half their distance
-        distance = abs(values[0] - values[1])
-        assert mean["half"] == pytest.approx(12.706 * distance / 2)
-        shown = f"{mean['mean']:.3f} ± {mean['half']:.3f}"
-        assert shown in out
-    assert "mean over seeds ± half of its 95 % interval" in out
+        assert mean["value"] == mean["mean"]
+        # one answer to one question: nothing can be said of others
+        assert (mean["low"], mean["high"], mean["half"]) == (None, None, None)
+        assert (mean["scored"], mean["asked"], mean["status"]) == (2, 2, "ok")
+        assert f"{mean['mean']:.2f}" in out
+    assert "mean over seeds" in out
+    assert "±" not in out
 
 
 def test_a_seed_that_failed_is_in_no_mean_and_counted(project: Project) -> None:
@@ -89,7 +90,8 @@ def test_a_seed_that_failed_is_in_no_mean_and_counted(project: Project) -> None:
     assert means["control", "score"]["seeds"] == 2
     odd = means["odd", "score"]
     assert (odd["seeds"], odd["of"], odd["half"]) == (1, 2, None)
-    assert "1 of 2" in project.doit("results", "two").out
+    assert odd["status"] == "failed"
+    assert "1 of 2 (this model)" in project.doit("results", "two").out
 
 
 def test_an_arm_is_a_tag(project: Project) -> None:

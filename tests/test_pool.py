@@ -102,6 +102,8 @@ def test_a_worker_is_kept_warm_and_jobs_wait_for_it() -> None:
     assert len({result.output for result in made(results)}) == 1
     assert len([p for p in told if p.unit == "the worker's process ID"]) == 3
     assert told.count(Progress(0, 0, "", "waits for a worker")) == 2
+    # and neither of them is said to wait while it is worked on
+    assert told.count(Progress(0, 0, "", "starts")) == 2
 
 
 def test_a_job_leaves_nothing_behind_for_the_next() -> None:

@@ -46,11 +46,11 @@ class TestPlan:
         assert actions(tiny, EVAL) == dict.fromkeys([UPLOAD, MODEL, EVAL], "run")
 
     def test_what_is_not_known_is_a_question_mark(self, tiny: Project) -> None:
-        assert "time ?; cost: free" in tiny.doit("plan", "tiny").out
+        assert "time ?; cost: $0" in tiny.doit("plan", "tiny").out
         tiny.doit("run", "tiny")
         out = tiny.doit("plan", "tiny", "seeds=1").out
         assert "2 run" in out
-        assert "time ~0 s; cost: free" in out
+        assert "time ~0 s; cost: $0" in out
 
     def test_a_failure_is_told(self, tiny: Project) -> None:
         tiny.doit("run", "tiny", code=2, MOTOOLS_DUMMY_FAIL="model:")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import math
 import os
 import sys
 import tempfile
@@ -81,6 +82,9 @@ def train(job: Job, report: Report) -> Made:
                 "raise Training(embedded=LoRA(max_length=...)), up to 2048"
             )
         examples.append(example)
+
+    steps = math.ceil(len(rows) / training["batch_size"]) * training["epochs"]
+    report(Progress(0, steps, "steps"))
 
     def on_step(step: int, steps: int, loss: float) -> None:
         report(Progress(step, steps, "steps", f"loss {loss:.3f}"))

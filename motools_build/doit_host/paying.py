@@ -20,7 +20,7 @@ from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.effects import ENDED, entry_of
 from motools_build.errors import ArtifactError
 from motools_build.records import Paid
-from motools_build.report.jobs import jobs, other_rows, payment, spoken
+from motools_build.report.jobs import jobs, other_rows, payment, print_jobs
 from motools_build.run import outputs_of, versions
 from motools_build.runs import now
 from motools_build.stages import Stage
@@ -37,7 +37,7 @@ class Jobs(Query):
     doc_description = "Without names, all. What the last run saw; nothing is asked."
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
-        from motools_build.report.results import console_of, plain_table
+        from motools_build.report.results import console_of
 
         session = current()
         wanted = set(session.settings_of(pos_args)) if pos_args else None
@@ -49,15 +49,7 @@ class Jobs(Query):
         if json:
             self._say(dumps([job.as_json() for job in found], ensure_ascii=False))
             return 0
-        table = plain_table("job", "state", "age", "account", "cost", "key", "stage")
-        for job in found:
-            cost = "?" if job.cost is None else f"${job.cost:.2f}"
-            how = f"{job.state} (adopted)" if job.adopted else job.state
-            table.add_row(
-                *(job.id or "-", how, spoken(job.age()), job.account),
-                *(cost, job.key[:8], job.stage),
-            )
-        console_of(self.outstream).print(table)
+        print_jobs(found, console_of(self.outstream))
         for job in found:
             if job.message:
                 self._say(f"{job.id or job.stage}: {job.message}")

@@ -71,6 +71,7 @@ class Results(Query):
     doc_usage = "[SETTING...] [model=...] [seeds=...]"
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
+        from motools_build.report.estimates import Estimates
         from motools_build.report.means import means
         from motools_build.report.results import print_results, results
 
@@ -80,10 +81,11 @@ class Results(Query):
         for name in session.selected:
             if json:
                 found = results(session.plan(name), session.store)
+                estimates = Estimates(found)
                 body = {
                     "setting": name,
-                    "results": [r.as_json() for r in found],
-                    "means": [mean.as_json() for mean in means(found)],
+                    "results": [r.as_json(estimates) for r in found],
+                    "means": [mean.as_json() for mean in means(found, estimates)],
                 }
                 self._say(dumps(body, ensure_ascii=False))
             else:
@@ -263,7 +265,7 @@ def _total(found: list[Intent]) -> str:
         costs = [intent.cost for intent in found]
         told = sum(cost for cost in costs if cost is not None)
         if None not in costs:
-            total += f"; cost: {_usd(told) if told else 'free'}"
+            total += f"; cost: {_usd(told) if told else '$0'}"
         else:
             total += f"; cost: {_usd(told) + ' + ' if told else ''}?"
     return total or "no stages"

@@ -12,6 +12,7 @@ from doit.reporter import ConsoleReporter
 from doit.task import Task
 
 from motools_build.backends.base import Progress
+from motools_build.doit_host.bars import short_names, widths, words
 from motools_build.doit_host.session import current
 from motools_build.doit_host.tasks import DONE
 from motools_build.errors import JobFailed
@@ -178,7 +179,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         last = progress.done == progress.total
         if last or now - self._said.get(stage.name, 0) >= EVERY:
             self._said[stage.name] = now
-            self._line(f"   {stage.name}  {_words(progress)}")
+            self._line(f"   {stage.name}  {words(progress)}")
 
     def complete_run(self) -> None:
         if self._bars:
@@ -254,34 +255,40 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
             from rich.progress import Progress as Bars
 
+            console = Console(file=self.outstream, soft_wrap=True)
+            _, bar, _ = widths(console.width)
             self._bars = Bars(
                 TextColumn("   {task.description}", markup=False),
-                BarColumn(bar_width=20),
+                BarColumn(bar_width=bar),
                 TextColumn("{task.fields[words]}", markup=False),
                 TimeElapsedColumn(),
-                console=Console(file=self.outstream, soft_wrap=True),
+                console=console,
                 transient=True,
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
             self._bars.start()
         if stage.name not in self._bar_of:
-            self._bar_of[stage.name] = self._bars.add_task(shown(stage.name), words="")
+            self._bar_of[stage.name] = self._bars.add_task("", words="")
+            self._name_bars()
+        *_, said = widths(self._bars.console.width)
         self._bars.update(
             self._bar_of[stage.name],
             completed=progress.done,
             total=progress.total or None,
-            words=shown(_words(progress)),
+            words=shown(words(progress, said)),
         )
 
     def _end_bar(self, name: str) -> None:
         bar = self._bar_of.pop(name, None)
         if bar is not None and self._bars:
             self._bars.remove_task(bar)
+            self._name_bars()
 
-
-def _words(progress: Progress) -> str:
-    if not progress.done:
-        return progress.note
-    counted = f"{progress.done}/{progress.total} {progress.unit}"
-    return f"{counted}, {progress.note}" if progress.note else counted
+    def _name_bars(self) -> None:
+        """Each by what tells it from the others that are there."""
+        assert self._bars is not None
+        names = list(self._bar_of)
+        width, *_ = widths(self._bars.console.width)
+        for name, short in zip(names, short_names(names, width), strict=True):
+            self._bars.update(self._bar_of[name], description=shown(short))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from motools_build.effects import ENDED, ended, of_other_rows
+from motools_build.keys import Key
 from motools_build.records import Record
 from motools_build.report.jobs import other_rows, payment
 from motools_build.stages import KINDS, ON_DEMAND, Stage, work_of
@@ -43,10 +46,6 @@ class Intent:
             "cost": self.cost,
             "tokens": self.tokens,
         }
-
-
-FREE = frozenset({"embedded", "dummy", "transform", "fetch"})
-"""Backends that charge nothing: they run on this machine."""
 
 
 Charge = Callable[[Stage], tuple[int | None, float | None]]
@@ -99,7 +98,7 @@ def _intent(
             if used.key in made and made[used.key].action in ("run", "check"):
                 what = OUTPUTS.get(used.kind, "weights")
                 why = f"runs if {used.name} comes out with other {what}"
-                free = 0.0 if stage.backend in FREE else None
+                free = None if "account" in stage.params else 0.0
                 return Intent(stage, "check", why, pace.of(stage), free)
         return Intent(stage, "up to date", "", None, 0.0)
     for used in stage.upstream + stage.setup:
@@ -124,28 +123,47 @@ def _intent(
     failure = store.states.failure(stage.key)
     if failure:
         reason = f"failed before: {failure.message.splitlines()[0]}"
-    # an upload is free; an eval's own judge, or a hosted model, may charge
-    free = stage.backend in FREE or stage.kind == "upload"
-    free = free or (stage.kind == "dataset" and "account" not in stage.params)
+    # only who has an account charges, and not for an upload
+    free = stage.kind == "upload" or "account" not in stage.params
     return Intent(stage, "run", reason, pace.of(stage), 0.0 if free else None)
 
 
 class _Pace:
-    """Seconds a unit of work, from records of the same kind of work."""
+    """Seconds that the same kind of work took before, with the same base model: answers
+    of another one, or of another backend, take another time."""
 
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
-        self._known: dict[str, float] | None = None
 
     def of(self, stage: Stage) -> float | None:
-        if self._known is None:
-            self._known = {}
-            for kind in KINDS:
-                for record in self._store.records(kind):
-                    seconds = record.made.get("seconds")
-                    if seconds is not None:
-                        self._known[work_of(record.preimage)] = seconds
-        return self._known.get(work_of(stage.preimage))
+        models = {used.key: used.preimage for used in stage.upstream}
+        return self._known.get(_work_with(stage.preimage, models))
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, str], float]:
+        models = {
+            record.key: record.preimage for record in self._store.records("model")
+        }
+        return {
+            _work_with(record.preimage, models): record.made["seconds"]
+            for kind in KINDS
+            for record in self._store.records(kind)
+            if record.made.get("seconds") is not None
+        }
+
+
+def _work_with(
+    preimage: Mapping[str, Any], models: Mapping[Key, Mapping[str, Any]]
+) -> tuple[str, str]:
+    """What kind of work it is, and the base model of the one that it asks."""
+    asked = preimage["inputs"].get("model", "")
+    made = models.get(Key(asked))
+    if made is None:  # as it is; or gone, and of a model that nobody knows any more
+        return work_of(preimage), asked
+    base = made["inputs"]["base"]
+    # evals of a base model that is an artifact name its key, of others this name
+    is_key = re.fullmatch("[0-9a-f]{32}", base)
+    return work_of(preimage), base if is_key else f"{made['backend']}/{base}"
 
 
 # ---- why

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -66,6 +67,34 @@ def jobs(store: ArtifactStore) -> list[JobLine]:
         if told and told.kind == "model" and told.phase == "intent":
             lines.append(_open(key, told))
     return sorted(lines, key=lambda line: line.since)
+
+
+def print_jobs(found: Sequence[JobLine], console: Any) -> None:
+    """Print the jobs, one a row; on a terminal that is too narrow for that, key and
+    stage below each: IDs and stages are whole, to be copied."""
+    from motools_build.report.results import plain_table
+    from motools_build.report.tables import fits
+
+    table = plain_table("job", "state", "age", "account", "cost", "key", "stage")
+    rows = [_row(job) for job in found]
+    for job, row in zip(found, rows, strict=True):
+        table.add_row(*row, job.key[:8], job.stage)
+    if fits(table, console):
+        console.print(table)
+        return
+    for job, row in zip(found, rows, strict=True):
+        console.print("  ".join(row), soft_wrap=True)
+        console.print(f"  {job.key[:8]}  {job.stage}", soft_wrap=True)
+
+
+def _row(job: JobLine) -> tuple[str, ...]:
+    return (
+        job.id or "-",
+        f"{job.state} (adopted)" if job.adopted else job.state,
+        spoken(job.age()),
+        job.account,
+        "?" if job.cost is None else f"${job.cost:.2f}",
+    )
 
 
 def in_flight(store: ArtifactStore, settings: set[str]) -> list[JobLine]:

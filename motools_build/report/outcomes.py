@@ -31,7 +31,7 @@ def values(metrics: Mapping[str, Any], own: Collection[str] = ()) -> list[str]:
         name
         for name in metrics
         if name in own
-        or (name not in counts and name not in ("stderr", "n", "unscored"))
+        or not (name in counts or name in ("n", "unscored") or name.endswith("stderr"))
     ]
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from motools_build.effects import ENDED, ended
 from motools_build.plan import Cell, Plan
 from motools_build.records import Record
+from motools_build.report.estimates import Estimates, columns
 from motools_build.report.failures import of_one_reason
 from motools_build.report.jobs import payment
-from motools_build.report.outcomes import (
-    noticed,
-    own_metrics,
-    told,
-    unlike,
-    unscored_of,
-    values,
-)
+from motools_build.report.outcomes import noticed, told
+from motools_build.report.tables import WHOLE
 from motools_build.stages import Stage
 from motools_build.state import UNFINISHED
 from motools_build.store import ArtifactStore
@@ -40,9 +36,12 @@ class Result:
     """Of the present key if the status is ok; of an older key if it is stale."""
     note: str = ""
     """Why it is not ok, or what else to know."""
+    folder: Path | None = None
+    """Where the payload of the present key lies."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, estimates: Estimates) -> dict[str, Any]:
         cell = self.cell
+        seeds = None if cell.seed is None else 1
         return {
             "arm": cell.arm,
             "dataset": cell.dataset,
@@ -59,6 +58,17 @@ class Result:
             "scores": self.record.details["scores"]
             if self.record and self.status == "ok"
             else None,
+            "estimates": [
+                {
+                    "scorer": scorer,
+                    "metric": metric,
+                    **estimates.of(self, scorer, metric).as_json(),
+                    "seeds": seeds,
+                    "status": self.status,
+                }
+                for _, scorer, metric in columns([self])
+                if self.record and self.status == "ok"
+            ],
             # what the scores alone do not say: answers without a number, limits
             "noticed": list(noticed(self.record.details))
             if self.record and self.status == "ok"
@@ -76,7 +86,7 @@ def _result(cell: Cell, store: ArtifactStore, older: Older) -> Result:
     stage = cell.stage
     status, note = status_of(stage, store, older)
     if status == "ok":
-        return Result(cell, status, store.get(stage), note)
+        return Result(cell, status, store.get(stage), note, store.folder(stage))
     record = store.get(stage) or _older(stage, store, older)
     return Result(cell, status, record if status == "stale" else None, note)
 
@@ -146,37 +156,12 @@ def _needed(stage: Stage) -> Iterator[Stage]:
         yield used
 
 
-def columns(found: list[Result]) -> list[tuple[str, str, str]]:
-    """(eval, scorer, metric) of every metric, without standard errors and counts."""
-    seen: dict[tuple[str, str, str], None] = {}
-    for result in found:
-        if result.record:
-            for scorer, metrics in result.record.details["scores"].items():
-                own = own_metrics(result.record.details, scorer)
-                for metric in values(metrics, own):
-                    seen[result.cell.eval, scorer, metric] = None
-    return list(seen)
-
-
-def value(record: Record, scorer: str, metric: str) -> str:
-    """`0.950 ± 0.035`; a dash where the scorer could not say."""
-    metrics = record.details["scores"].get(scorer, {})
-    number, error = metrics.get(metric), metrics.get("stderr")
-    text = unlike(record.details, scorer, metric) or "-"
-    if number is not None:
-        text = f"{number:.3f}"
-    if number is not None and error is not None:
-        text += f" ± {error:.3f}"
-    unscored = unscored_of(record.details, scorer)
-    return f"{text} ({unscored} unscored)" if unscored else text
-
-
 def rows(found: list[Result]) -> Iterator[tuple[Cell, dict[str, Result]]]:
     """Results by model: the first cell of each, and its result for each eval."""
     by_model: dict[tuple[str, ...], dict[str, Result]] = {}
     for result in found:
         cell = result.cell
-        model = by_model.setdefault((*named_parts(cell), _draw(cell)), {})
+        model = by_model.setdefault((*named_parts(cell), draw_shown(cell)), {})
         model[cell.eval] = result
     for results_of in by_model.values():
         yield next(iter(results_of.values())).cell, results_of
@@ -187,20 +172,21 @@ def named_parts(cell: Cell) -> tuple[str, str, str, str]:
     return cell.arm, cell.dataset, cell.model, cell.training
 
 
-def parts_shown(cells: Iterable[Cell]) -> tuple[str, ...]:
-    """The columns that say which model it is: arm and training only where there are
-    any."""
-    used = {
-        part for cell in cells for part in ("arm", "training") if getattr(cell, part)
+def parts_shown(cells: Sequence[Cell], width: int) -> tuple[list[str], str]:
+    """The columns that say which model it is, arm and training only where there are
+    any; and the base model, where it is the only one and has no column."""
+    models = {cell.model for cell in cells}
+    needed = {
+        "arm": any(cell.arm for cell in cells),
+        "dataset": True,
+        "model": len(models) > 1 or width == WHOLE,
+        "training": any(cell.training for cell in cells),
     }
-    return tuple(
-        part
-        for part in ("arm", "dataset", "model", "training")
-        if part in used or part in ("dataset", "model")
-    )
+    parts = [part for part, is_needed in needed.items() if is_needed]
+    return parts, "" if needed["model"] else min(models)
 
 
-def _draw(cell: Cell) -> str:
+def draw_shown(cell: Cell) -> str:
     """The seed, and which replicate of it: `0`, `0 r1`."""
     if cell.seed is None:
         return "-"
@@ -212,44 +198,21 @@ def print_results(
 ) -> None:
     """Print the table of a setting, and where its transcripts are; of more than
     `most` models the first, and how to see the rest."""
-    from motools_build.report.means import means_table
+    from motools_build.report.each import print_models
+    from motools_build.report.means import print_means
 
     found = results(session.plan(name), session.store)
     console = console_of(stream)
     if not found:
         console.print(f"{name} has no evals")
         return
-    table = plain_table(title=name)
-    parts = parts_shown(result.cell for result in found)
-    for heading in (*parts, "seed"):
-        table.add_column(heading)
-    metrics = columns(found)
-    for an_eval, scorer, metric in metrics:
-        table.add_column(f"{an_eval}\n{scorer}\n{metric}", justify="right")
-    table.add_column("n", justify="right")
+    estimates = Estimates(found)
     models = list(rows(found))
-    for cell, by_eval in models[:most]:
-        cells = [
-            _shown(by_eval.get(e), scorer, metric) for e, scorer, metric in metrics
-        ]
-        counts = {
-            r.record.details["samples"]
-            for r in by_eval.values()
-            if r.record is not None
-        }
-        table.add_row(
-            *(getattr(cell, part) or "-" for part in parts),
-            _draw(cell),
-            *cells,
-            "/".join(map(str, sorted(counts))) or "-",
-        )
-    console.print(table)
-    by_seed = means_table(found, most)
+    print_models(name, found, estimates, console, most)
+    print_means(found, estimates, console, most)
     if most is not None and len(models) > most:
         console.print(f"... and {len(models) - most} more: doit results {name}")
         found = [r for _, by_eval in models[:most] for r in by_eval.values()]
-    if by_seed is not None:
-        console.print(by_seed)
     notes = {r.cell.stage.name: r.note for r in found if r.status == "failed"}
     for line in of_one_reason(notes):
         console.print(f"failed   {line}")
@@ -261,18 +224,11 @@ def print_results(
             console.print(f"counts   {result.cell.stage.name}: {line}")
         for line in noticed(result.record.details) if result.record else ():
             console.print(f"note     {result.cell.stage.name}: {line}")
+    for stage, problem in estimates.problems.items():
+        console.print(f"damaged  {stage}: {problem}")
     if any(r.record and "log" in r.record.details for r in found):
         root = session.store.root
         console.print(f"transcripts: inspect view --log-dir {root}/")
-
-
-def _shown(result: Result | None, scorer: str, metric: str) -> str:
-    if result is None:
-        return ""
-    if result.record is None:
-        return result.status
-    text = value(result.record, scorer, metric)
-    return text if result.status == "ok" else f"{result.status} (was {text})"
 
 
 def console_of(stream: Any) -> Any:

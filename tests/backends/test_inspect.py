@@ -229,6 +229,7 @@ def test_a_success(here: Path) -> None:
         "epoch": 1,
         "scores": {"length": 5.0, "match": "C"},
     }
+    assert told[0] == Progress(0, 4, "samples")  # before the first one has ended
     assert told[-1] == Progress(4, 4, "samples")
 
 

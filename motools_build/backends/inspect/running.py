@@ -270,10 +270,15 @@ def _listen() -> None:
             _watched.keys[data.eval_id] = (data.spec.metadata or {})["key"]
             _watched.totals[data.eval_id] = samples * (data.spec.config.epochs or 1)
             _watched.done[data.eval_id] = 0
+            self.told(data.eval_id)  # its first samples may all end together
 
         async def on_sample_end(self, data: SampleEnd) -> None:
             WATCH.settle()
-            done = _watched.done[data.eval_id] = _watched.done[data.eval_id] + 1
+            _watched.done[data.eval_id] += 1
+            self.told(data.eval_id)
+
+        def told(self, eval_id: str) -> None:
             if _watched.report:
-                told = Progress(done, _watched.totals[data.eval_id], "samples")
-                _watched.report(_watched.keys[data.eval_id], told)
+                done, total = _watched.done[eval_id], _watched.totals[eval_id]
+                progress = Progress(done, total, "samples")
+                _watched.report(_watched.keys[eval_id], progress)

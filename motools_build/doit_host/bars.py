@@ -1,0 +1,109 @@
+"""What stands beside a bar of live progress, within the width of a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from os.path import commonprefix
+
+from motools_build.backends.base import Progress
+
+BAR = 20
+"""Columns of a bar; a terminal narrower than WIDE has half of it."""
+WIDE = 120
+BETWEEN = 13
+"""Columns of the time, and of the spaces between all."""
+LEAST = 24
+"""Columns of a name at least."""
+SHORTEST = 4
+"""Letters of a part of a name at least."""
+LEFT_OUT = "…"
+
+
+def widths(columns: int) -> tuple[int, int, int]:
+    """Of a name, of a bar, and of the words behind it, on a terminal of that many
+    columns: together no more than that."""
+    bar = BAR if columns >= WIDE else BAR // 2
+    said = columns // 3
+    return max(LEAST, columns - bar - said - BETWEEN), bar, said
+
+
+def words(progress: Progress, most: int | None = None) -> str:
+    """`12/48 steps, loss 0.123`; where nothing is counted, what is done."""
+    counted = f"{progress.done}/{progress.total} {progress.unit}"
+    parts = (counted if progress.unit else "", progress.note)
+    said = ", ".join(filter(None, parts))
+    return said if most is None or len(said) <= most else said[: most - 1] + LEFT_OUT
+
+
+def short_names(names: Sequence[str], width: int) -> list[str]:
+    """Stage names within a width, each by the parts that tell it from the others:
+    `eval:…/seed0/score` and `eval:…/seed1/score`.
+
+    A part that all of them have is left out, of a single name the model and the
+    setting; then how all begin and end; and if that is not enough, long parts lose
+    their middle.
+    """
+    kinds = [name.partition(":")[0] for name in names]
+    split = [name.partition(":")[2].split("/") for name in names]
+    return [
+        _short(kind, parts, split, width)
+        for kind, parts in zip(kinds, split, strict=True)
+    ]
+
+
+def _short(
+    kind: str, parts: Sequence[str], every: Sequence[Sequence[str]], width: int
+) -> str:
+    kept = list(parts)
+    alone = len(every) == 1
+    # the model, the setting, and what is behind the model before what is trained on
+    order = [2, 0] if alone else [2, 0, *range(3, len(parts)), 1]
+    for place in order:
+        text = _joined(kind, kept)
+        if len(text) <= width:
+            return text
+        if place < len(parts) and all(parts[place] in other for other in every):
+            kept[place] = LEFT_OUT
+    for place, part in enumerate(kept):
+        if len(_joined(kind, kept)) > width and part != LEFT_OUT:
+            kept[place] = _differing(part, {o[place] for o in every if place < len(o)})
+    text = _joined(kind, kept)
+    for most in range(max(map(len, kept)), SHORTEST - 1, -1):
+        if len(text) <= width:
+            break
+        text = _joined(kind, [_middle_out(part, most) for part in kept])
+    return text[: width - 1] + LEFT_OUT if len(text) > width else text
+
+
+def _differing(part: str, every: Collection[str]) -> str:
+    """A part without what all that stand in its place begin and end with."""
+    if len(every) < 2:
+        return part
+    begin = _alike(every)
+    rest = [other[begin:] for other in every]
+    end = _alike([other[::-1] for other in rest])
+    front = LEFT_OUT if begin > 1 else part[:begin]
+    back = LEFT_OUT if end > 1 else part[len(part) - end :]
+    return front + part[begin : len(part) - end] + back
+
+
+def _alike(texts: Collection[str]) -> int:
+    """Letters that all begin with."""
+    return len(commonprefix(list(texts)))  # noqa: RUF071 - letters are what is meant
+
+
+def _middle_out(part: str, most: int) -> str:
+    if len(part) <= most:
+        return part
+    front = (most - 1) // 2
+    return part[:front] + LEFT_OUT + part[len(part) - (most - 1 - front) :]
+
+
+def _joined(kind: str, parts: Sequence[str]) -> str:
+    """With one ellipsis for neighbours that are left out."""
+    kept = [
+        part
+        for number, part in enumerate(parts)
+        if not (part == LEFT_OUT and number and parts[number - 1] == LEFT_OUT)
+    ]
+    return f"{kind}:{'/'.join(kept)}"

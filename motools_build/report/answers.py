@@ -1,0 +1,115 @@
+"""The scores of an eval's single answers, from its payload."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from motools_build.backends.inspect.outcome import SCORES
+from motools_build.report.intervals import mean
+
+MEANS = ("mean", "accuracy")
+"""Metrics that are means of the answers' scores, if the numbers say so too."""
+
+GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+"""Scores that are texts, as Inspect counts them; words in any case."""
+
+Place = tuple[str, ...]
+"""Where a score stands: the scorer, or the scorer and a key of its several values."""
+
+
+@dataclass
+class Scored:
+    """An eval's scores of one kind."""
+
+    asked: int
+    """Answers, whether scored or not."""
+    answers: dict[Hashable, list[float]] = field(default_factory=dict)
+    """Question -> the scores of its answers."""
+
+    @property
+    def scored(self) -> int:
+        return sum(map(len, self.answers.values()))
+
+    def has_mean(self, number: float) -> bool:
+        """Whether that is their mean: over questions, or over all answers alike."""
+        if not self.answers:
+            return False
+        of_all = [value for of_one in self.answers.values() for value in of_one]
+        of_questions = [mean(of_one) for of_one in self.answers.values()]
+        return any(
+            math.isclose(mean(values), number, rel_tol=1e-9, abs_tol=1e-12)
+            for values in (of_questions, of_all)
+        )
+
+
+def read(folder: Path) -> dict[Place, Scored]:
+    """Every kind of score in an eval's folder; nothing where it has no file of them.
+
+    Raises ValueError if the file is not what an eval leaves.
+    """
+    try:
+        lines = (folder / SCORES).read_bytes().splitlines()
+    except FileNotFoundError:
+        return {}
+    found: dict[Place, Scored] = {}
+    try:
+        # in one piece: a setting may have thousands of files
+        for row in json.loads(b"[%s]" % b",".join(lines)):
+            question = row["id"]
+            for place, value in _places(row["scores"]):
+                of_place = found.get(place)
+                if of_place is None:
+                    of_place = found[place] = Scored(len(lines))
+                score = number(value)
+                if score is not None:
+                    of_place.answers.setdefault(question, []).append(score)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{folder / SCORES} has a line of another form") from error
+    return found
+
+
+def of_column(found: Mapping[Place, Scored], scorer: str) -> list[Scored]:
+    """The scores that a name of a record may stand for: a scorer, or a key of its
+    values, `aligned` or `judge.aligned`; with or without a reducer, `judge/max`."""
+    names = {scorer, scorer.rpartition("/")[0]}
+    return [
+        scored
+        for place, scored in found.items()
+        if names & {place[-1], ".".join(place)}
+    ]
+
+
+def number(value: Any) -> float | None:
+    """What a score counts as; None where it is no number."""
+    if type(value) is float:  # most are
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        known = GRADES.get(value, WORDS.get(value.lower()))
+        if known is not None:
+            return known
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:  # an integer of more than 300 digits
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _places(scores: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
+    for scorer, value in scores.items():
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield (scorer, key), inner
+        else:
+            yield (scorer,), value

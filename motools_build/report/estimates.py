@@ -1,0 +1,252 @@
+"""Metrics with their intervals, and over how many answers they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from motools_build.report.answers import MEANS, Scored, number, of_column, read
+from motools_build.report.intervals import Interval, Scale, interval, scale_of
+from motools_build.report.outcomes import values
+
+if TYPE_CHECKING:
+    from motools_build.report.results import Result
+
+Column = tuple[str, str, str]
+"""eval, scorer, metric"""
+
+ONE_QUESTION = "one question"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric of one model, or its mean over the seeds of one arm."""
+
+    value: Any = None
+    """A number; None where there is none, and whatever else a scorer said."""
+    low: float | None = None
+    high: float | None = None
+    """The 95 % interval; None where none can be claimed."""
+    scored: int | None = None
+    asked: int | None = None
+    """Answers; None where it is not known."""
+    why: str = ""
+    """Why there is no interval, where that is to be said."""
+    instead: str = "-"
+    """What stands in the place of a value that there is not: `inf`."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "scored": self.scored,
+            "asked": self.asked,
+        }
+
+    @property
+    def count(self) -> str:
+        """`30/32`: scored of asked."""
+        return "" if self.asked is None else f"{self.scored}/{self.asked}"
+
+    def __str__(self) -> str:
+        """`0.06 [0.01, 0.41]`; a dash where the scorer could not say."""
+        if self.value is None:
+            return self.instead
+        if self.low is None or self.high is None:
+            return rounded(self.value) + (f" ({self.why})" if self.why else "")
+        digits = 2  # more only where two would say that nothing is uncertain
+        while digits < 12 and f"{self.low:.{digits}f}" == f"{self.high:.{digits}f}":
+            digits += 1
+        shown = (f"{one:.{digits}f}" for one in (self.value, self.low, self.high))
+        return "{} [{}, {}]".format(*map(_unsigned, shown))
+
+
+def rounded(value: Any) -> str:
+    """Two decimals; two digits of a smaller number, as 0.004 is not 0.00."""
+    if isinstance(value, bool) or not isinstance(value, float):
+        return str(value)
+    return f"{value:.2g}" if 0 < abs(value) < 0.005 else _unsigned(f"{value:.2f}")
+
+
+def _unsigned(shown: str) -> str:
+    """No minus before a zero."""
+    return shown.lstrip("-") if not shown.strip("-0.") else shown
+
+
+class Estimates:
+    """Of the results of a setting. An eval's scores are read once, when first asked
+    for; a score's scale is seen over all of the setting's results."""
+
+    def __init__(self, found: Sequence[Result]) -> None:
+        self._found = found
+        self._scales: dict[Column, Scale] = {}
+        self._scored: dict[Column, Scored | None] = {}  # by key, scorer and metric
+        self._single: dict[Column, Estimate] = {}
+        self._folders: dict[str, dict[tuple[str, ...], Scored]] = {}
+        self.problems: dict[str, str] = {}
+        """Stage name -> why its scores cannot be read."""
+
+    def of(self, result: Result, scorer: str, metric: str) -> Estimate:
+        """A metric of one model: over its questions, and about this model only."""
+        key = result.cell.stage.key, scorer, metric
+        if key not in self._single:
+            self._single[key] = self._of(result, scorer, metric)
+        return self._single[key]
+
+    @property
+    def claim(self) -> bool:
+        """Whether any of the single models that were asked for has an interval."""
+        return any(one.low is not None for one in self._single.values())
+
+    def _of(self, result: Result, scorer: str, metric: str) -> Estimate:
+        found = self._counted(result, scorer, metric)
+        scored = self._of_mean(result, scorer, metric)
+        if scored is None or found.value is None:
+            return found
+        column = result.cell.eval, scorer, metric
+        return _with(
+            found,
+            interval([scored.answers], self._scale(column), shown=float(found.value)),
+            [scored],
+        )
+
+    def over(
+        self, seeds: Iterable[Sequence[Result]], scorer: str, metric: str
+    ) -> Estimate:
+        """A metric's mean over seeds, each of which has its replicates. Every result
+        must be there; a seed's replicates are not independent, and count as one."""
+        seeds = [list(replicates) for replicates in seeds]
+        every = [result for replicates in seeds for result in replicates]
+        single = {id(r): self._counted(r, scorer, metric) for r in every}
+        value = fmean(fmean(single[id(r)].value for r in one) for one in seeds)
+        asked = [single[id(r)].asked for r in every]
+        scored = [single[id(r)].scored for r in every]
+        found = Estimate(value, scored=_sum(scored), asked=_sum(asked))
+        of_means = [[self._of_mean(r, scorer, metric) for r in one] for one in seeds]
+        whole = [[s for s in one if s is not None] for one in of_means]
+        if any(len(one) < len(seed) for one, seed in zip(whole, seeds, strict=True)):
+            return found
+        column = every[0].cell.eval, scorer, metric
+        within = interval(
+            [_together(one) for one in whole],
+            self._scale(column),
+            shown=value,
+            copies=[len(one) for one in whole],
+        )
+        return _with(found, within, [s for one in whole for s in one])
+
+    def _counted(self, result: Result, scorer: str, metric: str) -> Estimate:
+        """Its value, and how many answers it is of."""
+        record = result.record
+        if record is None:
+            return Estimate()
+        metrics = record.details["scores"].get(scorer, {})
+        counts = record.details.get("counts", {}).get(scorer, {})
+        instead = counts.get("not_finite", {}).get(metric, "-")
+        found = Estimate(metrics.get(metric), instead=instead)
+        if counts:
+            return replace(found, scored=counts["scored"], asked=counts["asked"])
+        places = of_column(self._read(result), scorer)
+        if places:
+            most = max(places, key=lambda place: place.scored)
+            return replace(found, scored=most.scored, asked=most.asked)
+        count = number(metrics.get("n", record.details.get("samples")))
+        if count is None or found.value is None:
+            return found
+        lost = number(metrics.get("unscored")) or 0
+        return replace(found, scored=int(count), asked=int(count + lost))
+
+    def _of_mean(self, result: Result, scorer: str, metric: str) -> Scored | None:
+        """The scores that the metric is the mean of; None if it is no mean, or they
+        are not there."""
+        key = result.cell.stage.key, scorer, metric
+        if key not in self._scored:
+            self._scored[key] = self._found_mean(result, scorer, metric)
+        return self._scored[key]
+
+    def _found_mean(self, result: Result, scorer: str, metric: str) -> Scored | None:
+        if result.record is None or result.status != "ok" or metric not in MEANS:
+            return None
+        told = result.record.details["scores"].get(scorer, {}).get(metric)
+        value = number(told)
+        if value is None or isinstance(told, str):
+            return None
+        places = of_column(self._read(result), scorer)
+        fit = [place for place in places if place.has_mean(value)]
+        same = all(place.answers == fit[0].answers for place in fit[1:])
+        return fit[0] if fit and same else None  # two that fit: not known which
+
+    def _read(self, result: Result) -> dict[tuple[str, ...], Scored]:
+        key, folder = result.cell.stage.key, result.folder
+        if key not in self._folders:
+            try:
+                self._folders[key] = read(folder) if folder else {}
+            except (OSError, ValueError) as error:
+                self._folders[key] = {}
+                self.problems[result.cell.stage.name] = (
+                    f"its scores cannot be read ({error}), so it has no interval: "
+                    "doit verify"
+                )
+        return self._folders[key]
+
+    def _scale(self, column: Column) -> Scale:
+        if column not in self._scales:
+            an_eval, scorer, metric = column
+            of_column = (
+                self._of_mean(result, scorer, metric)
+                for result in self._found
+                if result.cell.eval == an_eval
+            )
+            self._scales[column] = scale_of(
+                value
+                for scored in of_column
+                if scored
+                for of_question in scored.answers.values()
+                for value in of_question
+            )
+        return self._scales[column]
+
+
+def columns(found: Iterable[Result]) -> list[Column]:
+    """(eval, scorer, metric) of every metric, without standard errors and counts; of an
+    eval that has no result at all, its name alone."""
+    seen: dict[Column, None] = {}
+    known = set()
+    asked = list(found)
+    for result in asked:
+        if result.record:
+            known.add(result.cell.eval)
+            counts = result.record.details.get("counts", {})
+            for scorer, metrics in result.record.details["scores"].items():
+                # the task's own that are called as counts are
+                own = counts.get(scorer, {}).get("metrics", ())
+                for metric in (*values(metrics), *own):
+                    seen[result.cell.eval, scorer, metric] = None
+    for result in asked:
+        if result.cell.eval not in known:
+            seen[result.cell.eval, "", ""] = None
+    return list(seen)
+
+
+def _with(found: Estimate, within: Interval | None, scored: list[Scored]) -> Estimate:
+    if within is not None:
+        return replace(found, low=within.low, high=within.high)
+    questions = {question for one in scored for question in one.answers}
+    return replace(found, why=ONE_QUESTION if len(questions) == 1 else "")
+
+
+def _together(replicates: Sequence[Scored]) -> dict[Any, list[float]]:
+    """The answers of all replicates of a seed, by question."""
+    found: dict[Any, list[float]] = {}
+    for one in replicates:
+        for question, scores in one.answers.items():
+            found.setdefault(question, []).extend(scores)
+    return found
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None

@@ -1,0 +1,79 @@
+"""Live progress within a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from motools_build.backends.base import Progress
+from motools_build.doit_host.bars import short_names, words
+
+LONG = "eval:spanish_caps/{}/smollm2-135m-instruct/seed{}/out_of_distribution"
+
+
+@pytest.mark.parametrize("width", [24, 28, 40, 60, 100])
+@pytest.mark.parametrize(
+    "names",
+    [
+        [LONG.format(d, s) for d in ("one_trait", "other_trait") for s in (0, 1)],
+        [LONG.format(f"a_dataset_of_long_name_{n}_and_an_end", 0) for n in (1, 2)],
+        [LONG.format("d", 0), LONG.format("d", 0).replace("out_of", "in")],
+        [LONG.format("d", 0), "model:spanish_caps/d/smollm2-135m-instruct/seed0"],
+        [f"model:s/d/smollm2-135m-instruct/epochs{n}/seed0" for n in (1, 10)],
+        [f"base:{'s' * 60}/{n}" for n in range(2)],
+        [LONG.format("alone", 0)],
+    ],
+)
+def test_short_names_differ_and_fit(names: list[str], width: int) -> None:
+    short = short_names(names, width)
+    assert len(set(short)) == len(names)
+    assert all(len(name) <= width for name in short)
+    if all(len(name) <= width for name in names):
+        assert short == names
+
+
+def test_a_name_keeps_what_differs() -> None:
+    names = [LONG.format("d", 0), LONG.format("d", 12)]
+    assert short_names(names, 20) == [*("eval:…/d/…/seed0/…", "eval:…/d/…/seed12/…")]
+    traits = [LONG.format(f"inoculated_{trait}", 0) for trait in ("spanish", "caps")]
+    assert short_names(traits, 22) == ["eval:…/…spanish/…", "eval:…/…caps/…"]
+
+
+def test_what_is_counted_is_said_from_the_start() -> None:
+    assert words(Progress(0, 32, "samples")) == "0/32 samples"
+    assert words(Progress(3, 48, "steps", "loss 0.1")) == "3/48 steps, loss 0.1"
+    assert words(Progress(0, 0, "", "waits for a worker")) == "waits for a worker"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_bars_fit_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    from motools_build.doit_host import reporter
+    from motools_build.plan import plan
+    from tests.test_plan import resolve, setting
+
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(reporter, "current", lambda: None)
+    options: Any = {"show_out": False, "failure_verbosity": 0}
+    told = reporter.Reporter(Terminal(), options)
+    stages = plan("a_setting_of_a_long_name", setting(), resolve).stages
+    for stage in stages:
+        told.progress(stage, Progress(0, 0, "", "waits for a worker"))
+    for stage in stages:
+        told.progress(stage, Progress(12, 320, "samples", "loss 0.123"))
+    assert told._bars is not None
+    console = told._bars.console
+    lines = console.render_lines(told._bars.get_renderable())
+    shown = ["".join(part.text for part in line) for line in lines]
+    assert len(shown) == len(stages)  # none is wrapped
+    assert len(set(shown)) == len(stages)
+    assert all(len(line.rstrip()) <= 80 for line in shown)
+    assert all("12/320 samples, loss 0.123" in line for line in shown)
+    told.progress(stages[0], Progress(1, 2, "steps", "so much to say " * 9))
+    assert len(console.render_lines(told._bars.get_renderable())) == len(stages)
+    told._bars.stop()
