@@ -215,8 +215,7 @@ class PayOnce(Settling):
                         paid, phase="parked", until=error.until, message=str(error)
                     )
                 effects.passing("before intent")
-                if provider.charges:
-                    await self._note(effect, intent, "intent", nonce=nonce)
+                await self._note(effect, intent, "intent", nonce=nonce)
                 # an intent is as old as its request
                 intent = replace(intent, since=self._clock())
                 await self._save(effect, intent)
@@ -272,8 +271,7 @@ class PayOnce(Settling):
     async def _take_back(self, effect: Effect, intent: Paid, at: float) -> None:
         """A request that surely made nothing."""
         self._refund(effect, at)
-        if effect.provider.charges:
-            await self._note(effect, intent, "refused", nonce=intent.nonces[-1])
+        await self._note(effect, intent, "refused", nonce=intent.nonces[-1])
         await self._save(effect, replace(intent, phase="absent"))
 
     def _refund(self, effect: Effect, at: float) -> None:

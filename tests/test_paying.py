@@ -208,7 +208,7 @@ class TestNotAwaited:
         lab.setting(seeds="[0]")
         lab.server.settings(seconds=600)
         process = lab.start("run", "tutor")
-        until(lambda: [e for e in lab.ledger() if e["kind"] == "model"])
+        until(lambda: [e for e in lab.ledger() if e["kind"] == "model" and e["id"]])
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
         assert process.returncode == 130
@@ -331,7 +331,7 @@ class TestByHand:
         lab.setting(seeds="[0]")
         lab.server.settings(seconds=600)
         process = lab.start("run", "tutor")
-        until(lambda: [e for e in lab.ledger() if e["kind"] == "model"])
+        until(lambda: [e for e in lab.ledger() if e["kind"] == "model" and e["id"]])
         lab.doit("cancel", ONE)
         out, _ = process.communicate(timeout=30)
         assert process.returncode == 2
