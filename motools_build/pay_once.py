@@ -42,13 +42,14 @@ from motools_build.errors import (
     Ambiguous,
     ArtifactError,
     Deferred,
+    OverBudget,
     Parked,
     RateLimited,
     Refused,
 )
 from motools_build.records import Paid
 from motools_build.settling import Settling
-from motools_build.spending import Budget, Daily
+from motools_build.spending import Budget, Daily, Monthly, Stops, no_price
 from motools_build.state import UNFINISHED, Ledger, States
 
 ATTEMPTS_LOST = 5
@@ -68,11 +69,14 @@ class PayOnce(Settling):
         *,
         settle: float,
         budget: Budget | None = None,
+        stops: Stops | None = None,
         wait: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(states, ledger, settle=settle, wait=wait, clock=clock)
         self.budget = budget or Budget()
+        self.monthly = Monthly(ledger)
+        self.stops = stops
         self._daily = Daily(ledger)
 
     async def make(self, job: Job, provider: Provider, report: Report) -> Made:
@@ -184,7 +188,7 @@ class PayOnce(Settling):
             async with provider.sending(job):  # an intent is as old as its request
                 intent = replace(intent, since=self._clock())
                 try:
-                    self._reserve(effect, intent.since)
+                    self._reserve(effect, intent)
                 except Parked as error:  # not written down: the limit may be raised
                     return replace(
                         paid, phase="parked", until=error.until, message=str(error)
@@ -199,19 +203,19 @@ class PayOnce(Settling):
             # it may have gone through as late as now
             paid = replace(intent, since=self._clock(), message=str(error))
         except RateLimited as error:
-            self._refund(effect, intent.since)
+            self._refund(effect, intent)
             effect.say(f"{error}; again in {error.seconds:.0f} s")
             paid = replace(intent, phase="absent")
             await self._save(effect, paid)
             await asyncio.sleep(error.seconds)
             return paid
         except Parked as error:
-            self._refund(effect, intent.since)
+            self._refund(effect, intent)
             paid = replace(
                 intent, phase="parked", until=error.until, message=str(error)
             )
         except (Refused, ArtifactError):  # the latter before anything was sent
-            self._refund(effect, intent.since)
+            self._refund(effect, intent)
             await self._save(effect, replace(intent, phase="absent"))
             raise
         else:
@@ -229,16 +233,30 @@ class PayOnce(Settling):
         effect.say(f"parked until {when}: {paid.message}")
         await asyncio.sleep(left)
 
-    def _reserve(self, effect: Effect, at: float) -> None:
-        """Raises OverBudget, or Parked if the account has had its jobs of the day."""
+    def _reserve(self, effect: Effect, paid: Paid) -> None:
+        """Raises OverBudget; Refused if it was cancelled while it waited; Parked if the
+        account has had its jobs of the day."""
+        if self.stops:
+            self.stops.check(effect.job.name, effect.job.key)
+        if not effect.provider.charges:
+            return
         limits = effect.job.params.get("account", {})
-        if effect.provider.charges:
-            self._daily.take(effect.account, limits.get("jobs_a_day"), at)
-        if self.budget.limit is not None and effect.reserved is None:
+        month = limits.get("month_budget")
+        self._daily.take(effect.account, limits.get("jobs_a_day"), paid.since)
+        if effect.reserved is None and (month or self.budget.limit is not None):
             cost = effect.provider.cost(effect.job)
-            effect.reserved = self.budget.reserve(effect.job.name, cost)
+            what = effect.job.name, effect.job.key, paid.attempt
+            model = str(effect.job.params.get("model", effect.job.name))
+            why = no_price(model.removeprefix("openai/"))
+            try:
+                self.monthly.take(effect.account, month, what, cost, why)
+                effect.reserved = self.budget.reserve(effect.job.name, cost, why)
+            except OverBudget:
+                self._refund(effect, paid)
+                raise
 
-    def _refund(self, effect: Effect, at: float) -> None:
-        self._daily.give_back(effect.account, at)
+    def _refund(self, effect: Effect, paid: Paid) -> None:
+        self._daily.give_back(effect.account, paid.since)
+        self.monthly.give_back(effect.account, effect.job.key, paid.attempt)
         self.budget.reserved -= effect.reserved or 0.0
         effect.reserved = None

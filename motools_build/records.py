@@ -113,7 +113,8 @@ class Paid:
     not say."""
 
 
-Event = Literal["bound", "succeeded", "failed", "cancelled", "gone", "retry"]
+Event = Literal["bound", "succeeded", "failed", "cancelled", "gone", "retry", "asked"]
+"""`asked`: a provider's model was asked, for an eval; `cost` says what that came to."""
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ class Settling:
             message="",
             made_of=effect.made_of,
         )
-        await self._note(effect, bound, "bound")
+        await self._note(effect, bound, "bound", cost=effect.reserved or None)
         effects.passing("between ledger and state")
         await self._save(effect, bound)
         effects.passing("after bind")

@@ -11,6 +11,7 @@ from doit.exceptions import BaseFail, TaskError, UnmetDependency
 from doit.reporter import ConsoleReporter
 from doit.task import Task
 
+from motools_build import hints
 from motools_build.backends.base import Progress
 from motools_build.doit_host.session import current
 from motools_build.doit_host.tasks import DONE
@@ -169,7 +170,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             touched = list(self._touched)
             if len(touched) > TABLES:
                 more = f"{len(touched) - TABLES} more of {len(touched)} tables"
-                self._line(f"({more}: doit results SETTING)")
+                self._line(f"({more}: {hints.command('results', 'SETTING')})")
             for name in touched[:TABLES]:
                 print_results(self.session, name, self.outstream, most=ROWS)
 
@@ -190,7 +191,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if remembered and remembered.log:
             self._line(f"   log: {remembered.log}")
         if remembered is None or remembered.error != JobFailed.__name__:
-            self._line(f"   to try it again: doit run {task.name}")
+            self._line(f"   to try it again: {hints.command('run', task.name)}")
 
     def _stage(self, task: Task) -> Stage | None:
         return self.session.stages.get(task.name)

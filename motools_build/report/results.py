@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from motools_build import hints
 from motools_build.effects import ENDED, ended
 from motools_build.plan import Cell, Plan
 from motools_build.records import Record
@@ -230,7 +231,8 @@ def print_results(
     console.print(table)
     by_seed = means_table(found, most)
     if most is not None and len(models) > most:
-        console.print(f"... and {len(models) - most} more: doit results {name}")
+        more = len(models) - most
+        console.print(f"... and {more} more: {hints.command('results', name)}")
         found = [r for _, by_eval in models[:most] for r in by_eval.values()]
     if by_seed is not None:
         console.print(by_seed)
