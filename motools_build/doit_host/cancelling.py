@@ -129,6 +129,9 @@ class _Cancelling:
             return await self._ended(line)
         except MotoolsError as error:
             return [Outcome(line, False, f"not cancelled: {error}")]
+        except Exception as error:  # noqa: BLE001 - a full disk, for one; it is told
+            said = f"may not be cancelled: {type(error).__name__}: {error}"
+            return [Outcome(line, False, said)]
 
     async def _ended(self, line: JobLine) -> list[Outcome]:
         if line.ended:
@@ -136,12 +139,14 @@ class _Cancelling:
         if line.state == DAMAGED:
             return [Outcome(line, False, line.message)]
         paid = self._state(line.key)
-        if paid and paid.phase == "parked":
-            return [self._unparked(line, paid)]
+        if not line.id and paid and paid.phase == "parked":
+            self._remember(line, paid)  # and a run that waits with it sends nothing
+            return [Outcome(line, True, "was parked, and is not sent any more")]
         provider, job = self._provider(line, paid)
         if line.id:
             return [await self._cancel(provider, job, line, paid)]
-        assert paid is not None  # an intent: only its state file tells of it
+        if paid is None:  # an intent: only its state file told of it
+            return [Outcome(line, False, "has gone on meanwhile; cancel it again")]
         found = await provider.find(job)
         own = [one for one in found if one.nonce in paid.nonces]
         if own:
@@ -154,14 +159,6 @@ class _Cancelling:
             return self.session.store.states.paid(key)
         except ArtifactError:  # the ledger knows the job all the same
             return None
-
-    def _unparked(self, line: JobLine, paid: Paid) -> Outcome:
-        """Nothing was sent; and nothing will be."""
-        if self._remember(line, paid):
-            return Outcome(line, True, "was parked, and is not sent any more")
-        return Outcome(
-            line, False, "parked by a run that is under way: end it (Ctrl-C)"
-        )
 
     def _unanswered(self, line: JobLine, paid: Paid) -> Outcome:
         """A request whose answer is not known, and that does not show."""
@@ -202,16 +199,16 @@ class _Cancelling:
     def _remember(self, line: JobLine, paid: Paid | None) -> bool:
         """Write it down; False if a run is at the stage, which sees it by itself."""
         store = self.session.store
-        over = replace(
-            paid or _paid(line), phase="cancelled", id=line.id, since=time.time()
-        )
+        # the state may be lost, or tell of another attempt than this job's
+        own = paid if paid and _tells_of(paid, line) else None
+        told = own or _paid(line)
+        over = replace(told, phase="cancelled", id=line.id, since=time.time())
         if line.id:
             store.ledger.note(entry_of(Key(line.key), over, "cancelled"))
         if not store.locks.take(line.key):
             return False
         try:
-            # a state that is lost is not made up: the ledger tells of its job
-            if paid and (paid.id == line.id or not paid.id):
+            if own:
                 store.states.save_paid(line.key, over)
         finally:
             store.locks.drop(line.key)
@@ -242,6 +239,10 @@ class _Cancelling:
         declared = self.session.config.accounts
         only = {name: declared[name]} if name in declared else declared
         return Accounts(only, os.environ)[name]
+
+
+def _tells_of(paid: Paid, line: JobLine) -> bool:
+    return paid.id == line.id or (not paid.id and paid.attempt == line.attempt)
 
 
 def _paid(line: JobLine) -> Paid:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from functools import partial
 from collections.abc import Mapping
+from functools import partial
 from inspect import signature
 from json import dumps
 from typing import TYPE_CHECKING, Any
