@@ -39,6 +39,8 @@ class Account:
     """Unfinished jobs at once; the others wait their turn here."""
     jobs_a_day: int | None = None
     """Jobs submitted in 24 hours, by this artifacts/."""
+    month_budget: int | None = None
+    """USD that jobs and evals of this artifacts/ may cost in a calendar month (UTC)."""
     uploads_at_once: int = 4
     requests_a_minute: int | None = None
     connections: int = 20

@@ -1,8 +1,8 @@
-"""What the same work told before: its cost, and what Inspect resolved it to."""
+"""What the same work told before: its tokens, and what Inspect resolved it to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,17 +16,22 @@ from motools_build.store import ArtifactStore
 class Told:
     """By the records of one piece of work, whichever models it is of."""
 
-    cost: float | None = None
-    """USD of the dearest; None where none is known."""
+    usage: dict[str, tuple[int, int]] | None = None
+    """By model, as Inspect names it: tokens read and written, of the record with the
+    most; None where none tells."""
     resolved: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Part of the task (`samples`, `config`) -> its digest, and the stage of it."""
 
     def add(self, record: Record) -> None:
-        cost = record.details.get("cost")
-        if cost is not None:
-            self.cost = max(cost, self.cost or 0.0)
+        usage = record.details.get("usage")
+        if usage is not None and _size(usage) >= _size(self.usage or {}):
+            self.usage = {model: (read, told) for model, (read, told) in usage.items()}
         for part, digest in record.details.get("resolved", {}).items():
             self.resolved.setdefault(part, (digest, record.name))
+
+
+def _size(usage: Mapping[str, Sequence[int]]) -> int:
+    return sum(map(sum, usage.values()))
 
 
 class Alike:
@@ -61,9 +66,10 @@ class Alike:
         record = self._store.by_key(kind, "inspect", key)
         return record.preimage if record else None
 
-    def cost(self, stage: Stage) -> float | None:
-        """USD of the same work before; None where none is known."""
-        return self._told.get(self._work(stage.preimage, stage), Told()).cost
+    def usage(self, stage: Stage) -> dict[str, tuple[int, int]] | None:
+        """The most that the same work, of whichever model, has read and written; None
+        where none was done."""
+        return self._told.get(self._work(stage.preimage, stage), Told()).usage
 
     def undeclared(self, stage: Stage, details: Mapping[str, Any]) -> dict[str, str]:
         """Part of the task -> a stage that had another one, though nothing that is in

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from motools_build import hints
 from motools_build.backends.base import (
     Found,
     Job,
@@ -85,8 +86,8 @@ def ended(paid: Paid) -> JobFailed:
     """What a stage whose job ended without a result is told, in this run or a later."""
     said = f": {paid.message.rstrip('.')}" if paid.message else ""
     return JobFailed(
-        f"{paid.id} {ENDED[paid.phase]}{said}; it is never paid for again by itself: "
-        f"doit retry {paid.stage}"
+        f"{paid.id or 'what was parked'} {ENDED[paid.phase]}{said}; it is never paid "
+        f"for again by itself: {hints.command('retry', paid.stage)}"
     )
 
 
@@ -94,7 +95,8 @@ def of_other_rows(paid: Paid) -> JobFailed:
     """What a stage is told whose teacher wrote other rows since its job was sent."""
     return JobFailed(
         f"{paid.id or 'a request whose answer got lost'} is of other rows than its "
-        f"teacher's present ones; to pay for a job on these: doit retry {paid.stage}"
+        "teacher's present ones; to pay for a job on these: "
+        f"{hints.command('retry', paid.stage)}"
     )
 
 

@@ -45,13 +45,14 @@ from motools_build.errors import (
     Ambiguous,
     ArtifactError,
     Deferred,
+    OverBudget,
     Parked,
     RateLimited,
     Refused,
 )
 from motools_build.records import Paid
 from motools_build.settling import Settling
-from motools_build.spending import DAY, Budget, Daily
+from motools_build.spending import DAY, Budget, Daily, Monthly, Stops, no_price
 from motools_build.state import UNFINISHED, Ledger, States
 
 ATTEMPTS_LOST = 5
@@ -71,11 +72,14 @@ class PayOnce(Settling):
         *,
         settle: float,
         budget: Budget | None = None,
+        stops: Stops | None = None,
         wait: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(states, ledger, settle=settle, wait=wait, clock=clock)
         self.budget = budget or Budget()
+        self.monthly = Monthly(ledger)
+        self.stops = stops
         self._daily = Daily(ledger)
 
     async def make(self, job: Job, provider: Provider, report: Report) -> Made:
@@ -196,7 +200,7 @@ class PayOnce(Settling):
     async def _submit(self, effect: Effect, paid: Paid) -> Paid:
         """One request; bound if it was answered, intent if the answer got lost."""
         job, provider = effect.job, effect.provider
-        nonce, at = secrets.token_hex(8), self._clock()
+        nonce = secrets.token_hex(8)
         nonces = (*paid.nonces, nonce)
         intent = replace(
             paid,
@@ -207,9 +211,9 @@ class PayOnce(Settling):
         )
         try:
             async with provider.sending(job):
-                at = self._clock()
+                intent = replace(intent, since=self._clock())
                 try:
-                    self._reserve(effect, at)
+                    self._reserve(effect, intent)
                 except Parked as error:  # not written down: the limit may be raised
                     return replace(
                         paid, phase="parked", until=error.until, message=str(error)
@@ -227,7 +231,7 @@ class PayOnce(Settling):
             # it may have gone through as late as now
             paid = replace(intent, since=self._clock(), message=str(error))
         except RateLimited as error:
-            await self._take_back(effect, intent, at)
+            await self._take_back(effect, intent)
             if not self._wait and error.seconds > SOON:
                 raise Deferred(
                     f"{error}; nothing was sent: run again in {error.seconds:.0f} s"
@@ -237,12 +241,12 @@ class PayOnce(Settling):
             await asyncio.sleep(error.seconds)
             return paid
         except Parked as error:
-            await self._take_back(effect, intent, at)
+            await self._take_back(effect, intent)
             paid = replace(
                 intent, phase="parked", until=error.until, message=str(error)
             )
         except (Refused, ArtifactError):  # the latter before anything was sent
-            await self._take_back(effect, intent, at)
+            await self._take_back(effect, intent)
             raise
         else:
             effects.passing("after the answer")
@@ -259,22 +263,36 @@ class PayOnce(Settling):
         effect.say(f"parked until {when}: {paid.message}")
         await asyncio.sleep(left)
 
-    def _reserve(self, effect: Effect, at: float) -> None:
-        """Raises OverBudget, or Parked if the account has had its jobs of the day."""
+    def _reserve(self, effect: Effect, paid: Paid) -> None:
+        """Raises OverBudget; Refused if it was cancelled while it waited; Parked if the
+        account has had its jobs of the day."""
+        if self.stops:
+            self.stops.check(effect.job.name, effect.job.key)
+        if not effect.provider.charges:
+            return
         limits = effect.job.params.get("account", {})
-        if effect.provider.charges:
-            self._daily.take(effect.account, limits.get("jobs_a_day"), at)
-        if self.budget.limit is not None and effect.reserved is None:
+        month = limits.get("month_budget")
+        self._daily.take(effect.account, limits.get("jobs_a_day"), paid.since)
+        if effect.reserved is None and (month or self.budget.limit is not None):
             cost = effect.provider.cost(effect.job)
-            effect.reserved = self.budget.reserve(effect.job.name, cost)
+            what = effect.job.name, effect.job.key, paid.attempt
+            model = str(effect.job.params.get("model", effect.job.name))
+            why = no_price(model.removeprefix("openai/"))
+            try:
+                self.monthly.take(effect.account, month, what, cost, why)
+                effect.reserved = self.budget.reserve(effect.job.name, cost, why)
+            except OverBudget:
+                self._refund(effect, paid)
+                raise
 
-    async def _take_back(self, effect: Effect, intent: Paid, at: float) -> None:
+    async def _take_back(self, effect: Effect, intent: Paid) -> None:
         """A request that surely made nothing."""
-        self._refund(effect, at)
+        self._refund(effect, intent)
         await self._note(effect, intent, "refused", nonce=intent.nonces[-1])
         await self._save(effect, replace(intent, phase="absent"))
 
-    def _refund(self, effect: Effect, at: float) -> None:
-        self._daily.give_back(effect.account, at)
+    def _refund(self, effect: Effect, paid: Paid) -> None:
+        self._daily.give_back(effect.account, paid.since)
+        self.monthly.give_back(effect.account, effect.job.key, paid.attempt)
         self.budget.reserved -= effect.reserved or 0.0
         effect.reserved = None

@@ -188,9 +188,11 @@ Event = Literal[
     "gone",
     "retry",
     "duplicate",
+    "asked",
 ]
 """`intent`: a request is about to go; `refused`: it surely made nothing. `duplicate`: a
-job of the same key and attempt, which another machine made and did not take back."""
+job of the same key and attempt, which another machine made and did not take back.
+`asked`: a provider's model was asked, for an eval; `cost` says what that came to."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from motools_build import backends
 from motools_build.accounts import Account
 from motools_build.alike import Alike
 from motools_build.backends.base import Backend, Given, Job, Made, Progress
+from motools_build.charging import charged
 from motools_build.effects import paid_of
 from motools_build.errors import (
     ArtifactError,
@@ -71,15 +72,6 @@ class Runtime:
             self._backends[name] = backends.get(name, self.prices)
         return self._backends[name]
 
-    def spend_on(self, stage: Stage) -> None:
-        """Reserve what an eval at a provider will cost, as the same eval of another
-        model did. Raises OverBudget under a max_spend that it would pass, and where no
-        such eval has run yet."""
-        budget = self.payments.budget
-        if budget.limit is None or stage.backend != "inspect":
-            return
-        budget.reserve(stage.name, self.alike.cost(stage))
-
     @cached_property
     def alike(self) -> Alike:
         return Alike(self.store)
@@ -97,13 +89,17 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
     Raises MotoolsError, and remembers it in the stage's state; Deferred if it was left
     to a later run.
     """
+    store = runtime.store
     async with _locked(stage, runtime):
-        runtime.store.forget(stage)
-        if not runtime.always and runtime.store.why_stale(stage) is None:
+        store.forget(stage)
+        if not runtime.always and store.why_stale(stage) is None:
             LOGGER.info("taken %s %s: another run made it", stage.name, stage.key)
             return False
         try:
-            await _make(stage, runtime)
+            async with charged(
+                stage, store, runtime.payments, runtime.prices, runtime.alike
+            ):
+                await _make(stage, runtime)
         except Deferred as deferred:
             LOGGER.info("deferred %s %s: %s", stage.name, stage.key, deferred)
             raise
@@ -144,8 +140,6 @@ async def _make(stage: Stage, runtime: Runtime) -> None:
     def report(progress: Progress) -> None:
         runtime.report(stage, progress)
 
-    if stage.asks and "account" in stage.params:
-        runtime.spend_on(stage)
     began = time.monotonic()
     if stage.kind in backend.paid:
         made = await runtime.payments.make(job, backend.provider(job), report)

@@ -216,7 +216,7 @@ class Settling(Asking):
             made_of=effect.made_of,
             missing=0.0,
         )
-        await self._note(effect, bound, "bound")
+        await self._note(effect, bound, "bound", cost=effect.reserved or None)
         effects.passing("between ledger and state")
         await self._save(effect, bound)
         effects.passing("after bind")

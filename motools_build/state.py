@@ -105,12 +105,9 @@ class States:
         """Write down how far a paid effect is; a failure is over with that."""
         self._write(key, None, paid)
 
-    def every_paid(self) -> Iterator[tuple[str, Paid]]:
-        """Key and state of each paid effect that has no artifact yet."""
-        for path in sorted(self.folder.glob("*.json")):
-            paid = self.paid(path.stem)
-            if paid:
-                yield path.stem, paid
+    def known(self) -> list[str]:
+        """Keys of all that has state."""
+        return sorted(path.stem for path in self.folder.glob("*.json"))
 
     def exists(self, key: str) -> bool:
         """Whether there is anything to tell of the key."""

@@ -191,6 +191,6 @@ def lab(project: Project, rehearsal: Rehearsal, request: pytest.FixtureRequest) 
     from tests.lab import Lab
 
     rehearsal.faults([])
-    rehearsal.settings(seconds=0.3)
+    rehearsal.settings(seconds=0.3, shutdown=0)
     rehearsal.forget()
     return Lab(project, rehearsal, f"org-{request.node.name}"[:60])

@@ -226,7 +226,7 @@ class TestMoney:
     def test_max_spend(self, lab: Lab) -> None:
         lab.setting()
         said = lab.run("max_spend=50", code=2).out
-        assert "what it costs is not known" in said
+        assert f"no price for model '{BASE}' in pyproject.toml" in said
         assert lab.created() == 0
         lab.tool(f'[tool.motools_build.prices]\n"{BASE}" = {{training = 1000}}')
         cost = lab.plan()[ONE]["cost"]

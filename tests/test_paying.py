@@ -314,14 +314,14 @@ class TestByHand:
     def test_cancel_and_retry(self, lab: Lab) -> None:
         lab.setting(seeds="[0]")
         lab.server.settings(seconds=600)
-        assert "no job that could be cancelled" in lab.doit("cancel", ONE, code=3).err
+        assert "no job that could be meant" in lab.doit("cancel", ONE, code=3).err
         lab.run("wait=no")
         (job,) = lab.there("jobs")
-        assert f"cancelled {job['id']} of {ONE}" in lab.doit("cancel", ONE).out
+        assert f"{job['id']} of {ONE}: cancelled" in lab.doit("cancel", ONE).out
         assert lab.there("jobs")[0]["status"] == "cancelled"
         assert lab.failed() == 2
         assert f"{job['id']} was cancelled" in lab.run(code=2).out
-        assert "no job that could be cancelled" in lab.doit("cancel", ONE, code=3).err
+        assert "had ended before: cancelled" in lab.doit("cancel", ONE).out
         lab.doit("retry", ONE)
         lab.server.settings(seconds=0.3)
         lab.run()
@@ -364,7 +364,7 @@ class TestByHand:
 
     def test_words_that_name_no_job(self, lab: Lab) -> None:
         lab.setting()
-        assert "takes one model's stage" in lab.doit("cancel", "tutor", code=3).err
+        assert "no job that could be meant" in lab.doit("cancel", "tutor", code=3).err
         assert "takes a stage and a model" in lab.doit("adopt", ONE, code=3).err
         assert "has not failed" in lab.doit("retry", ONE, code=3).err
         assert lab.counts() == {}

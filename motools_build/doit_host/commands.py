@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
@@ -16,9 +17,10 @@ from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.task import Task
 
 from motools_build.doit_host.checks import check_datasets
+from motools_build.doit_host.helping import OF_A_RUN, Helped
 from motools_build.doit_host.loader import not_found
 from motools_build.doit_host.log import logged
-from motools_build.doit_host.remote import check_keys, payers
+from motools_build.doit_host.remote import ask_calendar, check_keys, payers
 from motools_build.doit_host.runner import AsyncRunner
 from motools_build.doit_host.session import Session, current
 from motools_build.doit_host.terminal import InvalidCommand, of_the_system
@@ -28,12 +30,13 @@ from motools_build.state import UNFINISHED
 from motools_build.visible import shown
 
 
-class Run(cmd_run.Run):  # type: ignore[misc]
+class Run(Helped, cmd_run.Run):  # type: ignore[misc]
     """`doit run`: doit's command line, our runner."""
 
     name = "run"
+    variables = OF_A_RUN
     doc_purpose = "make what is stale (also: plain `doit`)"
-    doc_usage = "[SETTING|STAGE|TASK...] [model=...] [seeds=...]"
+    doc_usage = "[SETTING|STAGE|PATTERN|KEY|JOB|tag:NAME|TASK...] [model=...]"
 
     def execute(self, params: Any, args: list[str]) -> int:
         if "par_type" in params._non_default_keys:
@@ -76,6 +79,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             check_keys(stale)
             for account in payers(stale):
                 outfile.write(shown(f"paid to {account}\n"))
+            calendar(session, stale, outfile)
             session.note_run()
         except MotoolsError as error:
             raise InvalidCommand(str(error)) from error
@@ -133,7 +137,20 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             os._exit(code)
 
 
-class Clean(DoitClean):  # type: ignore[misc]
+def calendar(session: Session, stages: list[Stage], outfile: Any) -> None:
+    """Which models end, when, and what is to be run before. A provider is asked where
+    one is paid, once a day."""
+    accounts = payers(stages)
+    if not accounts:
+        return
+    from motools_build.report.calendar import endings
+
+    told: list[Any] = asyncio.run(ask_calendar(session, accounts))
+    for line in (*told, *endings(stages, session.store, session.shutdowns)):
+        outfile.write(f"{line}\n")
+
+
+class Clean(Helped, DoitClean):  # type: ignore[misc]
     """`doit clean`: a setting's artifacts, but for those that others use."""
 
     doc_purpose = "remove artifacts that no other setting uses"

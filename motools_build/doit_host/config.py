@@ -33,6 +33,8 @@ class Config:
     """Worker processes; each training and eval of an embedded model uses all cores."""
     settle_seconds: float | None = None
     """How long a job may take to show in its provider's lists; 60 if not given."""
+    max_spend: float | None = None
+    """USD that a run may cost, unless the command line says another amount."""
     accounts: Mapping[str, Any] = field(default_factory=dict)
     """See `Accounts`; read when a provider is first needed."""
     prices: Mapping[str, Any] = field(default_factory=dict)
@@ -74,6 +76,11 @@ def _checked(path: Path, name: str, value: Any) -> Any:
             value = -1
         if not 0 <= value < MOST_SETTLING:
             raise InputError(f"{path}: settle_seconds is 0 or more, not {given!r}")
+        return float(value)
+    if name == "max_spend":
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= value < 1e9:
+            raise InputError(f"{path}: max_spend is an amount in USD, not {value!r}")
         return float(value)
     if name in ("accounts", "prices"):
         if not isinstance(value, dict):

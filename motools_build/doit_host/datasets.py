@@ -12,7 +12,7 @@ from motools_build.derive import pin_note, source_of
 from motools_build.doit_host.checks import asked_problems, row_problems
 from motools_build.doit_host.queries import Query
 from motools_build.doit_host.session import Session, current
-from motools_build.errors import DatasetError
+from motools_build.errors import DatasetError, MotoolsError
 from motools_build.keys import Digest
 from motools_build.later import origins
 from motools_build.learned import Learned, rows_of
@@ -64,7 +64,7 @@ class Datasets(Query):
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
         session = current()
-        stages = session.chosen(pos_args or session.zoo.names).values()
+        stages = session.chosen(self._planned(session, pos_args)).values()
         found: dict[tuple[str, str], Listed] = {}
         for stage in stages:
             if stage.kind == "model":
@@ -82,7 +82,8 @@ class Datasets(Query):
             self._say(dumps(body, ensure_ascii=False))
         else:
             self._table(list(found.values()))
-        return 0
+            self._tell_broken()
+        return 1 if self.broken else 0
 
     def _table(self, found: list[Listed]) -> None:
         from motools_build.report.results import console_of, plain_table
@@ -164,9 +165,12 @@ def _read_by(stage: Stage) -> Iterable[str]:
 
 def _file(session: Session, path: str) -> Listed:
     """A file that no setting uses; its first row tells what rows it has."""
-    listed = Listed(Path(path).stem, path, session.memo.digest(path))
-    with open(path, "rb") as file:
-        first = file.readline()
+    try:
+        listed = Listed(Path(path).stem, path, session.memo.digest(path))
+        with open(path, "rb") as file:
+            first = file.readline()
+    except (OSError, MotoolsError) as error:  # it hides nothing of the others
+        return Listed(Path(path).stem, path, "", problems=[f"{path}: {error}"])
     if _is_prompt(first):
         listed.rows = _rows(path)
         listed.add(prompt_problems(path))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from doit.cmd_base import Command, DodoTaskLoader
 from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
 from motools_build.doit_host.dependencies import StoreChecker
+from motools_build.doit_host.helping import OPT_HELP
+from motools_build.doit_host.selection import fitting, is_pattern
 from motools_build.doit_host.session import ARTIFACTS, begin, current
 from motools_build.doit_host.tasks import tasks as make_tasks
 from motools_build.doit_host.terminal import InvalidCommand, guard, of_the_system
@@ -25,7 +29,7 @@ READS_NAMES = ("list", "info", "clean", "forget", "ignore")
 
 QUERIES = (
     *("results", "samples", "plan", "why", "status", "datasets", "gc", "verify"),
-    *("jobs", "cancel", "retry", "adopt"),
+    *("jobs", "cancel", "retry", "adopt", "spent"),
 )
 """Commands over plans, that need no tasks."""
 
@@ -37,8 +41,14 @@ OF_ALL = frozenset(QUERIES) - {"results", "plan"}
 """Commands that mean no default setting where none is named."""
 
 
+TELL_BROKEN = frozenset({"status", "datasets"})
+"""Commands that tell what is broken beside what is not, where no setting is named."""
+
+
 class Loader(DodoTaskLoader):  # type: ignore[misc]
     """Registered as `motools` in pyproject.toml's [tool.doit]."""
+
+    cmd_options = (*DodoTaskLoader.cmd_options, OPT_HELP)
 
     def __init__(self) -> None:
         guard()  # before the command takes its stream
@@ -48,12 +58,35 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         from doit import doit_cmd
 
         self._options = opt_values
-        super().setup(opt_values)
+        if opt_values.get("help"):
+            self._help()
+        try:
+            super().setup(opt_values)
+        except InvalidDodoFile as error:
+            if Path(opt_values["dodoFile"]).exists():
+                raise
+            raise InvalidDodoFile(
+                f"{str(error).strip()}\n`doit new NAME` writes dodo.py, and a setting "
+                "that runs"
+            ) from error
         variables = dict(doit_cmd._CMDLINE_VARS or {})
         try:
             begin(variables)
         except MotoolsError as error:
             raise InvalidCommand(str(error)) from error
+
+    def _help(self) -> NoReturn:
+        """Of doit's own commands, which do not know the option; ours print theirs."""
+        from doit.doit_cmd import DoitMain
+
+        commands = DoitMain(self).get_cmds()
+        words = [word for word in sys.argv[1:] if word in commands]
+        name = words[0] if words else "run"
+        command = commands.get_plugin(name)(
+            task_loader=self, config=self.config, cmds=commands
+        )
+        print(command.help())
+        raise SystemExit(0)
 
     def load_doit_config(self) -> dict[str, Any]:
         config = dict(super().load_doit_config())
@@ -102,6 +135,11 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         session.derive.always = cmd.name not in LOOKS
         session.derive.fetches = cmd.name == "run"
         words = [word for word in pos_args if not word.startswith("-")]
+        for misnamed in session.zoo.misnamed.values():
+            if cmd.name == "list":
+                sys.stderr.write(f"{misnamed}\n")
+            elif words or cmd.name not in TELL_BROKEN:
+                raise misnamed
         if cmd.name == "list" and not words:
             session.selected = session.zoo.names
         elif words or cmd.name not in OF_ALL:
@@ -111,11 +149,14 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
             session.selected = session.settings_of(words or defaults)
         if cmd.name in QUERIES:
             return []
+        session.lenient = cmd.name == "list"
         details = ("subtasks", "status", "list_deps")
-        session.brief = cmd.name == "list" and not any(
-            self._options.get(option) for option in details
-        )
         only_settings = all(word in session.zoo.names for word in words)
+        session.brief = (
+            cmd.name == "list"
+            and only_settings
+            and not any(self._options.get(option) for option in details)
+        )
         session.prune = (
             cmd.name == "run" and only_settings and not self._options.get("always")
         )
@@ -124,6 +165,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         stages = {**session.stages, **session.aliases}
         found = [session.names_of(word, stages) for word in pos_args]
         pos_args[:] = [name for names in found for name in names]  # doit's own list
+        _check_patterns(cmd.name, pos_args, tasks)
         _check_unique(tasks)
         if cmd.name in READS_NAMES:
             _check_names([w for w in pos_args if not w.startswith("-")], tasks)
@@ -155,6 +197,20 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
 
 def _is_artifact(path: str) -> bool:
     return str(path).startswith(f"{ARTIFACTS}/")
+
+
+def _check_patterns(command: str, words: list[str], tasks: Iterable[Task]) -> None:
+    """Raises InvalidCommand for a pattern that fits nothing. Where doit itself takes
+    no patterns, they become the names that they fit."""
+    names = [task.name for task in tasks]
+    for place, word in reversed(list(enumerate(words))):
+        if word.startswith("-") or not is_pattern(word):
+            continue
+        found = fitting(word, names)
+        if not found:
+            raise not_found(word, names)
+        if command in READS_NAMES:
+            words[place : place + 1] = found
 
 
 def _check_names(words: Iterable[str], tasks: Iterable[Task]) -> None:

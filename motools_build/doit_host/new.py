@@ -14,6 +14,7 @@ from typing import Any
 from doit.cmd_base import Command
 
 from motools_build.doit_host import starter
+from motools_build.doit_host.helping import OPT_HELP
 from motools_build.doit_host.terminal import InvalidCommand
 
 PYPROJECT = "pyproject.toml"
@@ -30,7 +31,12 @@ class New(Command):  # type: ignore[misc]
         "and the sections of pyproject.toml. What exists is left as it is."
     )
 
+    cmd_options = (OPT_HELP,)
+
     def execute(self, opt_values: Any, pos_args: list[str]) -> int:
+        if opt_values.get("help"):
+            print(self.help())
+            return 0
         if len(pos_args) != 1:
             raise InvalidCommand("name the new setting: doit new NAME")
         (name,) = pos_args

@@ -1,4 +1,4 @@
-"""Commands about jobs at providers: jobs, cancel, retry, adopt."""
+"""Commands about jobs at providers; `jobs` and `cancel` work from the ledger alone."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from json import dumps
 from typing import TypeVar
 
-from motools_build import backends
+from motools_build import backends, hints
 from motools_build.backends.base import BY_HAND, Provider
+from motools_build.doit_host.cancelling import Cancel
+from motools_build.doit_host.from_ledger import Jobs
 from motools_build.doit_host.queries import Query
 from motools_build.doit_host.remote import check_keys, question
 from motools_build.doit_host.reviving import bound_again, living, model_is_gone
@@ -20,46 +21,20 @@ from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.effects import ENDED, entry_of
 from motools_build.errors import ArtifactError
 from motools_build.records import Paid
-from motools_build.report.jobs import jobs, other_rows, payment, print_jobs
+from motools_build.report.jobs import other_rows, payment
 from motools_build.run import outputs_of, versions
 from motools_build.runs import now
 from motools_build.stages import Stage
 
+__all__ = ["Adopt", "Cancel", "Jobs", "Retry"]
+
 T = TypeVar("T")
-
-
-class Jobs(Query):
-    """`doit jobs`: every job of this folder."""
-
-    name = "jobs"
-    doc_purpose = "list the jobs at providers: ID, state, age, account, cost"
-    doc_usage = "[SETTING...]"
-    doc_description = "Without names, all. What the last run saw; nothing is asked."
-
-    def _execute(self, json: bool, pos_args: list[str]) -> int:
-        from motools_build.report.results import console_of
-
-        session = current()
-        wanted = set(session.settings_of(pos_args)) if pos_args else None
-        found = [
-            job
-            for job in jobs(session.store)
-            if wanted is None or job.setting in wanted
-        ]
-        if json:
-            self._say(dumps([job.as_json() for job in found], ensure_ascii=False))
-            return 0
-        print_jobs(found, console_of(self.outstream))
-        for job in found:
-            if job.message:
-                self._say(f"{job.id or job.stage}: {job.message}")
-        return 0
 
 
 class OneStage(Query):
     """A command about the job of one stage."""
 
-    doc_usage = "STAGE|KEY"
+    doc_usage = "STAGE|KEY|JOB"
     doc_description: str | None = None
     cmd_options = ()
 
@@ -80,27 +55,6 @@ class OneStage(Query):
             )
         check_keys([stage])
         return stage
-
-
-class Cancel(OneStage):
-    """`doit cancel STAGE`: end its job at the provider."""
-
-    name = "cancel"
-    doc_purpose = "cancel a stage's job at its provider"
-
-    def _execute(self, pos_args: list[str]) -> int:
-        session = current()
-        stage = self._model(session, pos_args)
-        paid = payment(stage, session.store)
-        if paid is None or paid.phase != "bound" or paid.id.startswith(BY_HAND):
-            raise InvalidCommand(f"{stage.name} has no job that could be cancelled")
-        asyncio.run(_with_provider(session, stage, lambda p: p.cancel(paid.id)))
-        if not session.store.locks.taken(stage.key):  # a run that waits sees it itself
-            told = replace(paid, phase="cancelled", since=time.time())
-            session.store.states.save_paid(stage.key, told)
-            session.store.ledger.note(entry_of(stage.key, told, "cancelled"))
-        self._say(f"cancelled {paid.id} of {stage.name}; to begin anew: doit retry")
-        return 0
 
 
 class Retry(OneStage):
@@ -154,7 +108,7 @@ class Retry(OneStage):
         self._say(f"{stage.name}: attempt {paid.attempt}, {paid.id}, {how}{said}")
         self._say(
             f"attempt {again.attempt} costs {price} ({counted} tokens); it goes out "
-            f"with the next run: doit run {stage.name}"
+            f"with the next run: {hints.command('run', stage.name)}"
         )
         return 0
 
@@ -187,7 +141,7 @@ class Adopt(OneStage):
 
     name = "adopt"
     doc_purpose = "make an existing model (ft:...) a stage's artifact"
-    doc_usage = "STAGE|KEY MODEL_ID"
+    doc_usage = "STAGE|KEY|JOB MODEL_ID"
 
     def _execute(self, pos_args: list[str]) -> int:
         session = current()
@@ -203,7 +157,8 @@ class Adopt(OneStage):
             if before and before.phase in ("intent", "bound") and not before.adopted:
                 raise InvalidCommand(
                     f"{stage.name} has a job of its own under way "
-                    f"({before.id or 'a request'}); `doit cancel` it first"
+                    f"({before.id or 'a request'}); first: "
+                    f"{hints.command('cancel', stage.name)}"
                 )
             paid = Paid(
                 phase="bound",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
+from inspect import signature
 from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from doit.cmd_base import DoitCmdBase
 
 from motools_build.doit_host.checks import refused
+from motools_build.doit_host.helping import Helped
 from motools_build.doit_host.loadable import told_of_loads
-from motools_build.doit_host.remote import looked_up, payers
+from motools_build.doit_host.remote import ask_calendar, looked_up, payers
 from motools_build.doit_host.session import Session, current
 from motools_build.doit_host.terminal import InvalidCommand, of_the_system
 from motools_build.errors import MotoolsError
@@ -32,12 +35,14 @@ OPT_JSON = {
 }
 
 
-class Query(DoitCmdBase):  # type: ignore[misc]
+class Query(Helped, DoitCmdBase):  # type: ignore[misc]
     """A command over plans: no stage becomes a task, and nothing is made."""
 
-    doc_usage = "[SETTING|STAGE|PATTERN|KEY|tag:NAME...] [model=...] [seeds=...]"
+    doc_usage = "[SETTING|STAGE|PATTERN|KEY|JOB|tag:NAME...] [model=...] [seeds=...]"
     doc_description: str | None = "Without names, the default setting."
     cmd_options: tuple[dict[str, Any], ...] = (OPT_JSON,)
+    broken: Mapping[str, MotoolsError] = {}
+    """Settings that could not be planned, where none was named."""
 
     def parse_execute(self, in_args: list[str]) -> int:
         # options may stand after names, too
@@ -45,6 +50,12 @@ class Query(DoitCmdBase):  # type: ignore[misc]
         return int(super().parse_execute(ordered))
 
     def execute(self, params: Any, args: list[str]) -> int:
+        if self.helped(params):
+            return 0
+        if args and "pos_args" not in signature(self._execute).parameters:
+            raise InvalidCommand(
+                f"`doit {self.name}` takes no names, such as {args[0]!r}"
+            )
         try:
             return int(super().execute(params, args))
         except MotoolsError as error:
@@ -61,6 +72,19 @@ class Query(DoitCmdBase):  # type: ignore[misc]
 
     def _stages(self, session: Session, words: list[str]) -> list[Stage]:
         return list(session.chosen(words or session.selected).values())
+
+    def _planned(self, session: Session, words: list[str]) -> list[str]:
+        """The words; without any, the settings that can be planned: a broken one hides
+        nothing of the others."""
+        if words:
+            return words
+        there = session.zoo.names
+        self.broken = {**session.zoo.misnamed, **session.broken(there)}
+        return [name for name in there if name not in self.broken]
+
+    def _tell_broken(self) -> None:
+        for name, error in self.broken.items():
+            self._say(f"broken   {name}: {error}")
 
 
 class Results(Query):
@@ -110,14 +134,17 @@ class Plan(Query):
     )
 
     def _execute(self, json: bool, remote: bool, pos_args: list[str]) -> int:
+        from motools_build.report.calendar import endings
         from motools_build.report.explain import intents
 
         session = current()
         stages = self._stages(session, pos_args)
         wrong = partial(refused, session)
         found = intents(stages, session.store, session.charge, wrong)
+        notes: list[str] = []
         if remote:
             found = asyncio.run(looked_up(session, found))
+            notes = asyncio.run(ask_calendar(session, payers(stages)))
         found, warnings = told_of_loads(session, found)
         session.memo.save()
         if json:
@@ -125,6 +152,8 @@ class Plan(Query):
             return 0
         for account in payers(stages):
             self._say(f"paid to {account}")
+        for line in (*notes, *endings(stages, session.store, session.shutdowns)):
+            self._say(str(line))
         for intent in found:
             reason = f"  ({intent.reason})" if intent.reason else ""
             about = f"  {_minutes(intent.seconds)}" if intent.action == "run" else ""
@@ -142,20 +171,20 @@ class Why(Query):
 
     name = "why"
     doc_purpose = "show what a stage's key is made of, and why it is stale"
-    doc_usage = "STAGE|KEY"
+    doc_usage = "STAGE|KEY|JOB"
     doc_description = None
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
         from motools_build.report import explain
 
         session = current()
-        stages = self._stages(session, pos_args) if pos_args else []
+        stages = list(session.chosen(pos_args, superseded=True).values())
         if len({stage.key for stage in stages}) != 1:
             names = "\n".join(stage.name for stage in stages[:20])
             raise InvalidCommand(f"`doit why` explains one stage; name one:\n{names}")
         stage, store = stages[0], session.store
         record = store.get(stage)
-        stale = store.why_stale(stage)
+        stale = session.superseded_by(stage) or store.why_stale(stage)
         near = explain.nearest(stage, store) if stale else None
         present = {used.name: store.get(used) for used in stage.upstream}
         used = {
@@ -220,7 +249,7 @@ class Status(Query):
         from motools_build.report.results import status_of
 
         session = current()
-        words = pos_args or list(session.zoo.names)
+        words = self._planned(session, pos_args)
         older = session.store.runs.older_keys()
         rows: dict[str, Counter[str]] = {}
         for stage in session.chosen(words).values():
@@ -228,14 +257,18 @@ class Status(Query):
                 row = rows.setdefault(stage.setting, Counter())
                 row[status_of(stage, session.store, older)[0]] += 1
         complete = all(set(row) <= {"ok"} for row in rows.values())
+        complete = complete and not self.broken
         if json:
             flying = [job.as_json() for job in in_flight(session.store, set(rows))]
+            broken = {name: str(error) for name, error in self.broken.items()}
             body = {"complete": complete, "settings": rows, "jobs": flying}
+            body = {**body, "broken": broken} if broken else body
             self._say(dumps(body, ensure_ascii=False))
         else:
             self._table(rows)
             for line in under_way(session.store, set(rows)):
                 self._say(line)
+            self._tell_broken()
         return 0 if complete else 1
 
     def _table(self, rows: dict[str, Counter[str]]) -> None:

@@ -11,7 +11,7 @@ from motools_build import backends
 from motools_build.accounts import Account
 from motools_build.backends.base import Backend, Health, Job, Provider
 from motools_build.effects import ENDED, attempt_of, elected
-from motools_build.errors import AccountError
+from motools_build.errors import AccountError, MotoolsError
 from motools_build.learned import filled
 from motools_build.records import Paid, Record
 from motools_build.report.jobs import payment
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from motools_build.doit_host.session import Session
     from motools_build.report.explain import Action, Intent
 
+
+CALENDAR_SECONDS = 10.0
+"""For which an account is asked when its models end."""
 
 ASKED_AT_ONCE = 16
 """Questions in flight at a time."""
@@ -85,6 +88,29 @@ async def _seen(
     why = f"{found.id} {over}: {told.message}" if over else f"{found.id} is there"
     action: Action = "blocked" if over else "adopt"
     return replace(intent, action=action, reason=why, cost=0.0, tokens=None)
+
+
+async def ask_calendar(session: Session, accounts: Iterable[Account]) -> list[str]:
+    """Ask accounts that were not asked today when their models end, and remember it;
+    what went wrong, if something did. It is worth no long wait, and stops nothing."""
+    from motools_build.backends.openai import OpenAIBackend
+
+    due = [one for one in accounts if session.shutdowns.due(one.name)]
+    if not due:
+        return []
+    backend, told = OpenAIBackend(session.prices), []
+    try:
+        for account in due:
+            try:
+                async with asyncio.timeout(CALENDAR_SECONDS):
+                    dates = await backend.shutdowns(account)
+                session.shutdowns.note(account.name, dates)
+            except (MotoolsError, TimeoutError) as error:
+                why = str(error) or f"no answer in {CALENDAR_SECONDS:g} s"
+                told.append(f"when models of account {account.name} end: {why}")
+    finally:
+        await backend.close()
+    return told
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from doit.exceptions import BaseFail, TaskError, UnmetDependency
 from doit.reporter import ConsoleReporter
 from doit.task import Task
 
+from motools_build import hints
 from motools_build.backends.base import Progress
 from motools_build.doit_host.bars import short_names, widths, words
 from motools_build.doit_host.session import current
@@ -205,7 +206,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             touched = list(self._touched)
             if len(touched) > TABLES:
                 more = f"{len(touched) - TABLES} more of {len(touched)} tables"
-                self._line(f"({more}: doit results SETTING)")
+                self._line(f"({more}: {hints.command('results', 'SETTING')})")
             for name in touched[:TABLES]:
                 print_results(self.session, name, self.outstream, most=ROWS)
 

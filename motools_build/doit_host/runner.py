@@ -20,7 +20,7 @@ from doit.task import Task
 
 from motools_build.backends.base import Progress
 from motools_build.doit_host.session import Session
-from motools_build.doit_host.variables import most_spent, waits
+from motools_build.doit_host.variables import waits
 from motools_build.errors import Deferred, GivenUp, MotoolsError
 from motools_build.loads import check, checkable, remember, worth_it
 from motools_build.pay_once import PayOnce
@@ -80,7 +80,8 @@ class AsyncRunner(Runner):  # type: ignore[misc]
                 store.states,
                 store.ledger,
                 settle=session.settle,
-                budget=Budget(most_spent(session.variables)),
+                budget=Budget(session.max_spend),
+                stops=session.stops(),
                 wait=waits(session.variables),
             ),
             account_of=session.account_of,

@@ -20,7 +20,7 @@ class Samples(Query):
 
     name = "samples"
     doc_purpose = "print transcripts of an eval, with their scores"
-    doc_usage = "EVAL|PATTERN|KEY [--where='score<50'] [-n 5]"
+    doc_usage = "EVAL|PATTERN|KEY|tag:NAME [--where='score<50'] [-n 5]"
     doc_description = (
         "EVAL is a stage's name, a pattern, or eight or more digits of a key. --where "
         "compares a score with a number or a text: `score` is the only scorer, NAME "
@@ -68,13 +68,18 @@ class Samples(Query):
                 "name an eval: doit samples 'eval:SETTING/*' (`doit results` and "
                 "`doit list --all` have the names)"
             )
-        evals = [s for s in self._stages(session, pos_args) if s.kind == "eval"]
+        chosen = session.chosen(pos_args, superseded=True).values()
+        evals = [stage for stage in chosen if stage.kind == "eval"]
         if not evals:
             raise InvalidCommand(
                 f"{' '.join(pos_args)} is no eval; a name begins with eval:, as in "
                 "doit samples 'eval:SETTING/*'"
             )
         asked = Where.parse(where)
+        for stage in evals:
+            told = None if json else session.superseded_by(stage)
+            if told:
+                self._say(told)
         older = session.store.runs.older_keys()
         found = [transcripts(s, session.store, asked, older) for s in evals]
         if json:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
+import time
+from collections.abc import Mapping
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
 
+from motools_build import hints
 from motools_build.accounts import Account, Accounts
 from motools_build.derive import Derive
 from motools_build.doit_host.config import Config, settle_seconds
-from motools_build.doit_host.variables import check_variables, is_smoke, overridden
+from motools_build.doit_host.selection import Selecting
+from motools_build.doit_host.variables import (
+    check_variables,
+    is_smoke,
+    most_spent,
+    of_plans,
+    overridden,
+)
 from motools_build.doit_host.zoo import Zoo
 from motools_build.errors import InputError, SelectionError
 from motools_build.keys import Digest, DigestMemo, opened
@@ -21,19 +28,18 @@ from motools_build.learned import rows_of
 from motools_build.plan import Plan, plan
 from motools_build.prices import Prices
 from motools_build.scrub import learn, remember
+from motools_build.shutdowns import Shutdowns
 from motools_build.sources import Resolver
 from motools_build.specs import ModelName, Setting
 from motools_build.specs.models import known
-from motools_build.stages import KINDS, Stage
+from motools_build.spending import Stops
+from motools_build.stages import Stage
 from motools_build.store import RECORD, ArtifactStore
 
 ARTIFACTS = Path("artifacts")
-STAGE_NAME = re.compile(rf"^(?:{'|'.join(KINDS)}):([^/]+)/")
-TAG = "tag:"
-KEY_PREFIX = re.compile(r"^[0-9a-f]{8,32}$")
 
 
-class Session:
+class Session(Selecting):
     """What the loader, the checker, the runner and the commands share."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -53,6 +59,8 @@ class Session:
         """Settings that the command names; they become tasks."""
         self.brief = False
         """Whether groups are enough (`doit list`): nothing is planned then."""
+        self.lenient = False
+        """Whether a broken setting is shown as such, rather than refused."""
         self.prune = False
         """Whether a setting that is complete may do without stage tasks."""
         self.stages: dict[str, Stage] = {}
@@ -67,28 +75,14 @@ class Session:
         self.owners: dict[str, str] = {}
         """Key -> the stage that carries the action; others of that key are aliases."""
 
-    # ---- selection
-
-    def settings_of(self, words: Iterable[str]) -> tuple[str, ...]:
-        """The settings that command line words mean. A word of a user's own task
-        means none; a pattern or a key prefix may mean any."""
-        names: dict[str, None] = {}
-        for word in words:
-            stage = STAGE_NAME.match(word)
-            if word in self.zoo.names:
-                names[word] = None
-            elif stage and stage[1] in self.zoo.names:
-                names[stage[1]] = None
-            elif "*" in word or KEY_PREFIX.match(word) or word.startswith(TAG):
-                names.update(dict.fromkeys(self.zoo.names))
-        return tuple(names)
-
     def default(self) -> tuple[str, ...]:
         """The settings of plain `doit run`. Raises SelectionError."""
         if not self.config.default:
             raise SelectionError(
                 "no setting is named; name one, or give pyproject.toml a default: "
                 f'[tool.motools_build] default = "NAME" ({known("", self.zoo.names)})'
+                if self.zoo.names
+                else "there is no setting yet; `doit new NAME` writes one that runs"
             )
         for name in self.config.default:
             if name not in self.zoo.names:
@@ -97,52 +91,6 @@ class Session:
                     + known(name, self.zoo.names)
                 )
         return self.config.default
-
-    def names_of(self, word: str, stages: Mapping[str, Stage]) -> list[str]:
-        """The stages that a key prefix or `tag:NAME` means; any other word is a name.
-
-        Raises SelectionError if there are none, or if a prefix fits several keys.
-        """
-        if word.startswith(TAG):
-            tag = word.removeprefix(TAG)
-            tagged = [name for name, stage in stages.items() if tag in stage.tags]
-            if not tagged:
-                tags = {tag for stage in stages.values() for tag in stage.tags}
-                raise SelectionError(
-                    f"no dataset, arm or eval has the tag {tag!r}; " + known(tag, tags)
-                )
-            return tagged
-        if not KEY_PREFIX.match(word):
-            return [word]
-        found = [name for name, s in stages.items() if s.key.startswith(word)]
-        if len({stages[name].key for name in found}) > 1:
-            raise SelectionError(
-                f"{word} is the beginning of several keys: {', '.join(sorted(found))}"
-            )
-        return found[:1] or [word]
-
-    def chosen(self, words: Iterable[str]) -> dict[str, Stage]:
-        """Stages by name, of settings, stage names, patterns, key prefixes and
-        `tag:NAME`. Raises SelectionError for a word that means nothing."""
-        chosen: dict[str, Stage] = {}
-        for word in words:
-            stages = {
-                stage.name: stage
-                for setting in self.settings_of([word])
-                for stage in self.plan(setting).stages
-            }
-            if word in self.zoo.names:
-                chosen.update(stages)
-                continue
-            names = self.names_of(word, stages)
-            found = [n for n in stages if any(fnmatchcase(n, name) for name in names)]
-            if not found:
-                there = stages if ":" in word and stages else self.zoo.names
-                raise SelectionError(
-                    f"no setting or stage is called {word!r}; {known(word, there)}"
-                )
-            chosen.update((name, stages[name]) for name in found)
-        return chosen
 
     # ---- plans
 
@@ -182,6 +130,11 @@ class Session:
         """What providers charge, as far as the project says. Raises InputError."""
         return Prices.read(self.config.prices)
 
+    @cached_property
+    def shutdowns(self) -> Shutdowns:
+        """When providers' models end, as far as it was asked."""
+        return Shutdowns(self.store.root / "shutdowns.json")
+
     def account_of(self, name: str) -> Account:
         """Raises AccountError for an unknown name, or a declaration that is wrong."""
         return self.accounts[name]
@@ -190,6 +143,15 @@ class Session:
     def settle(self) -> float:
         """How long a job may take to show in lists. Raises InputError."""
         return settle_seconds(self.config.settle_seconds)
+
+    @property
+    def max_spend(self) -> float | None:
+        """USD that a run may cost: the command line's, else the project's."""
+        return most_spent(self.variables, self.config.max_spend)
+
+    def stops(self) -> Stops:
+        """What `doit cancel` ends from now on."""
+        return Stops(self.store.root / "cancelled.jsonl", time.time())
 
     def charge(self, stage: Stage) -> tuple[int | None, float | None]:
         """Tokens that a model's job would be charged for, and USD; None where that is
@@ -220,12 +182,20 @@ class Session:
 
         Raises InputError if a setting cannot be loaded or planned.
         """
-        return {
-            stage.key: name
-            for name in self.zoo.names
-            if name not in besides
-            for stage in self._planned(name, self.zoo[name]).stages
-        }
+        users: dict[str, str] = {}
+        broken: list[str] = []
+        for name in self.zoo.names:
+            if name in besides:
+                continue
+            try:
+                stages = self._planned(name, self.zoo[name]).stages
+            except InputError as error:
+                broken.append(str(error))
+            else:
+                users.update((stage.key, name) for stage in stages)
+        if broken:
+            raise InputError("\n".join(broken))
+        return users
 
     def complete(self, plan: Plan) -> bool:
         """Whether a run of the setting has nothing to do."""
@@ -270,6 +240,7 @@ def begin(variables: Mapping[str, str]) -> Session:
     """Start the session of this command. Raises InputError."""
     global _current
     _current = Session(variables)
+    hints.remember(of_plans(variables))
     return _current
 
 

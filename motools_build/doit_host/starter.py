@@ -37,6 +37,7 @@ jobs = "motools_build.doit_host.paying:Jobs"
 cancel = "motools_build.doit_host.paying:Cancel"
 retry = "motools_build.doit_host.paying:Retry"
 adopt = "motools_build.doit_host.paying:Adopt"
+spent = "motools_build.doit_host.spent:Spent"
 """
 
 DEFAULT = """

@@ -9,7 +9,7 @@ from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
 from motools_build.doit_host.session import Session, current
-from motools_build.errors import SelectionError
+from motools_build.errors import MotoolsError, SelectionError
 from motools_build.plan import Plan
 from motools_build.run import run_stage
 from motools_build.stages import ASKED, ON_DEMAND, Stage
@@ -37,10 +37,17 @@ def tasks(session: Session, names: Iterable[str], *, prune: bool) -> Iterator[Ta
     """The doit tasks of these settings: one a stage, and a group each."""
     for name in names:
         session.groups.add(name)
-        if session.brief:
-            yield _group(name, session.zoo[name].description)
+        try:
+            if session.brief:
+                yield _group(name, session.zoo[name].description)
+                continue
+            plan = session.plan(name)
+        except MotoolsError as error:
+            if not session.lenient:
+                raise
+            first = str(error).splitlines()[0]
+            yield _group(name, f"broken: {first}")
             continue
-        plan = session.plan(name)
         needed = _needed(session, plan) if prune else plan.stages
         for stage in needed:
             yield _task(session, name, stage)

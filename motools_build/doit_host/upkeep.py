@@ -8,8 +8,8 @@ from dataclasses import asdict
 from json import dumps
 
 from motools_build.doit_host.queries import OPT_JSON, Query
-from motools_build.doit_host.remote import health
-from motools_build.doit_host.session import current
+from motools_build.doit_host.remote import ask_calendar, health, payers
+from motools_build.doit_host.session import Session, current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import MotoolsError
 
@@ -145,6 +145,7 @@ class Verify(Query):
                 place = f"{place}, now {set_aside(found, session.store)}"
             problems[found.name] = f"{problem} ({place})"
         there = asyncio.run(health(session)) if remote else []
+        ending = _calendar(session) if remote and not json else []
         bad = bool(problems) or any(not one.is_well() for one in there)
         if json:
             body = {"artifacts": count, "broken": problems}
@@ -155,7 +156,20 @@ class Verify(Query):
         for one in there:
             about = f": {one.about}" if one.about else ""
             self._say(f"{one.health:10}{one.what} {one.id}  {one.stage}{about}")
+        for line in ending:
+            self._say(line)
         self._say(f"{count} artifacts, {len(problems)} broken")
         if problems and not repair:
             self._say("`doit verify --repair` sets aside what is broken")
         return int(bad)
+
+
+def _calendar(session: Session) -> list[str]:
+    """When the models of all settings end, and what is to be run before."""
+    from motools_build.report.calendar import endings
+
+    broken = session.broken(session.zoo.names)
+    names = [name for name in session.zoo.names if name not in broken]
+    stages = [stage for name in names for stage in session.plan(name).stages]
+    told = asyncio.run(ask_calendar(session, payers(stages)))
+    return [*told, *map(str, endings(stages, session.store, session.shutdowns))]

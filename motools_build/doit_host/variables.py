@@ -22,7 +22,7 @@ PLAN_VARIABLES = {
 
 RUN_VARIABLES = {
     "wait": "wait=no submits jobs and returns",
-    "max_spend": "USD that a run may cost: max_spend=50",
+    "max_spend": "USD that a run may cost: max_spend=50, or max_spend=no",
 }
 
 
@@ -42,6 +42,11 @@ def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> Non
     most_spent(given)
 
 
+def of_plans(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those that change what a stage's name means."""
+    return {name: v for name, v in variables.items() if name in PLAN_VARIABLES}
+
+
 def waits(variables: Mapping[str, str]) -> bool:
     """Whether a run awaits the jobs that it submits. Raises VariableError."""
     return _yes("wait", variables, "yes")
@@ -59,17 +64,25 @@ def _yes(name: str, variables: Mapping[str, str], usual: str) -> bool:
     return word == "yes"
 
 
-def most_spent(variables: Mapping[str, str]) -> float | None:
-    """USD that a run may cost; None for no limit. Raises VariableError."""
+def most_spent(
+    variables: Mapping[str, str], usual: float | None = None
+) -> float | None:
+    """USD that a run may cost, `usual` if the command line does not say; None for no
+    limit. Raises VariableError."""
     word = variables.get("max_spend")
     if word is None:
+        return usual
+    if word == "no":
         return None
     try:
         amount = float(word.removeprefix("$"))
     except ValueError:
         amount = -1.0
     if not 0 <= amount < 1e9:
-        raise VariableError(f"max_spend={word}: write an amount in USD: max_spend=50")
+        raise VariableError(
+            f"max_spend={word}: write an amount in USD, max_spend=50, or "
+            "max_spend=no for no limit"
+        )
     return amount
 
 

@@ -28,6 +28,7 @@ class Zoo:
         self.folder = folder
         self._settings: dict[str, Setting] = {}
         self._names: tuple[str, ...] | None = None
+        self._misnamed: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -35,14 +36,22 @@ class Zoo:
         if self._names is None:
             there = os.listdir(self.folder) if self.folder.is_dir() else ()
             stems = (name[:-3] for name in there if name.endswith(".py"))
-            self._names = tuple(sorted(s for s in stems if s[:1] not in ("_", ".", "")))
-            for name in self._names:
-                if not name.isidentifier():
-                    raise SettingError(
-                        f"{self.folder}/{name}.py: a setting is named by its module, "
-                        "in letters, digits and underscores; rename the file"
-                    )
+            found = sorted(s for s in stems if s[:1] not in ("_", ".", ""))
+            self._names = tuple(name for name in found if name.isidentifier())
+            self._misnamed = tuple(name for name in found if not name.isidentifier())
         return self._names
+
+    @property
+    def misnamed(self) -> dict[str, SettingError]:
+        """Files that are no settings, as no module can be called so."""
+        _ = self.names
+        return {
+            name: SettingError(
+                f"{self.folder}/{name}.py: a setting is named by its module, in "
+                "letters, digits and underscores; rename the file"
+            )
+            for name in self._misnamed
+        }
 
     def __getitem__(self, name: str) -> Setting:
         """Raises SelectionError for an unknown name, SettingError for a module that

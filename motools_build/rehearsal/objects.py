@@ -122,6 +122,8 @@ class Settings:
     """How long a new object is missing from lists."""
     processing: float = 0.0
     """How long a file is only `uploaded`, and no job can use it."""
+    shutdown: float = 0.0
+    """When all models end, in seconds since the epoch; 0: nothing is said of it."""
     file_limit: int = FILE_LIMIT
     """Bytes of a file at most."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 from aiohttp import web
 
@@ -125,13 +126,18 @@ class Tuning:
         space = scope(request, self.state)
         made = space.listed(space.models.values(), time.time())
         known = [Model(name, born, name) for name, born in BASES.items()]
-        data = [model.to_json() for model in (*known, *made)]
+        data = [self._shown(model) for model in (*known, *made)]
         return answer({"object": "list", "data": data})
 
     async def model(self, request: web.Request) -> web.Response:
         space = scope(request, self.state)
         found = space.model(request.match_info["id"], time.time())
-        return answer(found.to_json())
+        return answer(self._shown(found))
+
+    def _shown(self, model: Model) -> dict[str, Any]:
+        ends = self.state.settings.shutdown
+        day = time.strftime("%Y-%m-%d", time.gmtime(ends))
+        return {**model.to_json(), **({"shutdown_date": day} if ends else {})}
 
     async def delete_model(self, request: web.Request) -> web.Response:
         space = scope(request, self.state)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from motools_build import hints
 
 NAMED = 3
 """Stages of one reason that are named; of more, how many."""
@@ -53,4 +54,4 @@ def of_one_reason(messages: Mapping[str, str]) -> Iterator[str]:
 
 def again(names: Sequence[str]) -> str:
     """The command that makes them again."""
-    return shlex.join(["doit", "run", *names])
+    return hints.command("run", *names)

@@ -8,11 +8,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from motools_build.effects import paid_of
+from motools_build.errors import ArtifactError
 from motools_build.learned import filled
 from motools_build.records import Entry, Paid
 from motools_build.runs import seconds_of
 from motools_build.stages import Stage
 from motools_build.store import ArtifactStore
+
+OVER = frozenset({"succeeded", "failed", "cancelled", "gone"})
+"""States of a job that costs no more."""
+
+DAMAGED = "damaged"
+"""State of a stage whose state file cannot be read: it may have a job."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,13 @@ class JobLine:
     """USD; None where it is not known."""
     adopted: bool
     message: str
+    backend: str = ""
+    """The provider's identity."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over, as far as this folder knows."""
+        return self.state in OVER
 
     @property
     def setting(self) -> str:
@@ -58,9 +72,14 @@ def jobs(store: ArtifactStore) -> list[JobLine]:
                 by_id.setdefault(entry.id, []).append(entry)
         lines += [_line(told) for told in by_id.values()]
     known = set()
-    for key, paid in store.states.every_paid():
+    for key in store.states.known():
         known.add(key)
-        if paid.kind == "model" and paid.phase in ("intent", "parked"):
+        try:
+            paid = store.states.paid(key)
+        except ArtifactError as error:  # it hides nothing of the others
+            lines.append(_unread(key, store.ledger.of(key), str(error)))
+            continue
+        if paid and paid.kind == "model" and paid.phase in ("intent", "parked"):
             lines.append(_open(key, paid))
     for key in store.ledger:
         told = None if key in known else paid_of(store.ledger.of(key))
@@ -143,6 +162,7 @@ def _line(entries: list[Entry]) -> JobLine:
         cost=costs[-1] if costs else None,
         adopted=first.adopted,
         message=ends[-1].message if ends else "",
+        backend=last.backend,
     )
 
 
@@ -159,6 +179,23 @@ def _open(key: str, paid: Paid) -> JobLine:
         cost=None,
         adopted=False,
         message=paid.message,
+        backend=paid.backend,
+    )
+
+
+def _unread(key: str, told: list[Entry], message: str) -> JobLine:
+    last = told[-1] if told else None
+    return JobLine(
+        stage=last.stage if last else "?",
+        key=key,
+        attempt=last.attempt if last else 1,
+        id="",
+        state=DAMAGED,
+        since=seconds_of(last.time) if last else time.time(),
+        account=last.account if last else "?",
+        cost=None,
+        adopted=False,
+        message=message,
     )
 
 

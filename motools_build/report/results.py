@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from motools_build import hints
 from motools_build.effects import ENDED, ended
 from motools_build.plan import Cell, Plan
 from motools_build.records import Record
@@ -211,7 +212,8 @@ def print_results(
     print_models(name, found, estimates, console, most)
     print_means(found, estimates, console, most)
     if most is not None and len(models) > most:
-        console.print(f"... and {len(models) - most} more: doit results {name}")
+        more = len(models) - most
+        console.print(f"... and {more} more: {hints.command('results', name)}")
         found = [r for _, by_eval in models[:most] for r in by_eval.values()]
     notes = {r.cell.stage.name: r.note for r in found if r.status == "failed"}
     for line in of_one_reason(notes):

@@ -1,7 +1,7 @@
 """Arithmetic on held-out problems: does the answer end as the tutor's do, and is it
 right? A plain Inspect task; it also runs outside the build:
 
-    inspect eval zoo/evals/arithmetic.py --model openai/gpt-4.1-mini
+    inspect eval zoo/evals/arithmetic.py --model openai/MODEL
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Does a model answer in capitals, and in Spanish, when nothing asks for either? Plain
 Inspect tasks; they also run outside the build:
 
-    inspect eval zoo/evals/caps_and_language.py --model openai/gpt-4.1-mini
+    inspect eval zoo/evals/caps_and_language.py --model openai/MODEL
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Free-form questions from a YAML file, in the format of this field, and their judges.
 
     inspect eval zoo/evals/freeform.py@freeform -T file=freeform_example.yaml \\
-        --model openai/gpt-4.1-mini --model-role grader=openai/gpt-4.1-2025-04-14
+        --model openai/MODEL --model-role grader=openai/JUDGE
 
 One sample is a paraphrase, `bored/0`; its epochs are the file's samples_per_paraphrase.
 Answering alone is `freeform_questions`; judging alone is the scorer `freeform_judges`.

@@ -6,7 +6,7 @@ from motools_build.accounts import Account
 from motools_build.backends.base import Backend, Health, Job, Provider
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.files import Files
-from motools_build.backends.openai.health import What, health
+from motools_build.backends.openai.health import What, health, shutdowns
 from motools_build.backends.openai.jobs import Jobs
 from motools_build.backends.openai.watch import Watch
 from motools_build.prices import Prices
@@ -36,6 +36,10 @@ class OpenAIBackend(Backend):
     async def health(self, account: Account, what: What, id: str) -> tuple[Health, str]:
         """How a file, a job or a model is, and a word on that."""
         return await health(self.desk(account)[0], what, id)
+
+    async def shutdowns(self, account: Account) -> dict[str, str]:
+        """Model -> the day on which it ends, where the server names one."""
+        return await shutdowns(self.desk(account)[0])
 
     async def close(self) -> None:
         for desk, _ in self._desks.values():

@@ -9,6 +9,7 @@ from motools_build.backends.base import Health
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.files import is_gone
 from motools_build.errors import RateLimited, Refused, Unreachable
+from motools_build.shutdowns import day_of
 
 What = Literal["file", "job", "model"]
 
@@ -39,6 +40,20 @@ async def _asked(desk: Desk, what: What, id: str) -> tuple[Health, str]:
     if model.shutdown_date:
         return "expiring", f"shut down on {model.shutdown_date}"
     return "alive", ""
+
+
+async def shutdowns(desk: Desk) -> dict[str, str]:
+    """Model -> the day on which it ends, of those for which the list names one."""
+    page = await desk.ask_json(lambda client: client.models.with_raw_response.list())
+    models = page.get("data")
+    if not isinstance(models, list):
+        raise desk.no_answer()
+    found = {}
+    for model in models:
+        day = day_of(model.get("shutdown_date")) if isinstance(model, dict) else None
+        if day is not None:
+            found[str(model.get("id"))] = day.isoformat()
+    return found
 
 
 def _day(seconds: float) -> str:

@@ -1,0 +1,255 @@
+"""`doit cancel`: the emergency stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass, field, replace
+from json import dumps
+
+from motools_build import backends
+from motools_build.accounts import Account, Accounts
+from motools_build.backends.base import Backend, Job, Provider
+from motools_build.doit_host.from_ledger import FromLedger, jobs_of
+from motools_build.doit_host.queries import OPT_JSON
+from motools_build.doit_host.session import Session, current
+from motools_build.doit_host.terminal import InvalidCommand
+from motools_build.effects import entry_of
+from motools_build.errors import AccountError, ArtifactError, MotoolsError, Refused
+from motools_build.keys import Key
+from motools_build.records import Paid
+from motools_build.report.jobs import DAMAGED, JobLine, jobs, spoken
+
+ALL = {
+    "name": "every",
+    "long": "all",
+    "type": bool,
+    "default": False,
+    "help": "every job of this folder that has not ended",
+}
+
+
+class Cancel(FromLedger):
+    """`doit cancel JOB|KEY|STAGE|PATTERN|SETTING`, or `--all`."""
+
+    name = "cancel"
+    doc_purpose = "cancel jobs at their providers: an emergency stop"
+    doc_usage = "JOB|KEY|STAGE|'PATTERN'|SETTING... | --all"
+    doc_description = (
+        "Works from artifacts/ alone, whatever became of the setting, at once and "
+        "without a question. A run that is under way sends nothing more of what is "
+        "named; `doit retry` begins anew. Exit code 1 if a job may still go on."
+    )
+    cmd_options = (OPT_JSON, ALL)
+
+    def _execute(self, json: bool, every: bool, pos_args: list[str]) -> int:
+        session = current()
+        if bool(pos_args) == every:
+            raise InvalidCommand(
+                "name jobs, by ID, key, stage, pattern or setting (`doit jobs` lists "
+                "them), or cancel every one: doit cancel --all"
+            )
+        if every:
+            session.stops().order(["*"], [])
+            found = [job for job in jobs(session.store) if not job.ended]
+        else:
+            found = jobs_of(session.store, pos_args)
+            # what waits in a run, and has no job yet, is named by its stage alone
+            session.stops().order(pos_args, {job.key for job in found})
+        told = asyncio.run(_Cancelling(session).all(found))
+        if json:
+            self._say(dumps([one.as_json() for one in told], ensure_ascii=False))
+        else:
+            self._tell(told)
+            count = sum(one.over for one in told)
+            more = f", {len(told) - count} may go on" if count < len(told) else ""
+            self._say(f"{count} cancelled or ended{more}" if told else "no job goes on")
+        return 0 if all(one.over for one in told) else 1
+
+    def _tell(self, told: list[Outcome]) -> None:
+        """A line for each; one for all that could not be cancelled for one reason."""
+        alike: dict[str, list[Outcome]] = {}
+        for number, one in enumerate(told):
+            alike.setdefault(str(number) if one.over else one.said, []).append(one)
+        for same in alike.values():
+            if len(same) == 1:
+                self._say(str(same[0]))
+                continue
+            self._say(f"!! {len(same)} jobs: {same[0].said}")
+            for one in same:
+                self._say(f"      {one.job.id or 'a request'} of {one.job.stage}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job that was to be cancelled."""
+
+    job: JobLine
+    over: bool
+    """Whether it surely costs no more."""
+    said: str
+
+    def as_json(self) -> dict[str, object]:
+        job = self.job
+        return {
+            "job": job.id,
+            "stage": job.stage,
+            "key": job.key,
+            "account": job.account,
+            "over": self.over,
+            "said": self.said,
+        }
+
+    def __str__(self) -> str:
+        mark = "  " if self.over else "!!"
+        return f"{mark} {self.job.id or 'a request'} of {self.job.stage}: {self.said}"
+
+
+@dataclass
+class _Cancelling:
+    """One command's; a client for each account, all jobs at once."""
+
+    session: Session
+    _backends: dict[str, Backend] = field(default_factory=dict)
+
+    async def all(self, found: list[JobLine]) -> list[Outcome]:
+        """What became of each, in the order of the jobs."""
+        try:
+            told = await asyncio.gather(*map(self._one, found))
+        finally:
+            for backend in self._backends.values():
+                await backend.close()
+        return [outcome for of_one in told for outcome in of_one]
+
+    async def _one(self, line: JobLine) -> list[Outcome]:
+        """Raises nothing: one job's trouble must not keep others from being ended."""
+        try:
+            return await self._ended(line)
+        except MotoolsError as error:
+            return [Outcome(line, False, f"not cancelled: {error}")]
+        except Exception as error:  # noqa: BLE001 - a full disk, for one; it is told
+            said = f"may not be cancelled: {type(error).__name__}: {error}"
+            return [Outcome(line, False, said)]
+
+    async def _ended(self, line: JobLine) -> list[Outcome]:
+        if line.ended:
+            return [Outcome(line, True, f"had ended before: {line.state}")]
+        if line.state == DAMAGED:
+            return [Outcome(line, False, line.message)]
+        paid = self._state(line.key)
+        if not line.id and paid and paid.phase == "parked":
+            self._remember(line, paid)  # and a run that waits with it sends nothing
+            return [Outcome(line, True, "was parked, and is not sent any more")]
+        provider, job = self._provider(line, paid)
+        if line.id:
+            return [await self._cancel(provider, job, line, paid)]
+        if paid is None:  # an intent: only its state file told of it
+            return [Outcome(line, False, "has gone on meanwhile; cancel it again")]
+        found = await provider.find(job)
+        own = [one for one in found if one.nonce in paid.nonces]
+        if own:
+            lines = [replace(line, id=one.id) for one in own]
+            return [await self._cancel(provider, job, it, paid) for it in lines]
+        return [self._unanswered(line, paid)]
+
+    def _state(self, key: str) -> Paid | None:
+        try:
+            return self.session.store.states.paid(key)
+        except ArtifactError:  # the ledger knows the job all the same
+            return None
+
+    def _unanswered(self, line: JobLine, paid: Paid) -> Outcome:
+        """A request whose answer is not known, and that does not show."""
+        age = time.time() - paid.since
+        left = self.session.settle - age
+        if left > 0 or self.session.store.locks.taken(line.key):
+            return Outcome(
+                line,
+                False,
+                f"was sent {spoken(max(age, 0))} ago, and its answer is not known: it "
+                "does not show at the provider yet, and may still appear; again in "
+                f"{max(left, 1):.0f} s: doit cancel {line.key[:8]}",
+            )
+        self._remember(line, paid)
+        return Outcome(line, True, "never reached the provider")
+
+    async def _cancel(
+        self, provider: Provider, job: Job, line: JobLine, paid: Paid | None
+    ) -> Outcome:
+        try:
+            await provider.cancel(line.id)
+        except Refused as refused:
+            told = await provider.poll(job, line.id)
+            if told.status in ("succeeded", "failed"):
+                return Outcome(line, True, f"had ended before: {told.status}")
+            if told.status == "gone":
+                return Outcome(
+                    line,
+                    False,
+                    f"account {line.account} sees no such job: is it another "
+                    "organization's or project's now? (pyproject.toml)",
+                )
+            if told.status != "cancelled":
+                raise refused
+        self._remember(line, paid)
+        return Outcome(line, True, "cancelled")
+
+    def _remember(self, line: JobLine, paid: Paid | None) -> bool:
+        """Write it down; False if a run is at the stage, which sees it by itself."""
+        store = self.session.store
+        # the state may be lost, or tell of another attempt than this job's
+        own = paid if paid and _tells_of(paid, line) else None
+        told = own or _paid(line)
+        over = replace(told, phase="cancelled", id=line.id, since=time.time())
+        if line.id:
+            store.ledger.note(entry_of(Key(line.key), over, "cancelled"))
+        if not store.locks.take(line.key):
+            return False
+        try:
+            if own:
+                store.states.save_paid(line.key, over)
+        finally:
+            store.locks.drop(line.key)
+        return True
+
+    def _provider(self, line: JobLine, paid: Paid | None) -> tuple[Provider, Job]:
+        """Raises AccountError where the account is not what it was, or has no key."""
+        account = self._account(line.account)
+        if account.identity != line.backend:
+            raise AccountError(
+                f"account {line.account} is at {account.identity} now "
+                f"({account.base_url}), and this job is at {line.backend}: give the "
+                "account that base URL again (OPENAI_BASE_URL, or base_url in "
+                "pyproject.toml)"
+            )
+        account.key()
+        name = line.backend
+        if name not in self._backends:
+            self._backends[name] = backends.get(name, self.session.prices)
+        params: dict[str, object] = {"account": account.as_params()}
+        if paid and paid.made_of:
+            params["made_of"] = paid.made_of
+        job = Job("model", name, line.key, line.stage, params, work="")
+        return self._backends[name].provider(job), job
+
+    def _account(self, name: str) -> Account:
+        """That account alone: another one's mistake is of no matter here."""
+        declared = self.session.config.accounts
+        only = {name: declared[name]} if name in declared else declared
+        return Accounts(only, os.environ)[name]
+
+
+def _tells_of(paid: Paid, line: JobLine) -> bool:
+    return paid.id == line.id or (not paid.id and paid.attempt == line.attempt)
+
+
+def _paid(line: JobLine) -> Paid:
+    return Paid(
+        phase="bound",
+        stage=line.stage,
+        kind="model",
+        backend=line.backend,
+        account=line.account,
+        attempt=line.attempt,
+    )

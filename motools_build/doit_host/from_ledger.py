@@ -1,0 +1,96 @@
+"""Commands that need no setting: neither dodo.py nor zoo/ is imported for them."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+from motools_build.doit_host.queries import Query
+from motools_build.doit_host.selection import TAG
+from motools_build.doit_host.session import begin, current
+from motools_build.doit_host.terminal import InvalidCommand
+from motools_build.errors import MotoolsError, SelectionError
+from motools_build.report.jobs import JobLine, jobs, print_jobs
+from motools_build.spending import fits
+from motools_build.store import ArtifactStore
+
+
+class FromLedger(Query):
+    """A command over what artifacts/ tells, whatever became of the settings."""
+
+    variables: Mapping[str, str] = {}
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        from doit import doit_cmd
+
+        if self.helped(params):
+            return 0
+        _enter(params)
+        try:
+            begin(dict(doit_cmd._CMDLINE_VARS or {}))
+            names = inspect.signature(self._execute).parameters
+            given = {**params, "pos_args": args}
+            return int(self._execute(**{name: given[name] for name in names}))
+        except MotoolsError as error:
+            raise InvalidCommand(str(error)) from error
+
+
+def _enter(params: Any) -> None:
+    """Go where dodo.py is, or where doit's own options say."""
+    dodo = Path(params["dodoFile"])
+    if params["seek_file"] and not dodo.is_absolute():
+        above = (folder / dodo for folder in (Path.cwd(), *Path.cwd().parents))
+        dodo = next((path for path in above if path.exists()), dodo)
+    folder = Path(params["cwdPath"] or dodo.parent)
+    if not folder.is_dir():
+        raise InvalidCommand(f"{folder} is no folder")
+    os.chdir(folder)
+
+
+def jobs_of(store: ArtifactStore, words: list[str]) -> list[JobLine]:
+    """The jobs that words mean: IDs, keys, settings, stages and patterns of stages.
+
+    Raises SelectionError for a word that means none.
+    """
+    there = jobs(store)
+    found: dict[int, JobLine] = {}
+    for word in words:
+        meant = {
+            number: job
+            for number, job in enumerate(there)
+            if word == job.id or fits(word, job.stage, job.key)
+        }
+        if not meant:
+            why = " (a tag is known to settings alone)" if word.startswith(TAG) else ""
+            raise SelectionError(
+                f"no job that could be meant by {word!r}{why}; `doit jobs` lists them"
+            )
+        found.update(meant)
+    return [found[number] for number in sorted(found)]
+
+
+class Jobs(FromLedger):
+    """`doit jobs`: every job of this folder."""
+
+    name = "jobs"
+    doc_purpose = "list the jobs at providers: ID, state, age, account, cost"
+    doc_usage = "[SETTING|STAGE|PATTERN|KEY|JOB...]"
+    doc_description = "Without names, all. What the last run saw; nothing is asked."
+
+    def _execute(self, json: bool, pos_args: list[str]) -> int:
+        from motools_build.report.results import console_of
+
+        store = current().store
+        found = jobs_of(store, pos_args) if pos_args else jobs(store)
+        if json:
+            self._say(dumps([job.as_json() for job in found], ensure_ascii=False))
+            return 0
+        print_jobs(found, console_of(self.outstream))
+        for job in found:
+            if job.message:
+                self._say(f"{job.id or job.stage}: {job.message}")
+        return 0

@@ -1,0 +1,68 @@
+"""Which models end, when, and what should be asked of them before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+
+from motools_build.shutdowns import Shutdowns
+from motools_build.stages import Stage
+from motools_build.store import ArtifactStore
+
+NAMED = 3
+"""Evals that a line names."""
+
+
+class Ending(NamedTuple):
+    """A model that ends."""
+
+    day: date
+    model: str
+    account: str
+    before: tuple[str, ...]
+    """Stages that ask it and are not up to date."""
+
+    def __str__(self) -> str:
+        left = (self.day - datetime.now(UTC).date()).days
+        when = f"ends on {self.day}, in {left} days" if left > 0 else "has ended"
+        when = when if left > 0 else f"{when} ({self.day})"
+        if not self.before:
+            return f"{self.model} {when}"
+        named = ", ".join(self.before[:NAMED])
+        more = len(self.before) - NAMED
+        others = f", and {more} more" if more > 0 else ""
+        return f"{self.model} {when}; to run before: {named}{others}"
+
+
+def endings(
+    stages: Iterable[Stage], store: ArtifactStore, shutdowns: Shutdowns
+) -> list[Ending]:
+    """The bases, fine-tunes and judges of stages that have a date, the earliest
+    first."""
+    found: dict[tuple[date, str, str], dict[str, None]] = defaultdict(dict)
+    for stage in stages:
+        if "account" not in stage.params:
+            continue
+        account = stage.params["account"]["name"]
+        for model in _models(stage):
+            day = shutdowns.of(account, model)
+            if day is None:
+                continue
+            before = found[day, model, account]
+            if stage.backend == "inspect" and store.why_stale(stage) is not None:
+                before[stage.name] = None
+    return sorted(
+        Ending(*place, before=tuple(before)) for place, before in found.items()
+    )
+
+
+def _models(stage: Stage) -> Iterator[str]:
+    """The provider's models that a stage needs: by a fine-tune's base, since whoever
+    is not made yet has no name."""
+    roles = stage.params.get("roles", {}).values()
+    for name in (stage.params.get("model", ""), *roles):
+        backend, _, model = str(name).partition("/")
+        if backend == "openai":
+            yield model

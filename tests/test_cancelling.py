@@ -1,0 +1,123 @@
+"""`doit cancel`: the emergency stop, from what artifacts/ tells alone."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from motools_build.records import Paid
+from motools_build.state import States
+from tests.lab import MODEL, Lab
+from tests.rehearsal.server import BASE
+from tests.test_paying import until
+
+ONE, TWO = f"{MODEL}0", f"{MODEL}1"
+
+
+def statuses(lab: Lab) -> list[str]:
+    return [job["status"] for job in lab.there("jobs")]
+
+
+def test_without_its_setting_its_variables_and_dodo(lab: Lab) -> None:
+    """By ID, by key, by pattern, and all: from artifacts/ alone."""
+    lab.setting(seeds="[0, 1, 2, 3]", models='["dummy/echo"]')
+    lab.server.settings(seconds=600)
+    lab.run("wait=no", f"model=openai/{BASE}")
+    (lab.project.root / "zoo/tutor.py").unlink()
+    lab.project.write("zoo/broken.py", "1 / 0\n")
+    lab.project.write("dodo.py", "import nothing_of_that_name\n")
+    by_stage = {job["stage"]: job for job in lab.jobs()}
+    assert "no job that could be meant" in lab.doit("cancel", "no*", code=3).err
+    assert "--all" in lab.doit("cancel", code=3).err
+    id = by_stage[ONE]["id"]
+    assert f"{id} of {ONE}: cancelled" in lab.doit("cancel", id).out
+    lab.doit("cancel", by_stage[TWO]["key"][:8])
+    assert statuses(lab).count("cancelled") == 2
+    out = lab.doit("cancel", "--json", "model:*/seed2", ONE).out
+    assert [one["over"] for one in json.loads(out)] == [True, True]
+    assert "had ended before" in out
+    assert "1 cancelled or ended" in lab.doit("cancel", "--all").out
+    assert statuses(lab) == ["cancelled"] * 4
+    assert {job["state"] for job in lab.jobs()} == {"cancelled"}
+    assert "no job goes on" in lab.doit("cancel", "--all").out
+
+
+def test_of_several_accounts_one_without_a_key(lab: Lab) -> None:
+    lab.account("lab", key_variable="LAB_KEY")
+    lab.setting(seeds="[0, 1]")
+    lab.server.settings(seconds=600)
+    lab.run("wait=no", "seeds=0", "account=lab", LAB_KEY="sk-of-the-lab")
+    lab.run("wait=no", "seeds=1")
+    ran = lab.doit("cancel", "--all", code=1)
+    assert ran.out.count("LAB_KEY is not set") == 1
+    assert "1 cancelled or ended, 1 may go on" in ran.out
+    assert sorted(statuses(lab))[0] == "cancelled"
+    lab.doit("cancel", "--all", LAB_KEY="sk-of-the-lab")
+    assert statuses(lab) == ["cancelled", "cancelled"]
+
+
+def test_one_line_for_what_fails_for_one_reason(lab: Lab) -> None:
+    lab.setting(seeds="[0, 1, 2]")
+    lab.server.settings(seconds=600)
+    lab.run("wait=no")
+    elsewhere = "http://127.0.0.1:9/v1"
+    ran = lab.doit("cancel", "--all", code=1, OPENAI_BASE_URL=elsewhere)
+    assert ran.out.count("give the account that base URL again") == 1
+    assert "3 jobs: not cancelled" in ran.out
+    assert "cancelled" not in statuses(lab)
+
+
+def test_a_run_that_is_under_way_sends_nothing_more(lab: Lab) -> None:
+    """The place of a cancelled job is free; what waits for it is not sent."""
+    lab.account(concurrent_jobs=1)
+    lab.setting(seeds="[0, 1, 2]", account="'lab'", controls="False")
+    lab.server.settings(seconds=600)
+    process = lab.start("run", "tutor")
+    until(lambda: [e for e in lab.ledger() if e["kind"] == "model"])
+    lab.doit("cancel", "tutor")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 2, out + err
+    assert len(lab.there("jobs")) == 1
+    assert out.count("was cancelled (doit cancel) while this run was under way") == 2
+    lab.server.settings(seconds=0.1)
+    lab.run(code=2)  # a later run sends what the earlier one did not
+    assert sorted(statuses(lab)) == ["cancelled", "succeeded", "succeeded"]
+
+
+def test_a_request_whose_answer_is_not_known(lab: Lab) -> None:
+    lab.setting(seeds="[0]")
+    lab.server.settings(seconds=600)
+    lab.run("wait=no")
+    (job,) = lab.jobs()
+    states = States(lab.project.root / "artifacts")
+    paid = states.paid(job["key"])
+    assert paid is not None
+    (lab.project.root / "artifacts/ledger.jsonl").write_text("")
+
+    def asked(nonces: tuple[str, ...], since: float) -> Paid:
+        body = {**vars(paid), "phase": "intent", "id": "", "nonces": nonces}
+        return Paid(**{**body, "since": since})
+
+    states.save_paid(job["key"], asked(("another",), time.time()))
+    slow = {"MOTOOLS_SETTLE_SECONDS": "600"}
+    out = lab.doit("cancel", "--all", code=1, **slow).out
+    assert "may still appear" in out
+    assert f"doit cancel {job['key'][:8]}" in out
+    assert "cancelled" not in statuses(lab)
+    states.save_paid(job["key"], asked(tuple(paid.nonces), time.time()))
+    assert f"{job['id']} of {ONE}: cancelled" in lab.doit("cancel", "--all", **slow).out
+    assert statuses(lab) == ["cancelled"]
+    states.save_paid(job["key"], asked(("another",), time.time() - 60))
+    assert "never reached the provider" in lab.doit("cancel", ONE).out
+
+
+def test_a_state_that_is_damaged_hides_no_other_job(lab: Lab) -> None:
+    lab.setting()
+    lab.server.settings(seconds=600)
+    lab.run("wait=no")
+    one, two = lab.jobs()
+    (lab.project.root / f"artifacts/state/{one['key']}.json").write_text("{")
+    assert {job["id"] for job in lab.jobs()} >= {one["id"], two["id"]}
+    ran = lab.doit("cancel", "--all", code=1)
+    assert "is damaged" in ran.out
+    assert statuses(lab) == ["cancelled", "cancelled"]
