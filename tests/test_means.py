@@ -208,7 +208,7 @@ def test_what_a_record_counts_is_shown(results: Any) -> None:
     (found,) = results({(0, 0): [0, 1, 1]}, n=2.0, worst=None)
     counts = {"asked": 9, "scored": 3, "metrics": ["n"], "not_finite": {"worst": "inf"}}
     found.record.details["counts"] = {"judge": counts}
-    assert [metric for *_, metric in columns([found])] == ["mean", "worst", "n"]
+    assert [metric for *_, metric in columns([found])] == ["mean", "n", "worst"]
     assert one([found]).count == "3/9"
     assert str(one([found], "worst")) == "inf"
     assert str(one([found], "n")) == "2.00"

@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.backends.inspect.outcome import SCORES
+from motools_build.backends.inspect.scores import number
 from motools_build.report.intervals import mean
 
 MEANS = ("mean", "accuracy")
 """Metrics that are means of the answers' scores, if the numbers say so too."""
-
-GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
-WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
-"""Scores that are texts, as Inspect counts them; words in any case."""
 
 Place = tuple[str, ...]
 """Where a score stands: the scorer, or the scorer and a key of its several values."""
@@ -67,7 +64,7 @@ def read(folder: Path) -> dict[Place, Scored]:
                 if of_place is None:
                     of_place = found[place] = Scored(len(lines))
                 score = number(value)
-                if score is not None:
+                if score is not None and math.isfinite(score):
                     of_place.answers.setdefault(question, []).append(score)
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder / SCORES} has a line of another form") from error
@@ -83,27 +80,6 @@ def of_column(found: Mapping[Place, Scored], scorer: str) -> list[Scored]:
         for place, scored in found.items()
         if names & {place[-1], ".".join(place)}
     ]
-
-
-def number(value: Any) -> float | None:
-    """What a score counts as; None where it is no number."""
-    if type(value) is float:  # most are
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):
-        known = GRADES.get(value, WORDS.get(value.lower()))
-        if known is not None:
-            return known
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if not isinstance(value, int | float):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:  # an integer of more than 300 digits
-        return None
-    return found if math.isfinite(found) else None
 
 
 def _places(scores: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:

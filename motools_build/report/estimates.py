@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from motools_build.report.answers import MEANS, Scored, number, of_column, read
+from motools_build.backends.inspect.scores import number
+from motools_build.report.answers import MEANS, Scored, of_column, read
 from motools_build.report.intervals import Interval, Scale, interval, scale_of
 from motools_build.report.outcomes import values
 
@@ -223,7 +224,7 @@ def columns(found: Iterable[Result]) -> list[Column]:
             for scorer, metrics in result.record.details["scores"].items():
                 # the task's own that are called as counts are
                 own = counts.get(scorer, {}).get("metrics", ())
-                for metric in (*values(metrics), *own):
+                for metric in values(metrics, own):
                     seen[result.cell.eval, scorer, metric] = None
     for result in asked:
         if result.cell.eval not in known:

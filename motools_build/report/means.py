@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from motools_build.report.answers import number
+from motools_build.backends.inspect.scores import number
 from motools_build.report.estimates import Column, Estimate, Estimates, columns
 from motools_build.report.results import Result, named_parts, parts_shown
 from motools_build.report.tables import Shown, metrics_table, print_fitting

@@ -48,27 +48,6 @@ def told(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
                 yield f"{begin[:-1] or scorer}: {', '.join(lost)}, {scored} scored"
 
 
-def own_metrics(details: Mapping[str, Any], scorer: str) -> list[str]:
-    """The metrics of the task that are called as counts are."""
-    own: list[str] = _counts(details, scorer).get("metrics", [])
-    return own
-
-
-def unlike(details: Mapping[str, Any], scorer: str, metric: str) -> str | None:
-    """`inf`, of a metric that JSON has no number for."""
-    found: str | None = _counts(details, scorer).get("not_finite", {}).get(metric)
-    return found
-
-
-def unscored_of(details: Mapping[str, Any], scorer: str) -> int:
-    """How many answers are in no metric of a scorer; 0 where an old record does not
-    say."""
-    count = _counts(details, scorer)
-    if count:
-        return int(count["asked"]) - int(count["scored"])
-    return int(details["scores"].get(scorer, {}).get("unscored") or 0)
-
-
 def noticed(details: Mapping[str, Any]) -> Iterator[str]:
     """What else to know of an eval's numbers: what has none, what limits ended, and
     whether the model was asked at all."""
@@ -95,8 +74,3 @@ def noticed(details: Mapping[str, Any]) -> Iterator[str]:
 def _is_known(what: str) -> bool:
     """Whether a scorer said itself that it has no number, or a limit is told."""
     return what in ("nan", "none") or what.startswith("ended by ")
-
-
-def _counts(details: Mapping[str, Any], scorer: str) -> Mapping[str, Any]:
-    counts: Mapping[str, Any] = details.get("counts", {}).get(scorer, {})
-    return counts
