@@ -200,7 +200,7 @@ class PayOnce(Settling):
     async def _submit(self, effect: Effect, paid: Paid) -> Paid:
         """One request; bound if it was answered, intent if the answer got lost."""
         job, provider = effect.job, effect.provider
-        nonce = secrets.token_hex(8)
+        nonce, at = secrets.token_hex(8), self._clock()
         nonces = (*paid.nonces, nonce)
         intent = replace(
             paid,
@@ -211,9 +211,9 @@ class PayOnce(Settling):
         )
         try:
             async with provider.sending(job):
-                intent = replace(intent, since=self._clock())
+                at = self._clock()
                 try:
-                    self._reserve(effect, intent)
+                    self._reserve(effect, replace(intent, since=at))
                 except Parked as error:  # not written down: the limit may be raised
                     return replace(
                         paid, phase="parked", until=error.until, message=str(error)
@@ -231,7 +231,7 @@ class PayOnce(Settling):
             # it may have gone through as late as now
             paid = replace(intent, since=self._clock(), message=str(error))
         except RateLimited as error:
-            await self._take_back(effect, intent)
+            await self._take_back(effect, replace(intent, since=at))
             if not self._wait and error.seconds > SOON:
                 raise Deferred(
                     f"{error}; nothing was sent: run again in {error.seconds:.0f} s"
@@ -241,12 +241,12 @@ class PayOnce(Settling):
             await asyncio.sleep(error.seconds)
             return paid
         except Parked as error:
-            await self._take_back(effect, intent)
+            await self._take_back(effect, replace(intent, since=at))
             paid = replace(
                 intent, phase="parked", until=error.until, message=str(error)
             )
         except (Refused, ArtifactError):  # the latter before anything was sent
-            await self._take_back(effect, intent)
+            await self._take_back(effect, replace(intent, since=at))
             raise
         else:
             effects.passing("after the answer")

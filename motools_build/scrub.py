@@ -29,6 +29,9 @@ NAMES = re.compile(
 PLAIN = frozenset({"api-version", "version"})
 """Parts of a URL's query that are no keys."""
 
+FLAG = 4
+"""Characters from which on what a URL's query holds may be a key: `raw=1` is none."""
+
 _shown_as: dict[str, str] = {}
 """Each text that must not be seen -> what is written instead."""
 
@@ -61,7 +64,8 @@ def remember_url(url: str) -> None:
         return
     for part in query.split("&"):
         name, equals, value = part.partition("=")
-        if equals and value and name.lower() not in PLAIN:
+        secret = len(value) >= FLAG or NAMES.search(name)
+        if equals and value and secret and name.lower() not in PLAIN:
             _hide(part, f"{name}={HIDDEN}")
     for name, value in parse_qsl(query):
         if name.lower() not in PLAIN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from tests.rehearsal.server import Rehearsal
 
 ROOT = Path(__file__).parents[1]
+
+# under nohup, a run lives through SIGHUP; the tests send it to runs that must end
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROW = {
     "messages": [

@@ -16,8 +16,8 @@ def preimage(kind: str, spec: dict[str, Any], **inputs: str) -> dict[str, Any]:
     return {"kind": kind, "backend": "inspect", "spec": spec, "inputs": inputs}
 
 
-def record(name: str, what: dict[str, Any], resolved: str, cost: float) -> Any:
-    details = {"resolved": {"samples": resolved}, "cost": cost}
+def record(name: str, what: dict[str, Any], resolved: str, tokens: int) -> Any:
+    details = {"resolved": {"samples": resolved}, "usage": {"m": [tokens, 1]}}
     return SimpleNamespace(name=name, backend="inspect", preimage=what, details=details)
 
 
@@ -28,10 +28,10 @@ class Store:
     scores = preimage("eval", {"scorer": "judge"}, scorer="s", **{"samples:1": "k1"})
 
     def records(self, kind: str) -> list[Any]:
-        return [record("first", self.scores, "x", 2.0)] if kind == "eval" else []
+        return [record("first", self.scores, "x", 2)] if kind == "eval" else []
 
     def by_key(self, kind: str, backend: str, key: str) -> Any:
-        return record("a", self.answers, "x", 0.0) if key == "k1" else None
+        return record("a", self.answers, "x", 0) if key == "k1" else None
 
 
 def scored(answers: dict[str, Any]) -> Stage:
@@ -46,7 +46,7 @@ ALIKE = Alike(cast(ArtifactStore, Store()))
 
 def test_scores_of_another_models_answers_are_the_same_work() -> None:
     stage = scored(preimage("samples", Store.answers["spec"], task="t1", model="m2"))
-    assert ALIKE.cost(stage) == 2.0
+    assert ALIKE.usage(stage) == {"m": (2, 1)}
     told = ALIKE.undeclared(stage, {"resolved": {"samples": "y"}})
     assert told == {"samples": "first"}
 
@@ -60,5 +60,5 @@ def test_scores_of_another_models_answers_are_the_same_work() -> None:
 )
 def test_scores_of_other_questions_are_not(spec: dict[str, Any], task: str) -> None:
     stage = scored(preimage("samples", spec, task=task, model="m1"))
-    assert ALIKE.cost(stage) is None
+    assert ALIKE.usage(stage) is None
     assert ALIKE.undeclared(stage, {"resolved": {"samples": "y"}}) == {}

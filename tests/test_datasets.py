@@ -12,7 +12,7 @@ import pytest
 
 from motools_build import Dataset
 from motools_build.errors import DatasetError
-from motools_build.specs.sampled import sampling
+from motools_build.specs.sampled import lessons
 from tests.conftest import ROOT
 
 ASKED = {"role": "user", "content": "1 + 1?"}
@@ -173,8 +173,8 @@ def test_the_samples_of_the_document_run(here: Path) -> None:
     for sample in samples:
         exec(sample, names)
     made = {n: d for n, d in names.items() if isinstance(d, Dataset)}
-    sampled = {n for n, d in made.items() if sampling(d)}
-    assert sampled == {"numbers", "distilled", "elsewhere"}
+    sampled = {n for n, d in made.items() if lessons(d)}
+    assert sampled == {"numbers", "distilled", "elsewhere", "kept"}
     found = {n: d.load() for n, d in made.items() if n not in sampled}
     assert len(found) == 13
     assert len(found["diluted"]) == 267  # 200 / 0.75, to the nearest

@@ -324,9 +324,10 @@ class TestResults:
 
     def test_the_table_says_so(self, tour: Tour) -> None:
         shown = " ".join(tour.shown.split())
-        assert "2/4/8" in shown  # limited to 2 samples; 2 epochs of 4 are 8
-        assert shown.count("(1") == 2
-        assert shown.count("(2") == 1
+        # scored of asked: limited to 2 samples, and 2 epochs of 4 are 8
+        assert re.search(r"limited\b.* 2/2 ", shown)
+        assert re.search(r"half_none\b.* 6/8 ", shown)
+        assert re.search(r"\bnan\b.* 3/4 ", shown)
 
 
 def wait_for(
@@ -547,7 +548,7 @@ class TestJudges:
         rehearsal.forget()
         ran = judged.doit("run", "tiny")
         assert ran.made == {"eval:tiny/base/echo/asked"}
-        assert rehearsal.requests()["counts"] == {CHAT: 3}
+        assert rehearsal.requests()["counts"][CHAT] == 3
 
     def test_one_that_answers_prose(self, judged: Bench, rehearsal: Rehearsal) -> None:
         self.account(judged, rehearsal.url)
@@ -562,4 +563,4 @@ class TestJudges:
         assert (counts["incoherent"], counts["scored"], counts["failed"]) == (3, 0, 0)
         score = scores["score"]
         assert (score["n"], score["unscored"], score["mean"]) == (0, 3, None)
-        assert "- (3 unscored)" in judged.doit("results", "tiny").out
+        assert "0/3" in judged.doit("results", "tiny").out

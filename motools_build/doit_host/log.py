@@ -37,6 +37,7 @@ def logged(session: Session) -> Iterator[None]:
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     handler.setFormatter(_Shown("%(asctime)s %(process)d %(levelname)s %(message)s"))
     LOGGER.addHandler(handler)
+    level, propagates = LOGGER.level, LOGGER.propagate
     LOGGER.setLevel(logging.DEBUG)
     LOGGER.propagate = False  # the log is a file's, never the terminal's
     try:
@@ -52,4 +53,6 @@ def logged(session: Session) -> Iterator[None]:
         yield
     finally:
         LOGGER.removeHandler(handler)
+        LOGGER.setLevel(level)
+        LOGGER.propagate = propagates
         handler.close()

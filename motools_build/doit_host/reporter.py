@@ -179,7 +179,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         now = time.monotonic()
         last = progress.done == progress.total
         if last or now - self._said.get(stage.name, 0) >= EVERY:
-            self._said[stage.name] = now
+            if progress.done:  # the first step or sample is told as soon as it is done
+                self._said[stage.name] = now
             self._line(f"   {stage.name}  {words(progress)}")
 
     def complete_run(self) -> None:

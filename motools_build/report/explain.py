@@ -98,7 +98,7 @@ def _intent(
             if used.key in made and made[used.key].action in ("run", "check"):
                 what = OUTPUTS.get(used.kind, "weights")
                 why = f"runs if {used.name} comes out with other {what}"
-                free = None if "account" in stage.params else 0.0
+                free = 0.0 if _is_free(stage) else None
                 return Intent(stage, "check", why, pace.of(stage), free)
         return Intent(stage, "up to date", "", None, 0.0)
     for used in stage.upstream + stage.setup:
@@ -124,8 +124,15 @@ def _intent(
     if failure:
         reason = f"failed before: {failure.message.splitlines()[0]}"
     # only who has an account charges, and not for an upload
-    free = stage.kind == "upload" or "account" not in stage.params
-    return Intent(stage, "run", reason, pace.of(stage), 0.0 if free else None)
+    free = 0.0 if _is_free(stage) else None
+    return Intent(stage, "run", reason, pace.of(stage), free)
+
+
+def _is_free(stage: Stage) -> bool:
+    """Whether nobody charges for it: it runs on this machine, asks no model at all, or
+    only sends a file."""
+    asks_none = stage.backend == "dummy" or stage.kind == "upload"
+    return asks_none or "account" not in stage.params
 
 
 class _Pace:
