@@ -40,8 +40,8 @@ def fetch(
             found = _copied(place, source, out, largest)
         if sha256 and found != sha256:
             _refuse(place, file, "SHA-256", found, sha256)
-        if digest and digest_file(file) != Digest(digest):
-            _refuse(place, file, "digest", digest_file(file), digest)
+        if digest and (other := digest_file(file)) != Digest(digest):
+            _refuse(place, file, "digest", other, digest)
     except (OSError, HTTPException, ValueError) as error:
         file.unlink(missing_ok=True)
         raise DatasetError(

@@ -151,16 +151,21 @@ def charges(entries: Iterable[Entry]) -> list[Charge]:
     return [_charge(told) for told in by_id.values()]
 
 
+def last_cost(told: Iterable[Entry]) -> float | None:
+    """USD, as the last of the lines that knows says."""
+    costs = [entry.cost for entry in told if entry.cost is not None]
+    return costs[-1] if costs else None
+
+
 def _charge(told: list[Entry]) -> Charge:
     first, last = told[0], told[-1]
-    costs = [entry.cost for entry in told if entry.cost is not None]
     return Charge(
         stage=last.stage,
         key=last.key,
         attempt=last.attempt,
         account=last.account,
         month=first.time[:7],
-        cost=costs[-1] if costs else None,
+        cost=last_cost(told),
         ended=any(entry.event in ENDS for entry in told),
         adopted=first.adopted,
     )

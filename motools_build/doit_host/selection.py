@@ -14,6 +14,7 @@ the ledger, the run log and the artifacts.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 
@@ -112,15 +113,15 @@ def fitting(word: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if fnmatchcase(name, word)]
 
 
-class Selecting:
+class Selecting(ABC):
     """The part of a session that knows what words mean."""
 
     zoo: Zoo
     store: ArtifactStore
 
+    @abstractmethod
     def plan(self, name: str) -> Plan:
         """The setting's plan. Raises InputError."""
-        raise NotImplementedError
 
     def settings_of(self, words: Iterable[str]) -> tuple[str, ...]:
         """The settings that command line words mean. A word of a user's own task

@@ -12,6 +12,7 @@ from motools_build.errors import ArtifactError
 from motools_build.learned import filled
 from motools_build.records import Entry, Paid
 from motools_build.runs import seconds_of
+from motools_build.spending import last_cost
 from motools_build.stages import Stage
 from motools_build.store import ArtifactStore
 
@@ -150,7 +151,6 @@ def _line(entries: list[Entry]) -> JobLine:
     first, last = entries[0], entries[-1]
     ends = [entry for entry in entries if entry.event != "bound"]
     state = ends[-1].event if ends else "submitted"
-    costs = [entry.cost for entry in entries if entry.cost is not None]
     return JobLine(
         stage=last.stage,
         key=last.key,
@@ -159,7 +159,7 @@ def _line(entries: list[Entry]) -> JobLine:
         state=state,
         since=seconds_of(first.time),
         account=last.account,
-        cost=costs[-1] if costs else None,
+        cost=last_cost(entries),
         adopted=first.adopted,
         message=ends[-1].message if ends else "",
         backend=last.backend,

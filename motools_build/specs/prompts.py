@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from motools_build.errors import DatasetError
-from motools_build.specs.rows import DECODER, SHOWN, listed
+from motools_build.specs.rows import SHOWN, listed, parsed
 from motools_build.specs.rows_chat import message_problem, named
-from motools_build.specs.rows_text import not_text, other_file, unread
+from motools_build.specs.rows_text import not_text
 
 Turns = list[dict[str, Any]]
 
@@ -47,23 +47,11 @@ def _looked_at(path: str, system: str | None) -> tuple[dict[int, Turns], list[st
 
 
 def _lines(path: str, system: str | None) -> Iterator[tuple[int, Turns, str | None]]:
-    first = True
     with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                row = DECODER.decode(text)
-            except (ValueError, RecursionError) as error:
-                other = other_file(line) if first else None
-                yield number, [], other or unread(line, error)
-                if other:
-                    return
-                first = False
-                continue
-            first = False
-            turns, problem = _asked(row, system)
+        for number, line, row, problem in parsed(file):
+            turns: Turns = []
+            if problem is None:
+                turns, problem = _asked(row, system)
             if problem is None and b"\\u" in line:
                 problem = not_text({"messages": turns}, False)
             yield number, turns, problem

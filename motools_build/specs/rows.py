@@ -98,6 +98,18 @@ def check_lines(
     """
     check = CHECKS[format, rules]
     special = rules == "openai"
+    for number, line, row, problem in parsed(lines):
+        if problem is None:
+            problem = check(row)
+        # only an escape can hide half a character, and only "<|" opens a token
+        if problem is None and (b"\\u" in line or (special and b"<|" in line)):
+            problem = not_text(row, special)
+        yield number, None if problem else row, problem
+
+
+def parsed(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes, Any, str | None]]:
+    """Line number, bytes, JSON value and problem of each line that is not blank. Of a
+    file that its first line shows to be no JSONL at all, that line alone."""
     first = True
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -109,17 +121,12 @@ def check_lines(
             row = DECODER.decode(text)
         except (ValueError, RecursionError) as error:
             other = other_file(line) if first else None
-            yield number, None, other or unread(line, error)
+            yield number, line, None, other or unread(line, error)
             if other:
                 return
-            first = False
-            continue
+        else:
+            yield number, line, row, None
         first = False
-        problem = check(row)
-        # only an escape can hide half a character, and only "<|" opens a token
-        if problem is None and (b"\\u" in line or (special and b"<|" in line)):
-            problem = not_text(row, special)
-        yield number, None if problem else row, problem
 
 
 def listed(problems: list[str]) -> str:
