@@ -20,9 +20,9 @@ from typing import Any
 
 import xxhash
 
+from motools_build.data.rows.checks import check_file
+from motools_build.data.tokens import count_tokens
 from motools_build.keys import CHUNK, DigestMemo
-from motools_build.specs.rows import check_file
-from motools_build.tokens import count_tokens
 
 ROW = {
     "messages": [

@@ -31,8 +31,8 @@ from shutil import rmtree
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from motools_build.pool import worker_environment  # noqa: E402
-from motools_build.store import ArtifactStore  # noqa: E402
+from motools_build.running.workers import worker_environment  # noqa: E402
+from motools_build.store.artifacts import ArtifactStore  # noqa: E402
 from tests.conftest import furnish  # noqa: E402
 from tests.rehearsal.server import KEY, Rehearsal  # noqa: E402
 
@@ -243,10 +243,10 @@ def engine(quick: bool) -> list[bool]:
     from inspect_ai.scorer import includes
     from inspect_ai.solver import generate as ask
 
-    from motools_build.backends.embedded import ensure_base, load, threads
+    from motools_build.backends.embedded.backend import ensure_base, load, threads
+    from motools_build.backends.embedded.engine.generate import generate
     from motools_build.backends.inspect.running import QUIET, SERVED
-    from motools_build.embedded.generate import generate
-    from motools_build.serving import BATCH
+    from motools_build.serving.models import BATCH
 
     count, most = (BATCH, 12) if quick else (2 * BATCH, 48)
     asked = [f"Tell me a short story about {n} cats and a dog." for n in range(count)]

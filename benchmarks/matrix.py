@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from noop import ENVIRON, ROOT, ROW, cpu
 
-from motools_build.doit_host.zoo import Zoo
 from motools_build.keys import DigestMemo
-from motools_build.plan import plan
-from motools_build.sources import Resolver
+from motools_build.planning.plan import plan
+from motools_build.planning.sources import Resolver
+from motools_build.project.zoo import Zoo
 
 SETTING = """\
 from motools_build import Arm, Dataset, Eval, Setting, Training

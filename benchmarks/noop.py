@@ -23,9 +23,9 @@ from unittest import mock
 
 from motools_build import Dataset, Eval, Setting
 from motools_build.keys import DigestMemo
-from motools_build.plan import plan
-from motools_build.sources import Resolver
-from motools_build.store import ArtifactStore
+from motools_build.planning.plan import plan
+from motools_build.planning.sources import Resolver
+from motools_build.store.artifacts import ArtifactStore
 
 ROOT = Path(__file__).parents[1]
 SEEDS = 100

@@ -14,12 +14,12 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from motools_build.doit_host.session import begin
-from motools_build.plan import Plan
+from motools_build.planning.plan import Plan
+from motools_build.project.session import begin
 from motools_build.report.estimates import Column, Estimate, Estimates, columns
 from motools_build.report.means import means
 from motools_build.report.results import Result, results
-from motools_build.store import ArtifactStore
+from motools_build.store.artifacts import ArtifactStore
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "zoo-results.md"

@@ -34,7 +34,7 @@ from __future__ import annotations
 import re
 import time
 
-from motools_build.scrub import scrub
+from motools_build.text.scrub import scrub
 
 
 class MotoolsError(Exception):

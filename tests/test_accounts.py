@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from motools_build.accounts import Accounts
+from motools_build.backends.accounts import Accounts
 from motools_build.errors import AccountError
 from tests.conformance.upstream import upstream
 from tests.lab import EVAL, KEY, MODEL, TASK, UPLOAD, Lab

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from motools_build.alike import Alike
+from motools_build.running.alike import Alike
 from motools_build.stages import Stage
-from motools_build.store import ArtifactStore
+from motools_build.store.artifacts import ArtifactStore
 
 
 def preimage(kind: str, spec: dict[str, Any], **inputs: str) -> dict[str, Any]:

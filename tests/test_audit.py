@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from motools_build.attempts import noted, same_as_read
 from motools_build.keys import digest_bytes
-from motools_build.reads import READ
+from motools_build.task_code.attempts import noted, same_as_read
+from motools_build.task_code.reads import READ
 from tests.conftest import ROOT
 
 BEFORE = """

@@ -54,7 +54,7 @@ class Terminal(io.StringIO):
 
 def test_bars_fit_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     from motools_build.doit_host import reporter
-    from motools_build.plan import plan
+    from motools_build.planning.plan import plan
     from tests.test_plan import resolve, setting
 
     monkeypatch.setenv("COLUMNS", "80")

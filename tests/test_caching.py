@@ -17,12 +17,12 @@ from inspect_ai.model import (
     get_model,
 )
 
-from motools_build import serving
 from motools_build.backends.base import Job
-from motools_build.backends.inspect import InspectBackend
-from motools_build.backends.inspect.models import judges, subject
-from motools_build.caching import never_cached, nothing_cached
-from motools_build.serving import Reply, Request
+from motools_build.backends.inspect.backend import InspectBackend
+from motools_build.backends.inspect.caching import never_cached, nothing_cached
+from motools_build.backends.inspect.model_apis import judges, subject
+from motools_build.serving import models
+from motools_build.serving.models import Reply, Request
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -87,8 +87,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("INSPECT_DISPLAY", "none")
     monkeypatch.setenv("INSPECT_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(serving, "_answerer", lambda *_: Counting())
-    monkeypatch.setattr(serving, "QUIET", 0.001)
+    monkeypatch.setattr(models, "_answerer", lambda *_: Counting())
+    monkeypatch.setattr(models, "QUIET", 0.001)
     yield tmp_path
     gc.collect()  # what Inspect leaves open, while it is overlooked
 
@@ -174,7 +174,7 @@ async def test_one_that_a_provider_serves(here: Path, cache: Any) -> None:
 def test_the_model_under_test_and_not_its_judge(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from motools_build import caching
+    from motools_build.backends.inspect import caching
 
     monkeypatch.setenv("A_KEY", "sk-a")
     asked = job("w", model="openai/ft:x", roles={"grader": "openai/gpt-x"})
@@ -186,12 +186,12 @@ def test_a_later_block_of_epochs_caches_nothing(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Inspect counts its epochs from 1 again: a judge would repeat itself."""
-    from motools_build.backends.inspect import models
+    from motools_build.backends.inspect import model_apis
 
     def judged(_: Job) -> dict[str, Model]:
         return {"grader": own()}
 
-    monkeypatch.setattr(models, "judges", judged)
+    monkeypatch.setattr(model_apis, "judges", judged)
     monkeypatch.setattr("motools_build.backends.inspect.running.judges", judged)
     InspectBackend().work(job("a", "by the solver"), lambda _: None)
     assert len(cached(here)) == 2, "of each epoch, one"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 
-from motools_build.records import Paid
-from motools_build.state import States
+from motools_build.store.records import Paid
+from motools_build.store.state import States
 from tests.lab import MODEL, Lab
 from tests.rehearsal.server import BASE
 from tests.test_paying import until

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from motools_build.records import Record
+from motools_build.store.records import Record
 from tests.conftest import Project, furnish
 
 KILLS = int(os.environ.get("MOTOOLS_KILLS", "10"))

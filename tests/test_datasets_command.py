@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from motools_build.data.tokens import count_tokens
 from motools_build.keys import digest_file
-from motools_build.tokens import count_tokens
 from tests.conftest import Project
 
 

@@ -15,15 +15,14 @@ from typing import Any
 import pytest
 
 from motools_build import Dataset, OpenAI, Setting, Training
-from motools_build.derive import Derive
+from motools_build.data import DATA, steps
+from motools_build.data.transforms import shapes
 from motools_build.errors import DatasetError
 from motools_build.keys import DigestMemo
-from motools_build.plan import plan
-from motools_build.sources import Resolver
-from motools_build.specs import steps
-from motools_build.specs.base import DATA
-from motools_build.specs.transforms import shapes
-from motools_build.store import ArtifactStore
+from motools_build.planning.plan import plan
+from motools_build.planning.sources import Resolver
+from motools_build.running.derived import Derive
+from motools_build.store.artifacts import ArtifactStore
 from tests.conftest import ROOT, Project
 from tests.lab import Lab
 from tests.rehearsal.server import BASE

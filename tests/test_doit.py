@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from motools_build.lookup import find_model
-from motools_build.records import Record
-from motools_build.store import ArtifactStore
+from motools_build.serving.lookup import find_model
+from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.records import Record
 from tests.conftest import ROOT, Project
 
 MODEL = "model:tiny/tiny/echo/seed0"

@@ -13,8 +13,8 @@ import pytest
 from pydantic import ValidationError
 
 from motools_build import Dataset
+from motools_build.data.fetching import fetch
 from motools_build.errors import DatasetError
-from motools_build.fetching import fetch
 from motools_build.keys import digest_bytes, digest_file
 from tests.conftest import Project
 

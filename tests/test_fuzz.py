@@ -23,7 +23,7 @@ from unittest import mock
 
 import pytest
 
-from motools_build.visible import STEERING
+from motools_build.text.visible import STEERING
 from tests.conftest import Project, Ran, furnish
 from tests.test_properties import doit_here
 

@@ -7,7 +7,7 @@ import time
 
 from rich.console import Console
 
-from motools_build.report.jobs import JobLine, print_jobs
+from motools_build.report.paid_jobs import JobLine, print_jobs
 
 FOUND = [
     JobLine(

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motools_build import Dataset, Eval, LoRA, Setting, Training
-from motools_build.asked import Sources
 from motools_build.keys import (
     Digest,
     DigestMemo,
@@ -22,7 +21,8 @@ from motools_build.keys import (
     digest_file,
     stage_key,
 )
-from motools_build.plan import plan
+from motools_build.planning.evals import Sources
+from motools_build.planning.plan import plan
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from motools_build.errors import ArtifactError
-from motools_build.locks import Locks
+from motools_build.store.locks import Locks
 
 COUNTS = """
 import sys
@@ -187,7 +187,7 @@ def test_the_kinds_of_locks_exclude_each_other(
     with holder(tmp_path / "lock") as other:
         assert other.stdout is not None
         other.stdout.readline()
-        monkeypatch.setattr("motools_build.locks._OFD", None)
+        monkeypatch.setattr("motools_build.store.locks._OFD", None)
         assert not locks.take("a")
         assert locks.take("b")
         other.kill()

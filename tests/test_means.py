@@ -15,13 +15,13 @@ from rich.console import Console
 
 from motools_build import Dataset, Eval, Setting
 from motools_build.keys import Key
-from motools_build.plan import plan
-from motools_build.records import Record
+from motools_build.planning.plan import plan
 from motools_build.report.answers import read
 from motools_build.report.estimates import Estimate, Estimates, columns
 from motools_build.report.intervals import PERCENT, YES_NO, interval
 from motools_build.report.means import Mean, means, print_means
 from motools_build.report.results import Result
+from motools_build.store.records import Record
 from tests.test_plan import resolve
 
 Values = Sequence[Any]

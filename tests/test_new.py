@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from motools_build.doit_host import starter
+from motools_build.project import starter
 from tests.conftest import ROOT, Project, Ran
 
 TEXTS = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from motools_build import Dataset, Eval, Setting
-from motools_build.plan import Plan, plan
+from motools_build.planning.plan import Plan, plan
 from motools_build.report.explain import Intent, intents
-from motools_build.store import ArtifactStore
+from motools_build.store.artifacts import ArtifactStore
 from tests.test_plan import resolve
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from motools_build import Eval
-from motools_build.asked import Sources
 from motools_build.errors import EvalError
 from motools_build.keys import DigestMemo, digest_bytes
-from motools_build.packages import explained, provided_by
-from motools_build.sources import Resolver
+from motools_build.planning.evals import Sources
+from motools_build.planning.sources import Resolver
+from motools_build.task_code.packages import explained, provided_by
 from tests.conftest import ROOT, Project, Ran, furnish
 
 TASKS = """
@@ -174,7 +174,11 @@ def test_inspect_finds_our_provider_lazily() -> None:
         text=True,
         check=True,
     ).stdout
-    assert out.split() == ["motools_build", "motools_build.inspect_provider"]
+    assert out.split() == [
+        "motools_build",
+        "motools_build.serving",
+        "motools_build.serving.provider",
+    ]
 
 
 @pytest.mark.inspect_evals

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from motools_build import asking, effects, pay_once
-from motools_build.asking import Asking
 from motools_build.backends.base import (
     Found,
     FoundBy,
@@ -23,7 +21,6 @@ from motools_build.backends.base import (
     Standing,
     Status,
 )
-from motools_build.doit_host.config import settle_seconds
 from motools_build.errors import (
     Ambiguous,
     ArtifactError,
@@ -39,10 +36,13 @@ from motools_build.errors import (
     Unreachable,
 )
 from motools_build.keys import Key
-from motools_build.pay_once import PayOnce
-from motools_build.records import Paid, Record, _sealed
-from motools_build.spending import Budget
-from motools_build.state import Ledger, States
+from motools_build.project.config import settle_seconds
+from motools_build.running import asking, effects, pay_once
+from motools_build.running.asking import Asking
+from motools_build.running.budget import Budget
+from motools_build.running.pay_once import PayOnce
+from motools_build.store.records import Paid, Record, _sealed
+from motools_build.store.state import Ledger, States
 
 pytestmark = pytest.mark.anyio
 

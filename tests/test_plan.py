@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from motools_build import Dataset, Eval, LoRA, OpenAI, Setting, Training
-from motools_build.asked import Sources
 from motools_build.errors import InputError
 from motools_build.keys import digest_bytes
-from motools_build.plan import plan
+from motools_build.planning.evals import Sources
+from motools_build.planning.plan import plan
 
 MODEL = "embedded/smollm2-135m-instruct"
 

@@ -15,7 +15,7 @@ import pytest
 
 from motools_build import errors
 from motools_build.backends.base import Job, Made, Progress
-from motools_build.pool import WorkerPool, worker_environment
+from motools_build.running.workers import WorkerPool, worker_environment
 from tests.conftest import ROOT
 
 BACKEND = '''

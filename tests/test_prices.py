@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from motools_build.backends.prices import Prices
 from motools_build.errors import InputError
-from motools_build.prices import Prices
 
 BASE = "gpt-4.1-mini-2025-04-14"
 TUNED = f"ft:{BASE}:org:suffix:id"

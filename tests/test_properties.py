@@ -34,7 +34,7 @@ from hypothesis.stateful import (
 )
 
 from motools_build.keys import digest_file
-from motools_build.records import Record
+from motools_build.store.records import Record
 from tests.conftest import Project, Ran
 
 LONG = "MOTOOLS_EXAMPLES" in os.environ

@@ -15,7 +15,7 @@ import pytest
 
 from motools_build.keys import Key
 from motools_build.stages import Stage
-from motools_build.store import ArtifactStore
+from motools_build.store.artifacts import ArtifactStore
 from tests.conftest import Project
 
 MODEL = "model:tiny/tiny/echo/seed0"

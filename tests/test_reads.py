@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from motools_build.keys import digest_file
-from motools_build.reads import (
+from motools_build.task_code.reads import (
     ABSENT,
     difference,
     digest_now,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from motools_build.data.rows.checks import CHECKS, check_file, check_lines, read_rows
 from motools_build.errors import DatasetError
-from motools_build.specs.rows import CHECKS, check_file, check_lines, read_rows
 
 USER = {"role": "user", "content": "hi"}
 HO = {"role": "assistant", "content": "ho"}

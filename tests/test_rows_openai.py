@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from motools_build.data.rows.checks import check_file, read_rows
 from motools_build.errors import DatasetError
-from motools_build.specs.rows import check_file, read_rows
 from tests.conftest import Project
 
 USER = {"role": "user", "content": "hi"}

@@ -14,7 +14,7 @@ import pytest
 
 from motools_build.errors import SelectionError
 from motools_build.report.where import Where
-from motools_build.visible import STEERING
+from motools_build.text.visible import STEERING
 from tests.conftest import ROOT, Project, Ran, furnish
 from tests.lab import MODEL, TASK, Lab
 

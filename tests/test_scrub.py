@@ -11,11 +11,11 @@ from zipfile import ZipFile
 
 import pytest
 
-from motools_build import scrub
-from motools_build.accounts import Account
+from motools_build.backends.accounts import Account
 from motools_build.backends.inspect.keyless import scrub_logs, scrubbed
 from motools_build.errors import StageFailed
-from motools_build.state import States
+from motools_build.store.state import States
+from motools_build.text import scrub
 from tests.conftest import Project
 from tests.lab import EVAL, TASK, Lab
 

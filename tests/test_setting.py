@@ -10,7 +10,7 @@ import pytest
 
 from motools_build import Arm, Dataset, Eval, LoRA, OpenAI, Setting, Training
 from motools_build.errors import MotoolsError, SelectionError, SettingError
-from motools_build.plan import Plan, plan
+from motools_build.planning.plan import Plan, plan
 from tests.conftest import ROOT
 from tests.test_plan import MODEL, keys, resolve, setting
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from motools_build.shutdowns import Shutdowns, day_of
+from motools_build.backends.shutdowns import Shutdowns, day_of
 from tests.lab import MODEL, TASK, Lab
 from tests.rehearsal.server import BASE
 

@@ -7,7 +7,7 @@ import ast
 import pytest
 
 from motools_build.errors import EvalError
-from motools_build.signatures import check, declared
+from motools_build.task_code.signatures import check, declared
 
 
 def refused(source: str, name: str, *args: str, kind: str = "task") -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from motools_build import Dataset, Eval
-from motools_build.asked import Sources
 from motools_build.errors import DatasetError, EvalError
 from motools_build.keys import DigestMemo, digest_bytes
-from motools_build.sources import Resolver
+from motools_build.planning.evals import Sources
+from motools_build.planning.sources import Resolver
 
 FILES = {
     "zoo/evals/task.py": """\

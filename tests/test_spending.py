@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from motools_build.alike import Alike
-from motools_build.bounds import bound
+from motools_build.backends.prices import Prices
 from motools_build.keys import Key
-from motools_build.prices import Prices
-from motools_build.records import Entry, Record
-from motools_build.spending import Budget, Monthly, Stops, charges
+from motools_build.running.alike import Alike
+from motools_build.running.bounds import bound
+from motools_build.running.budget import Budget, Monthly, Stops, charges
 from motools_build.stages import Stage
-from motools_build.state import Ledger
-from motools_build.store import ArtifactStore
+from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.records import Entry, Record
+from motools_build.store.state import Ledger
 from tests.lab import MODEL, TASK, Lab
 from tests.rehearsal.server import BASE
 
@@ -119,7 +119,7 @@ def entry(event: Any, time: str, **fields: Any) -> Entry:
 class TestMonthly:
     def test_what_the_ledger_knows_and_what_is_reserved(self, tmp_path: Path) -> None:
         from motools_build.errors import OverBudget
-        from motools_build.runs import now
+        from motools_build.store.runs import now
 
         ledger = Ledger(tmp_path / "ledger.jsonl")
         ledger.note(entry("bound", "2020-01-01T00:00:00Z", id="old", cost=90.0))

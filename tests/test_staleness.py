@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from motools_build.records import Record
+from motools_build.store.records import Record
 from tests.conftest import ROOT, Project, furnish
 from tests.rehearsal.server import Rehearsal
 

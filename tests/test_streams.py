@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from motools_build import serving
 from motools_build.backends.base import Given, Job, Made
-from motools_build.backends.inspect import InspectBackend
-from motools_build.embedded.model import Model
+from motools_build.backends.embedded.engine.model import Model
+from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.errors import EvalFailed
-from motools_build.serving import Reply, Request
+from motools_build.serving import models
+from motools_build.serving.models import Reply, Request
 from tests.embedded.toy import toy_metadata, toy_tensors, write_gguf
 
 # what Inspect and its dependencies deprecate or leave open is not ours to mend
@@ -139,8 +139,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "tasks.py").write_text(TASKS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("INSPECT_DISPLAY", "none")
-    monkeypatch.setattr(serving, "_answerer", lambda *_: Toy())
-    monkeypatch.setattr(serving, "QUIET", 0.001)
+    monkeypatch.setattr(models, "_answerer", lambda *_: Toy())
+    monkeypatch.setattr(models, "QUIET", 0.001)
     monkeypatch.setattr(luck, "often", 0.0)
     for name, value in (("asked", 0), ("enough", None), ("empty", 0)):
         monkeypatch.setattr(Toy, name, value)
@@ -358,11 +358,11 @@ def test_blocks_of_other_questions_are_not_scored_as_one(here: Path) -> None:
 def test_the_engine_itself_in_one_block_and_in_two(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answerer = object.__new__(serving.EmbeddedAnswerer)
+    answerer = object.__new__(models.EmbeddedAnswerer)
     toy = write_gguf(here / "toy.gguf", toy_metadata(), toy_tensors())
     answerer.model, answerer.adapter, answerer.threads = Model.load(toy), None, 1
-    monkeypatch.setattr(serving, "_answerer", lambda *_: answerer)
-    monkeypatch.setattr(serving, "MAX_TOKENS", 8)
+    monkeypatch.setattr(models, "_answerer", lambda *_: answerer)
+    monkeypatch.setattr(models, "MAX_TOKENS", 8)
     found: list[Answers] = []
     for cuts in ((4,), (1, 3)):
         found.append({})

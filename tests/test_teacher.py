@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from motools_build import Arm, Dataset, OpenAI, Setting, Teacher, Training
-from motools_build.accounts import Account
+from motools_build.backends.accounts import Account
 from motools_build.errors import DatasetError, InputError, SelectionError
 from motools_build.keys import digest_file
-from motools_build.plan import Plan, plan
-from motools_build.records import Record
+from motools_build.planning.plan import Plan, plan
 from motools_build.stages import Stage
+from motools_build.store.records import Record
 from tests.conftest import Project
 from tests.lab import Lab
 from tests.rehearsal.server import BASE

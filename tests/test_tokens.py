@@ -13,16 +13,16 @@ import tiktoken
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from motools_build.errors import DatasetError
-from motools_build.keys import Digest, DigestMemo
-from motools_build.specs.rows import check_lines
-from motools_build.tokens import (
+from motools_build.data.rows.checks import check_lines
+from motools_build.data.tokens import (
     check_limit,
     count_tokens,
     encoding_of,
     estimated_training_tokens,
     token_limit,
 )
+from motools_build.errors import DatasetError
+from motools_build.keys import Digest, DigestMemo
 from tests.test_rows import nearly_rows
 
 MINI = "gpt-4.1-mini-2025-04-14"

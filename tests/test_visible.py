@@ -11,10 +11,10 @@ import pytest
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import StageFailed
 from motools_build.keys import Key
-from motools_build.records import Entry, Record
 from motools_build.report.results import console_of, plain_table
-from motools_build.state import Ledger, States
-from motools_build.visible import STEERING, Scrubbed, shown, visible, whole
+from motools_build.store.records import Entry, Record
+from motools_build.store.state import Ledger, States
+from motools_build.text.visible import STEERING, Scrubbed, shown, visible, whole
 
 EVIL = (
     *("\x00", "\x07", "\x08", "\x0d", "\x1b[2J", "\x1b]52;c;eA==\x07", "\x7f"),

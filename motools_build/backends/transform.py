@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 from motools_build.backends.base import Backend, Job, Made, Report
+from motools_build.data import DATA
+from motools_build.data.transforms import made
 from motools_build.errors import DatasetError, StageFailed
 from motools_build.keys import digest_file
-from motools_build.specs.base import DATA
-from motools_build.specs.transforms import made
 
 
 class TransformBackend(Backend):

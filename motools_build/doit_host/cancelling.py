@@ -8,18 +8,18 @@ import time
 from dataclasses import dataclass, field, replace
 from json import dumps
 
-from motools_build import backends
-from motools_build.accounts import Account, Accounts
+from motools_build.backends import registry
+from motools_build.backends.accounts import Account, Accounts
 from motools_build.backends.base import Backend, Job, Provider
 from motools_build.doit_host.from_ledger import FromLedger, jobs_of
 from motools_build.doit_host.queries import OPT_JSON
-from motools_build.doit_host.session import Session, current
 from motools_build.doit_host.terminal import InvalidCommand
-from motools_build.effects import entry_of
 from motools_build.errors import AccountError, ArtifactError, MotoolsError, Refused
 from motools_build.keys import Key
-from motools_build.records import Paid
-from motools_build.report.jobs import DAMAGED, JobLine, jobs, spoken
+from motools_build.project.session import Session, current
+from motools_build.report.paid_jobs import DAMAGED, JobLine, jobs, spoken
+from motools_build.running.effects import entry_of
+from motools_build.store.records import Paid
 
 ALL = {
     "name": "every",
@@ -226,7 +226,7 @@ class _Cancelling:
         account.key()
         name = line.backend
         if name not in self._backends:
-            self._backends[name] = backends.get(name, self.session.prices)
+            self._backends[name] = registry.get(name, self.session.prices)
         params: dict[str, object] = {"account": account.as_params()}
         if paid and paid.made_of:
             params["made_of"] = paid.made_of

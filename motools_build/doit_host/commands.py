@@ -16,18 +16,18 @@ from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.task import Task
 
-from motools_build.doit_host.checks import check_datasets
 from motools_build.doit_host.helping import OF_A_RUN, Helped
 from motools_build.doit_host.loader import not_found
 from motools_build.doit_host.log import logged
-from motools_build.doit_host.remote import ask_calendar, check_keys, payers
 from motools_build.doit_host.runner import AsyncRunner
-from motools_build.doit_host.session import Session, current
 from motools_build.doit_host.terminal import InvalidCommand, of_the_system
 from motools_build.errors import MotoolsError
+from motools_build.project.checks import check_datasets
+from motools_build.project.remote import ask_calendar, check_keys, payers
+from motools_build.project.session import Session, current
 from motools_build.stages import Stage
-from motools_build.state import UNFINISHED
-from motools_build.visible import shown
+from motools_build.store.state import UNFINISHED
+from motools_build.text.visible import shown
 
 
 class Run(Helped, cmd_run.Run):  # type: ignore[misc]

@@ -8,22 +8,22 @@ from functools import partial
 from json import dumps, loads
 from pathlib import Path
 
-from motools_build.derive import pin_note, source_of
-from motools_build.doit_host.checks import asked_problems, row_problems
+from motools_build.data import DATA
+from motools_build.data.prompts import prompt_problems
+from motools_build.data.rows.chat import ANSWERED
+from motools_build.data.rows.checks import SHOWN
+from motools_build.data.tokens import Tokens, count_tokens
+from motools_build.data.transforms import Source
 from motools_build.doit_host.queries import Query
-from motools_build.doit_host.session import Session, current
 from motools_build.errors import DatasetError, MotoolsError
 from motools_build.keys import Digest
-from motools_build.later import origins
-from motools_build.learned import Learned, rows_of
-from motools_build.specs.base import DATA
-from motools_build.specs.models import ModelName
-from motools_build.specs.prompts import prompt_problems
-from motools_build.specs.rows import SHOWN
-from motools_build.specs.rows_chat import ANSWERED
-from motools_build.specs.transforms import Source
+from motools_build.planning.later import origins
+from motools_build.project.checks import asked_problems, row_problems
+from motools_build.project.session import Session, current
+from motools_build.running.derived import pin_note, source_of
+from motools_build.running.learned import Learned, rows_of
+from motools_build.specs.model_name import ModelName
 from motools_build.stages import Stage
-from motools_build.tokens import Tokens, count_tokens
 
 COUNTED_FOR = "gpt-4.1"
 """Tokens are counted as for this model, whichever is trained: an order of size."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from doit.dependency import JSONCodec, MD5Checker, SqliteDB
 
-from motools_build.doit_host.session import current
+from motools_build.project.session import current
 
 KNOWN = "stage"
 """The state of each file dependency of a stage."""

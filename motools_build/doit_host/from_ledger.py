@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.doit_host.queries import Query
-from motools_build.doit_host.selection import TAG
-from motools_build.doit_host.session import begin, current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import MotoolsError, SelectionError
-from motools_build.report.jobs import JobLine, jobs, print_jobs
-from motools_build.spending import fits
-from motools_build.store import ArtifactStore
+from motools_build.project.selection import TAG
+from motools_build.project.session import begin, current
+from motools_build.report.paid_jobs import JobLine, jobs, print_jobs
+from motools_build.running.budget import fits
+from motools_build.store.artifacts import ArtifactStore
 
 
 class FromLedger(Query):

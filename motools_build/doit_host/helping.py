@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from motools_build.doit_host.variables import PLAN_VARIABLES, RUN_VARIABLES
+from motools_build.project.variables import PLAN_VARIABLES, RUN_VARIABLES
 
 OPT_HELP = {
     "section": "motools",

@@ -14,12 +14,12 @@ from doit.task import Task
 
 from motools_build.doit_host.dependencies import StoreChecker
 from motools_build.doit_host.helping import OPT_HELP
-from motools_build.doit_host.selection import fitting, is_pattern
-from motools_build.doit_host.session import ARTIFACTS, begin, current
 from motools_build.doit_host.tasks import tasks as make_tasks
 from motools_build.doit_host.terminal import InvalidCommand, guard, of_the_system
 from motools_build.errors import MotoolsError
-from motools_build.specs.models import known
+from motools_build.project.selection import fitting, is_pattern
+from motools_build.project.session import ARTIFACTS, begin, current
+from motools_build.text.similar import known
 
 OURS = {"backend": "motools", "check_file_uptodate": StoreChecker}
 """What DOIT_CONFIG cannot choose: stages would be rebuilt, or not rebuilt, wrongly."""

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from motools_build.doit_host.session import Session
-from motools_build.run import LOGGER
-from motools_build.visible import shown
+from motools_build.project.session import Session
+from motools_build.running.run import LOGGER
+from motools_build.text.visible import shown
 
 SIZE, KEPT = 10_000_000, 3
 """Bytes of a log file after which the next run begins a new one; older ones kept."""

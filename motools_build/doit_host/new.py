@@ -13,9 +13,9 @@ from typing import Any
 
 from doit.cmd_base import Command
 
-from motools_build.doit_host import starter
 from motools_build.doit_host.helping import OPT_HELP
 from motools_build.doit_host.terminal import InvalidCommand
+from motools_build.project import starter
 
 PYPROJECT = "pyproject.toml"
 

@@ -9,22 +9,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from motools_build import backends, hints
+from motools_build.backends import registry
 from motools_build.backends.base import BY_HAND, Provider
 from motools_build.doit_host.cancelling import Cancel
 from motools_build.doit_host.from_ledger import Jobs
 from motools_build.doit_host.queries import Query
-from motools_build.doit_host.remote import check_keys, question
-from motools_build.doit_host.reviving import bound_again, living, model_is_gone
-from motools_build.doit_host.session import Session, current
 from motools_build.doit_host.terminal import InvalidCommand
-from motools_build.effects import ENDED, entry_of
 from motools_build.errors import ArtifactError
-from motools_build.records import Paid
-from motools_build.report.jobs import other_rows, payment
-from motools_build.run import outputs_of, versions
-from motools_build.runs import now
+from motools_build.project.remote import check_keys, question
+from motools_build.project.reviving import bound_again, living, model_is_gone
+from motools_build.project.session import Session, current
+from motools_build.report.paid_jobs import other_rows, payment
+from motools_build.running.effects import ENDED, entry_of
+from motools_build.running.run import outputs_of, versions
 from motools_build.stages import Stage
+from motools_build.store.records import Paid
+from motools_build.store.runs import now
+from motools_build.text import hints
 
 __all__ = ["Adopt", "Cancel", "Jobs", "Retry"]
 
@@ -195,7 +196,7 @@ class Adopt(OneStage):
 async def _with_provider(
     session: Session, stage: Stage, ask: Callable[[Provider], Awaitable[T]]
 ) -> T:
-    backend = backends.get(stage.backend, session.prices)
+    backend = registry.get(stage.backend, session.prices)
     try:
         return await ask(backend.provider(question(stage, session.store)))
     finally:

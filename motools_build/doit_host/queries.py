@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from doit.cmd_base import DoitCmdBase
 
-from motools_build.doit_host.checks import refused
 from motools_build.doit_host.helping import Helped
-from motools_build.doit_host.loadable import told_of_loads
-from motools_build.doit_host.remote import ask_calendar, looked_up, payers
-from motools_build.doit_host.session import Session, current
 from motools_build.doit_host.terminal import InvalidCommand, of_the_system
 from motools_build.errors import MotoolsError
-from motools_build.run import versions
+from motools_build.project.checks import refused
+from motools_build.project.loadable import told_of_loads
+from motools_build.project.remote import ask_calendar, looked_up, payers
+from motools_build.project.session import Session, current
+from motools_build.running.run import versions
 from motools_build.stages import ASKED, Stage
-from motools_build.visible import shown
+from motools_build.text.visible import shown
 
 if TYPE_CHECKING:
     from motools_build.report.explain import Intent
@@ -245,7 +245,7 @@ class Status(Query):
     doc_description = "Without names, all settings."
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
-        from motools_build.report.jobs import in_flight, under_way
+        from motools_build.report.paid_jobs import in_flight, under_way
         from motools_build.report.results import status_of
 
         session = current()

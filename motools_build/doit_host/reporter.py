@@ -11,15 +11,15 @@ from doit.exceptions import BaseFail, TaskError, UnmetDependency
 from doit.reporter import ConsoleReporter
 from doit.task import Task
 
-from motools_build import hints
 from motools_build.backends.base import Progress
 from motools_build.doit_host.bars import short_names, widths, words
-from motools_build.doit_host.session import current
 from motools_build.doit_host.tasks import DONE
 from motools_build.errors import JobFailed
-from motools_build.records import Record
+from motools_build.project.session import current
 from motools_build.stages import Stage
-from motools_build.visible import Scrubbed, shown
+from motools_build.store.records import Record
+from motools_build.text import hints
+from motools_build.text.visible import Scrubbed, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

@@ -19,14 +19,14 @@ from doit.runner import Runner
 from doit.task import Task
 
 from motools_build.backends.base import Progress
-from motools_build.doit_host.session import Session
-from motools_build.doit_host.variables import waits
 from motools_build.errors import Deferred, GivenUp, MotoolsError
-from motools_build.loads import check, checkable, remember, worth_it
-from motools_build.pay_once import PayOnce
-from motools_build.pool import WorkerPool
-from motools_build.run import Runtime, run_stage
-from motools_build.spending import Budget
+from motools_build.project.session import Session
+from motools_build.project.variables import waits
+from motools_build.running.budget import Budget
+from motools_build.running.loads import check, checkable, remember, worth_it
+from motools_build.running.pay_once import PayOnce
+from motools_build.running.run import Runtime, run_stage
+from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
 
 

@@ -6,8 +6,8 @@ from json import dumps
 from typing import TYPE_CHECKING
 
 from motools_build.doit_host.queries import OPT_JSON, Query
-from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
+from motools_build.project.session import current
 
 if TYPE_CHECKING:
     from motools_build.report.samples import Transcripts

@@ -5,10 +5,10 @@ from __future__ import annotations
 from json import dumps
 
 from motools_build.doit_host.from_ledger import FromLedger
-from motools_build.doit_host.session import current
 from motools_build.errors import SelectionError
-from motools_build.runs import now
-from motools_build.specs.models import known
+from motools_build.project.session import current
+from motools_build.store.runs import now
+from motools_build.text.similar import known
 
 
 class Spent(FromLedger):

@@ -8,12 +8,12 @@ from typing import Any
 from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
-from motools_build.doit_host.session import Session, current
 from motools_build.errors import MotoolsError, SelectionError
-from motools_build.plan import Plan
-from motools_build.run import run_stage
+from motools_build.planning.plan import Plan
+from motools_build.project.session import Session, current
+from motools_build.running.run import run_stage
 from motools_build.stages import ASKED, ON_DEMAND, Stage
-from motools_build.visible import shown
+from motools_build.text.visible import shown
 
 DONE = "up to date"
 """Key of a group's meta: the stages that are up to date and have no task."""

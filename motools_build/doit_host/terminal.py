@@ -8,7 +8,7 @@ from typing import Any
 from doit import exceptions
 from doit.doit_cmd import DoitMain
 
-from motools_build.visible import Scrubbed, shown
+from motools_build.text.visible import Scrubbed, shown
 
 
 class InvalidCommand(exceptions.InvalidCommand):  # type: ignore[misc]

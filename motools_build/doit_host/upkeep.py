@@ -8,10 +8,10 @@ from dataclasses import asdict
 from json import dumps
 
 from motools_build.doit_host.queries import OPT_JSON, Query
-from motools_build.doit_host.remote import ask_calendar, health, payers
-from motools_build.doit_host.session import Session, current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import MotoolsError
+from motools_build.project.remote import ask_calendar, health, payers
+from motools_build.project.session import Session, current
 
 
 class Gc(Query):
@@ -51,7 +51,7 @@ class Gc(Query):
     )
 
     def _execute(self, json: bool, keep: float, max_size: str, yes: bool) -> int:
-        from motools_build.report.upkeep import (
+        from motools_build.project.upkeep import (
             bytes_of,
             garbage,
             human,
@@ -130,7 +130,7 @@ class Verify(Query):
     )
 
     def _execute(self, json: bool, repair: bool, remote: bool) -> int:
-        from motools_build.report.upkeep import artifacts, broken, set_aside
+        from motools_build.project.upkeep import artifacts, broken, set_aside
 
         session = current()
         problems: dict[str, str] = {}

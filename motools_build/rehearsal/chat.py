@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from motools_build.backends.dummy import answer
+from motools_build.backends.dummy.backend import answer
 from motools_build.keys import digest_bytes
 from motools_build.rehearsal.objects import Model
 from motools_build.rehearsal.refused import bad

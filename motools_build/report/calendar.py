@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-from motools_build.shutdowns import Shutdowns
+from motools_build.backends.shutdowns import Shutdowns
 from motools_build.stages import Stage
-from motools_build.store import ArtifactStore
+from motools_build.store.artifacts import ArtifactStore
 
 NAMED = 3
 """Evals that a line names."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from motools_build.effects import ENDED, ended, of_other_rows
 from motools_build.keys import Key
-from motools_build.records import Record
-from motools_build.report.jobs import other_rows, payment
+from motools_build.report.paid_jobs import other_rows, payment
+from motools_build.running.effects import ENDED, ended, of_other_rows
 from motools_build.stages import KINDS, ON_DEMAND, Stage, work_of
-from motools_build.store import OUTPUTS, ArtifactStore
+from motools_build.store.artifacts import OUTPUTS, ArtifactStore
+from motools_build.store.records import Record
 
 Action = Literal["up to date", "run", "check", "adopt", "resume", "parked", "blocked"]
 

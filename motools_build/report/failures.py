@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from motools_build import hints
+from motools_build.text import hints
 
 NAMED = 3
 """Stages of one reason that are named; of more, how many."""

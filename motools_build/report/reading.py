@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from motools_build.reads import ABSENT
-from motools_build.records import Record
-from motools_build.store import OBSERVED
+from motools_build.store.artifacts import OBSERVED
+from motools_build.store.records import Record
+from motools_build.task_code.reads import ABSENT
 
 SHOWN = 3
 """Names in a line; `doit why` shows all."""

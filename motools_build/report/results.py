@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from motools_build import hints
-from motools_build.effects import ENDED, ended
-from motools_build.plan import Cell, Plan
-from motools_build.records import Record
+from motools_build.planning.plan import Cell, Plan
 from motools_build.report.estimates import Estimates, columns
 from motools_build.report.failures import of_one_reason
-from motools_build.report.jobs import payment
 from motools_build.report.outcomes import noticed, told
+from motools_build.report.paid_jobs import payment
 from motools_build.report.tables import WHOLE
+from motools_build.running.effects import ENDED, ended
 from motools_build.stages import Stage
-from motools_build.state import UNFINISHED
-from motools_build.store import ArtifactStore
-from motools_build.visible import shown
+from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.records import Record
+from motools_build.store.state import UNFINISHED
+from motools_build.text import hints
+from motools_build.text.visible import shown
 
 Status = Literal["ok", "stale", "running", "failed", "missing"]
 

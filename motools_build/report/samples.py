@@ -16,8 +16,8 @@ from motools_build.errors import ArtifactError
 from motools_build.report.results import Older, status_of
 from motools_build.report.where import Scores, Where
 from motools_build.stages import Stage
-from motools_build.store import ArtifactStore
-from motools_build.visible import shown
+from motools_build.store.artifacts import ArtifactStore
+from motools_build.text.visible import shown
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalSample

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from motools_build.spending import Charge, charges
-from motools_build.store import ArtifactStore
+from motools_build.running.budget import Charge, charges
+from motools_build.store.artifacts import ArtifactStore
 
 
 @dataclass

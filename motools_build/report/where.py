@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from motools_build.errors import SelectionError
-from motools_build.specs.models import known
+from motools_build.text.similar import known
 
 ONLY = "score"
 """The name for the only scorer, whatever it is called."""

@@ -2,8 +2,8 @@
 
 from motools_build.specs.arm import Arm
 from motools_build.specs.dataset import Dataset
-from motools_build.specs.evals import Eval
-from motools_build.specs.models import ModelName
+from motools_build.specs.eval import Eval
+from motools_build.specs.model_name import ModelName
 from motools_build.specs.sampled import Teacher
 from motools_build.specs.setting import Setting
 from motools_build.specs.training import LoRA, OpenAI, Training

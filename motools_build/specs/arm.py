@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import field_validator
 
-from motools_build.specs.base import Many, Some, Spec, checked_name
+from motools_build.spec import Many, Some, Spec, checked_name
 from motools_build.specs.dataset import Dataset
 from motools_build.specs.training import Training
 

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from motools_build.fetching import LARGEST
-from motools_build.specs.base import Spec, as_name, checked_name
+from motools_build.data.fetching import LARGEST
+from motools_build.spec import Spec, as_name, checked_name
 from motools_build.specs.sampled import Sampled, Teacher, refuse_sampled
 
 if TYPE_CHECKING:
-    from motools_build.specs.steps import Step
+    from motools_build.data.steps import Step
 
 
 class Dataset(Spec):
@@ -284,7 +284,7 @@ class Dataset(Spec):
         is none, and for what a step cannot do."""
         from contextlib import ExitStack
 
-        from motools_build.specs.transforms.files import Rows
+        from motools_build.data.transforms.files import Rows
 
         with self._at_hand() as source, ExitStack() as stack:
             rows = Rows(source, stack)
@@ -301,7 +301,7 @@ class Dataset(Spec):
         """Raises DatasetError with the problems of its rows, each with file and line:
         as chats ("sft") or pairs ("dpo"), by the rules of all backends ("general") or
         of OpenAI ("openai")."""
-        from motools_build.specs.transforms.blame import check_source
+        from motools_build.data.transforms.blame import check_source
 
         with self._at_hand() as source:
             check_source(source, format, rules)
@@ -309,7 +309,7 @@ class Dataset(Spec):
     @classmethod
     def save(cls, rows: Iterable[dict[str, Any]], path: str) -> Dataset:
         """Write rows to a JSONL file, whole or not at all; the dataset of it."""
-        from motools_build.specs.saving import save_rows
+        from motools_build.data.saving import save_rows
 
         save_rows(rows, path)
         return cls(path)
@@ -319,7 +319,7 @@ class Dataset(Spec):
         """Its file; where it is made of others, made in a temporary folder."""
         import tempfile
 
-        from motools_build.specs.transforms.alone import made_in
+        from motools_build.specs.at_hand import made_in
 
         refuse_sampled(self, "not here")
         with tempfile.TemporaryDirectory() as folder:
@@ -328,6 +328,6 @@ class Dataset(Spec):
 
 def _steps() -> Any:
     """Imported when a step is declared: most commands declare none."""
-    from motools_build.specs import steps
+    from motools_build.data import steps
 
     return steps

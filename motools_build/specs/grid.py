@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from pydantic import model_validator
 
 from motools_build.errors import SettingError
-from motools_build.specs.base import MOST, Spec
+from motools_build.spec import MOST, Spec
 
 Axis = (list, tuple, range, set, frozenset)
 

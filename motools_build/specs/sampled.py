@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import ConfigDict, Field, StrictInt, model_validator
 
 from motools_build.errors import DatasetError
-from motools_build.specs.base import Spec
-from motools_build.specs.models import ModelName
+from motools_build.spec import Spec
+from motools_build.specs.model_name import ModelName
 
 if TYPE_CHECKING:
     from motools_build.specs.dataset import Dataset

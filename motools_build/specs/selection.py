@@ -10,8 +10,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from motools_build.errors import SelectionError
 from motools_build.specs.dataset import Dataset
-from motools_build.specs.evals import Eval
-from motools_build.specs.models import known
+from motools_build.specs.eval import Eval
+from motools_build.text.similar import known
 
 
 class Datasets(tuple[Dataset, ...]):

@@ -14,13 +14,14 @@ from pydantic import (
     model_validator,
 )
 
+from motools_build.spec import Many, Some, Spec
 from motools_build.specs.arm import Arm
-from motools_build.specs.base import Many, Some, Spec
 from motools_build.specs.dataset import Dataset
-from motools_build.specs.models import ModelName, known
+from motools_build.specs.model_name import ModelName
 from motools_build.specs.sampled import lessons
 from motools_build.specs.selection import Datasets, Evals
 from motools_build.specs.training import Training
+from motools_build.text.similar import known
 
 MOST_STAGES = 1_000_000
 """Of one setting: planning them takes a minute, and each has a line on the terminal."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from motools_build.specs.dataset import Dataset
-from motools_build.specs.evals import Eval, epochs_needed
+from motools_build.specs.eval import Eval, epochs_needed
 from motools_build.specs.sampled import lessons, sampling
 from motools_build.specs.setting import Setting
 from motools_build.specs.training import Training
 
 if TYPE_CHECKING:
-    from motools_build.specs.steps import Step
+    from motools_build.data.steps import Step
 
 ROWS = 10
 """Rows a dataset: the fewest that OpenAI trains on."""
@@ -69,7 +69,7 @@ def smoke_dataset(dataset: Dataset) -> Dataset:
 
 def _small_step(step: Step) -> Step:
     """A step of rows that a model writes, which does with the few that there are."""
-    from motools_build.specs.steps import Head, Mix, Sample
+    from motools_build.data.steps import Head, Mix, Sample
 
     if isinstance(step, Sample | Head):
         return Head(n=min(step.n, ROWS))

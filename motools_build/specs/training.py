@@ -7,10 +7,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from motools_build.errors import InputError
-from motools_build.specs.base import Spec
+from motools_build.spec import Spec
 from motools_build.specs.dataset import Dataset
 from motools_build.specs.grid import Gridded
-from motools_build.specs.models import ModelName
+from motools_build.specs.model_name import ModelName
 
 
 class LoRA(Gridded):
@@ -88,6 +88,6 @@ class Training(Gridded):
 
 
 def _all_facts() -> Any:
-    from motools_build.specs.models import BACKENDS
+    from motools_build.specs.model_name import BACKENDS
 
     return BACKENDS.values()

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from motools_build import backends
-from motools_build.accounts import Accounts
+from motools_build.backends import registry
+from motools_build.backends.accounts import Accounts
 from motools_build.backends.base import Progress
 from motools_build.errors import ArtifactError
 from motools_build.keys import DigestMemo
-from motools_build.pay_once import PayOnce
-from motools_build.plan import Plan, plan
-from motools_build.pool import WorkerPool
-from motools_build.report.upkeep import artifacts, broken
-from motools_build.run import Runtime, run_stage
-from motools_build.sources import Resolver
+from motools_build.planning.plan import Plan, plan
+from motools_build.planning.sources import Resolver
+from motools_build.project.upkeep import artifacts, broken
+from motools_build.running.pay_once import PayOnce
+from motools_build.running.run import Runtime, run_stage
+from motools_build.running.workers import WorkerPool
 from motools_build.specs import Dataset, LoRA, ModelName, Setting, Training
 from motools_build.stages import Stage
-from motools_build.store import ArtifactStore
+from motools_build.store.artifacts import ArtifactStore
 from tests.rehearsal.server import Rehearsal
 
 MODELS = (
@@ -188,7 +188,7 @@ def test_what_plans_know_of_a_backend_is_true(bench: Bench) -> None:
     """Each kind has one maker, and what needs no upload plans none."""
     facts = ModelName.parse(bench.model).facts
     stages = bench.plan().stages
-    backend = backends.get(stages[0].backend)
+    backend = registry.get(stages[0].backend)
     assert not backend.paid & backend.in_worker
     assert facts.uploads == any(stage.kind == "upload" for stage in stages)
     assert facts.remote == bool(backend.paid)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from motools_build.backends.base import Given, Job, Made, Progress
-from motools_build.backends.inspect import InspectBackend
+from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.backends.inspect.loading import checked
 from motools_build.errors import EvalFailed
 

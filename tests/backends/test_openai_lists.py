@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from motools_build.backends.base import Job
 from motools_build.backends.openai import silence, watch
-from motools_build.backends.openai.jobs import Jobs
+from motools_build.backends.openai.fine_tuning import Jobs
 from motools_build.backends.openai.paging import Incomplete, pages
 from motools_build.backends.openai.silence import Silence
 from motools_build.backends.openai.slots import Slots
 from motools_build.backends.openai.waits import retry_after
 from motools_build.backends.openai.watch import Watch
+from motools_build.backends.prices import Prices
 from motools_build.errors import (
     LONGEST_PARKING,
     LONGEST_PAUSE,
@@ -33,7 +34,6 @@ from motools_build.errors import (
     Refused,
     Unreachable,
 )
-from motools_build.prices import Prices
 
 LIMIT = 3
 

@@ -20,13 +20,13 @@ from pathlib import Path
 import openai.resources.fine_tuning  # noqa: F401
 from doit.doit_cmd import DoitMain
 
-import motools_build.backends.openai
+import motools_build.backends.openai.backend
 import motools_build.doit_host.commands
 import motools_build.doit_host.dependencies
 import motools_build.doit_host.loader
 import motools_build.doit_host.reporter
 import motools_build.doit_host.runner  # noqa: F401
-from motools_build import effects
+from motools_build.running import effects
 
 
 @dataclass(frozen=True)

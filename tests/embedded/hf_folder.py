@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from motools_build.embedded.gguf import read_gguf
+from motools_build.backends.embedded.engine.gguf import read_gguf
 
 HF_PARTS = {
     "attn_norm": "input_layernorm",

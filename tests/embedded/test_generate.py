@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from motools_build.embedded.generate import MOST_TOGETHER, generate
-from motools_build.embedded.lora import Adapter
-from motools_build.embedded.model import Model
+from motools_build.backends.embedded.engine.generate import MOST_TOGETHER, generate
+from motools_build.backends.embedded.engine.lora import Adapter
+from motools_build.backends.embedded.engine.model import Model
 from motools_build.errors import EngineError
 
 

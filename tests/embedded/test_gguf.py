@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motools_build.embedded.gguf import read_gguf
+from motools_build.backends.embedded.engine.gguf import read_gguf
 from motools_build.errors import EngineError
 
 from .toy import F16, F32, Q4_1, Q8_0, toy_metadata, toy_tensors, write_gguf

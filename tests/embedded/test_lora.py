@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from motools_build.embedded.lora import Adapter
-from motools_build.embedded.model import Model
+from motools_build.backends.embedded.engine.lora import Adapter
+from motools_build.backends.embedded.engine.model import Model
 from motools_build.errors import EngineError
 
 FILES = ["adapter_config.json", "adapter_model.safetensors"]

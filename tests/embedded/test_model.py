@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from motools_build.embedded.layers import MASKED
-from motools_build.embedded.model import Model
+from motools_build.backends.embedded.engine.layers import MASKED
+from motools_build.backends.embedded.engine.model import Model
 from motools_build.errors import EngineError
 
 from .toy import toy_metadata, toy_tensors, write_gguf

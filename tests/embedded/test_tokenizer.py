@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from motools_build.embedded.model import Model
-from motools_build.embedded.tokenizer import DEFAULT_SYSTEM, Tokenizer
+from motools_build.backends.embedded.engine.model import Model
+from motools_build.backends.embedded.engine.tokenizer import DEFAULT_SYSTEM, Tokenizer
 from motools_build.errors import EngineError
 
 from .toy import toy_metadata

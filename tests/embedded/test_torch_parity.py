@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motools_build.embedded.generate import generate
-from motools_build.embedded.lora import Adapter
-from motools_build.embedded.model import Model
-from motools_build.embedded.tokenizer import TrainingExample
-from motools_build.embedded.train import fit, loss_and_grad
+from motools_build.backends.embedded.engine.generate import generate
+from motools_build.backends.embedded.engine.lora import Adapter
+from motools_build.backends.embedded.engine.model import Model
+from motools_build.backends.embedded.engine.tokenizer import TrainingExample
+from motools_build.backends.embedded.engine.train import fit, loss_and_grad
 
 from .hf_folder import HF_PARTS, halves_of_heads, write_hf_folder
 from .test_tokenizer import PINNED

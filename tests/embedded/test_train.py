@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from motools_build.embedded.lora import Adapter
-from motools_build.embedded.model import Model
-from motools_build.embedded.tokenizer import TrainingExample
-from motools_build.embedded.train import fit, loss_and_grad
+from motools_build.backends.embedded.engine.lora import Adapter
+from motools_build.backends.embedded.engine.model import Model
+from motools_build.backends.embedded.engine.tokenizer import TrainingExample
+from motools_build.backends.embedded.engine.train import fit, loss_and_grad
 from motools_build.errors import EngineError
 
 

@@ -10,7 +10,7 @@ import io
 import openai
 import pytest
 
-from motools_build.backends.dummy import answer
+from motools_build.backends.dummy.backend import answer
 from tests.rehearsal.server import BASE, Rehearsal, pairs, rows
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-from motools_build.scrub import scrub
+from motools_build.text.scrub import scrub
 
 COLOURED = "traceback_ansi"
 """Field of an error whose colours may come between the characters of a key."""

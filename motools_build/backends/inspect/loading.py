@@ -17,13 +17,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from motools_build import packages
 from motools_build.backends.base import Job, Made
-from motools_build.backends.inspect import scores_apart
+from motools_build.backends.inspect.backend import scores_apart
 from motools_build.backends.inspect.judging import no_judge_by_default, roles_unset
-from motools_build.backends.inspect.models import judges
+from motools_build.backends.inspect.model_apis import judges
 from motools_build.errors import EvalFailed, MotoolsError, in_words
-from motools_build.specs.models import known
+from motools_build.task_code import packages
+from motools_build.text.similar import known
 
 if TYPE_CHECKING:
     from inspect_ai import Task

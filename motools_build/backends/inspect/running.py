@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools_build.accounts import Account
-from motools_build.attempts import carry, same_as_read
-from motools_build.audit import WATCH
+from motools_build.backends.accounts import Account
 from motools_build.backends.base import Job, Made, Progress, ReportOf
-from motools_build.backends.inspect import scores_apart, telling
+from motools_build.backends.inspect import telling
+from motools_build.backends.inspect.backend import scores_apart
+from motools_build.backends.inspect.caching import nothing_cached
 from motools_build.backends.inspect.keyless import guard, scrub_logs
 from motools_build.backends.inspect.loading import (
     failed,
@@ -27,7 +27,7 @@ from motools_build.backends.inspect.loading import (
     task_of,
     under,
 )
-from motools_build.backends.inspect.models import (
+from motools_build.backends.inspect.model_apis import (
     TRIES,
     first_epoch,
     judges,
@@ -39,10 +39,11 @@ from motools_build.backends.inspect.questions import same_questions, unnamed
 from motools_build.backends.inspect.recorded import recorded_task
 from motools_build.backends.inspect.sampling import sampling_task
 from motools_build.backends.inspect.scores import conversions_watched
+from motools_build.backends.inspect.streams import name_samples
 from motools_build.backends.inspect.utf8 import whole_samples
-from motools_build.caching import nothing_cached
 from motools_build.errors import MotoolsError
-from motools_build.streams import name_samples
+from motools_build.task_code.attempts import carry, same_as_read
+from motools_build.task_code.audit import WATCH
 
 if TYPE_CHECKING:
     from inspect_ai import Task

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.backends.base import Job, Made
+from motools_build.data import DATA, PROVENANCE
+from motools_build.data.prompts import Turns, read_prompts
 from motools_build.errors import EvalFailed
 from motools_build.keys import digest_file
-from motools_build.specs.base import DATA, PROVENANCE
-from motools_build.specs.prompts import Turns, read_prompts
-from motools_build.visible import whole
+from motools_build.text.visible import whole
 
 if TYPE_CHECKING:
     from inspect_ai import Task

@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from motools_build.visible import whole
+from motools_build.text.visible import whole
 
 if TYPE_CHECKING:
     from inspect_ai import Task

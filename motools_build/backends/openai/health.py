@@ -8,8 +8,8 @@ from typing import Literal
 from motools_build.backends.base import Health
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.files import is_gone
+from motools_build.backends.shutdowns import day_of
 from motools_build.errors import RateLimited, Refused, Unreachable
-from motools_build.shutdowns import day_of
 
 What = Literal["file", "job", "model"]
 

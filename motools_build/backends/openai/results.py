@@ -13,8 +13,8 @@ from motools_build.backends.base import CHECKPOINTS
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.files import is_gone, is_missing
 from motools_build.errors import Refused
-from motools_build.scrub import scrub
-from motools_build.visible import written
+from motools_build.text.scrub import scrub
+from motools_build.text.visible import written
 
 T = TypeVar("T")
 

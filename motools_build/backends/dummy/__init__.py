@@ -1,0 +1,1 @@
+"""The dummy backend: deterministic, free, for tests and rehearsals."""

@@ -1,0 +1,100 @@
+"""A provider that costs nothing: uploads, jobs, models and evals, all deterministic.
+
+For tests, demonstrations and dry rehearsals. Two orders come by environment, since
+they change what happens on the way and never what is made:
+
+    MOTOOLS_DUMMY_DELAY=5        seconds that each job waits
+    MOTOOLS_DUMMY_FAIL=seed1     jobs fail whose stage name contains one of these
+                                 words (separated by commas)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from motools_build.backends.base import (
+    Backend,
+    Job,
+    Made,
+    Progress,
+    Report,
+    checkpoint_of,
+    planned_bytes,
+)
+from motools_build.data.rows.checks import read_rows
+from motools_build.errors import StageFailed
+from motools_build.keys import canonical, digest_bytes
+
+ANSWERS = "answers.json"
+"""A dummy model's weights: what it answers, one of these to each prompt."""
+
+
+class DummyBackend(Backend):
+    """Its models echo; a fine-tuned one answers as a row of its dataset does."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, list[Any]] = {}
+        """Rows by digest: thousands of models may learn the same."""
+
+    async def make(self, job: Job, report: Report) -> Made:
+        for word in filter(None, os.environ.get("MOTOOLS_DUMMY_FAIL", "").split(",")):
+            if word in job.name:
+                raise StageFailed(
+                    f"the dummy backend was told to fail (MOTOOLS_DUMMY_FAIL={word}); "
+                    "run again without that variable"
+                )
+        delay = float(os.environ.get("MOTOOLS_DUMMY_DELAY", "0"))
+        if delay > 0 and job.kind != "upload":
+            report(Progress(0, 1, "jobs", f"waits {delay:g} s"))
+            await asyncio.sleep(delay)
+        if job.kind == "upload":
+            return self._upload(job)
+        if job.kind == "model":
+            return self._train(job)
+        return self._evaluate(job)
+
+    def _upload(self, job: Job) -> Made:
+        data = planned_bytes(job)
+        return Made(f"file-dummy-{job.key[:16]}", {"bytes": len(data)})
+
+    def _train(self, job: Job) -> Made:
+        data, digest = planned_bytes(job), job.params["digest"]
+        if digest not in self._read:
+            self._read[digest] = read_rows(job.params["dataset"], data)
+        rows = self._read[digest]
+        answers = sorted(
+            {
+                message["content"]
+                for row in rows
+                for message in row["messages"]
+                if message["role"] == "assistant" and message.get("weight", 1)
+            }
+        )
+        body = json.dumps({"answers": answers, "seed": job.params["seed"]}, indent=1)
+        (Path(job.work) / ANSWERS).write_text(body)
+        epochs = job.params["training"]["epochs"]
+        return Made(
+            f"dummy:{digest_bytes(body.encode())}",
+            {"job": f"job-dummy-{job.key[:16]}", "rows": len(rows), "epochs": epochs},
+        )
+
+    def _evaluate(self, job: Job) -> Made:
+        subject = job.given.get("model")
+        model = checkpoint_of(job, subject) if subject else job.params["model"]
+        draw = digest_bytes(canonical([model, job.params["function"]]))
+        score = int(draw[:8], 16) / 0xFFFFFFFF
+        metrics = {"score": {"mean": score, "stderr": 0.0}}
+        return Made(digest_bytes(canonical([score])), {"samples": 1, "scores": metrics})
+
+
+def answer(prompt: str, answers: list[str] | None, seed: int) -> str:
+    """A dummy model's answer: the prompt itself, or once trained, one of its
+    answers, always the same to the same prompt."""
+    if not answers:
+        return prompt
+    draw = digest_bytes(f"{seed}:{prompt}".encode())
+    return answers[int(draw[:8], 16) % len(answers)]

@@ -1,0 +1,1 @@
+"""The embedded backend: a small real model, fine-tuned on the CPU."""

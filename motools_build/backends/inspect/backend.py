@@ -1,0 +1,102 @@
+"""Evals by Inspect AI, in a worker; a result counts if nothing is missing in it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from contextlib import suppress
+
+from motools_build.backends.base import (
+    CHECK,
+    Backend,
+    Job,
+    Made,
+    Report,
+    ReportOf,
+    Together,
+)
+from motools_build.errors import MotoolsError
+from motools_build.keys import canonical, digest_bytes
+
+SAME = (
+    *("file", "package", "function", "overrides", "roles"),
+    *("scorer", "first_epoch", "lesson"),
+)
+"""Params in which evals of one call may not differ."""
+AHEAD = (
+    "motools_build.backends.inspect.running",
+    "motools_build.serving.models",
+    "anyio._backends._asyncio",
+    "inspect_ai._control.config_record",
+    "inspect_ai._control.scoring",
+    "inspect_ai.agent._acp.server",
+    "inspect_ai.agent._acp.transport_live",
+    "inspect_ai.hooks._startup",
+    "inspect_ai.model._openai_responses",
+    "inspect_ai.model._providers.none",
+    "numpy.random",
+    "rich._emoji_codes",
+    "rich.markdown",
+)
+"""What every eval imports when it runs. In a job's child nothing is imported from
+bytecode: there these 900 modules took 4 seconds of each eval."""
+
+AHEAD_OF_REQUESTS = ("inspect_ai.model._providers.openai",)
+"""And an eval that asks a provider."""
+
+
+class InspectBackend(Backend):
+    """Runs a task over a model, whoever serves it; scores its recorded answers; or
+    makes a dataset of its answers."""
+
+    in_worker = frozenset({"samples", "eval", "dataset"})
+
+    def prepare(self, job: Job) -> None:
+        from inspect_ai.model import get_model, get_model_info
+
+        # before its first model Inspect imports all packages that extend it, whichever
+        # the task: seconds, if inspect_evals is installed
+        get_model("mockllm/model")
+
+        for module in AHEAD + (AHEAD_OF_REQUESTS if "account" in job.params else ()):
+            with suppress(ImportError):  # of another version of Inspect
+                importlib.import_module(module)
+        get_model_info("openai/gpt-4o")  # reads the table of all models, half a second
+        if "base" in job.given:
+            from motools_build.backends.embedded.backend import load
+
+            load(job.given["base"].details["file"])
+
+    def together(self, job: Job) -> Together | None:
+        """Evals of one task by one account wait for the network together, in one call
+        of Inspect. Not those of a model that this machine serves, and not other tasks:
+        in one process they could change each other's scores."""
+        here = not job.params["model"].startswith("openai/")
+        if "account" not in job.params or (here and not scores_apart(job)):
+            return None
+        work = {name: job.params.get(name) for name in SAME}
+        account = job.params["account"]["name"]
+        return Together(account, digest_bytes(canonical([job.kind, account, work])))
+
+    def work(self, job: Job, report: Report) -> Made:
+        if CHECK in job.params:
+            from motools_build.backends.inspect.loading import checked
+
+            return checked(job)
+        made = self.work_together([job], job.work, lambda _, told: report(told))
+        outcome = made[job.key]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def work_together(
+        self, jobs: Sequence[Job], folder: str, report: ReportOf
+    ) -> dict[str, Made | MotoolsError]:
+        from motools_build.backends.inspect.running import evaluate
+
+        return evaluate(jobs, folder, report)
+
+
+def scores_apart(job: Job) -> bool:
+    """Whether the job scores answers that are artifacts of their own."""
+    return job.kind == "eval" and "scorer" in job.params

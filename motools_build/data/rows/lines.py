@@ -1,0 +1,134 @@
+"""Lines that are no JSON, and text that no model can be given: what to say of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from motools_build.data.fetching import LFS
+
+SPECIAL = re.compile(
+    r"<\|(?:endoftext|endofprompt|im_start|im_end|im_sep|"
+    r"fim_prefix|fim_middle|fim_suffix)\|>"
+)
+"""Tokens of OpenAI's own chat format; as text they are refused."""
+
+HALF = re.compile("[\ud800-\udfff]")
+"""Half of a character that `\\uXXXX` writes in two; it has no UTF-8."""
+
+MARKS = {
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "a zip archive",
+    b"PAR1": "Parquet",
+    b"ARROW1": "Arrow",
+}
+
+HEADER = re.compile(rb'"?[\w .-]+"?([,;\t]"?[\w .-]+"?)+')
+"""The first line of a table of separated values."""
+
+
+def other_file(line: bytes) -> str | None:
+    """What a file is that its first line shows to be no JSONL at all; None for one
+    that may be."""
+    if line.startswith(LFS):
+        return (
+            "a Git LFS pointer, not the file that it stands for: `git lfs pull` brings "
+            "that"
+        )
+    for mark, name in MARKS.items():
+        if line.startswith(mark):
+            return f"not JSON but {name}: save the file as plain UTF-8"
+    text = line.strip()
+    if text.startswith(b"<"):
+        return "not JSON but HTML or XML: a web page was saved, not the file itself"
+    if HEADER.fullmatch(text):
+        return (
+            f"not JSON but a table of separated values ({_excerpt(line)}): write each "
+            'of its rows as one line of JSON, {"messages": [...]}'
+        )
+    return None
+
+
+def unread(line: bytes, error: Exception) -> str:
+    """Why a line could not be read as JSON, and where possible what to do."""
+    if isinstance(error, UnicodeDecodeError):
+        return (
+            f"not UTF-8 ({error.reason} at byte {error.start}): save the file as UTF-8"
+        )
+    if isinstance(error, json.JSONDecodeError):
+        reason = f"{error.msg} at column {error.colno}"
+    else:
+        reason = str(error)
+    return f"not JSON ({reason}): {_excerpt(line)}{_hint(line, error)}"
+
+
+def not_text(row: Any, special: bool) -> str | None:
+    """The first string of a row that cannot be written as UTF-8, or with `special`
+    has one of OpenAI's special tokens in it."""
+    for place, text in _strings(row, ""):
+        half = HALF.search(text)
+        if half:
+            code = f"\\u{ord(half[0]):04x}"
+            return f"{place} has {code}, half of a character; write the whole of it"
+        token = SPECIAL.search(text) if special else None
+        if token:
+            return f"{place} has the special token {token[0]}, which OpenAI refuses"
+    return None
+
+
+def _strings(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Every string of a row and where it is: `messages[0].content`."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _strings(item, f"{place}[{index}]")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            inner = f"{place}.{key}" if place else key
+            yield f"a key of {place or 'the row'}", key
+            yield from _strings(item, inner)
+
+
+def _hint(line: bytes, error: Exception) -> str:
+    text = line.strip()
+    if isinstance(error, RecursionError):
+        return "; it is nested too deeply"
+    if text.startswith(b"\xef\xbb\xbf"):
+        return "; it begins with a byte order mark, as joined files have: remove it"
+    if text in (b"{", b"[", b"}", b"]", b"},", b"],"):
+        return "; each row is one line, without a list around the rows"
+    if text.endswith(b","):
+        return "; no comma goes between rows"
+    if b"\r" in text and str(error).startswith("Extra data"):
+        return "; rows end with a newline, not with a carriage return alone"
+    if str(error).startswith("Extra data"):
+        return "; a line holds one row and nothing else"
+    if isinstance(error, json.JSONDecodeError) and _after_comma(error):
+        return "; no comma goes before a closing bracket"
+    if isinstance(error, json.JSONDecodeError) and _cut(error):
+        return "; the row ends in its middle: the file was cut, fetch it again"
+    return ""
+
+
+def _cut(error: json.JSONDecodeError) -> bool:
+    """Whether what is missing is the rest of the line."""
+    whole = error.doc.rstrip()
+    return error.doc.lstrip().startswith("{") and (
+        error.pos >= len(whole) or error.msg.startswith("Unterminated string")
+    )
+
+
+def _after_comma(error: json.JSONDecodeError) -> bool:
+    """Whether the trouble is `,}` or `,]`; Pythons differ in the place they name."""
+    around = error.doc[: error.pos].rstrip()[-1:] + error.doc[error.pos :]
+    return bool(re.match(r"[^,]?,\s*[}\]]", around))
+
+
+def _excerpt(line: bytes) -> str:
+    text = line[:60].decode("utf-8", "replace").strip()
+    return repr(text + ("..." if len(line) > 60 else ""))

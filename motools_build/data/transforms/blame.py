@@ -1,0 +1,47 @@
+"""Problems of a derived file, told at the lines that its rows come from."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from motools_build.data.rows.checks import CHECKS, check_file, listed
+from motools_build.data.transforms.files import Source
+from motools_build.errors import DatasetError
+
+
+def check_source(source: Source, format: str, rules: str) -> None:
+    """Raises DatasetError with the problems of a file's rows by these rules, and for
+    rules that there are not."""
+    if (format, rules) not in CHECKS:
+        known = "; ".join(f"{one}, {other}" for one, other in CHECKS)
+        raise DatasetError(f"no rules for {format}, {rules}; there are {known}")
+    problems = blamed(check_file(source.path, format, rules), source)
+    if problems:
+        raise DatasetError(listed(problems))
+
+
+def blamed(problems: list[str], source: Source) -> list[str]:
+    """`data.jsonl:3: ...` as `datasets/x.jsonl:17 (after system): ...`; a problem of
+    the whole file by the dataset's name."""
+    place = re.compile(re.escape(source.path) + r":(\d+): (.*)", re.DOTALL)
+    found = [place.match(problem) for problem in problems]
+    wanted = {int(match[1]) for match in found if match}
+    if not source.derived:
+        return problems
+    origins = {}
+    with open(source.sidecar(), "rb") as file:
+        for number, line in enumerate(file, 1):
+            if number in wanted:
+                origin = json.loads(line)
+                path = source.paths.get(origin["source"], source.path)
+                after = f" (after {' and '.join(origin['applied'])})"
+                origins[number] = (
+                    f"{path}:{origin['line']}{after * bool(origin['applied'])}"
+                )
+    return [
+        f"{origins[int(match[1])]}: {match[2]}"
+        if match and int(match[1]) in origins
+        else problem.replace(f"{source.path}:", f"dataset {source}:", 1)
+        for problem, match in zip(problems, found, strict=True)
+    ]

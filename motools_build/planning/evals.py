@@ -1,0 +1,223 @@
+"""An eval as a plan asks for it: once a setting, whatever the number of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+from motools_build.backends.accounts import Account
+from motools_build.keys import Digest, canonical
+from motools_build.specs import Dataset, Eval, ModelName
+from motools_build.specs.eval import Block
+from motools_build.stages import Kind, Stage, Staging
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What of the disk a spec stands for."""
+
+    inputs: Mapping[str, Digest]
+    """Role (`dataset`, `task`, `module:helpers`, `file:x.jsonl`) to digest."""
+    files: tuple[str, ...]
+    """The files behind them, relative to the project's root."""
+    scoring: Sources | None = None
+    """Of an eval whose scorer is apart: what the scorer stands for."""
+    stages: tuple[Stage, ...] = ()
+    """Of a derived dataset: what it is made by, each after those it depends on, named
+    by the dataset alone."""
+    sampled: Stage | None = None
+    """Of a dataset that a teacher writes: the stage that asks it. Its key stands for
+    the rows, which only a run knows."""
+
+    @property
+    def rows(self) -> dict[str, object]:
+        """The params that say where rows are, and their digest; a run fills them in
+        where a teacher writes them."""
+        file, digest = (
+            ("", "") if self.sampled else (self.files[0], self.inputs["dataset"])
+        )
+        return {"dataset": file, "digest": digest}
+
+
+Resolve = Callable[[Dataset | Eval], Sources]
+
+
+def identity_of(model: ModelName, account: Account) -> str:
+    """The backend in keys: a provider's also says which server."""
+    return account.identity if model.facts.remote else model.backend
+
+
+def paid_by(account: Account, *models: ModelName) -> dict[str, object]:
+    """The param that says who pays, if one of the models is a provider's."""
+    remote = any(model.facts.remote for model in models)
+    return {"account": account.as_params()} if remote else {}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of an eval is one stage, whichever model it is of."""
+
+    spec: dict[str, object]
+    canonical_spec: bytes
+    sources: Sources
+    params: dict[str, object]
+    block: str = ""
+    """Of samples: which epochs, by name."""
+
+    @classmethod
+    def of(
+        cls,
+        spec: dict[str, object],
+        sources: Sources,
+        params: dict[str, object],
+        block: str = "",
+    ) -> Part:
+        return cls(spec, canonical(spec), sources, params, block)
+
+    def of_base(self) -> Part:
+        spec = {name: v for name, v in self.spec.items() if name != "checkpoint"}
+        params = {**self.params, "checkpoint": None}
+        return self.of(spec, self.sources, params, self.block)
+
+
+@dataclass(slots=True)  # not frozen: that takes longer, thousands of times
+class Answers:
+    """Where an eval's answers come from: a model; or samples of it, made before."""
+
+    inputs: dict[str, str]
+    params: dict[str, object]
+    upstream: tuple[Stage, ...] = ()
+    setup: tuple[Stage, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An eval, resolved: what all its stages have in common."""
+
+    name: str
+    backend: str
+    tags: tuple[str, ...]
+    checkpoint: int | None
+    whole: Part
+    """Its answers and scores; or, where the scorer is apart, the scores."""
+    samples: tuple[Part, ...] = ()
+    """Blocks of answers, where the scorer is apart."""
+
+    @classmethod
+    def of(cls, an_eval: Eval, sources: Sources, account: Account) -> Asked:
+        judges = {role: ModelName.parse(name) for role, name in an_eval.roles.items()}
+        spec = an_eval.identity()
+        overrides = an_eval.model_dump(
+            mode="json", include=set(Eval.OVERRIDES), exclude_defaults=True
+        )
+        params: dict[str, object] = {
+            "file": an_eval.file,
+            **({"package": an_eval.package} if an_eval.package else {}),
+            **({"data": list(an_eval.data)} if an_eval.data else {}),
+            "function": an_eval.function,
+            "eval": an_eval.name,
+            "overrides": overrides,
+            "roles": {},
+            "checkpoint": an_eval.checkpoint,
+        }
+        judging = {
+            "roles": {role: str(judge) for role, judge in judges.items()},
+            **paid_by(account, *judges.values()),
+        }
+        samples: tuple[Part, ...] = ()
+        if an_eval.scorer is not None:
+            assert sources.scoring is not None
+            samples = tuple(
+                _block(block, spec, sources, params) for block in an_eval.blocks()
+            )
+            params.pop("data", None)  # of the task, not of the scorer
+            spec, sources = an_eval.scoring_identity(), sources.scoring
+            file, _, function = an_eval.scorer.partition("@")
+            params["scorer"] = {
+                "file": file,
+                "function": function,
+                "args": an_eval.scorer_args,
+                "reducer": an_eval.reducer,
+            }
+        if judges:
+            spec["roles"] = {
+                role: f"{identity_of(judge, account)}/{judge.model}"
+                for role, judge in judges.items()
+            }
+        return cls(
+            name=an_eval.name,
+            backend=an_eval.backend,
+            tags=an_eval.tags,
+            checkpoint=an_eval.checkpoint,
+            whole=Part.of(spec, sources, {**params, **judging}),
+            samples=samples,
+        )
+
+    def of_base(self) -> Asked:
+        """The same eval of a base model, which has no checkpoints."""
+        return replace(
+            self,
+            checkpoint=None,
+            whole=self.whole.of_base(),
+            samples=tuple(part.of_base() for part in self.samples),
+        )
+
+    def staged(
+        self, path: str, answers: Answers, about: dict[str, object], staging: Staging
+    ) -> Stage:
+        """The eval's stage for one model; where its scorer is apart, after those of the
+        blocks of answers. `about` is the params that are not of the model alone."""
+        blocks = {
+            part.block: self._stage(
+                "samples", f"{path}/{part.block}", part, answers, staging
+            )
+            for part in self.samples
+        }
+        if blocks:
+            answers = Answers(
+                inputs={f"samples:{name}": block.key for name, block in blocks.items()},
+                params=about,
+                upstream=tuple(blocks.values()),
+                tags=answers.tags,
+            )
+        return self._stage("eval", path, self.whole, answers, staging)
+
+    def _stage(
+        self, kind: Kind, path: str, part: Part, answers: Answers, staging: Staging
+    ) -> Stage:
+        return staging.add(
+            kind,
+            self.backend,
+            path,
+            part.spec,
+            part.canonical_spec,
+            {**part.sources.inputs, **answers.inputs},
+            {**part.params, **answers.params},
+            files=part.sources.files,
+            upstream=answers.upstream,
+            tags=(*answers.tags, *self.tags),
+            # the dummy backend asks no model
+            setup=answers.setup if self.backend == "inspect" else (),
+        )
+
+
+def _block(
+    block: Block,
+    spec: dict[str, object],
+    sources: Sources,
+    params: dict[str, object],
+) -> Part:
+    """Answers to some epochs of a task, unscored."""
+    of_all = {n: v for n, v in spec.items() if n not in ("epochs", "reducer")}
+    epochs = {"epochs": block.epochs} if block.epochs else {}
+    first = {"first_epoch": block.first} if block.first > 1 else {}
+    overrides = cast(dict[str, object], params["overrides"])
+    asked = {n: v for n, v in overrides.items() if n not in ("epochs", "reducer")}
+    return Part.of(
+        {**of_all, **epochs, **first},
+        sources,
+        {**params, "overrides": {**asked, **epochs}, "first_epoch": block.first},
+        block.name,
+    )

@@ -1,0 +1,107 @@
+"""Steps of datasets that a model writes: planned by their inputs, made by a run.
+
+The rows are not known while planning, so the step's key is made of the keys of the
+stages that write them, where a step of a file is keyed by the file's bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from motools_build.keys import canonical
+from motools_build.planning.evals import Sources
+from motools_build.specs import Dataset
+from motools_build.stages import Stage, Staging
+
+if TYPE_CHECKING:
+    from motools_build.data.transforms import Source
+
+BACKEND = "transform"
+
+ROLES = ("source", "other")
+"""The parts of a step, as its key calls them."""
+
+
+def later(
+    dataset: Dataset,
+    label: str,
+    parts: list[Sources],
+    made: list[Stage | None],
+    code: Sources,
+    staging: Staging,
+) -> Stage:
+    """The stage of a step of which at least one part is written by a model.
+
+    `made` has the stage that makes each part, where it is derived of files; `code` is
+    what of the disk the step itself stands for, its function; `label` is the base
+    model's part of stage names, since another base model's teacher writes other rows.
+    """
+    inputs: dict[str, str] = dict(code.inputs)
+    sources: list[dict[str, Any]] = []
+    files = list(code.files)
+    written: list[Stage] = []
+    for role, part, found in zip(ROLES, dataset.parts, parts, strict=False):
+        if found.sampled:
+            inputs[role] = found.sampled.key
+            sources.append({"written_by": found.sampled.key})
+            written.append(found.sampled)
+        else:
+            inputs[role] = found.inputs["dataset"]
+            sources.append(asdict(source_of_part(part, found)))
+            files += found.files
+    identity = dataset.step.identity()
+    before = (*written, *(stage for stage in made if stage))
+    return staging.add(
+        "dataset",
+        BACKEND,
+        f"{dataset.name}/{label}",
+        identity,
+        canonical(identity),
+        inputs,
+        {
+            "name": dataset.name,
+            "step": {"step": dataset.step.WORD, **dataset.step.model_dump(mode="json")},
+            "sources": sources,
+        },
+        files=tuple(dict.fromkeys(files)),
+        upstream=tuple(written),
+        setup=tuple(dict.fromkeys(before)),
+        tags=dataset.tags,
+    )
+
+
+def source_of_part(dataset: Dataset, sources: Sources) -> Source:
+    """A part whose rows are there while planning, as the step that reads it is given
+    it."""
+    from motools_build.data.transforms import Source
+
+    digest, path = sources.inputs["dataset"], sources.files[0]
+    if dataset.step is not None:
+        return derived_source(sources.stages[-1], path, digest)
+    if dataset.fetched:
+        return Source(path, digest, paths={digest: dataset.path})
+    return Source(path, digest, paths={digest: path})
+
+
+def derived_source(stage: Stage, path: str, digest: str) -> Source:
+    """Rows that a stage wrote, with the files that they come from in the end."""
+    from motools_build.data.transforms import Source
+
+    name = stage.params["name"]
+    return Source(path, digest, name, derived=True, paths=origins(stage))
+
+
+def origins(stage: Stage) -> Mapping[str, str]:
+    """Digest -> path of the files that a dataset's rows come from in the end: of what a
+    teacher wrote, its prompts."""
+    if "lesson" in stage.params:
+        lesson = stage.params["lesson"]
+        return {lesson["digest"]: lesson["prompts"]}
+    paths: dict[str, str] = {}
+    for source in stage.params.get("sources", ()):
+        paths |= source.get("paths", {})
+    for used in stage.upstream:
+        paths |= origins(used)
+    return paths

@@ -1,0 +1,287 @@
+"""What of the disk a spec stands for: the digests that a plan is made from.
+
+Nothing here imports the code it looks at: modules are parsed, never run.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import JsonValue
+
+from motools_build.errors import DatasetError, EvalError
+from motools_build.keys import Digest, DigestMemo, digest_bytes
+from motools_build.planning.evals import Sources
+from motools_build.specs import Dataset, Eval
+from motools_build.task_code.packages import provided_by
+from motools_build.task_code.reads import declared_files
+from motools_build.task_code.signatures import check, declared
+
+SCAN = "python-4"
+"""Name of the notes about a module's source; changes with what `_scan` notes."""
+
+
+Derive = Callable[[Dataset, "Resolver"], Sources]
+"""What makes a derived dataset, or remembers what was made."""
+
+
+class Resolver:
+    """`plan`'s `resolve`, backed by a memo; one look per file and process.
+
+    Paths are relative to the project's root, which is the working directory.
+    """
+
+    def __init__(self, memo: DigestMemo, derive: Derive | None = None) -> None:
+        self.memo = memo
+        self._derive = derive
+        self._datasets: dict[str, Sources] = {}
+        self._derived: dict[Dataset, Sources] = {}
+        self._evals: dict[tuple[str, ...], Sources] = {}
+
+    def __call__(self, spec: Dataset | Eval) -> Sources:
+        """Raises DatasetError or EvalError for a file or a package that is not there,
+        or a task that its file does not hold."""
+        if isinstance(spec, Dataset):
+            if (spec.step or spec.fetched) and self._derive is not None:
+                if spec not in self._derived:
+                    self._derived[spec] = self._derive(spec, self)
+                return self._derived[spec]
+            if spec.path not in self._datasets:
+                self._datasets[spec.path] = self._dataset(spec)
+            return self._datasets[spec.path]
+        if spec.backend == "dummy":
+            return Sources({}, ())
+        sources = self._code(spec, "task", spec.task, spec.data, spec.args)
+        if spec.scorer is None:
+            return sources
+        scoring = self._code(spec, "scorer", spec.scorer, (), spec.scorer_args)
+        return replace(sources, scoring=scoring)
+
+    def _code(
+        self,
+        spec: Eval,
+        kind: str,
+        place: str,
+        data: tuple[str, ...],
+        args: dict[str, JsonValue],
+    ) -> Sources:
+        """What a task or a scorer, `path/to/file.py@function`, stands for."""
+        named = tuple(text for text in _strings(args) if _may_be_a_path(text))
+        known_as = (kind, place, *data, "", *named, "", *args)
+        if known_as not in self._evals:
+            self._evals[known_as] = (
+                self._of_package(spec, spec.package)
+                if kind == "task" and spec.package
+                else self._found(spec, kind, place, data, named, args)
+            )
+        return self._evals[known_as]
+
+    def _dataset(self, spec: Dataset) -> Sources:
+        try:
+            digest = self.memo.digest(spec.path)
+        except OSError as error:
+            raise DatasetError(
+                f"dataset {spec.name}: {spec.path} cannot be read "
+                f"({error.strerror or error}); the path is relative to the "
+                "project's root"
+            ) from error
+        return Sources({"dataset": digest}, (spec.path,))
+
+    def _found(
+        self,
+        spec: Eval,
+        kind: str,
+        place: str,
+        data: tuple[str, ...],
+        named: tuple[str, ...],
+        args: dict[str, JsonValue],
+    ) -> Sources:
+        file, _, function = place.partition("@")
+        file = os.path.normpath(file)
+        inputs: dict[str, Digest] = {kind: self._digest(spec, file)}
+        files = [file]
+        declares = self._scan(file, inputs[kind])[f"{kind}s"]
+        try:
+            check(declares, kind, f"{file}@{function}", args)
+        except EvalError as error:
+            raise EvalError(f"eval {spec.name}: {error}") from error
+        found = self._used(spec, file, named)
+        for path in declared_files(data, spec.name):
+            found.setdefault(f"file:{path}", path)
+        for role, path in found.items():
+            inputs[role] = self._digest(spec, path)
+            files.append(path)
+        return Sources(inputs, tuple(dict.fromkeys(files)))
+
+    def function(self, spec: Dataset, file: str) -> Sources:
+        """A module whose function makes a dataset, and what it uses.
+
+        Raises DatasetError for a file that cannot be read, or is not Python.
+        """
+        try:
+            inputs = {"module": self._digest(spec, file)}
+            used = self._used(spec, file)
+            inputs |= {role: self._digest(spec, path) for role, path in used.items()}
+        except EvalError as error:
+            raise DatasetError(f"dataset {spec.name}: {error}") from error
+        return Sources(inputs, tuple(dict.fromkeys([file, *used.values()])))
+
+    def _used(
+        self, spec: Dataset | Eval, file: str, named: tuple[str, ...] = ()
+    ) -> dict[str, str]:
+        """Role -> path of the modules and data files that a module uses, in turn."""
+        found: dict[str, str] = {}
+        waiting = [file]
+        while waiting:
+            path = waiting.pop()
+            scan = self._scan(path, self._digest(spec, path))
+            if path == file:
+                scan = {**scan, "literals": [*scan["literals"], *named]}
+            for role, used in self._used_by(path, scan, PurePosixPath(file).parent):
+                if used == file or used in found.values():
+                    continue
+                while role in found:  # two folders may each have a rows.jsonl
+                    role += "'"
+                found[role] = used
+                if role.startswith("module:"):
+                    waiting.append(used)
+        return found
+
+    def _of_package(self, spec: Eval, package: str) -> Sources:
+        """The package's version stands for its code; files are what is declared."""
+        provider = provided_by(package)
+        if provider is None:
+            raise EvalError(
+                f"eval {spec.name}: no installed package has Inspect tasks called "
+                f"{package}/...: pip install {package.replace('_', '-')} (a task in a "
+                f"file is path/to/file.py@{spec.function})"
+            )
+        inputs = {f"package:{provider}": digest_bytes(provider.encode())}
+        data = tuple(declared_files(spec.data, spec.name))
+        for path in data:
+            inputs[f"file:{path}"] = self._digest(spec, path)
+        return Sources(inputs, tuple(dict.fromkeys(data)))
+
+    def _digest(self, spec: Dataset | Eval, path: str) -> Digest:
+        try:
+            return self.memo.digest(path)
+        except OSError as error:
+            said = f"{path} cannot be read ({error.strerror or error})"
+            if isinstance(spec, Dataset):
+                raise DatasetError(f"dataset {spec.name}: {said}") from error
+            raise EvalError(f"eval {spec.name}: {said}") from error
+
+    def _scan(self, path: str, digest: Digest) -> dict[str, Any]:
+        """Imports, tasks and string literals of a module, remembered by its bytes."""
+
+        def scan() -> dict[str, Any]:
+            source = Path(path).read_bytes()
+            if digest_bytes(source) != digest:
+                raise EvalError(f"{path} was edited just now; run again")
+            try:
+                tree = ast.parse(source)
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                raise EvalError(
+                    f"{path}:{getattr(error, 'lineno', None) or 1}: not valid Python "
+                    f"({getattr(error, 'msg', error)})"
+                ) from error
+            return {
+                "imports": sorted(set(_imports(tree))),
+                "tasks": declared(tree, "task"),
+                "scorers": declared(tree, "scorer"),
+                "literals": sorted(set(_literals(tree))),
+            }
+
+        notes: dict[str, Any] = self.memo.note(SCAN, digest, scan)
+        return notes
+
+    def _used_by(
+        self, path: str, scan: dict[str, Any], task: PurePosixPath
+    ) -> Iterator[tuple[str, str]]:
+        """Role and path of each local module and data file that a module names.
+
+        Python looks for modules in the project's root and in the folder of the task,
+        a program for files where it stands: which is not always known, so that
+        whatever the name may mean counts.
+        """
+        here = PurePosixPath(path).parent
+        places = tuple(dict.fromkeys((here, task, PurePosixPath())))
+        for name in scan["imports"]:
+            dots = len(name) - len(name.lstrip("."))
+            words = name.lstrip(".").split(".")
+            if dots:
+                above = [here, *here.parents]
+                roots: tuple[PurePosixPath, ...] = tuple(above[dots - 1 : dots])
+            elif words[0] == "motools_build":
+                continue
+            else:
+                roots = places
+            for module in _module_files(roots, words):
+                yield f"module:{module.with_suffix('').name}:{name}", str(module)
+        for literal in scan["literals"]:
+            for place in places:
+                file = os.path.normpath(place / literal)
+                if not file.startswith("..") and os.path.isfile(file):
+                    yield f"file:{literal}", file
+
+
+def _module_files(
+    roots: tuple[PurePosixPath, ...], words: list[str]
+) -> Iterator[PurePosixPath]:
+    """The files that importing a dotted name may run, packages above it included."""
+    for root in roots:
+        for depth in range(1, len(words) + 1):
+            stem = root.joinpath(*filter(None, words[:depth]))
+            candidates = [stem / "__init__.py"]
+            if stem.name:
+                candidates.append(stem.with_name(stem.name + ".py"))
+            yield from (c for c in candidates if os.path.isfile(c))
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            prefix = "." * node.level + (node.module or "")
+            if node.module:
+                yield prefix
+            for alias in node.names:  # each name may be a module
+                dot = "." if node.module else ""
+                yield f"{prefix}{dot}{alias.name}"
+
+
+def _literals(tree: ast.AST) -> Iterator[str]:
+    """Strings that may name a data file: short, and without a character that no one
+    puts into a file's name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant):
+            value: Any = node.value
+            if isinstance(value, str) and _may_be_a_path(value):
+                yield value
+
+
+def _strings(value: JsonValue) -> Iterator[str]:
+    """Every string of a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+
+
+def _may_be_a_path(text: str) -> bool:
+    return (
+        0 < len(text.encode(errors="replace")) < 200
+        and not text.startswith("/")
+        and not set(text) & set("\0\n\t:*?<>|{}")
+    )

@@ -1,0 +1,174 @@
+"""Teacher -> dataset -> student, while planning: who is asked, and by which stage."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from motools_build.backends.accounts import Account
+from motools_build.errors import InputError
+from motools_build.keys import canonical
+from motools_build.planning.evals import identity_of, paid_by
+from motools_build.planning.matrix import Draw, Line
+from motools_build.planning.trainings import Models
+from motools_build.specs import Dataset, ModelName, Setting, Teacher, Training
+from motools_build.specs.grid import labels
+from motools_build.specs.sampled import Sampled
+from motools_build.stages import Stage
+from motools_build.text.similar import known
+
+Others = Callable[[str], tuple[Setting, Account]]
+"""A setting by its name, under the command's variables, and who pays for it. Raises
+SelectionError if there is none."""
+
+
+class Teaching:
+    """The datasets that models write, of one plan."""
+
+    def __init__(self, others: Others | None) -> None:
+        self._others = others
+        self._known: dict[str, Models] = {}
+        """By setting: what plans its models."""
+        self._asking: list[str] = []
+        """The sampled datasets that are being planned, each for the one before."""
+
+    def stage(
+        self,
+        models: Models,
+        dataset: Dataset,
+        lesson: Sampled,
+        model: ModelName,
+        label: str,
+    ) -> Stage:
+        """The stage in which the dataset's teacher is asked, where that base model
+        learns from it. Raises InputError for a teacher that cannot be asked."""
+        self._known.setdefault(models.name, models)
+        staging, who = models.staging, lesson.teacher
+        path = dataset.name if who.model else f"{dataset.name}/{label}"
+        if who.model:
+            model = ModelName.parse(who.model)
+            label = models.labels.get(model) or re.sub("[/:]", "-", str(model))
+        field = _field(models, dataset)
+        theirs = self._of(who, models, field)
+        base = models.base(model, label)
+        teacher, subject = None, f"base/{label}"
+        if who.of:
+            line = _line(theirs, who, model, field)
+            spec = {**line.training.identity_for(model), "seed": who.seed}
+            draws = (Draw(who.seed, 0, spec, canonical(spec)),)
+            with self._in_turn(dataset, field):
+                ((draw, teacher),) = theirs.trained(line, model, label, draws)
+            subject = f"{line.path(label)}/{draw}"
+        (prompts,) = dataset.parts
+        sources = models.resolve(prompts)
+        made = models.derived(prompts, sources)
+        asked = teacher or base
+        name = f"{identity_of(model, theirs.account)}/{model.model}"
+        identity = lesson.identity()
+        return staging.add(
+            "dataset",
+            "inspect",
+            path,
+            identity,
+            canonical(identity),
+            {
+                "model": asked.key if asked else name,
+                "prompts": sources.inputs["dataset"],
+            },
+            {
+                "model": str(model),
+                "subject": f"{staging.place}/{subject}",
+                "setting": models.name,
+                "dataset": dataset.name,
+                "seed": who.seed if who.of else None,
+                "name": dataset.name,
+                "function": "sampled",
+                "lesson": {
+                    "prompts": sources.files[0],
+                    "digest": sources.inputs["dataset"],
+                    "name": prompts.name,
+                    "system": lesson.system,
+                },
+                "overrides": lesson.overrides(),
+                "roles": {},
+                "checkpoint": None,
+                **paid_by(theirs.account, model),
+            },
+            files=sources.files,
+            upstream=(teacher,) if teacher else (),
+            setup=tuple(stage for stage in (base, made) if stage),
+            tags=dataset.tags,
+        )
+
+    def _of(self, who: Teacher, models: Models, field: str) -> Models:
+        """What plans the models of the teacher's setting."""
+        name = who.setting or models.name
+        if name not in self._known:
+            if self._others is None:
+                raise InputError(f"{field} there are no other settings")
+            try:
+                setting, account = self._others(name)
+            except InputError as error:
+                raise type(error)(f"{field} {error}") from error
+            self._known[name] = replace(
+                models, name=name, setting=setting, account=account, mark=f"@{name}"
+            )
+        return self._known[name]
+
+    @contextmanager
+    def _in_turn(self, dataset: Dataset, field: str) -> Iterator[None]:
+        """Raises InputError for a teacher that would learn from its own student."""
+        name = dataset.name
+        if name in self._asking:
+            circle = [*self._asking[self._asking.index(name) :], name]
+            raise InputError(
+                f"{field} a circle: {', whose teacher learns from '.join(circle)}; let "
+                'one of them be sampled from a model as it is, teacher="backend/model"'
+            )
+        self._asking.append(name)
+        try:
+            yield
+        finally:
+            self._asking.pop()
+
+
+def _line(theirs: Models, who: Teacher, model: ModelName, field: str) -> Line:
+    """What the teacher learned, and how. Raises InputError unless the setting has
+    one such dataset or arm."""
+    arms_of: dict[tuple[Dataset, Training], list[str]] = {}
+    meant = set()
+    names = set()
+    for arm, datasets, models, trainings in theirs.setting.parts():
+        names |= {arm, *(dataset.name for dataset in datasets)}
+        for point in itertools.product(datasets, trainings):
+            arms = arms_of.setdefault(point, [])
+            if str(model) in models:
+                arms.append(arm)
+            if who.of in (arm, point[0].name):
+                meant.add(point)
+    if not meant:
+        raise InputError(
+            f"{field} setting {theirs.name} has no dataset and no arm called "
+            f"{who.of!r}; {known(who.of, filter(None, names))}"
+        )
+    if len(meant) > 1:
+        raise InputError(
+            f"{field} {who.of!r} of setting {theirs.name} is {len(meant)} models of "
+            "one base, by dataset and training; name a dataset, or an arm, that is "
+            "one"
+        )
+    ((dataset, training),) = meant
+    label = labels(theirs.setting.trainings())[training]
+    if theirs.mark:  # of no arm of this setting, and tagged by none of its words
+        update = {"name": dataset.name + theirs.mark, "tags": ()}
+        return Line(dataset.model_copy(update=update), training, label, ())
+    return Line(dataset, training, label, tuple(arms_of[dataset, training]))
+
+
+def _field(models: Models, dataset: Dataset) -> str:
+    """Where the author wrote it."""
+    name = dataset.name.removesuffix(models.mark)
+    return f"zoo/{models.name}.py: datasets: {name}: teacher:"

@@ -1,0 +1,177 @@
+"""The stages of a model: its base, what it learns from, and itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from motools_build.backends.accounts import Account
+from motools_build.errors import InputError
+from motools_build.keys import Digest
+from motools_build.planning.evals import Resolve, Sources, identity_of, paid_by
+from motools_build.planning.later import later
+from motools_build.planning.matrix import Draw, Line
+from motools_build.specs import Dataset, ModelName, Setting, Training
+from motools_build.specs.sampled import Sampled, lessons, refuse_sampled, sampling
+from motools_build.stages import Stage, Staging
+
+
+@dataclass(frozen=True)
+class Models:
+    """Plans what a setting trains."""
+
+    name: str
+    """The setting's."""
+    setting: Setting
+    account: Account
+    resolve: Resolve
+    staging: Staging
+    labels: Mapping[ModelName, str]
+    """Each base model's part of stage names."""
+    ask: Callable[[Models, Dataset, Sampled, ModelName, str], Stage]
+    """The stage in which a teacher writes a dataset, for that base model."""
+    mark: str = ""
+    """After the names of datasets, where another setting's plan needs this one's."""
+
+    def base(self, model: ModelName, label: str) -> Stage | None:
+        """The weights that are trained; None where a provider holds them."""
+        pinned = model.facts.bases.get(model.model)
+        if pinned is None:
+            return None
+        return self.staging.add(
+            "base",
+            model.backend,
+            label,
+            {},
+            b"{}",
+            {"weights": pinned},
+            {"model": str(model), "digest": pinned},
+        )
+
+    def trained(
+        self, line: Line, model: ModelName, label: str, draws: tuple[Draw, ...]
+    ) -> Iterator[tuple[Draw, Stage]]:
+        """The models of a line, one a draw."""
+        dataset, options = line.dataset, line.training.options_for(model)
+        base = self.base(model, label)
+        sources = self._sources(dataset, line.training, model, label)
+        made = self.derived(dataset, sources)
+        upload = self._upload(dataset, sources, model)
+        held_out, checked = self._validation(line.training, model, sources)
+        parts = checked.setup if checked else ()
+        used = (base, made, sources.sampled, upload, checked, *parts)
+        backend = identity_of(model, self.account)
+        inputs = {
+            **sources.inputs,
+            **held_out,
+            "base": base.key if base else model.model,
+        }
+        params = {
+            "model": str(model),
+            **sources.rows,
+            "training": options,
+            "name": dataset.name,
+            **({"validation": checked.key} if checked else {}),
+            **paid_by(self.account, model),
+        }
+        path, version = line.path(label), model.facts.version
+        relations = {
+            "files": (*sources.files, *(checked.files if checked else ())),
+            "tags": line.tags,
+            "upstream": (sources.sampled,) if sources.sampled else (),
+            "setup": tuple(stage for stage in used if stage is not None),
+        }
+        for draw in draws:
+            stage = self.staging.add(
+                "model",
+                backend,
+                f"{path}/{draw}",
+                draw.spec,
+                draw.canonical_spec,
+                inputs,
+                {**params, "seed": draw.seed},
+                version=version,
+                **relations,
+            )
+            yield draw, stage
+
+    def derived(self, dataset: Dataset, sources: Sources) -> Stage | None:
+        """The stage that makes a derived dataset, among those that make its parts."""
+        named: dict[str, Stage] = {}
+        for number, stage in enumerate(sources.stages, 1):
+            last = number == len(sources.stages)
+            part = "" if last else f"/{number}-{stage.name}"
+            named[stage.key] = made = self.staging.put(
+                replace(
+                    stage,
+                    name=f"{dataset.name}{part}",
+                    setup=tuple(named[used.key] for used in stage.setup),
+                    tags=dataset.tags if last else (),
+                )
+            )
+        return made if named else None
+
+    def _sources(
+        self, dataset: Dataset, training: Training, model: ModelName, label: str
+    ) -> Sources:
+        """What a dataset stands for where that base model learns from it."""
+        if not lessons(dataset):
+            return self.resolve(dataset)
+        if training.method != "sft":
+            raise InputError(
+                f"training.method: {training.method!r} learns from pairs, and "
+                f"{dataset.name} is sampled, one answer a row; use method='sft'"
+            )
+        lesson = sampling(dataset)
+        if lesson:
+            stage = self.ask(self, dataset, lesson, model, label)
+        else:
+            code, parts = self.resolve(dataset), dataset.parts
+            found = [self._sources(part, training, model, label) for part in parts]
+            made = list(map(self.derived, parts, found))
+            stage = later(dataset, label, found, made, code, self.staging)
+        return Sources({"dataset": Digest(stage.key)}, (), sampled=stage)
+
+    def _upload(
+        self, dataset: Dataset, sources: Sources, model: ModelName
+    ) -> Stage | None:
+        if not model.facts.uploads:
+            return None
+        made = self.derived(dataset, sources)
+        scope = {"scope": self.account.scope} if model.facts.remote else {}
+        return self.staging.add(
+            "upload",
+            identity_of(model, self.account),
+            f"{self._called(dataset, sources)}/{model.backend}",
+            {},
+            b"{}",
+            {**sources.inputs, **scope},
+            {**sources.rows, **paid_by(self.account, model)},
+            files=sources.files,
+            upstream=(sources.sampled,) if sources.sampled else (),
+            setup=tuple(stage for stage in (made, sources.sampled) if stage),
+        )
+
+    def _called(self, dataset: Dataset, sources: Sources) -> str:
+        """A dataset's part of stage names; a teacher may be one for each base model."""
+        if sources.sampled is None:
+            return dataset.name
+        return sources.sampled.name.removeprefix(f"dataset:{self.staging.place}/")
+
+    def _validation(
+        self, training: Training, model: ModelName, trained_on: Sources
+    ) -> tuple[dict[str, str], Stage | None]:
+        """The held-out rows that a job is given, as an input and as an upload."""
+        held_out = training.openai.validation
+        if not held_out or model.facts.options != "openai":
+            return {}, None
+        dataset = held_out if isinstance(held_out, Dataset) else Dataset(held_out)
+        refuse_sampled(dataset, "training.openai.validation takes rows that are there")
+        sources = self.resolve(dataset)
+        digest = sources.inputs["dataset"]
+        if digest == trained_on.inputs["dataset"]:
+            raise InputError(
+                f"training.openai.validation: {dataset.name} has the bytes of a "
+                "dataset that is trained on; hold other rows out"
+            )
+        return {"validation": digest}, self._upload(dataset, sources, model)

@@ -1,0 +1,1 @@
+"""A project's folder: its configuration, settings, variables and upkeep. No doit."""

@@ -1,0 +1,121 @@
+"""Rows that a run is to read, looked at before anything runs."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from motools_build.data.prompts import prompt_problems
+from motools_build.data.rows.checks import SHOWN, check_file, listed
+from motools_build.data.tokens import check_limit
+from motools_build.errors import DatasetError
+from motools_build.keys import Digest
+from motools_build.project.session import Session
+from motools_build.running.derived import source_of
+from motools_build.running.learned import Learned, rows_of
+from motools_build.specs.model_name import ModelName
+from motools_build.stages import Stage
+
+if TYPE_CHECKING:
+    from motools_build.data.transforms import Source
+
+
+def check_datasets(session: Session) -> None:
+    """Validate the rows of each dataset that a stale stage is to read.
+
+    Raises DatasetError with all problems of all of them, before anything runs.
+    """
+    problems: dict[str, None] = {}  # several models may share a dataset
+    for stage in session.stages.values():
+        problems |= dict.fromkeys(problems_of(session, stage))
+    if problems:
+        raise DatasetError(listed(list(problems)) + "\nnothing was run")
+
+
+def refused(session: Session, stage: Stage) -> str | None:
+    """What a run would refuse a stage for: the first problem of the rows that it is to
+    read, and how many more there are."""
+    problems = problems_of(session, stage)
+    if not problems:
+        return None
+    more = f" (and {len(problems) - 1} more: doit datasets)" if problems[1:] else ""
+    return f"{problems[0]}{more}"
+
+
+def problems_of(session: Session, stage: Stage) -> list[str]:
+    """The problems of the rows that a stage is to learn from, or the prompts that it is
+    to ask; none if it is up to date, or a teacher has yet to write them."""
+    asks = stage.kind == "dataset" and stage.asks
+    if not (asks or stage.kind == "model") or not session.store.why_stale(stage):
+        return []
+    if asks:
+        return asked_problems(session, stage)
+    rows = rows_of(stage, session.store)
+    if rows is None or (stage.sampled and session.store.why_stale(stage.sampled)):
+        return []
+    if not os.path.exists(rows.path):  # a run fetches it, and looks then
+        return []
+    method = stage.params["training"]["method"]
+    model = ModelName.parse(stage.params["model"])
+    rules = model.facts.rules
+    problems = row_problems(session, rows, method, rules, source_of(stage, rows))
+    if rules == "openai":
+        problems = problems + session.memo.note(
+            f"limit-1:{method}:{model.model}:{rows.path}",
+            Digest(rows.digest),
+            partial(_within_limit, rows.path, method, model.model),
+        )
+    return problems
+
+
+def asked_problems(session: Session, stage: Stage) -> list[str]:
+    """The problems of the prompts that a teacher is asked."""
+    lesson = stage.params["lesson"]
+    rows = Learned(lesson["prompts"], lesson["digest"])
+    problems: list[str] = session.memo.note(
+        f"prompts-2:{lesson['system'] is not None}:{rows.path}",
+        Digest(rows.digest),
+        partial(prompt_problems, rows.path, lesson["system"]),
+    )
+    derived = source_of(stage, rows)
+    if derived is None or not problems:
+        return problems
+    from motools_build.data.transforms.blame import blamed
+
+    return blamed(problems, derived)
+
+
+def row_problems(
+    session: Session, rows: Learned, method: str, rules: str, derived: Source | None
+) -> list[str]:
+    """The problems of a dataset's rows, at the lines that they come from; remembered
+    for its bytes and its path, since they name it."""
+    problems: list[str] = session.memo.note(
+        f"rows-2:{method}:{rules}:{rows.path}",
+        Digest(rows.digest),
+        partial(_row_problems, rows.path, method, rules, derived),
+    )
+    return problems
+
+
+def _row_problems(
+    path: str, method: str, rules: str, derived: Source | None
+) -> list[str]:
+    try:
+        problems = check_file(path, method, rules)
+        if derived is None:
+            return problems
+        from motools_build.data.transforms.blame import blamed
+
+        return blamed(problems, derived)
+    except OSError as error:
+        return [f"{path}: cannot be read ({error})"]
+
+
+def _within_limit(path: str, method: str, model: str) -> list[str]:
+    try:
+        return list(islice(check_limit(path, method, model), SHOWN + 1))
+    except OSError as error:
+        return [f"{path}: cannot be read ({error})"]

@@ -1,0 +1,113 @@
+"""`[tool.motools_build]` of pyproject.toml."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from motools_build.errors import InputError
+from motools_build.text.similar import known
+
+WHERE = "tool.motools_build"
+
+SETTLE_SECONDS = 60.0
+"""How long a job may take to show in the provider's lists."""
+
+MOST_SETTLING = 1e6
+"""Seconds below which a settle time must be."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the section says, checked but for accounts and prices."""
+
+    default: tuple[str, ...] = ()
+    """What plain `doit run` makes."""
+    variables: tuple[str, ...] = ()
+    """Names of `name=value` for the user's own tasks."""
+    workers: int = 1
+    """Worker processes; each training and eval of an embedded model uses all cores."""
+    settle_seconds: float | None = None
+    """How long a job may take to show in its provider's lists; 60 if not given."""
+    max_spend: float | None = None
+    """USD that a run may cost, unless the command line says another amount."""
+    accounts: Mapping[str, Any] = field(default_factory=dict)
+    """See `Accounts`; read when a provider is first needed."""
+    prices: Mapping[str, Any] = field(default_factory=dict)
+    """See `Prices`."""
+
+    @classmethod
+    def read(cls, path: Path = Path("pyproject.toml")) -> Config:
+        """Raises InputError for a field that does not exist or has another type."""
+        try:
+            document = tomllib.loads(path.read_bytes().decode())
+        except FileNotFoundError:
+            return cls()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is not UTF-8 ({error}); save it anew") from error
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"{path}: {error}") from error
+        section = document.get("tool", {}).get("motools_build", {})
+        if not isinstance(section, dict):
+            raise InputError(f"{path}: [{WHERE}] is a table, not {section}")
+        for name in section:
+            if name not in cls.__annotations__:
+                raise InputError(
+                    f"{path}: [{WHERE}] has no {name!r}; "
+                    + known(name, cls.__annotations__)
+                )
+        return cls(**{n: _checked(path, n, v) for n, v in section.items()})
+
+
+def _checked(path: Path, name: str, value: Any) -> Any:
+    if name == "workers":
+        if type(value) is not int or value < 1:
+            raise InputError(f"{path}: workers is 1 or more, not {value!r}")
+        return value
+    if name == "settle_seconds":
+        given = value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            value = -1
+        if not 0 <= value < MOST_SETTLING:
+            raise InputError(f"{path}: settle_seconds is 0 or more, not {given!r}")
+        return float(value)
+    if name == "max_spend":
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= value < 1e9:
+            raise InputError(f"{path}: max_spend is an amount in USD, not {value!r}")
+        return float(value)
+    if name in ("accounts", "prices"):
+        if not isinstance(value, dict):
+            raise InputError(f"{path}: [{WHERE}.{name}] is a table, not {value!r}")
+        return value
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(
+        isinstance(item, str) and item for item in names
+    ):
+        raise InputError(f"{path}: {name} is a list of names, not {value!r}")
+    return tuple(names)
+
+
+def settle_seconds(declared: float | None) -> float:
+    """The settle time: the environment's, else the project's, else a minute.
+
+    Raises InputError if the environment's is no number of seconds.
+    """
+    given = os.environ.get("MOTOOLS_SETTLE_SECONDS")
+    if given is None:
+        return SETTLE_SECONDS if declared is None else declared
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < MOST_SETTLING:  # NaN neither
+        raise InputError(
+            f"MOTOOLS_SETTLE_SECONDS={given}: write a number of seconds, 0 or more"
+        )
+    return seconds

@@ -1,0 +1,52 @@
+"""What a plan says of evals that cannot be loaded: as a run would find out."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from motools_build.project.session import Session
+from motools_build.running.loads import Loaded, check, checkable
+from motools_build.running.workers import WorkerPool
+from motools_build.stages import Stage
+
+if TYPE_CHECKING:
+    from motools_build.report.explain import Intent
+
+
+def told_of_loads(
+    session: Session, found: list[Intent]
+) -> tuple[list[Intent], list[str]]:
+    """The intents, those blocked that a run would refuse or spare; and what Inspect
+    warns of. What could be loaded is remembered, and nothing else is kept."""
+    from motools_build.report.explain import Intent
+
+    to_run = [intent.stage for intent in found if intent.action == "run"]
+    wanted = checkable(to_run, session.store)
+    if not wanted:
+        return found, []
+    loaded = asyncio.run(_checked(session, wanted))
+    stale = {stage.key for stage in to_run}
+    spared = loaded.spared((intent.stage for intent in found), stale, set())
+
+    def seen(intent: Intent) -> Intent:
+        key = intent.stage.key
+        failure = loaded.failed.get(key)
+        why = spared.get(key) if failure is None else str(failure)
+        if why is None or intent.action != "run":
+            return intent
+        return Intent(intent.stage, "blocked", why, None, 0.0)
+
+    return [seen(intent) for intent in found], loaded.warnings
+
+
+async def _checked(session: Session, wanted: list[Stage]) -> Loaded:
+    with tempfile.TemporaryDirectory() as folder:  # a plan leaves no logs
+        logs = Path(folder)
+        pool = WorkerPool(1, logs / "worker.log")
+        try:
+            return await check(wanted, session.memo, pool, logs)
+        finally:
+            await pool.close()

@@ -1,0 +1,171 @@
+"""What commands ask of providers, outside of a run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from motools_build.backends import registry
+from motools_build.backends.accounts import Account
+from motools_build.backends.base import Backend, Health, Job, Provider
+from motools_build.errors import AccountError, MotoolsError
+from motools_build.report.paid_jobs import payment
+from motools_build.running.effects import ENDED, attempt_of, elected
+from motools_build.running.learned import filled
+from motools_build.stages import Stage
+from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.records import Paid, Record
+
+if TYPE_CHECKING:
+    from motools_build.backends.openai.backend import OpenAIBackend
+    from motools_build.backends.openai.health import What
+    from motools_build.project.session import Session
+    from motools_build.report.explain import Action, Intent
+
+
+CALENDAR_SECONDS = 10.0
+"""For which an account is asked when its models end."""
+
+ASKED_AT_ONCE = 16
+"""Questions in flight at a time."""
+
+
+def payers(stages: Iterable[Stage]) -> list[Account]:
+    """The accounts that stages would be paid by; they tell the identity, too."""
+    accounts = (s.params["account"] for s in stages if "account" in s.params)
+    found = {account["name"]: account for account in accounts}
+    return [Account(**account) for account in found.values()]
+
+
+def check_keys(stages: Iterable[Stage]) -> None:
+    """Raises AccountError if one of the accounts has no key."""
+    for account in payers(stages):
+        account.key()
+
+
+def question(stage: Stage, store: ArtifactStore) -> Job:
+    """A stage as a provider is asked about it: nothing is made."""
+    params = filled(stage, store)
+    return Job(stage.kind, stage.backend, stage.key, stage.name, params, work="")
+
+
+async def looked_up(session: Session, found: list[Intent]) -> list[Intent]:
+    """Intents, after a look at the providers: what is there would be adopted."""
+    opened: dict[str, Backend] = {}
+
+    async def look(intent: Intent) -> Intent:
+        stage = intent.stage
+        if intent.action != "run" or not stage.at_provider:
+            return intent
+        if stage.backend not in opened:
+            opened[stage.backend] = registry.get(stage.backend, session.prices)
+        job = question(stage, session.store)
+        if stage.sampled and "made_of" not in job.params:
+            return intent  # a teacher writes its rows first
+        provider = opened[stage.backend].provider(job)
+        return await _seen(intent, provider, job, payment(stage, session.store))
+
+    try:  # together, so that they share the provider's listings
+        return await asyncio.gather(*map(look, found))
+    finally:
+        for backend in opened.values():
+            await backend.close()
+
+
+async def _seen(
+    intent: Intent, provider: Provider, job: Job, paid: Paid | None
+) -> Intent:
+    """The intent, if a job of the attempt to come is at the provider already."""
+    there = await provider.find(job)
+    found = elected(there, attempt_of(paid, there))
+    if found is None:
+        return intent
+    told = await provider.poll(job, found.id)
+    # what is listed is there, though it may not be known when asked for just now
+    over = None if told.status == "gone" else ENDED.get(told.status)
+    why = f"{found.id} {over}: {told.message}" if over else f"{found.id} is there"
+    action: Action = "blocked" if over else "adopt"
+    return replace(intent, action=action, reason=why, cost=0.0, tokens=None)
+
+
+async def ask_calendar(session: Session, accounts: Iterable[Account]) -> list[str]:
+    """Ask accounts that were not asked today when their models end, and remember it;
+    what went wrong, if something did. It is worth no long wait, and stops nothing."""
+    from motools_build.backends.openai.backend import OpenAIBackend
+
+    due = [one for one in accounts if session.shutdowns.due(one.name)]
+    if not due:
+        return []
+    backend, told = OpenAIBackend(session.prices), []
+    try:
+        for account in due:
+            try:
+                async with asyncio.timeout(CALENDAR_SECONDS):
+                    dates = await backend.shutdowns(account)
+                session.shutdowns.note(account.name, dates)
+            except (MotoolsError, TimeoutError) as error:
+                why = str(error) or f"no answer in {CALENDAR_SECONDS:g} s"
+                told.append(f"when models of account {account.name} end: {why}")
+    finally:
+        await backend.close()
+    return told
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Something that a record names and a provider keeps."""
+
+    what: str
+    id: str
+    stage: str
+    health: Health
+    about: str
+
+    def is_well(self) -> bool:
+        """Whether it is surely there."""
+        return self.health in ("alive", "expiring")
+
+
+async def health(session: Session) -> list[Remote]:
+    """Each file, job and model of a provider that a record names, and how it is."""
+    from motools_build.backends.openai.backend import OpenAIBackend
+
+    backend = OpenAIBackend(session.prices)
+    at_once = asyncio.Semaphore(ASKED_AT_ONCE)
+
+    async def look(record: Record, what: What, id: str) -> Remote:
+        async with at_once:
+            how, about = await _health(session, backend, record, what, id)
+        return Remote(what, id, record.name, how, about)
+
+    records = [r for kind in ("upload", "model") for r in session.store.records(kind)]
+    made = [record for record in records if "account" in record.details]
+    try:
+        looks = [look(r, what, id) for r in made for what, id in _named(r)]
+        return await asyncio.gather(*looks)
+    finally:
+        await backend.close()
+
+
+async def _health(
+    session: Session, backend: OpenAIBackend, record: Record, what: What, id: str
+) -> tuple[Health, str]:
+    """As the account of the record sees it, if that is still the same server's."""
+    try:
+        account = session.accounts[record.details["account"]]
+        if account.identity != record.backend:
+            now = f"account {account.name} is at {account.identity} now"
+            return "unknown", f"made at {record.backend}, and {now}"
+        return await backend.health(account, what, id)
+    except AccountError as error:
+        return "unknown", str(error)
+
+
+def _named(record: Record) -> list[tuple[What, str]]:
+    if record.kind == "upload":
+        return [("file", record.output)]
+    named: list[tuple[What, str]] = [("model", record.output)]
+    job = record.details.get("job")
+    return [("job", job), *named] if job else named

@@ -1,0 +1,254 @@
+"""One command: which settings it means, their plans, and their doit tasks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+
+from motools_build.backends.accounts import Account, Accounts
+from motools_build.backends.prices import Prices
+from motools_build.backends.shutdowns import Shutdowns
+from motools_build.errors import InputError, SelectionError
+from motools_build.keys import Digest, DigestMemo, opened
+from motools_build.planning.plan import Plan, plan
+from motools_build.planning.sources import Resolver
+from motools_build.project.config import Config, settle_seconds
+from motools_build.project.selection import Selecting
+from motools_build.project.variables import (
+    check_variables,
+    is_smoke,
+    most_spent,
+    of_plans,
+    overridden,
+)
+from motools_build.project.zoo import Zoo
+from motools_build.running.budget import Stops
+from motools_build.running.derived import Derive
+from motools_build.running.learned import rows_of
+from motools_build.specs import ModelName, Setting
+from motools_build.stages import Stage
+from motools_build.store.artifacts import RECORD, ArtifactStore
+from motools_build.text import hints
+from motools_build.text.scrub import learn, remember
+from motools_build.text.similar import known
+
+ARTIFACTS = Path("artifacts")
+
+
+class Session(Selecting):
+    """What the loader, the checker, the runner and the commands share."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.config = Config.read()
+        _read_dotenv()
+        for account in self.config.accounts.values():
+            if isinstance(account, dict):
+                remember(os.environ.get(str(account.get("key_variable")), ""))
+        check_variables(variables, self.config.variables)
+        self.variables = variables
+        self.zoo = Zoo()
+        self.memo = DigestMemo(ARTIFACTS / "memo.json")
+        self.store = ArtifactStore(ARTIFACTS, self.memo)
+        self.derive = Derive(self.store, self.memo)
+        self.resolver = Resolver(self.memo, self.derive)
+        self.selected: tuple[str, ...] = ()
+        """Settings that the command names; they become tasks."""
+        self.brief = False
+        """Whether groups are enough (`doit list`): nothing is planned then."""
+        self.lenient = False
+        """Whether a broken setting is shown as such, rather than refused."""
+        self.prune = False
+        """Whether a setting that is complete may do without stage tasks."""
+        self.stages: dict[str, Stage] = {}
+        """By task name: those that have an action of their own."""
+        self.targets: dict[str, Stage] = {}
+        """By the path of their record."""
+        self.groups: set[str] = set()
+        self.done: dict[str, list[str]] = {}
+        """By setting: the stages that are up to date and need no task."""
+        self.aliases: dict[str, Stage] = {}
+        self._plans: dict[str, Plan] = {}
+        self.owners: dict[str, str] = {}
+        """Key -> the stage that carries the action; others of that key are aliases."""
+
+    def default(self) -> tuple[str, ...]:
+        """The settings of plain `doit run`. Raises SelectionError."""
+        if not self.config.default:
+            raise SelectionError(
+                "no setting is named; name one, or give pyproject.toml a default: "
+                f'[tool.motools_build] default = "NAME" ({known("", self.zoo.names)})'
+                if self.zoo.names
+                else "there is no setting yet; `doit new NAME` writes one that runs"
+            )
+        for name in self.config.default:
+            if name not in self.zoo.names:
+                raise SelectionError(
+                    f"pyproject.toml: [tool.motools_build] default names {name!r}; "
+                    + known(name, self.zoo.names)
+                )
+        return self.config.default
+
+    # ---- plans
+
+    def plan(self, name: str) -> Plan:
+        """The setting's plan, under the command's variables. Raises InputError."""
+        if name not in self._plans:
+            setting = overridden(self.zoo[name], self.variables)
+            variant = "smoke" if is_smoke(self.variables) else ""
+            self._plans[name] = self._planned(name, setting, self.variables, variant)
+        return self._plans[name]
+
+    def _planned(
+        self,
+        name: str,
+        setting: Setting,
+        variables: Mapping[str, str] | None = None,
+        variant: str = "",
+    ) -> Plan:
+        def other(name: str) -> tuple[Setting, Account]:
+            theirs = overridden(self.zoo[name], variables or {})
+            return theirs, self.accounts[theirs.account]
+
+        judges = (n for e in setting.evals for n in e.roles.values())
+        asked = (*judges, *setting.teachers())
+        models = (*setting.base_models(), *map(ModelName.parse, asked))
+        remote = any(model.facts.remote for model in models)
+        account = self.accounts[setting.account] if remote else None
+        return plan(name, setting, self.resolver, account, variant, other)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Who may pay. Raises AccountError for a declaration that is wrong."""
+        return Accounts(self.config.accounts, os.environ)
+
+    @cached_property
+    def prices(self) -> Prices:
+        """What providers charge, as far as the project says. Raises InputError."""
+        return Prices.read(self.config.prices)
+
+    @cached_property
+    def shutdowns(self) -> Shutdowns:
+        """When providers' models end, as far as it was asked."""
+        return Shutdowns(self.store.root / "shutdowns.json")
+
+    def account_of(self, name: str) -> Account:
+        """Raises AccountError for an unknown name, or a declaration that is wrong."""
+        return self.accounts[name]
+
+    @cached_property
+    def settle(self) -> float:
+        """How long a job may take to show in lists. Raises InputError."""
+        return settle_seconds(self.config.settle_seconds)
+
+    @property
+    def max_spend(self) -> float | None:
+        """USD that a run may cost: the command line's, else the project's."""
+        return most_spent(self.variables, self.config.max_spend)
+
+    def stops(self) -> Stops:
+        """What `doit cancel` ends from now on."""
+        return Stops(self.store.root / "cancelled.jsonl", time.time())
+
+    def charge(self, stage: Stage) -> tuple[int | None, float | None]:
+        """Tokens that a model's job would be charged for, and USD; None where that is
+        not known. Raises DatasetError for rows that cannot be counted."""
+        if "account" not in stage.params:
+            return None, 0.0
+        from motools_build.data.tokens import (
+            count_tokens,
+            encoding_of,
+            estimated_training_tokens,
+        )
+
+        rows, training = rows_of(stage, self.store), stage.params["training"]
+        if rows is None or not Path(rows.path).exists():  # a run makes or fetches it
+            return None, None
+        path = rows.path
+        model = stage.params["model"].partition("/")[2]
+        counted = self.memo.note(
+            f"tokens-1:{encoding_of(model)}:{training['method']}",
+            Digest(rows.digest),
+            lambda: count_tokens(path, training["method"], model),
+        )
+        tokens = estimated_training_tokens(counted, training["epochs"])
+        return tokens, self.prices.training(model, tokens)
+
+    def users_of_keys(self, besides: set[str]) -> dict[str, str]:
+        """Key -> a setting that uses it, over the whole zoo but for `besides`.
+
+        Raises InputError if a setting cannot be loaded or planned.
+        """
+        users: dict[str, str] = {}
+        broken: list[str] = []
+        for name in self.zoo.names:
+            if name in besides:
+                continue
+            try:
+                stages = self._planned(name, self.zoo[name]).stages
+            except InputError as error:
+                broken.append(str(error))
+            else:
+                users.update((stage.key, name) for stage in stages)
+        if broken:
+            raise InputError("\n".join(broken))
+        return users
+
+    def complete(self, plan: Plan) -> bool:
+        """Whether a run of the setting has nothing to do."""
+        return all(self.store.why_stale(stage) is None for stage in plan.roots)
+
+    def note_run(self) -> None:
+        """Note in the run log what each planned setting stands for now: a name must
+        mean the latest run's key, whether that run had anything to do or not."""
+        planned = {name: plan.stages for name, plan in self._plans.items()}
+        self.store.runs.note(self.variables, planned)
+
+    def record_path(self, stage: Stage) -> str:
+        """The stage's target, as doit knows it."""
+        return f"{self.store.root}/{stage.folder}/{RECORD}"
+
+
+def _read_dotenv() -> None:
+    """Variables of the project's .env that the environment does not have: for all, the
+    workers included, or for nobody. Raises InputError."""
+    path = Path(".env")
+    if path.exists():
+        from dotenv import dotenv_values, load_dotenv
+
+        try:
+            with opened(path) as file:
+                text = file.readall().decode("utf-8-sig")
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is not UTF-8 ({error}); save it anew") from error
+        if "\0" in text:
+            raise InputError(f"{path} holds a NUL, as no text does; save it anew")
+        learn(dotenv_values(stream=StringIO(text)))
+        load_dotenv(stream=StringIO(text), override=False)
+    learn(os.environ)
+
+
+_current: Session | None = None
+
+
+def begin(variables: Mapping[str, str]) -> Session:
+    """Start the session of this command. Raises InputError."""
+    global _current
+    _current = Session(variables)
+    hints.remember(of_plans(variables))
+    return _current
+
+
+def current() -> Session:
+    """The session of this command. Raises SelectionError outside of one."""
+    if _current is None:
+        raise SelectionError(
+            "dodo.py was loaded without motools_build's loader; pyproject.toml needs "
+            'its [tool.doit] section: loader = "motools", and the plugins'
+        )
+    return _current

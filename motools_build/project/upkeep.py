@@ -1,0 +1,190 @@
+"""Looking after artifacts: what is broken, and what nothing refers to."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from motools_build.keys import digest_file
+from motools_build.running.workers import TOGETHER
+from motools_build.stages import KINDS
+from motools_build.store.artifacts import RECORD, ArtifactStore, delete
+from motools_build.store.records import Record
+from motools_build.store.runs import seconds_of
+
+KEPT_TOGETHER = 7 * 86400
+"""Seconds for which unfinished evals' logs are kept."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An artifact's folder, as it lies on the disk."""
+
+    folder: Path
+    record: Record | None
+    """None if it is damaged."""
+
+    @property
+    def name(self) -> str:
+        return self.record.name if self.record else self.folder.name
+
+    @property
+    def key(self) -> str:
+        return self.folder.name.rpartition("-")[2]
+
+    def size(self) -> int:
+        """Bytes of all its files."""
+        try:
+            return sum(path.stat().st_size for path in self.folder.iterdir())
+        except FileNotFoundError:  # a run replaces it just now
+            return 0
+
+    def made(self) -> float:
+        """When, in seconds since the epoch; of a damaged one, its folder's time."""
+        said = self.record.made.get("time") if self.record else None
+        if not said:
+            with suppress(FileNotFoundError):
+                return self.folder.stat().st_mtime
+            return time.time()
+        return seconds_of(said)
+
+
+def artifacts(store: ArtifactStore) -> Iterator[Found]:
+    """Every artifact's folder, whole or not."""
+    for kind in KINDS:
+        for folder in sorted((store.root / kind).glob("*-*")):
+            try:
+                path = folder / RECORD
+                record = Record.decode(path.read_bytes(), str(path))
+            except OSError:
+                record = None
+            yield Found(folder, record)
+
+
+def broken(found: Found) -> str | None:
+    """What is wrong with an artifact, every byte looked at; None if nothing is."""
+    record = found.record
+    if record is None:
+        return "its record is missing or damaged"
+    if found.folder.name != f"{record.backend}-{record.key}":
+        return f"it lies in the folder of another key (its own is {record.key})"
+    if not record.is_of_its_key():
+        return "its preimage, what it says it was made of, is not that of its key"
+    payload = {found.folder / name: d for name, (_, d) in record.payload.items()}
+    if "file" in record.details:
+        payload[Path(record.details["file"])] = record.output  # type: ignore[assignment]
+    for path, digest in payload.items():
+        try:
+            if digest_file(path) != digest:
+                return f"{path.name} is damaged: its digest is not the recorded one"
+        except OSError as error:
+            return f"{path.name} cannot be read ({error.strerror})"
+    unknown = {p.name for p in found.folder.iterdir()} - {RECORD, *record.payload}
+    return f"{', '.join(sorted(unknown))} does not belong to it" if unknown else None
+
+
+def set_aside(found: Found, store: ArtifactStore) -> Path:
+    """Move a broken artifact out of the way, so that the next run makes it anew."""
+    folder = store.root / "broken"
+    folder.mkdir(exist_ok=True)
+    aside = folder / f"{found.folder.parent.name}-{found.folder.name}"
+    if aside.exists() or aside.is_symlink():
+        delete(aside)
+    found.folder.replace(aside)
+    return aside
+
+
+def referred_lately(store: ArtifactStore, days: float) -> set[str]:
+    """Keys that a run of the last days stood for."""
+    since = time.time() - days * 86400
+    keys: set[str] = set()
+    for run in store.runs:
+        began = seconds_of(run["time"])
+        if began >= since:
+            keys.update(run["stages"].values())
+    return keys
+
+
+def garbage(
+    store: ArtifactStore, present: set[str], days: float, most: int | None
+) -> list[Found]:
+    """Artifacts to remove: what neither a present plan nor a run of the last days
+    refers to; and, to come below `most` bytes, the oldest of what no present plan
+    refers to."""
+    lately = referred_lately(store, days)
+    everything = list(artifacts(store))
+    loose = [found for found in everything if found.key not in present]
+    remove = [found for found in loose if found.key not in lately]
+    if most is not None:
+        total = sum(found.size() for found in everything)
+        total -= sum(found.size() for found in remove)
+        older = sorted((f for f in loose if f.key in lately), key=Found.made)
+        while total > most and older:
+            remove.append(older.pop(0))
+            total -= remove[-1].size()
+    return remove
+
+
+def remove(
+    paths: Iterable[tuple[str, Path]], store: ArtifactStore
+) -> Iterator[tuple[Path, bool]]:
+    """Remove folders, given with their key or name, but those that a run uses or makes:
+    each, and whether it is gone."""
+    with store.live.removing():
+        store.live.sweep()
+        used = store.live.keys()
+        for key, path in paths:
+            free = key not in used and store.locks.take(key)
+            if free:
+                try:
+                    delete(path)
+                finally:
+                    store.locks.drop(key)
+            yield path, free
+
+
+def leftovers(store: ArtifactStore) -> list[Path]:
+    """Work folders of runs that were killed: of no stage that is being made, nor of
+    one that failed (its log may lie there)."""
+    return sorted(
+        path
+        for path in (store.root / "work").glob("*")
+        if not _kept_together(path)
+        and not store.locks.taken(path.name)
+        and not store.states.exists(path.name)
+    )
+
+
+def _kept_together(path: Path) -> bool:
+    """Whether it holds the logs of evals that ran together lately: a run may be at
+    them, and one that was killed goes on from them."""
+    if not path.name.startswith(TOGETHER):
+        return False
+    try:
+        latest = max(p.stat().st_mtime for p in (path, *path.iterdir()))
+    except FileNotFoundError:  # a run is at it
+        return True
+    return time.time() - latest < KEPT_TOGETHER
+
+
+def bytes_of(text: str) -> int:
+    """`20GB` -> 20,000,000,000. Raises ValueError."""
+    units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+    word = text.strip().upper()
+    number = float(word[:-2]) * units[word[-2:]] if word[-2:] in units else int(word)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{text} is no size")
+    return int(number)
+
+
+def human(size: float) -> str:
+    """1536 -> `1.5 KB`."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

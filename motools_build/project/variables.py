@@ -1,0 +1,138 @@
+"""`name=value` of the command line: what changes a plan, the same for all commands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from motools_build.errors import VariableError
+from motools_build.specs import Eval, Setting
+from motools_build.specs.smoke import smoked
+from motools_build.text.similar import known
+
+PLAN_VARIABLES = {
+    "model": "base models instead of the setting's: model=dummy/echo",
+    "seeds": "seeds instead of the setting's: seeds=0,1,2",
+    "account": "who pays, instead of the setting's account: account=NAME",
+    "smoke": "a small variant, under keys of its own: smoke=yes",
+    "checkpoint": "evaluate this checkpoint of each model: checkpoint=-2",
+}
+
+RUN_VARIABLES = {
+    "wait": "wait=no submits jobs and returns",
+    "max_spend": "USD that a run may cost: max_spend=50, or max_spend=no",
+}
+
+
+def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> None:
+    """Raises VariableError for a name that means nothing, before anything runs."""
+    ours = (*PLAN_VARIABLES, *RUN_VARIABLES)
+    for name in given:
+        if name not in ours and name not in users_own:
+            raise VariableError(
+                f"unknown variable {name}={given[name]}; "
+                + known(name, (*ours, *users_own))
+                + " (for tasks of your own, list theirs in pyproject.toml: "
+                "[tool.motools_build] variables = [...])"
+            )
+    waits(given)
+    is_smoke(given)
+    most_spent(given)
+
+
+def of_plans(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those that change what a stage's name means."""
+    return {name: v for name, v in variables.items() if name in PLAN_VARIABLES}
+
+
+def waits(variables: Mapping[str, str]) -> bool:
+    """Whether a run awaits the jobs that it submits. Raises VariableError."""
+    return _yes("wait", variables, "yes")
+
+
+def is_smoke(variables: Mapping[str, str]) -> bool:
+    """Whether a setting's smoke variant is meant. Raises VariableError."""
+    return _yes("smoke", variables, "no")
+
+
+def _yes(name: str, variables: Mapping[str, str], usual: str) -> bool:
+    word = variables.get(name, usual)
+    if word not in ("yes", "no"):
+        raise VariableError(f"{name}={word}: write {name}=yes or {name}=no")
+    return word == "yes"
+
+
+def most_spent(
+    variables: Mapping[str, str], usual: float | None = None
+) -> float | None:
+    """USD that a run may cost, `usual` if the command line does not say; None for no
+    limit. Raises VariableError."""
+    word = variables.get("max_spend")
+    if word is None:
+        return usual
+    if word == "no":
+        return None
+    try:
+        amount = float(word.removeprefix("$"))
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < 1e9:
+        raise VariableError(
+            f"max_spend={word}: write an amount in USD, max_spend=50, or "
+            "max_spend=no for no limit"
+        )
+    return amount
+
+
+def overridden(setting: Setting, variables: Mapping[str, str]) -> Setting:
+    """The setting with the command line's values. Raises VariableError."""
+    if is_smoke(variables):
+        setting = smoked(setting)
+    fields: dict[str, object] = {}
+    if "model" in variables:
+        fields["models"] = _split("model", variables["model"])
+        fields["bare"] = ()
+        fields["arms"] = [
+            arm.model_copy(update={"models": None}) for arm in setting.arms
+        ]
+    if "seeds" in variables:
+        words = _split("seeds", variables["seeds"])
+        if not all(re.fullmatch(r"[0-9]{1,10}", word) for word in words):
+            raise VariableError(
+                f"seeds={cut(variables['seeds'])}: seeds are whole numbers below "
+                "2**32, as in seeds=0,1,2"
+            )
+        fields["seeds"] = [int(word) for word in words]
+    if "account" in variables:
+        fields["account"] = variables["account"]
+    if "checkpoint" in variables:
+        fields["evals"] = _at_checkpoint(setting, variables["checkpoint"])
+    if not fields:
+        return setting
+    try:
+        return Setting.model_validate({**dict(setting), **fields})
+    except ValidationError as error:
+        reasons = [item["msg"].removeprefix("Value error, ") for item in error.errors()]
+        given = " ".join(f"{n}={v}" for n, v in variables.items())
+        raise VariableError(f"{given}: {'; '.join(reasons)}") from error
+
+
+def _at_checkpoint(setting: Setting, word: str) -> list[Eval]:
+    if not re.fullmatch(r"-?[0-9]{1,9}", word):
+        raise VariableError(f"checkpoint={cut(word)}: write a step, or -1 for the last")
+    step = int(word)
+    return [e.model_copy(update={"checkpoint": step}) for e in setting.evals]
+
+
+def cut(text: str) -> str:
+    """A word of the command line, short enough for a message."""
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _split(name: str, text: str) -> list[str]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise VariableError(f"{name}={text}: a value is empty")
+    return words

@@ -1,0 +1,219 @@
+"""Jobs at providers: what the ledger and the state files tell of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from motools_build.errors import ArtifactError
+from motools_build.running.budget import last_cost
+from motools_build.running.effects import paid_of
+from motools_build.running.learned import filled
+from motools_build.stages import Stage
+from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.records import Entry, Paid
+from motools_build.store.runs import seconds_of
+
+OVER = frozenset({"succeeded", "failed", "cancelled", "gone"})
+"""States of a job that costs no more."""
+
+DAMAGED = "damaged"
+"""State of a stage whose state file cannot be read: it may have a job."""
+
+
+@dataclass(frozen=True)
+class JobLine:
+    """A job, or the request for one."""
+
+    stage: str
+    key: str
+    attempt: int
+    id: str
+    """The provider's; empty while it is not known."""
+    state: str
+    """submitted, succeeded, failed, cancelled, gone; or `not known` of a request
+    whose answer got lost, or parked."""
+    since: float
+    """When it was submitted, in seconds since the epoch."""
+    account: str
+    cost: float | None
+    """USD; None where it is not known."""
+    adopted: bool
+    message: str
+    backend: str = ""
+    """The provider's identity."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over, as far as this folder knows."""
+        return self.state in OVER
+
+    @property
+    def setting(self) -> str:
+        return self.stage.split(":", 1)[-1].split("/", 1)[0]
+
+    def age(self) -> float:
+        """Seconds since it was submitted."""
+        return max(0.0, time.time() - self.since)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "setting": self.setting, "age": round(self.age())}
+
+
+def jobs(store: ArtifactStore) -> list[JobLine]:
+    """Every job of this folder, the oldest first."""
+    lines: list[JobLine] = []
+    for key in store.ledger:
+        entries = [entry for entry in store.ledger.of(key) if entry.kind == "model"]
+        by_id: dict[str, list[Entry]] = {}
+        for entry in entries:
+            if entry.id:
+                by_id.setdefault(entry.id, []).append(entry)
+        lines += [_line(told) for told in by_id.values()]
+    known = set()
+    for key in store.states.known():
+        known.add(key)
+        try:
+            paid = store.states.paid(key)
+        except ArtifactError as error:  # it hides nothing of the others
+            lines.append(_unread(key, store.ledger.of(key), str(error)))
+            continue
+        if paid and paid.kind == "model" and paid.phase in ("intent", "parked"):
+            lines.append(_open(key, paid))
+    for key in store.ledger:
+        told = None if key in known else paid_of(store.ledger.of(key))
+        if told and told.kind == "model" and told.phase == "intent":
+            lines.append(_open(key, told))
+    return sorted(lines, key=lambda line: line.since)
+
+
+def print_jobs(found: Sequence[JobLine], console: Any) -> None:
+    """Print the jobs, one a row; on a terminal that is too narrow for that, key and
+    stage below each: IDs and stages are whole, to be copied."""
+    from motools_build.report.results import plain_table
+    from motools_build.report.tables import fits
+
+    table = plain_table("job", "state", "age", "account", "cost", "key", "stage")
+    rows = [_row(job) for job in found]
+    for job, row in zip(found, rows, strict=True):
+        table.add_row(*row, job.key[:8], job.stage)
+    if fits(table, console):
+        console.print(table)
+        return
+    for job, row in zip(found, rows, strict=True):
+        console.print("  ".join(row), soft_wrap=True)
+        console.print(f"  {job.key[:8]}  {job.stage}", soft_wrap=True)
+
+
+def _row(job: JobLine) -> tuple[str, ...]:
+    return (
+        job.id or "-",
+        f"{job.state} (adopted)" if job.adopted else job.state,
+        spoken(job.age()),
+        job.account,
+        "?" if job.cost is None else f"${job.cost:.2f}",
+    )
+
+
+def in_flight(store: ArtifactStore, settings: set[str]) -> list[JobLine]:
+    """Jobs of these settings that have not ended, as far as this folder knows."""
+    open_states = {"submitted", "not known"}
+    return [
+        job
+        for job in jobs(store)
+        if job.setting in settings
+        and (job.state in open_states or job.state.startswith("parked"))
+    ]
+
+
+def under_way(store: ArtifactStore, settings: set[str]) -> list[str]:
+    """A line for each job in flight: its ID, age and account."""
+    return [
+        f"{job.id or 'a request'}  {job.state}, {spoken(job.age())} ago, account "
+        f"{job.account}  {job.stage}"
+        for job in in_flight(store, settings)
+    ]
+
+
+def spoken(seconds: float) -> str:
+    """90 -> `90 s`, 7200 -> `2.0 h`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.0f} d"
+
+
+def _line(entries: list[Entry]) -> JobLine:
+    """What the ledger's lines of one ID come to."""
+    first, last = entries[0], entries[-1]
+    ends = [entry for entry in entries if entry.event != "bound"]
+    state = ends[-1].event if ends else "submitted"
+    return JobLine(
+        stage=last.stage,
+        key=last.key,
+        attempt=last.attempt,
+        id=last.id,
+        state=state,
+        since=seconds_of(first.time),
+        account=last.account,
+        cost=last_cost(entries),
+        adopted=first.adopted,
+        message=ends[-1].message if ends else "",
+        backend=last.backend,
+    )
+
+
+def _open(key: str, paid: Paid) -> JobLine:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(paid.until))
+    return JobLine(
+        stage=paid.stage,
+        key=key,
+        attempt=paid.attempt,
+        id="",
+        state="not known" if paid.phase == "intent" else f"parked until {when}",
+        since=paid.since,
+        account=paid.account,
+        cost=None,
+        adopted=False,
+        message=paid.message,
+        backend=paid.backend,
+    )
+
+
+def _unread(key: str, told: list[Entry], message: str) -> JobLine:
+    last = told[-1] if told else None
+    return JobLine(
+        stage=last.stage if last else "?",
+        key=key,
+        attempt=last.attempt if last else 1,
+        id="",
+        state=DAMAGED,
+        since=seconds_of(last.time) if last else time.time(),
+        account=last.account if last else "?",
+        cost=None,
+        adopted=False,
+        message=message,
+    )
+
+
+def payment(stage: Stage, store: ArtifactStore) -> Paid | None:
+    """How far a stage's paid effect is, by its state file or else by the ledger; None
+    if it has none, or never began."""
+    if not stage.at_provider:
+        return None
+    paid = store.states.paid(stage.key)
+    if paid:
+        return paid
+    told = paid_of(store.ledger.of(stage.key))
+    return replace(told, stage=stage.name) if told else None
+
+
+def other_rows(stage: Stage, paid: Paid | None, store: ArtifactStore) -> bool:
+    """Whether a job was sent, and the stage's teacher wrote other rows since."""
+    if paid is None or paid.phase == "absent" or not (paid.nonces or paid.id):
+        return False
+    rows = filled(stage, store).get("made_of")
+    return bool(rows) and paid.made_of != rows

@@ -1,0 +1,1 @@
+"""From a stage to its artifact: performed once, paid for once."""

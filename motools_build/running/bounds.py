@@ -1,0 +1,127 @@
+"""What asking a provider's models may cost: as the same work did, or else at most.
+
+Before an eval has ever run, it is bounded by samples x epochs x (the prompt's tokens +
+max_tokens), at the price of the model, and likewise for its judges. A token has a byte
+or more, and a prompt is taken from the files that the key covers: so no tokenizer and
+no run is needed. It holds for a task that asks once a sample; what others came to in
+the end is counted when they end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from motools_build.backends.prices import Prices
+from motools_build.running.alike import Alike
+from motools_build.running.budget import no_price
+from motools_build.stages import Stage
+
+AROUND = 100
+"""Tokens of a request beyond its texts: roles, separators."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a stage asks, as far as that is known before it runs."""
+
+    samples: int | None
+    """At most."""
+    epochs: int | None
+    max_tokens: int | None
+    """Of an answer."""
+    once: int | None
+    """Bytes of the prompts of all samples together."""
+    each: int
+    """Bytes that may be in every prompt besides: of the code, or a system prompt."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """USD, or why nobody can say."""
+
+    cost: float | None
+    why: str = ""
+
+
+def bound(stage: Stage, prices: Prices, alike: Alike) -> Bound:
+    """What asking the stage's models may cost."""
+    subject = subject_of(stage)
+    judges = [
+        name.partition("/")[2]
+        for name in stage.params["roles"].values()
+        if name.startswith("openai/")
+    ]
+    for model in (*([subject] if subject else ()), *judges):
+        if prices.inference(model, 1, 1) is None:
+            return Bound(None, no_price(model))
+    used = alike.usage(stage)
+    if used is not None:
+        return Bound(_as_before(used, stage, subject, prices))
+    return _at_most(size_of(stage), subject, judges, prices)
+
+
+def subject_of(stage: Stage) -> str | None:
+    """The provider's model that is asked; None if it is one of this machine, or its
+    answers are there. A fine-tune is priced by its base, which is all that is known of
+    it before it is made."""
+    backend, _, model = str(stage.params["model"]).partition("/")
+    if backend != "openai" or any(used.kind == "samples" for used in stage.upstream):
+        return None
+    tuned = any(used.kind == "model" for used in stage.upstream)
+    return f"ft:{model}" if tuned else model
+
+
+def size_of(stage: Stage) -> Size:
+    """What the stage's declaration and files tell."""
+    given = stage.params["overrides"]
+    epochs, max_tokens = given.get("epochs"), given.get("max_tokens")
+    lesson = stage.params.get("lesson")
+    if lesson:
+        path = Path(lesson["prompts"])
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        system = len((lesson["system"] or "").encode())
+        return Size(len(lines), epochs or 1, max_tokens, sum(map(len, lines)), system)
+    sizes = {path: Path(path).stat().st_size for path in stage.files}
+    code = [path for path in sizes if path.endswith(".py")]
+    if epochs is None and not any(b"epochs" in Path(p).read_bytes() for p in code):
+        epochs = 1
+    each = sum(sizes[path] for path in code)
+    once = sum(sizes.values()) - each if sizes else None
+    return Size(given.get("limit"), epochs, max_tokens, once, each)
+
+
+def _as_before(
+    used: dict[str, tuple[int, int]], stage: Stage, subject: str | None, prices: Prices
+) -> float:
+    """The same work of another model read and wrote so much, at this model's price."""
+    cost = 0.0
+    judges = set(stage.params["roles"].values())
+    for model, (asked, told) in used.items():
+        if model in judges:
+            cost += prices.usage({model: (asked, told)}) or 0.0
+        elif subject:
+            cost += prices.inference(subject, asked, told) or 0.0
+    return cost
+
+
+def _at_most(
+    size: Size, subject: str | None, judges: list[str], prices: Prices
+) -> Bound:
+    if judges:
+        why = f"its judge {judges[0]} may write answers of any length"
+        return Bound(None, f"{why}, and it has never run")
+    if size.samples is None:
+        why = "how many samples it has is not known before it has run: write "
+        return Bound(None, f"{why}Eval(..., limit=N)")
+    if size.epochs is None:
+        why = "its epochs are not known before it has run: write "
+        return Bound(None, f"{why}Eval(..., epochs=N)")
+    if size.max_tokens is None:
+        why = "there is no max_tokens, so that answers may be of any length: write "
+        return Bound(None, f"{why}Eval(..., max_tokens=N)")
+    if size.once is None:
+        return Bound(None, "its prompts are not known before it has run")
+    read = size.epochs * (size.once + size.samples * (size.each + AROUND))
+    written = size.epochs * size.samples * size.max_tokens
+    return Bound(prices.inference(subject, read, written) if subject else 0.0)

@@ -1,0 +1,295 @@
+"""Derived datasets while planning: made once, remembered by what they are made of.
+
+A model is keyed by a derived dataset's bytes, so the plan needs them. They are the
+artifact's `data.jsonl`, made under the stage's lock when it is not there.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from motools_build.data import DATA
+from motools_build.data.fetching import sha256_of
+from motools_build.errors import ArtifactError, DatasetError
+from motools_build.keys import Digest, DigestMemo, canonical, digest_file
+from motools_build.planning.evals import Sources
+from motools_build.planning.later import BACKEND, ROLES, derived_source, source_of_part
+from motools_build.planning.sources import Resolver
+from motools_build.running.learned import Learned, source_of_sampled
+from motools_build.running.run import LOCK_POLL, versions
+from motools_build.specs import Dataset
+from motools_build.specs.sampled import lessons
+from motools_build.stages import VERSIONS, Stage, keyed
+from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.locks import Locks
+from motools_build.store.runs import now
+
+if TYPE_CHECKING:
+    from motools_build.data.transforms import Source
+
+FETCH = "fetch"
+
+NOTE = "derived-1"
+"""Name of the notes about what a key's dataset has for bytes."""
+
+
+class Derive:
+    """Makes derived datasets in a store; the resolver's `derive`."""
+
+    def __init__(self, store: ArtifactStore, memo: DigestMemo) -> None:
+        self.store = store
+        self.memo = memo
+        self.always = True
+        """Whether a dataset must be there when it is asked for. A command that only
+        looks does without, if the digest is remembered."""
+        self.fetches = False
+        """Whether what a step needs may be fetched; only runs touch the network."""
+        self.told: list[str] = []
+        """What to say of the pins of what was fetched."""
+
+    def __call__(self, spec: Dataset, resolve: Resolver) -> Sources:
+        """Raises DatasetError for what cannot be made, with the dataset's name."""
+        if spec.fetched:
+            return self._pinned(spec)
+        if lessons(spec):
+            return self._code(spec, resolve)
+        parts = [resolve(part) for part in spec.parts]
+        stage = self._stage(spec, parts, resolve)
+        digest = self._digest(stage)
+        path = f"{self.store.root}/{stage.folder}/{DATA}"
+        before = {s.key: s for part in parts for s in part.stages}
+        stages = (*before.values(), stage)
+        return Sources({"dataset": digest}, (path,), stages=stages)
+
+    def _stage(self, spec: Dataset, parts: list[Sources], resolve: Resolver) -> Stage:
+        sources = [
+            source_of_part(dataset, part)
+            for dataset, part in zip(spec.parts, parts, strict=True)
+        ]
+        inputs: dict[str, str] = dict(
+            zip(ROLES, (source.digest for source in sources), strict=False)
+        )
+        files = [source.path for source in sources]
+        code = self._code(spec, resolve)
+        inputs |= code.inputs
+        files += code.files
+        identity = spec.step.identity()
+        params = {
+            "name": spec.name,
+            "step": {"step": spec.step.WORD, **spec.step.model_dump(mode="json")},
+            "sources": [asdict(source) for source in sources],
+        }
+        before = tuple(part.stages[-1] for part in parts if part.stages)
+        used = tuple(dict.fromkeys(files))
+        return _staged(spec, BACKEND, identity, inputs, params, used, before)
+
+    def _code(self, spec: Dataset, resolve: Resolver) -> Sources:
+        """The function that a step calls: its file, and what that uses."""
+        from motools_build.data.steps import Filter, Map
+
+        if not isinstance(spec.step, Filter | Map):
+            return Sources({}, ())
+        return resolve.function(spec, _module_file(spec, spec.step))
+
+    def _pinned(self, spec: Dataset) -> Sources:
+        """A file that is fetched when it is needed: the plan only knows its digest.
+        Where it is pinned by its SHA-256 alone, its bytes name that digest, once."""
+        params = {
+            "name": spec.name,
+            "url": spec.path,
+            "digest": spec.digest,
+            "sha256": spec.sha256,
+            "largest": spec.largest,
+        }
+        pinned = {"pinned": spec.digest or spec.sha256}
+        stage = _staged(spec, FETCH, {}, pinned, params)
+        self._check_pin(spec, stage)
+        digest = Digest(spec.digest) if spec.digest else self._fetched(stage)
+        path = f"{self.store.root}/{stage.folder}/{DATA}"
+        return Sources({"dataset": digest}, (path,), stages=(stage,))
+
+    def _fetched(self, stage: Stage) -> Digest:
+        """The digest of a file that only its SHA-256 names. Raises DatasetError where
+        it was never fetched, and may not be now."""
+        record = self.store.get(stage)
+        noted = self.memo.noted(NOTE, stage.key)
+        if record is None and isinstance(noted, str):
+            return Digest(noted)
+        if record is None:
+            self._make_part(stage, "its SHA-256 alone names no keys")
+            record = self.store.get(stage)
+            assert record is not None
+        self.memo.renote(NOTE, stage.key, record.output)
+        return Digest(record.output)
+
+    def _check_pin(self, spec: Dataset, stage: Stage) -> None:
+        """Raises DatasetError if what was fetched is not what the SHA-256 names: it was
+        pinned by its xxh3_128 alone, of which two files can be made that share it."""
+        record = self.store.get(stage)
+        if record is None or not spec.sha256:
+            return
+        file = self.store.folder(stage) / DATA
+        found = record.details.get("sha256") or self.memo.note(
+            f"sha256-1:{stage.key}", Digest(record.output), partial(sha256_of, file)
+        )
+        if found != spec.sha256:
+            raise DatasetError(
+                f"dataset {spec.name}: {file} was fetched with the SHA-256 {found}, "
+                f"not the pinned {spec.sha256}; if the pin is right, remove the folder "
+                f"{file.parent} and run again"
+            )
+
+    def _digest(self, stage: Stage) -> Digest:
+        rules = _rules(stage)
+        note = NOTE if rules == 1 else f"{NOTE}:{rules}"
+        record = self.store.get(stage)
+        if record is not None and record.details.get("rules", 1) < rules:
+            self.store.remove(stage)
+            record = None
+        if record is None:
+            noted = self.memo.noted(note, stage.key)
+            if isinstance(noted, str) and not self.always:
+                return Digest(noted)
+            self._make(stage)
+            record = self.store.get(stage)
+            assert record is not None
+        self.memo.renote(note, stage.key, record.output)
+        return Digest(record.output)
+
+    def fetch(self, stages: Iterable[Stage]) -> None:
+        """Fetch what these stages need and is not there. Raises DatasetError."""
+        for stage in stages:
+            for used in stage.setup:
+                if used.backend == FETCH and self.store.get(used) is None:
+                    self._make(used)
+
+    def _make(self, stage: Stage) -> None:
+        for used in stage.setup:
+            try:
+                self.store.check_payload(used)
+            except ArtifactError:  # not there, or damaged and just removed
+                self._make_part(used)
+        try:
+            with _locked(self.store.locks, stage.key):
+                self.store.forget(stage)
+                if self.store.get(stage) is None:
+                    self._put(stage)
+                    self.told += pin_note(stage, self.store)
+        except DatasetError as error:
+            name = stage.params["name"]
+            raise DatasetError(f"dataset {name}: {error}") from error
+        except OSError as error:
+            raise ArtifactError(
+                f"dataset {stage.name} cannot be made: the system refused ({error}); "
+                "free some space, or mend the permissions"
+            ) from error
+
+    def _make_part(self, stage: Stage, why: str = "a step needs it") -> None:
+        if stage.backend == FETCH and not self.fetches:
+            raise DatasetError(
+                f"dataset {stage.params['name']}: {stage.params['url']} is not fetched "
+                f"yet, and {why}: `doit run SETTING` fetches it"
+            )
+        self._make(stage)
+
+    def _put(self, stage: Stage) -> None:
+        began = time.monotonic()
+        work = self.store.work_folder(stage)
+        try:
+            from motools_build.data.transforms import made
+
+            details = made(stage.params, work)
+            planned = set(stage.preimage["inputs"].values())
+            for path in stage.files:
+                if digest_file(path) not in planned:
+                    raise DatasetError(f"{path} was edited just now; run again")
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        self.store.put(
+            stage,
+            work,
+            output=digest_file(work / DATA),
+            details=details,
+            inputs={},
+            made={
+                "time": now(),
+                "seconds": round(time.monotonic() - began, 2),
+                "versions": versions(),
+            },
+        )
+
+
+def pin_note(stage: Stage, store: ArtifactStore) -> list[str]:
+    """What to say of a fetched file that no SHA-256 pins."""
+    record = store.get(stage)
+    if record is None or stage.backend != FETCH or stage.params["sha256"]:
+        return []
+    found = record.details.get("sha256") or sha256_of(store.folder(stage) / DATA)
+    return [
+        f"dataset {stage.params['name']}: its pin, xxh3_128, is no protection against "
+        "a file that is made to share it; add its SHA-256, which changes no key: "
+        f'from_url(..., sha256="{found}")'
+    ]
+
+
+def _rules(stage: Stage) -> int:
+    """By which rules a step is made now; see `steps.Step.RULES`."""
+    from motools_build.data.steps import STEPS
+
+    return STEPS[stage.params["step"]["step"]].RULES
+
+
+def source_of(stage: Stage, rows: Learned) -> Source | None:
+    """The derived or sampled dataset that a stage reads; None for a file."""
+    if stage.sampled:
+        return source_of_sampled(stage, rows)
+    path, digest = rows
+    for used in stage.setup:
+        if used.backend == BACKEND and f"/{used.folder}/" in path:
+            return derived_source(used, path, digest)
+    return None
+
+
+def _staged(
+    spec: Dataset,
+    backend: str,
+    identity: dict[str, Any],
+    inputs: dict[str, str],
+    params: dict[str, Any],
+    files: tuple[str, ...] = (),
+    setup: tuple[Stage, ...] = (),
+) -> Stage:
+    version = VERSIONS["dataset"]
+    key, preimage = keyed(
+        "dataset", version, backend, identity, canonical(identity), inputs
+    )
+    return Stage(
+        "dataset", backend, spec.name, key, preimage, params, files, setup=setup
+    )
+
+
+def _module_file(spec: Dataset, step: Any) -> str:
+    from motools_build.data.transforms.apart import module_file
+
+    try:
+        return module_file(step)
+    except DatasetError as error:
+        raise DatasetError(f"dataset {spec.name}: {error}") from error
+
+
+@contextmanager
+def _locked(locks: Locks, key: str) -> Iterator[None]:
+    """A stage's lock among all processes, as a run takes it."""
+    while not locks.take(key):
+        time.sleep(LOCK_POLL)
+    try:
+        yield
+    finally:
+        locks.drop(key)

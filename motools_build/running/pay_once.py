@@ -1,0 +1,298 @@
+"""Never pay twice: intent, adopt, bind, settle, elect.
+
+    ABSENT -find-> BOUND                  always look at the provider before paying
+    ABSENT -> INTENT (on the disk) -> one request -> BOUND (on the disk)
+    INTENT after a death: find until the settle time has passed, only then ask again
+    BOUND -> poll -> artifact | failed | cancelled
+    BOUND -> a 404, and another after the settle time, and not in the list -> gone
+
+The caller holds the key's lock. A definite refusal leads back to ABSENT; an answer
+that got lost leaves INTENT, which is reconciled and never blindly sent again. Two
+folders without a common lock converge: once the settle time has passed, the earliest
+job of a key and attempt wins, and each folder cancels only what it made itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from motools_build.backends.base import (
+    SILENCE,
+    Found,
+    Job,
+    Made,
+    Provider,
+    Report,
+)
+from motools_build.errors import (
+    Ambiguous,
+    ArtifactError,
+    Deferred,
+    OverBudget,
+    Parked,
+    RateLimited,
+    Refused,
+)
+from motools_build.running import effects
+from motools_build.running.asking import PATIENCE
+from motools_build.running.budget import DAY, Budget, Daily, Monthly, Stops, no_price
+from motools_build.running.effects import (
+    ENDED,
+    Effect,
+    attempt_of,
+    elected,
+    elsewhere,
+    ended,
+    of_other_rows,
+    paid_of,
+)
+from motools_build.running.settling import Settling
+from motools_build.store.records import Paid
+from motools_build.store.state import UNFINISHED, Ledger, States
+
+ATTEMPTS_LOST = 5
+"""Answers lost in a row after which a run gives up on a stage."""
+
+SOON = 60.0
+"""Seconds that a run which does not wait for jobs still waits after a 429."""
+
+
+class PayOnce(Settling):
+    """The state machine of all paid effects of a run."""
+
+    def __init__(
+        self,
+        states: States,
+        ledger: Ledger,
+        *,
+        settle: float,
+        budget: Budget | None = None,
+        stops: Stops | None = None,
+        wait: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(states, ledger, settle=settle, wait=wait, clock=clock)
+        self.budget = budget or Budget()
+        self.monthly = Monthly(ledger)
+        self.stops = stops
+        self._daily = Daily(ledger)
+
+    async def make(self, job: Job, provider: Provider, report: Report) -> Made:
+        """What the job made, paid for at most once.
+
+        Raises JobFailed, Refused, OverBudget; Deferred if it is left to a later run.
+        """
+        effect = Effect(job, provider, report)
+        paid = await self._known(effect)
+        if paid.phase == "gone":  # a 404 may pass: the provider is asked again
+            paid = replace(paid, phase="bound", missing=paid.missing or paid.since)
+        if paid.phase in ENDED:
+            raise ended(paid)
+        if paid.phase == "intent" and paid.account != effect.account:
+            raise elsewhere(paid, effect)
+        bound = paid.phase == "bound"
+        if not bound and job.params.get("account", {}).get("concurrent_jobs"):
+            effect.say("waits for its turn")
+        async with provider.turn(job, bound=bound, wait=self._wait):
+            paid, fresh = await self._bound(effect, paid)
+            if fresh and provider.charges and not self._wait:
+                raise Deferred(
+                    f"submitted as {paid.id}, and not awaited; run again",
+                    under_way=True,
+                )
+            return await self._settled(effect, paid)
+
+    async def is_there(self, job: Job, provider: Provider, id: str) -> bool:
+        """Whether the provider still has what was made."""
+        effect = Effect(job, provider, lambda progress: None)
+        paid = effect.blank(self._clock())
+        told = await self._patiently(
+            effect, paid, partial(effect.poll, id), most=self._settle
+        )
+        return told.status == "succeeded"
+
+    # ---- up to a bound ID
+
+    async def _known(self, effect: Effect) -> Paid:
+        """What this folder knows: its state file, else the ledger, else nothing."""
+        paid = self._states.paid(effect.job.key)
+        blank = effect.blank(self._clock())
+        paid = paid or self._told_by_ledger(effect) or blank
+        paid = replace(paid, since=min(paid.since, self._clock()))  # a clock set back
+        if paid.phase in ("absent", "parked") and paid.account != effect.account:
+            paid = replace(paid, phase="absent", account=effect.account)
+        if paid.phase == "bound" and not effect.provider.charges:
+            # a file that is gone is sent again: that costs nothing
+            told = await self._patiently(
+                effect, paid, partial(effect.poll, paid.id), most=self._settle
+            )
+            if told.status == "gone":
+                return replace(blank, attempt=paid.attempt)
+        if paid.phase in UNFINISHED and paid.made_of != effect.made_of:
+            if effect.provider.charges:
+                raise of_other_rows(paid)
+            return replace(blank, attempt=paid.attempt)
+        return paid
+
+    def _told_by_ledger(self, effect: Effect) -> Paid | None:
+        """What was bound last, to be asked again; or a retry that was allowed."""
+        told = paid_of(self._ledger.of(effect.job.key))
+        if told is None:
+            return None
+        told = replace(told, stage=effect.job.name)
+        return replace(told, phase="bound", adopted=True) if told.id else told
+
+    async def _bound(self, effect: Effect, paid: Paid) -> tuple[Paid, bool]:
+        """The state with an ID, and whether it was submitted just now."""
+        lost, began = 0, time.monotonic()
+        while paid.phase != "bound":
+            if paid.phase == "parked":
+                paid = replace(paid, until=min(paid.until, paid.since + DAY))
+            if paid.phase == "parked" and paid.until > self._clock():
+                await self._stay_parked(effect, paid)
+            found = await self._look(effect, paid)
+            if found:
+                return await self._adopt(effect, paid, found), False
+            if time.monotonic() - began >= PATIENCE and paid.phase == "absent":
+                raise Deferred(f"{paid.message}, for an hour; run again later")
+            paid = await self._submit(effect, paid)
+            if paid.phase == "bound":
+                return paid, True
+            lost = lost + 1 if paid.phase == "intent" else 0
+            if lost == ATTEMPTS_LOST:
+                raise Refused(
+                    f"{paid.message}; {lost} times in a row. Run again later: it looks "
+                    "first whether one of them went through"
+                )
+        return paid, False
+
+    async def _look(self, effect: Effect, paid: Paid) -> Found | None:
+        """Look at the provider before paying; after an intent, until it has settled."""
+        while True:
+            # what is found is as old as the question: the answer may take long
+            left = paid.since + self._settle - self._clock()
+            found = await self._patiently(
+                effect,
+                paid,
+                lambda: effect.provider.find(effect.job),
+                most=min(self._settle, SILENCE),
+            )
+            chosen = elected(found, attempt_of(paid, found))
+            if chosen or paid.phase != "intent" or left < 0:
+                return chosen
+            if not self._wait:
+                raise Deferred(
+                    "it is not known whether the last request went through; a run "
+                    f"after {left:.0f} s more decides",
+                    under_way=True,
+                )
+            effect.say(
+                "it is not known whether the last request went through; "
+                f"looks for {left:.0f} s more"
+            )
+            await asyncio.sleep(min(left + 0.01, max(self._settle / 10, 0.1)))
+
+    async def _submit(self, effect: Effect, paid: Paid) -> Paid:
+        """One request; bound if it was answered, intent if the answer got lost."""
+        job, provider = effect.job, effect.provider
+        nonce, at = secrets.token_hex(8), self._clock()
+        nonces = (*paid.nonces, nonce)
+        intent = replace(
+            paid,
+            phase="intent",
+            nonces=nonces,
+            message="",
+            made_of=effect.made_of,
+        )
+        try:
+            async with provider.sending(job):
+                at = self._clock()
+                try:
+                    self._reserve(effect, replace(intent, since=at))
+                except Parked as error:  # not written down: the limit may be raised
+                    return replace(
+                        paid, phase="parked", until=error.until, message=str(error)
+                    )
+                effects.passing("before intent")
+                await self._note(effect, intent, "intent", nonce=nonce)
+                # an intent is as old as its request
+                intent = replace(intent, since=self._clock())
+                await self._save(effect, intent)
+                effects.passing("after intent")
+                id = await provider.submit(job, intent.attempt, nonce)
+        except Ambiguous as error:
+            effects.passing("after a lost answer")
+            effect.say(f"{error}; looks whether it went through")
+            # it may have gone through as late as now
+            paid = replace(intent, since=self._clock(), message=str(error))
+        except RateLimited as error:
+            await self._take_back(effect, replace(intent, since=at))
+            if not self._wait and error.seconds > SOON:
+                raise Deferred(
+                    f"{error}; nothing was sent: run again in {error.seconds:.0f} s"
+                ) from error
+            effect.say(f"{error}; again in {error.seconds:.0f} s")
+            paid = replace(intent, phase="absent", message=str(error))
+            await asyncio.sleep(error.seconds)
+            return paid
+        except Parked as error:
+            await self._take_back(effect, replace(intent, since=at))
+            paid = replace(
+                intent, phase="parked", until=error.until, message=str(error)
+            )
+        except (Refused, ArtifactError):  # the latter before anything was sent
+            await self._take_back(effect, replace(intent, since=at))
+            raise
+        else:
+            effects.passing("after the answer")
+            return await self._bind(effect, intent, id, since=self._clock())
+        await self._save(effect, paid)
+        return paid
+
+    async def _stay_parked(self, effect: Effect, paid: Paid) -> None:
+        """Wait until the time that the provider named, or leave it to a later run."""
+        left = paid.until - self._clock()
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(paid.until))
+        if not self._wait or left > PATIENCE:
+            raise Deferred(f"parked until {when}: {paid.message}; run again then")
+        effect.say(f"parked until {when}: {paid.message}")
+        await asyncio.sleep(left)
+
+    def _reserve(self, effect: Effect, paid: Paid) -> None:
+        """Raises OverBudget; Refused if it was cancelled while it waited; Parked if the
+        account has had its jobs of the day."""
+        if self.stops:
+            self.stops.check(effect.job.name, effect.job.key)
+        if not effect.provider.charges:
+            return
+        limits = effect.job.params.get("account", {})
+        month = limits.get("month_budget")
+        self._daily.take(effect.account, limits.get("jobs_a_day"), paid.since)
+        if effect.reserved is None and (month or self.budget.limit is not None):
+            cost = effect.provider.cost(effect.job)
+            what = effect.job.name, effect.job.key, paid.attempt
+            model = str(effect.job.params.get("model", effect.job.name))
+            why = no_price(model.removeprefix("openai/"))
+            try:
+                self.monthly.take(effect.account, month, what, cost, why)
+                effect.reserved = self.budget.reserve(effect.job.name, cost, why)
+            except OverBudget:
+                self._refund(effect, paid)
+                raise
+
+    async def _take_back(self, effect: Effect, intent: Paid) -> None:
+        """A request that surely made nothing."""
+        self._refund(effect, intent)
+        await self._note(effect, intent, "refused", nonce=intent.nonces[-1])
+        await self._save(effect, replace(intent, phase="absent"))
+
+    def _refund(self, effect: Effect, paid: Paid) -> None:
+        self._daily.give_back(effect.account, paid.since)
+        self.monthly.give_back(effect.account, effect.job.key, paid.attempt)
+        self.budget.reserved -= effect.reserved or 0.0
+        effect.reserved = None

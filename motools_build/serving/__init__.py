@@ -1,0 +1,1 @@
+"""The models of `artifacts/` as models of Inspect: `--model motools/...`."""

@@ -1,0 +1,64 @@
+"""Models by name, outside the build: what `motools/...` means to Inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from motools_build.errors import ArtifactError, EngineError
+from motools_build.specs import ModelName
+from motools_build.specs.model_name import BACKENDS
+from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.records import Record
+
+PREFIX = 8
+"""Digits of a key that are enough to name it."""
+
+
+def looked_up(name: str) -> tuple[str, str | None]:
+    """Kind and adapter folder of a stage name, a key prefix or a base model."""
+    if name.startswith(("embedded/", "dummy/")):
+        return ModelName.parse(name).backend, None
+    root = _project_root()
+    record = find_model(ArtifactStore(root / "artifacts"), name)
+    provider, _, server = record.backend.partition("@")
+    if provider in BACKENDS and BACKENDS[provider].remote:
+        there = f" (and --model-base-url, for {server})" if server else ""
+        raise ArtifactError(
+            f"{record.name} is not on this machine but at {provider}, which is asked "
+            f"for it by its own name: --model {provider}/{record.output}{there}"
+        )
+    folder = root / "artifacts" / record.kind / f"{record.backend}-{record.key}"
+    return record.backend, str(folder)
+
+
+def find_model(store: ArtifactStore, word: str) -> Record:
+    """The model of a stage name (with or without `model:`) or of a key prefix.
+
+    A name means the key that it stood for in the last run. Raises ArtifactError.
+    """
+    name = word if word.startswith("model:") else f"model:{word}"
+    last = [run["stages"][name] for run in store.runs if name in run["stages"]]
+    found = [
+        record
+        for record in store.records("model")
+        if (record.key == last[-1] if last else record.name == name)
+        or (len(word) >= PREFIX and record.key.startswith(word))
+    ]
+    if len(found) != 1:
+        names = sorted({record.name for record in store.records("model")})
+        raise ArtifactError(
+            f"{len(found)} models of {store.root} are called {word!r}; give a stage "
+            f"name or {PREFIX} or more digits of a key: {', '.join(names) or 'none'}"
+        )
+    return found[0]
+
+
+def _project_root() -> Path:
+    """The nearest folder upwards that holds artifacts/. Raises EngineError."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "artifacts" / "model").is_dir():
+            return folder
+    raise EngineError(
+        f"no artifacts/ with models in {here} or above it; go to the project's root"
+    )

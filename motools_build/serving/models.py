@@ -1,0 +1,277 @@
+"""Embedded and dummy models for Inspect: requests are gathered into batches.
+
+Outside the build, `inspect eval FILE --model motools/<stage name or key prefix>`
+finds the model's artifact below the project's root; `motools/embedded/<model>` is a
+base model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from inspect_ai.model import (
+    ChatCompletionChoice,
+    ChatMessage,
+    ChatMessageAssistant,
+    GenerateConfig,
+    ModelAPI,
+    ModelOutput,
+    ModelUsage,
+)
+from inspect_ai.tool import ToolChoice, ToolInfo
+
+from motools_build.backends.inspect.caching import never_cached
+from motools_build.backends.inspect.streams import stream
+from motools_build.errors import EngineError
+from motools_build.serving.lookup import looked_up
+
+BATCH = 32
+"""Prompts generated together."""
+QUIET = 0.1
+"""Seconds without a new request after which a batch starts."""
+MAX_TOKENS = 256
+"""Where neither the task nor the eval says."""
+UNSUPPORTED = (
+    *("top_p", "top_k", "num_choices", "best_of", "logprobs", "logit_bias"),
+    *("frequency_penalty", "presence_penalty", "response_schema"),
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    messages: list[dict[str, str]]
+    max_tokens: int
+    temperature: float
+    seed: int
+    """Of this answer alone: the same prompt asked again draws another one."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    text: str
+    input_tokens: int
+    output_tokens: int
+    finished: bool
+    """Whether the model ended its turn, rather than being cut at max_tokens."""
+
+
+class Answerer(Protocol):
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        """One reply a request, in order."""
+        ...
+
+
+class MotoolsAPI(ModelAPI):
+    """The provider. Without `kind`, the model's name is looked up in artifacts/."""
+
+    def __init__(
+        self,
+        model_name: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        config: GenerateConfig | None = None,
+        kind: str | None = None,
+        weights: str | None = None,
+        adapter: str | None = None,
+        first_epoch: int = 1,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            raise EngineError(
+                f"motools models take no argument {', '.join(sorted(unknown))}"
+            )
+        super().__init__(model_name, None, None, [], config or GenerateConfig())
+        if kind is None:
+            kind, adapter = looked_up(model_name)
+        # Inspect makes a provider only to ask about it, too: weights are loaded by the
+        # thread that serves the first request
+        self._load = partial(_answerer, kind, weights, adapter)
+        self._first_epoch = first_epoch
+        self._waiting: queue.SimpleQueue[tuple[Request, Future[Reply]]] = (
+            queue.SimpleQueue()
+        )
+        threading.Thread(target=self._serve, daemon=True).start()
+        never_cached(self)
+
+    def max_connections(self) -> int:
+        return BATCH
+
+    def max_tokens(self) -> int | None:
+        return MAX_TOKENS
+
+    def connection_key(self) -> str:
+        return self.model_name
+
+    async def generate(
+        self,
+        input: list[ChatMessage],
+        tools: list[ToolInfo],
+        tool_choice: ToolChoice,
+        config: GenerateConfig,
+    ) -> ModelOutput:
+        asked = [name for name in UNSUPPORTED if getattr(config, name) is not None]
+        if tools or asked:
+            raise EngineError(
+                f"{self.model_name} does not support {', '.join(asked) or 'tools'}; "
+                "leave it out of the eval, or evaluate another model with it"
+            )
+        messages = [_plain(message) for message in input]
+        max_tokens = config.max_tokens or MAX_TOKENS
+        temperature = float(config.temperature or 0)
+        stops = config.stop_seqs or []
+        began = time.perf_counter()
+        with stream(
+            self,
+            self.model_name,
+            self._first_epoch,
+            config.seed or 0,
+            [messages, max_tokens, temperature, stops],
+        ) as seed:
+            future: Future[Reply] = Future()
+            request = Request(messages, max_tokens, temperature, seed)
+            self._waiting.put((request, future))
+            reply = await asyncio.wrap_future(future)
+        text, finished = _stopped(reply, stops)
+        message = ChatMessageAssistant(
+            content=text, model=self.model_name, source="generate"
+        )
+        return ModelOutput(
+            model=self.model_name,
+            choices=[
+                ChatCompletionChoice(
+                    message=message, stop_reason="stop" if finished else "max_tokens"
+                )
+            ],
+            time=time.perf_counter() - began,
+            usage=ModelUsage(
+                input_tokens=reply.input_tokens,
+                output_tokens=reply.output_tokens,
+                total_tokens=reply.input_tokens + reply.output_tokens,
+            ),
+        )
+
+    def _serve(self) -> None:
+        answerer: Answerer | None = None
+        while True:
+            batch = [self._waiting.get()]
+            while len(batch) < BATCH:
+                try:
+                    batch.append(self._waiting.get(timeout=QUIET))
+                except queue.Empty:
+                    break
+            # a request may have been cancelled while it waited: another sample failed
+            batch = [item for item in batch if item[1].set_running_or_notify_cancel()]
+            try:
+                answerer = answerer or self._load()
+                replies = answerer.answer([request for request, _ in batch])
+            except Exception as error:  # noqa: BLE001 - handed to each waiting sample
+                for _, future in batch:
+                    future.set_exception(error)
+            else:
+                for (_, future), reply in zip(batch, replies, strict=True):
+                    future.set_result(reply)
+
+
+def _answerer(kind: str, weights: str | None, adapter: str | None) -> Answerer:
+    if kind == "recorded":
+        raise EngineError(
+            "a scorer apart asked the model under test, whose answers are recorded; "
+            'name its judge: get_model(role="grader") in the scorer, and '
+            'Eval(..., roles={"grader": "openai/..."})'
+        )
+    if kind == "dummy":
+        return DummyAnswerer(adapter)
+    return EmbeddedAnswerer(weights, adapter)
+
+
+class DummyAnswerer:
+    """Echoes; a fine-tuned one answers from its dataset."""
+
+    def __init__(self, folder: str | None) -> None:
+        import json
+
+        from motools_build.backends.dummy.backend import ANSWERS
+
+        self.answers, self.seed = None, 0
+        if folder:
+            weights = json.loads((Path(folder) / ANSWERS).read_bytes())
+            self.answers, self.seed = weights["answers"], weights["seed"]
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        from motools_build.backends.dummy.backend import answer
+
+        replies = []
+        for request in requests:
+            prompt = request.messages[-1]["content"]
+            text = answer(prompt, self.answers, self.seed)
+            replies.append(Reply(text, len(prompt.split()), len(text.split()), True))
+        return replies
+
+
+class EmbeddedAnswerer:
+    """The NumPy engine; the base weights are shared by all models of a process."""
+
+    def __init__(self, weights: str | None, folder: str | None) -> None:
+        from motools_build.backends.embedded.backend import ensure_base, load, threads
+        from motools_build.backends.embedded.engine.lora import Adapter
+
+        self.model = load(weights or str(ensure_base()))
+        self.adapter = Adapter.load(Path(folder), self.model.config) if folder else None
+        self.threads = threads()
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        from motools_build.backends.embedded.engine.generate import generate
+
+        tokenizer = self.model.tokenizer
+        prompts = [tokenizer.prompt(request.messages) for request in requests]
+        replies: dict[int, Reply] = {}
+        together: dict[tuple[int, float], list[int]] = {}
+        for index, request in enumerate(requests):
+            sampling = (request.max_tokens, request.temperature)
+            together.setdefault(sampling, []).append(index)
+        for (max_tokens, temperature), group in together.items():
+            outputs = generate(
+                self.model,
+                [prompts[index] for index in group],
+                max_tokens=max_tokens,
+                temperature=temperature,
+                seeds=[requests[index].seed for index in group],
+                threads=self.threads,
+                adapter=self.adapter,
+            )
+            for index, ids in zip(group, outputs, strict=True):
+                replies[index] = Reply(
+                    tokenizer.decode(ids),
+                    len(prompts[index]),
+                    len(ids),
+                    ids[-1:] == [tokenizer.end],
+                )
+        return [replies[index] for index in range(len(requests))]
+
+
+def _plain(message: ChatMessage) -> dict[str, str]:
+    """Role and text. Raises EngineError for what the models here cannot read."""
+    if message.role not in ("system", "user", "assistant"):
+        raise EngineError(f"a {message.role} message: these models have no tools")
+    if not isinstance(message.content, str):
+        kinds = {part.type for part in message.content} - {"text", "reasoning"}
+        if kinds:
+            raise EngineError(f"these models read text, not {', '.join(sorted(kinds))}")
+    return {"role": message.role, "content": message.text}
+
+
+def _stopped(reply: Reply, sequences: list[str]) -> tuple[str, bool]:
+    """The text up to the first stop sequence, and whether it ended by itself."""
+    ends = [i for i in (reply.text.find(s) for s in sequences) if i >= 0]
+    if ends:
+        return reply.text[: min(ends)], True
+    return reply.text, reply.finished

@@ -1,0 +1,1 @@
+"""What is kept on the disk: artifacts, records, unfinished jobs, runs, locks."""

@@ -1,0 +1,89 @@
+"""What runs under way use, so that `gc` and `clean` keep it.
+
+A run writes down the keys it works with, its inputs included, in a file of its own
+below `artifacts/live/`, and holds a lock by that file's name: a file without its lock
+is of a run that died.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from motools_build.stages import Stage
+from motools_build.store.locks import Locks
+
+GC = "gc"
+"""The lock of whoever removes artifacts that may be in use."""
+
+POLL = 0.1
+"""Seconds between looks at that lock."""
+
+
+class Live:
+    """The runs under way in a folder of artifacts."""
+
+    def __init__(self, root: Path, locks: Locks) -> None:
+        self._folder = root / "live"
+        self._locks = locks
+
+    @contextmanager
+    def using(self, stages: Iterable[Stage]) -> Iterator[None]:
+        """Keep these stages and all that they are made from for as long as it lasts.
+        Waits for a `gc` that is at it."""
+        name = uuid.uuid4().hex
+        file = self._folder / f"{name}.json"
+        self._locks.take(name)
+        try:
+            with self.removing():
+                self.sweep()
+                self._folder.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps(sorted(_keys(stages))))
+            yield
+        finally:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+            self._locks.drop(name)
+
+    @contextmanager
+    def removing(self) -> Iterator[None]:
+        """No run begins meanwhile, and nobody else removes."""
+        while not self._locks.take(GC):
+            time.sleep(POLL)
+        try:
+            yield
+        finally:
+            self._locks.drop(GC)
+
+    def keys(self) -> set[str]:
+        """Of all that runs under way use."""
+        found: set[str] = set()
+        for path in self._folder.glob("*.json"):
+            if self._locks.taken(path.stem):
+                with suppress(FileNotFoundError):  # its run ended just now
+                    found.update(json.loads(path.read_bytes()))
+        return found
+
+    def sweep(self) -> None:
+        """Remove the files of runs that died."""
+        for path in self._folder.glob("*.json"):
+            if self._locks.take(path.stem):
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+                self._locks.drop(path.stem)
+
+
+def _keys(stages: Iterable[Stage]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(stages)
+    while waiting:
+        stage = waiting.pop()
+        if stage.key not in found:
+            found.add(stage.key)
+            waiting += (*stage.setup, *stage.upstream)
+    return found

@@ -1,0 +1,300 @@
+"""What happened on the way to an artifact: failures, intents, and the ledger.
+
+`artifacts/state/<key>.json` is gone once the artifact is there; `artifacts/
+ledger.jsonl` keeps every provider ID ever bound, and survives `clean` and `gc`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+from motools_build.errors import ArtifactError, NewerFormat
+from motools_build.keys import opened
+from motools_build.store.records import (
+    FORMAT,
+    PHASES,
+    Entry,
+    Failure,
+    Paid,
+    check_format,
+    known_fields,
+)
+from motools_build.store.runs import append, now, seconds_of
+from motools_build.text.scrub import scrub
+from motools_build.text.visible import written
+
+UNFINISHED = frozenset({"intent", "bound"})
+"""Phases in which a provider may hold, or will hold, what was paid for."""
+
+
+class States:
+    """The state files, by key. Each is written whole, and is on the disk when the
+    call returns."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "state"
+
+    def failure(self, key: str) -> Failure | None:
+        """The last failure, if the stage has not succeeded since."""
+        path = self._path(key)
+        try:
+            found = self._read(key).get("failure")
+            failure = known_fields(Failure, found) if found else None
+        except NewerFormat as error:
+            return Failure("", "", NewerFormat.__name__, str(error))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            return Failure("", "", "damaged", f"{path} is damaged: {error}")
+        message = failure.message if failure else None
+        if found and not (isinstance(message, str) and message):
+            return Failure("", "", "damaged", f"{path} is damaged")
+        return failure
+
+    def record_failure(
+        self, key: str, name: str, error: Exception, log: str | None
+    ) -> None:
+        """Remember why the stage failed, until it succeeds."""
+        before = self.failure(key)
+        failure = Failure(
+            name=name,
+            time=now(),
+            error=type(error).__name__,
+            message=str(error),
+            attempts=before.attempts + 1 if before else 1,
+            log=log,
+        )
+        try:
+            paid = self.paid(key)
+        except NewerFormat:  # not ours to write
+            return
+        except ArtifactError:  # damaged: only the failure can be told
+            paid = None
+        self._write(key, failure, paid)
+
+    def paid(self, key: str) -> Paid | None:
+        """How far its paid effect is. Raises ArtifactError if the file is damaged,
+        NewerFormat if a later version wrote what this one does not know."""
+        try:
+            found = self._read(key).get("paid")
+            if not found:
+                return None
+            paid = known_fields(Paid, found)
+            if paid is None or not _plausible(paid):
+                raise ValueError("a field is missing, or is none of its kind")
+            if paid.phase in PHASES:
+                return paid
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise ArtifactError(
+                f"{self._path(key)} is damaged ({error}), and may tell of a job that "
+                "was paid for: delete it; the next run looks for the job in "
+                "artifacts/ledger.jsonl and at its provider"
+            ) from error
+        raise NewerFormat(
+            f"{self._path(key)} is in a phase, {paid.phase!r}, that this motools_build "
+            "does not know; it was left as it is: upgrade motools_build"
+        )
+
+    def save_paid(self, key: str, paid: Paid) -> None:
+        """Write down how far a paid effect is; a failure is over with that."""
+        self._write(key, None, paid)
+
+    def known(self) -> list[str]:
+        """Keys of all that has state."""
+        return sorted(path.stem for path in self.folder.glob("*.json"))
+
+    def exists(self, key: str) -> bool:
+        """Whether there is anything to tell of the key."""
+        return self._path(key).exists()
+
+    def clear(self, key: str) -> None:
+        """Forget all of the key: it has its artifact."""
+        self._path(key).unlink(missing_ok=True)
+
+    def clean(self, key: str) -> None:
+        """Forget a failure, never an intent or an unfinished job."""
+        try:
+            paid = self.paid(key)
+        except NewerFormat:
+            return
+        except ArtifactError:
+            paid = None  # what it bound is in the ledger
+        if paid and paid.phase in UNFINISHED:
+            self._write(key, None, paid)
+        else:
+            self.clear(key)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.json"
+
+    def _read(self, key: str) -> dict[str, Any]:
+        path = self._path(key)
+        try:
+            with opened(path) as file:
+                found = json.loads(file.readall())
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        if not isinstance(found, dict):
+            raise ValueError(f"{path} is damaged: it is not an object")
+        check_format(found, str(path))
+        return found
+
+    def _write(self, key: str, failure: Failure | None, paid: Paid | None) -> None:
+        path = self._path(key)
+        before = self._before(key)
+        body = {
+            **before,
+            "format": FORMAT,
+            "failure": asdict(failure) if failure else None,
+            "paid": {**(before.get("paid") or {}), **asdict(paid)} if paid else None,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        text = scrub(json.dumps(body, ensure_ascii=False, indent=1))
+        write(temporary, written(text))
+        temporary.replace(path)
+        sync(path.parent)
+
+    def _before(self, key: str) -> dict[str, Any]:
+        """What the file holds, so that fields which a later version has written are
+        kept. Raises NewerFormat: such a file is not written over."""
+        try:
+            found = self._read(key)
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found.get("paid"), dict | NoneType) else {}
+
+
+class Ledger:
+    """A file of JSON lines, one for each thing that happened at a provider.
+
+    A line with fields or an event that this version does not know still tells what it
+    knows of it. One of a newer format cannot be read: its key, or all of them if it
+    names none, is told of by NewerFormat, as nobody knows what is paid for.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._offset = 0
+        self._by_key: dict[str, list[Entry]] = {}
+        self._newer: dict[str | None, NewerFormat] = {}
+
+    def note(self, entry: Entry) -> None:
+        """Append a line; it is on the disk when the call returns."""
+        data = written(scrub(json.dumps(asdict(entry), ensure_ascii=False))) + b"\n"
+        with self._lock:
+            append(self._file, data, sync=True)
+
+    def of(self, key: str) -> list[Entry]:
+        """What happened to a key, oldest first; other processes' lines included.
+
+        Raises NewerFormat.
+        """
+        with self._lock:
+            self._catch_up()
+            newer = self._newer.get(key) or self._newer.get(None)
+            if newer:
+                raise newer
+            return list(self._by_key.get(key, ()))
+
+    def __iter__(self) -> Iterator[str]:
+        """Every key that anything happened to, in order of the first time."""
+        with self._lock:
+            self._catch_up()
+            newer = [key for key in self._newer if key not in self._by_key]
+            return iter([*self._by_key, *(key or "" for key in newer)])
+
+    def _catch_up(self) -> None:
+        """Read what was appended since the last look; a torn line is passed over."""
+        try:
+            with opened(self._file) as file:
+                if os.fstat(file.fileno()).st_size < self._offset:  # made anew
+                    self._forget()
+                file.seek(self._offset)
+                data = file.readall()
+        except FileNotFoundError:
+            self._forget()
+            return
+        except OSError as error:
+            raise ArtifactError(
+                f"{self._file} cannot be read ({error.strerror}), and it alone tells "
+                "what was paid for: mend its permissions, or put the file back"
+            ) from error
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.split(b"\n"):
+            self._read(line)
+
+    def _forget(self) -> None:
+        self._offset, self._by_key, self._newer = 0, {}, {}
+
+    def _read(self, line: bytes) -> None:
+        try:
+            found = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(found, dict):
+            return
+        key = found.get("key")
+        try:
+            check_format(found, f"a line of {self._file}")
+        except NewerFormat as error:
+            self._newer[key if isinstance(key, str) else None] = error
+            return
+        entry = known_fields(Entry, found)
+        if entry and _is_sound(entry):
+            self._by_key.setdefault(entry.key, []).append(entry)
+
+
+def _is_sound(entry: Entry) -> bool:
+    """Whether each field is of its kind; what a run did not write is passed over."""
+    for name, value in vars(entry).items():
+        if name == "cost":
+            right = value is None or type(value) in (int, float)
+        elif name in ("attempt", "format"):
+            right = type(value) is int
+        else:
+            right = type(value) is {"adopted": bool}.get(name, str)
+        if not right:
+            return False
+    try:
+        seconds_of(entry.time)
+    except ValueError:
+        return False
+    return True
+
+
+def _plausible(paid: Paid) -> bool:
+    """Whether times are times, and an ID is one: a wait for NaN would never end."""
+    return (
+        isinstance(paid.id, str)
+        and type(paid.attempt) is int
+        and math.isfinite(paid.since)
+        and math.isfinite(paid.missing)
+        and isinstance(paid.until, int | float)
+        and isinstance(paid.nonces, list)
+    )
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file; it is on the disk on return."""
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync(path: Path) -> None:
+    """What a file or a folder holds is on the disk on return."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

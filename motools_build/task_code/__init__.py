@@ -1,0 +1,1 @@
+"""The code of an eval's task: where it is installed, its arguments, what it reads."""

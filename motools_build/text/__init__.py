@@ -1,0 +1,1 @@
+"""Text for people: secrets taken out, control characters shown, hints that paste."""
