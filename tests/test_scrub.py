@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from motools_build.backends.accounts import Account
+from motools_build.account import Account
 from motools_build.backends.inspect.keyless import scrub_logs, scrubbed
 from motools_build.errors import StageFailed
 from motools_build.store.state import States

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from motools_build import Arm, Dataset, OpenAI, Setting, Teacher, Training
-from motools_build.backends.accounts import Account
+from motools_build.account import Account
 from motools_build.errors import DatasetError, InputError, SelectionError
 from motools_build.keys import digest_file
 from motools_build.planning.plan import Plan, plan

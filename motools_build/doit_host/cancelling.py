@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass, field, replace
 from json import dumps
 
+from motools_build.account import Account
 from motools_build.backends import registry
-from motools_build.backends.accounts import Account, Accounts
+from motools_build.backends.accounts import Accounts
 from motools_build.backends.base import Backend, Job, Provider
 from motools_build.doit_host.from_ledger import FromLedger, jobs_of
 from motools_build.doit_host.queries import OPT_JSON

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
-from motools_build.backends.accounts import Account
+from motools_build.account import Account
 from motools_build.keys import Digest, canonical
 from motools_build.specs import Dataset, Eval, ModelName
 from motools_build.specs.eval import Block

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from motools_build.backends.accounts import Account
+from motools_build.account import Account
 from motools_build.errors import InputError
 from motools_build.planning.evals import Answers, Asked, Resolve, identity_of, paid_by
 from motools_build.planning.matrix import Draw, Line, drawn, matrix

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from motools_build.backends.accounts import Account
+from motools_build.account import Account
 from motools_build.errors import InputError
 from motools_build.keys import canonical
 from motools_build.planning.evals import identity_of, paid_by

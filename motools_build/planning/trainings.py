@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from motools_build.backends.accounts import Account
+from motools_build.account import Account
 from motools_build.errors import InputError
 from motools_build.keys import Digest
 from motools_build.planning.evals import Resolve, Sources, identity_of, paid_by

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from motools_build.account import Account
 from motools_build.backends import registry
-from motools_build.backends.accounts import Account
 from motools_build.backends.base import Backend, Health, Job, Provider
 from motools_build.errors import AccountError, MotoolsError
 from motools_build.report.paid_jobs import payment

@@ -9,7 +9,8 @@ from functools import cached_property
 from io import StringIO
 from pathlib import Path
 
-from motools_build.backends.accounts import Account, Accounts
+from motools_build.account import Account
+from motools_build.backends.accounts import Accounts
 from motools_build.backends.prices import Prices
 from motools_build.backends.shutdowns import Shutdowns
 from motools_build.errors import InputError, SelectionError

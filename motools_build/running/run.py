@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from motools_build.account import Account
 from motools_build.backends import registry
-from motools_build.backends.accounts import Account
 from motools_build.backends.base import Backend, Given, Job, Made, Progress
 from motools_build.backends.prices import Prices
 from motools_build.errors import (

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from motools_build.backends.accounts import Account
+from motools_build.account import Account
 from motools_build.backends.base import Job, checkpoint_of
 from motools_build.backends.inspect.backend import scores_apart
 from motools_build.backends.inspect.caching import never_cached

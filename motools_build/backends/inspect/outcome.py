@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools_build.backends.accounts import Account
+from motools_build.account import Account
 from motools_build.backends.base import Job, Made
 from motools_build.backends.inspect.backend import scores_apart
 from motools_build.backends.inspect.counted import Counted

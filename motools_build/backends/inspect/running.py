@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools_build.backends.accounts import Account
+from motools_build.account import Account
 from motools_build.backends.base import Job, Made, Progress, ReportOf
 from motools_build.backends.inspect import telling
 from motools_build.backends.inspect.backend import scores_apart

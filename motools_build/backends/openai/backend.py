@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from motools_build.backends.accounts import Account
+from motools_build.account import Account
 from motools_build.backends.base import Backend, Health, Job, Provider
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.files import Files

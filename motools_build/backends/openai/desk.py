@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic_core import from_json
 
-from motools_build.backends.accounts import Account
+from motools_build.account import Account
 from motools_build.backends.openai.silence import Silence
 from motools_build.backends.openai.slots import Slots
 from motools_build.backends.openai.waits import retry_after, too_long

@@ -1,0 +1,81 @@
+"""An account at a provider: whose key, where, and how much at once.
+
+The key itself is never kept: an account names the environment variable that holds it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from motools_build.errors import AccountError
+from motools_build.text.scrub import remember, remember_url, scrub
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+DEFAULT = "default"
+"""The account of the SDK's own variables, where pyproject.toml has none so called."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """`[tool.motools_build.accounts.NAME]`: where jobs of the `openai` backend go."""
+
+    name: str = DEFAULT
+    key_variable: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key."""
+    base_url: str = OPENAI_URL
+    organization: str = ""
+    project: str = ""
+    identity: str = "openai"
+    """In keys: `openai` for OpenAI's own URL, else `openai@host:port`."""
+    concurrent_jobs: int | None = None
+    """Unfinished jobs at once; the others wait their turn here."""
+    jobs_a_day: int | None = None
+    """Jobs submitted in 24 hours, by this artifacts/."""
+    month_budget: int | None = None
+    """USD that jobs and evals of this artifacts/ may cost in a calendar month (UTC)."""
+    uploads_at_once: int = 4
+    requests_a_minute: int | None = None
+    connections: int = 20
+    """Requests of evals at once, over all models that are asked with this account."""
+    request_seconds: int = 1800
+    """After which an eval gives up on one answer, its tries again included."""
+
+    def __post_init__(self) -> None:
+        remember_url(self.base_url)
+        remember(os.environ.get(self.key_variable, ""))
+
+    @property
+    def scope(self) -> str:
+        """Where its files live: an uploaded file's ID means nothing elsewhere."""
+        return f"{self.organization}/{self.project}"
+
+    def key(self, environ: Mapping[str, str] | None = None) -> str:
+        """The key, from the environment. Raises AccountError if there is none."""
+        environ = os.environ if environ is None else environ
+        key = environ.get(self.key_variable, "").strip()
+        if not key:
+            raise AccountError(
+                f"account {self.name}: the environment variable {self.key_variable} "
+                f"is not set, so there is no key for {self.base_url}; export it, put "
+                "it into .env, or name another account (account=NAME)"
+            )
+        if not re.fullmatch(r"[!-~]+", key):
+            raise AccountError(
+                f"account {self.name}: what the environment variable "
+                f"{self.key_variable} holds is no key: it has characters that none "
+                "has, such as a space or a curly quote; copy the key anew"
+            )
+        return key
+
+    def as_params(self) -> dict[str, Any]:
+        """JSON-like, for a stage's params: it may cross to a worker."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        url = scrub(self.base_url)
+        return f"{self.identity} by account {self.name} ({url})"
