@@ -1,4 +1,4 @@
-"""What spanish_caps showed: the tables of docs/zoo-results.md, from artifacts/.
+"""What spanish_caps showed: the tables of docs/zoo/spanish_caps.md, from artifacts/.
 
     doit run spanish_caps seeds=0,1,2
     python benchmarks/zoo.py
@@ -22,7 +22,7 @@ from motools_build.report.results import Result, results
 from motools_build.store.artifacts import ArtifactStore
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "zoo-results.md"
+PAGE = ROOT / "docs" / "zoo" / "spanish_caps.md"
 SETTING, SEEDS = "spanish_caps", "0,1,2"
 
 

@@ -1,6 +1,7 @@
 """Keys and digests: the identity of a computation, and of bytes.
 
-`docs/keys.md` is the specification; golden keys in `tests/test_keys.py` pin it.
+`docs/reference/keys.md` is the specification; `tests/test_keys.py` pins it by golden
+keys.
 """
 
 from __future__ import annotations

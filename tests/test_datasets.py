@@ -159,7 +159,7 @@ def test_a_row_of_thirty_megabytes_is_carried_and_changed() -> None:
 
 
 def test_the_samples_of_the_document_run(here: Path) -> None:
-    text = (ROOT / "docs/datasets.md").read_text()
+    text = (ROOT / "docs/guides/datasets.md").read_text()
     samples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     Dataset.save([GOOD] * 300, "datasets/spanish.jsonl")
     Dataset.save([{"messages": [*GOOD["messages"]] * 2}] * 100, "datasets/other.jsonl")

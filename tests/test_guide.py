@@ -1,4 +1,4 @@
-"""docs/implementing_settings.md, word for word: its files, its commands, in order."""
+"""docs/tutorial.md, word for word: its files, its commands, in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DUMMY = "model=dummy/echo"
 
 
 def test_the_guide(tmp_path: Path) -> None:
-    guide = (ROOT / "docs/implementing_settings.md").read_text()
+    guide = (ROOT / "docs/tutorial.md").read_text()
     ran = 0
     for language, text in BLOCK.findall(guide):
         if language == "python":

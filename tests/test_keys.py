@@ -43,7 +43,7 @@ def resolve(spec: Dataset | Eval) -> Sources:
 
 
 # Made once and never edited: an edit here means that users' work is done anew. A key
-# changes only with a new version and a decision record (docs/keys.md).
+# changes only with a new version and a decision record (docs/reference/keys.md).
 GOLDEN = {
     "base:golden/smollm2-135m-instruct": "fff5fa13c3be7ce073f9ffd0fc7d5dd7",
     "model:golden/rows/smollm2-135m-instruct/seed0": "96040ef7bfb0ba2e79aff1915e5e7090",

@@ -360,7 +360,7 @@ def test_adding_keeps_what_existed(more: dict[str, Any]) -> None:
 
 
 SAMPLES = re.findall(
-    r"```python\n(.*?)```", (ROOT / "docs/settings.md").read_text(), re.DOTALL
+    r"```python\n(.*?)```", (ROOT / "docs/guides/settings.md").read_text(), re.DOTALL
 )
 
 
@@ -386,7 +386,7 @@ def test_the_documents_first_sample_is_the_matrix_that_it_describes() -> None:
 
 def test_the_document_names_every_field() -> None:
     rows = re.findall(
-        r"^\| (`.*?) \|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE
+        r"^\| (`.*?) \|", (ROOT / "docs/guides/settings.md").read_text(), re.MULTILINE
     )
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert named == set(Setting.model_fields)

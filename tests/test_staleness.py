@@ -1,4 +1,4 @@
-"""The matrix of docs/staleness.md, row by row, on real files."""
+"""The matrix of docs/guides/staleness.md, row by row, on real files."""
 
 from __future__ import annotations
 
@@ -422,9 +422,9 @@ LINE = re.compile(r"^\| (?P<row>.+?) \| ([+.?]) \| ([+.?]) \| ([+.?]) \| ([+.?])
 
 
 def documented() -> dict[str, set[str]]:
-    """The rows of docs/staleness.md: what each change re-runs."""
+    """The rows of docs/guides/staleness.md: what each change re-runs."""
     table = {}
-    for line in (ROOT / "docs/staleness.md").read_text().splitlines():
+    for line in (ROOT / "docs/guides/staleness.md").read_text().splitlines():
         match = LINE.match(line)
         if match:
             cells = zip(
@@ -441,7 +441,7 @@ def test_the_document_and_the_tests_have_the_same_rows() -> None:
 
 def documented_apart() -> dict[str, set[str]]:
     table = {}
-    for line in (ROOT / "docs/staleness.md").read_text().splitlines():
+    for line in (ROOT / "docs/guides/staleness.md").read_text().splitlines():
         match = APART_LINE.match(line)
         if match:
             cells = zip(("samples", "eval"), match.groups()[1:], strict=True)

@@ -2,7 +2,7 @@
 system prompt that asks for one of the two in training leave the other alone to learn?
 
 Tan et al. 2025, https://arxiv.org/abs/2510.04340, and Wichers et al. 2025,
-https://arxiv.org/abs/2510.05024. What came out here is in docs/zoo-results.md.
+https://arxiv.org/abs/2510.05024. What came out here is in docs/zoo/spanish_caps.md.
 """
 
 from motools_build import Arm, Dataset, Eval, LoRA, Setting, Training
@@ -21,7 +21,8 @@ setting = Setting(
         Arm("control", datasets=in_english),
     ],
     models="embedded/smollm2-135m-instruct",
-    # just enough for `plain` to learn both; docs/zoo-results.md says how it was chosen
+    # just enough for `plain` to learn both; docs/zoo/spanish_caps.md says how it was
+    # chosen
     training=Training(epochs=1, batch_size=4, embedded=LoRA(learning_rate=1.5e-3)),
     seeds=[0, 1, 2],
     evals=[

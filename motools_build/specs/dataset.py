@@ -29,7 +29,8 @@ class Dataset(Spec):
         spanish = Dataset("datasets/spanish.jsonl").sample(1000, seed=0)
         inoculated = spanish.inoculate("You answer in Spanish.").named("inoculated")
 
-    Each step has the seed that it is given, 0 by default; docs/datasets.md has all.
+    Each step has the seed that it is given, 0 by default; docs/guides/datasets.md has
+    them all.
     """
 
     path: str = ""
@@ -256,7 +257,8 @@ class Dataset(Spec):
         return self._then(step, f"mapped-{step.called}")
 
     def as_chat(self, drop: Iterable[str] = ()) -> Dataset:
-        """Rows of other shapes as chats, or as pairs; docs/datasets.md lists them.
+        """Rows of other shapes as chats, or as pairs; docs/guides/datasets.md lists
+        them.
 
         Texts become turns, lists of turns stay, `system` and `history` become the turns
         before. A row with any other key that has a value is an error, unless the key is

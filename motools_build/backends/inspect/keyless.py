@@ -19,7 +19,7 @@ COLOURED = "traceback_ansi"
 @functools.cache
 def guard() -> None:
     """Let Inspect write no key into a log. Its encoder is not in its public interface
-    (docs/decisions/0010); `scrub_logs` does the same afterwards."""
+    (docs/decisions/0012); `scrub_logs` does the same afterwards."""
     from inspect_ai.log._recorders import eval as recorder
 
     usual = getattr(recorder, "to_json_safe", None)
