@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,7 +30,8 @@ from shutil import rmtree
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from motools_build.running.workers import worker_environment  # noqa: E402
+from benchmarks.costs import Cost, median  # noqa: E402
+from benchmarks.engine import engine  # noqa: E402
 from motools_build.store.artifacts import ArtifactStore  # noqa: E402
 from tests.conftest import furnish  # noqa: E402
 from tests.rehearsal.server import KEY, Rehearsal  # noqa: E402
@@ -76,22 +76,6 @@ setting = Setting(
 TASKS = ("first", "second", "third", "fourth")
 HOSTED = ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "gpt-4o", "gpt-4o-mini")
 """The rehearsal server echoes under any name."""
-EMBEDDED = "embedded/smollm2-135m-instruct"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Seconds of a process and of all that it started."""
-
-    cpu: float
-    wall: float
-
-
-def median(costs: Sequence[Cost]) -> Cost:
-    return Cost(
-        statistics.median(cost.cpu for cost in costs),
-        statistics.median(cost.wall for cost in costs),
-    )
 
 
 @dataclass(frozen=True)
@@ -231,73 +215,6 @@ def compared(what: str, ours: Cost, theirs: Cost, most: float) -> bool:
         flush=True,
     )
     return ratio <= most
-
-
-def engine(quick: bool) -> list[bool]:
-    """Tokens per second, with and without Inspect."""
-    os.environ.update(worker_environment(os.environ))
-    from inspect_ai import Task
-    from inspect_ai import eval as inspect_eval
-    from inspect_ai.dataset import Sample
-    from inspect_ai.model import GenerateConfig, get_model
-    from inspect_ai.scorer import includes
-    from inspect_ai.solver import generate as ask
-
-    from motools_build.backends.embedded.backend import ensure_base, load, threads
-    from motools_build.backends.embedded.engine.generate import generate
-    from motools_build.backends.inspect.running import QUIET, SERVED
-    from motools_build.serving.models import BATCH
-
-    count, most = (BATCH, 12) if quick else (2 * BATCH, 48)
-    asked = [f"Tell me a short story about {n} cats and a dog." for n in range(count)]
-    base = load(str(ensure_base()))
-
-    def plainly() -> int:
-        chats = [[{"role": "user", "content": prompt}] for prompt in asked]
-        prompts = [base.tokenizer.prompt(chat) for chat in chats]
-        answers = []
-        for first in range(0, count, BATCH):
-            batch = prompts[first : first + BATCH]
-            answers += generate(base, batch, max_tokens=most, threads=threads())
-        for ids in answers:
-            base.tokenizer.decode(ids)
-        return sum(map(len, answers))
-
-    def evaluated() -> int:
-        (log,) = inspect_eval(
-            Task(
-                dataset=[Sample(input=prompt, target="cat") for prompt in asked],
-                solver=ask(),
-                scorer=includes(),
-                config=GenerateConfig(max_tokens=most, temperature=0.0),
-            ),
-            model=get_model(f"motools/{EMBEDDED}", memoize=False),
-            log_dir=folder,
-            **QUIET,
-            max_connections=SERVED,
-        )
-        assert log.status == "success", log.error
-        return sum(used.output_tokens for used in log.stats.model_usage.values())
-
-    speeds: dict[str, list[Cost]] = {"plainly": [], "evaluated": []}
-    with tempfile.TemporaryDirectory() as folder:
-        for turn in range(-1, 2 if quick else 6):
-            for work in (plainly, evaluated) if turn % 2 else (evaluated, plainly):
-                cpu, wall = time.process_time(), time.perf_counter()
-                tokens = work()
-                cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-                speeds[work.__name__].append(Cost(tokens / cpu, tokens / wall))
-    # the first ones loaded and imported
-    ours, theirs = (median(speeds[name][1:]) for name in ("evaluated", "plainly"))
-    ratio = ours.cpu / theirs.cpu
-    print(
-        f"{count} prompts of the embedded model: {ours.cpu:.0f} tokens a CPU second "
-        f"against {theirs.cpu:.0f}, {ratio:.2f} x (at least 0.9); "
-        f"{ours.wall:.0f} a second against {theirs.wall:.0f}, "
-        f"{ours.wall / theirs.wall:.2f} x",
-        flush=True,
-    )
-    return [ratio >= 0.9]
 
 
 PARTS = {"one": one, "pairs": pairs, "hosted": hosted, "engine": engine}

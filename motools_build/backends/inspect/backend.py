@@ -15,6 +15,7 @@ from motools_build.backends.base import (
     ReportOf,
     Together,
 )
+from motools_build.backends.inspect.apart import scores_apart
 from motools_build.errors import MotoolsError
 from motools_build.keys import canonical, digest_bytes
 
@@ -95,8 +96,3 @@ class InspectBackend(Backend):
         from motools_build.backends.inspect.running import evaluate
 
         return evaluate(jobs, folder, report)
-
-
-def scores_apart(job: Job) -> bool:
-    """Whether the job scores answers that are artifacts of their own."""
-    return job.kind == "eval" and "scorer" in job.params

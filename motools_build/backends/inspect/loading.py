@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from motools_build.backends.base import Job, Made
-from motools_build.backends.inspect.backend import scores_apart
+from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.judging import no_judge_by_default, roles_unset
 from motools_build.backends.inspect.model_apis import judges
 from motools_build.errors import EvalFailed, MotoolsError, in_words

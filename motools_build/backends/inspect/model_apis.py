@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from motools_build.account import Account
 from motools_build.backends.base import Job, checkpoint_of
-from motools_build.backends.inspect.backend import scores_apart
+from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.caching import never_cached
 from motools_build.backends.inspect.utf8 import whole_answers
 

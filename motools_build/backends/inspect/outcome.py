@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.account import Account
 from motools_build.backends.base import Job, Made
-from motools_build.backends.inspect.backend import scores_apart
+from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.counted import Counted
 from motools_build.backends.inspect.sampling import write_rows
 from motools_build.backends.inspect.scores import as_line, counting_values, ended_by
@@ -33,9 +33,8 @@ CAUSED = "The above exception was the direct cause"
 """Between an exception's traceback and that of the one it led to."""
 
 SCORES = "scores.jsonl"
-"""Payload: one line a sample and epoch, with each scorer's value, and with `why` it has
-no number where it has none."""
-
+"""The payload file of an eval: a JSON line for each sample and epoch, with each
+scorer's value; where a value is no number, the field `why` says why."""
 
 SHORTENED = re.compile(r"^\w+\(\d+, |\\n")
 """In an exception's repr: an error of the system without its file, or several lines."""
@@ -48,14 +47,38 @@ def accepted(
     task: Task | None = None,
     converted: Collection[str] = (),
 ) -> Made:
-    """The result of a log that counts: of samples their answers, of an eval its scores.
-    `converted` is what Inspect warned of when it took values for 0.
+    """The result of a log that counts: the answers of a job that only asks, the scores
+    of an eval. `converted` holds the values that Inspect warned it had taken for 0.
 
-    Raises EvalFailed, naming what is missing and where to look: in the work folder, as
-    the job names it.
+    Raises EvalFailed, which names what is missing and where to look: in the work
+    folder, as the job names it.
     """
     look = f"inspect view --log-dir {job.work}"
     samples = log.samples or []
+    _check_samples(samples, job, look)
+    if task and job.kind == "eval" and _only_metrics_failed(log):
+        log = _recovered(log)
+    _check_whole(log, look)
+    details = {**_details(log), **_noticed(log, job)}
+    if job.kind == "samples":
+        return Made(_digest_of(_answer(sample) for sample in samples), details)
+    if job.kind == "dataset":
+        return write_rows(samples, job, work, details)
+    assert log.results is not None
+    if not log.results.scores and not log.error:
+        raise EvalFailed(
+            "the task has no scorer, so there is nothing to report; give it one, or "
+            'name one apart: Eval(..., scorer="FILE.py@SCORER")'
+        )
+    counted = Counted(log, task, converted)
+    lines = _lines(samples, counted)
+    (work / SCORES).write_bytes(lines)
+    scores = {"scores": counted.scores(), "counts": counted.counts()}
+    return Made(digest_bytes(lines), {**details, **scores})
+
+
+def _check_samples(samples: Sequence[EvalSample], job: Job, look: str) -> None:
+    """Raises EvalFailed if a sample failed, and says what the first of them said."""
     failed = [sample for sample in samples if sample.error]
     # an error that ends the eval cancels the other samples: name it, not them
     failed.sort(key=lambda sample: "CancelledError" in str(sample.error))
@@ -66,8 +89,10 @@ def accepted(
             f"{_said(failed[0].error, job)}; to look at it: {look}; the next "
             "run asks for what failed alone"
         )
-    if task and job.kind == "eval" and _only_metrics_failed(log):
-        log = _recovered(log)
+
+
+def _check_whole(log: EvalLog, look: str) -> None:
+    """Raises EvalFailed if the eval did not end well, or not with all its samples."""
     if log.status != "success" or log.results is None:
         said = f": {_told(log.error)}" if log.error else ""
         raise EvalFailed(f"Inspect ended it as {log.status!r}{said}; look: {look}")
@@ -79,17 +104,11 @@ def accepted(
             f"only {results.completed_samples} of {results.total_samples} samples "
             f"completed; look: {look}"
         )
-    details = {**_details(log), **_noticed(log, job)}
-    if job.kind == "samples":
-        return Made(_digest_of(_answer(sample) for sample in samples), details)
-    if job.kind == "dataset":
-        return write_rows(samples, job, work, details)
-    if not results.scores and not log.error:
-        raise EvalFailed(
-            "the task has no scorer, so there is nothing to report; give it one, or "
-            'name one apart: Eval(..., scorer="FILE.py@SCORER")'
-        )
-    counted = Counted(log, task, converted)
+
+
+def _lines(samples: Sequence[EvalSample], counted: Counted) -> bytes:
+    """The bytes of `scores.jsonl`, in the order of sample and epoch: samples end in
+    any order, and an artifact's digest must not depend on it."""
     rows = [
         {
             "id": sample.id,
@@ -100,10 +119,7 @@ def accepted(
         for sample in samples
     ]
     rows.sort(key=lambda row: (str(row["id"]), row["epoch"]))
-    lines = b"".join(as_line(whole(scrub_values(row))) + b"\n" for row in rows)
-    (work / SCORES).write_bytes(lines)
-    scores = {"scores": counted.scores(), "counts": counted.counts()}
-    return Made(digest_bytes(lines), {**details, **scores})
+    return b"".join(as_line(whole(scrub_values(row))) + b"\n" for row in rows)
 
 
 def _only_metrics_failed(log: EvalLog) -> bool:

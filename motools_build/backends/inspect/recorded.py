@@ -1,9 +1,9 @@
-"""Answers that are artifacts, as a task whose solver only repeats them: so that a
-scorer apart runs as any eval does, with its retries, its limits and its log."""
+"""Recorded answers as an Inspect task whose solver only repeats them, so that a scorer
+that is named apart runs as any eval does, with its retries, its limits and its log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,16 +14,22 @@ from motools_build.errors import EvalFailed
 
 if TYPE_CHECKING:
     from inspect_ai import Task
+    from inspect_ai.dataset import Sample
     from inspect_ai.log import EvalSample
     from inspect_ai.scorer import Scorer
+    from inspect_ai.solver import Solver
+
+
+Answers = Mapping[tuple[int | str, int], "EvalSample"]
+"""Sample ID and epoch -> the recorded answer."""
 
 
 def recorded_task(job: Job, scorer: Scorer) -> Task:
-    """The task of scoring a job's samples. Raises EvalFailed if blocks of epochs do not
-    belong together."""
+    """The task that scores a job's recorded samples.
+
+    Raises EvalFailed if the blocks of epochs do not hold the same questions.
+    """
     from inspect_ai import Epochs, Task
-    from inspect_ai.dataset import Sample
-    from inspect_ai.solver import Generate, Solver, TaskState, solver
 
     blocks = sorted(
         (int(role.partition(":")[2]), given)
@@ -33,6 +39,21 @@ def recorded_task(job: Job, scorer: Scorer) -> Task:
     answers = {(s.id, s.epoch): s for s in _answers(blocks)}
     first = {s.id: s for s in answers.values() if s.epoch == 1}
     epochs = max(epoch for _, epoch in answers)
+    _check_questions(answers, first, epochs)
+    asked = job.params["scorer"]
+    return Task(
+        name=job.params["function"],
+        dataset=[_question_of(sample) for sample in first.values()],
+        solver=_repeating(answers),
+        scorer=scorer,
+        epochs=Epochs(epochs, list(asked["reducer"]) or None),
+    )
+
+
+def _check_questions(
+    answers: Answers, first: Mapping[int | str, EvalSample], epochs: int
+) -> None:
+    """Raises EvalFailed unless every epoch holds the questions of the first one."""
     asks = {number: question(sample) for number, sample in first.items()}
     for (number, epoch), sample in answers.items():
         if number in asks and question(sample) != asks[number]:
@@ -47,6 +68,24 @@ def recorded_task(job: Job, scorer: Scorer) -> Task:
             f"{epochs}: the task's samples changed between them, though no file did "
             "that its key knows; declare what it reads with Eval(data=[...])"
         )
+
+
+def _question_of(sample: EvalSample) -> Sample:
+    """The sample as its task had it, before it was answered."""
+    from inspect_ai.dataset import Sample
+
+    return Sample(
+        id=sample.id,
+        input=sample.input,
+        target=sample.target,
+        choices=sample.choices,
+        metadata=sample.metadata,
+    )
+
+
+def _repeating(answers: Answers) -> Solver:
+    """A solver that asks no model: it puts the recorded answer in its place."""
+    from inspect_ai.solver import Generate, TaskState, solver
 
     @solver
     def recorded() -> Solver:
@@ -64,23 +103,7 @@ def recorded_task(job: Job, scorer: Scorer) -> Task:
 
         return solve
 
-    asked = job.params["scorer"]
-    return Task(
-        name=job.params["function"],
-        dataset=[
-            Sample(
-                id=sample.id,
-                input=sample.input,
-                target=sample.target,
-                choices=sample.choices,
-                metadata=sample.metadata,
-            )
-            for sample in first.values()
-        ],
-        solver=recorded(),
-        scorer=scorer,
-        epochs=Epochs(epochs, list(asked["reducer"]) or None),
-    )
+    return recorded()
 
 
 def _answers(blocks: Iterable[tuple[int, Given]]) -> Iterable[EvalSample]:

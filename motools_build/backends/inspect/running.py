@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from motools_build.account import Account
 from motools_build.backends.base import Job, Made, Progress, ReportOf
 from motools_build.backends.inspect import telling
-from motools_build.backends.inspect.backend import scores_apart
+from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.caching import nothing_cached
 from motools_build.backends.inspect.keyless import guard, scrub_logs
 from motools_build.backends.inspect.loading import (
