@@ -19,7 +19,7 @@ from motools_build.store.locks import Locks
 COUNTS = """
 import sys
 from pathlib import Path
-from motools_build.locks import Locks
+from motools_build.store.locks import Locks
 locks, counter = Locks(Path(sys.argv[1])), Path(sys.argv[2])
 for _ in range(300):
     while not locks.take("a"):
@@ -31,7 +31,7 @@ for _ in range(300):
 HOLDS = """
 import os, sys, time
 from pathlib import Path
-from motools_build.locks import Locks
+from motools_build.store.locks import Locks
 locks = Locks(Path(sys.argv[1]))
 assert locks.take("a")
 if "fork" in sys.argv and os.fork() == 0:
@@ -156,7 +156,7 @@ needs_ofd = pytest.mark.skipif(
 TAKES = """
 import sys
 from pathlib import Path
-from motools_build.locks import Locks
+from motools_build.store.locks import Locks
 sys.exit(0 if Locks(Path(sys.argv[1])).take("a") else 3)
 """
 

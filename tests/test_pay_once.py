@@ -41,8 +41,9 @@ from motools_build.running import asking, effects, pay_once
 from motools_build.running.asking import Asking
 from motools_build.running.budget import Budget
 from motools_build.running.pay_once import PayOnce
+from motools_build.store.ledger import Ledger
 from motools_build.store.records import Paid, Record, _sealed
-from motools_build.store.state import Ledger, States
+from motools_build.store.state import States
 
 pytestmark = pytest.mark.anyio
 

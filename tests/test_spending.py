@@ -16,8 +16,8 @@ from motools_build.running.bounds import bound
 from motools_build.running.budget import Budget, Monthly, Stops, charges
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.ledger import Ledger
 from motools_build.store.records import Entry, Record
-from motools_build.store.state import Ledger
 from tests.lab import MODEL, TASK, Lab
 from tests.rehearsal.server import BASE
 

@@ -10,12 +10,12 @@ import pytest
 
 from motools_build.errors import ArtifactError, StageFailed
 from motools_build.keys import Key, canonical, digest_bytes
-from motools_build.project import upkeep
-from motools_build.project.upkeep import remove
 from motools_build.serving.lookup import find_model
 from motools_build.stages import Stage
+from motools_build.store import upkeep
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Record, _sealed
+from motools_build.store.upkeep import remove
 from tests.conftest import Project
 
 

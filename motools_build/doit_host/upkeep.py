@@ -51,13 +51,8 @@ class Gc(Query):
     )
 
     def _execute(self, json: bool, keep: float, max_size: str, yes: bool) -> int:
-        from motools_build.project.upkeep import (
-            bytes_of,
-            garbage,
-            human,
-            leftovers,
-            remove,
-        )
+        from motools_build.store.upkeep import garbage, leftovers, remove
+        from motools_build.text.sizes import bytes_of, human
 
         session = current()
         try:
@@ -130,7 +125,7 @@ class Verify(Query):
     )
 
     def _execute(self, json: bool, repair: bool, remote: bool) -> int:
-        from motools_build.project.upkeep import artifacts, broken, set_aside
+        from motools_build.store.upkeep import artifacts, broken, set_aside
 
         session = current()
         problems: dict[str, str] = {}

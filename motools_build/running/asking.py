@@ -11,8 +11,9 @@ from motools_build.backends.base import SILENCE
 from motools_build.errors import Deferred, GivenUp, RateLimited, Refused, Unreachable
 from motools_build.keys import Key
 from motools_build.running.effects import Effect, entry_of
+from motools_build.store.ledger import Ledger
 from motools_build.store.records import Paid
-from motools_build.store.state import Ledger, States
+from motools_build.store.state import States
 
 T = TypeVar("T")
 

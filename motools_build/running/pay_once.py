@@ -52,8 +52,9 @@ from motools_build.running.effects import (
     paid_of,
 )
 from motools_build.running.settling import Settling
+from motools_build.store.ledger import Ledger
 from motools_build.store.records import Paid
-from motools_build.store.state import UNFINISHED, Ledger, States
+from motools_build.store.state import UNFINISHED, States
 
 ATTEMPTS_LOST = 5
 """Answers lost in a row after which a run gives up on a stage."""

@@ -20,12 +20,10 @@ from typing import Any
 
 from motools_build import errors
 from motools_build.backends.base import Job, Made, Progress, Report, Together
+from motools_build.store.upkeep import TOGETHER
 
 GATHER = 0.1
 """Seconds without another job that is ready, after which those that are ready begin."""
-
-TOGETHER = "together-"
-"""Before the name of a folder of logs of evals that run together."""
 
 LINE_LIMIT = 1 << 26
 """Bytes that one message of a worker may have."""

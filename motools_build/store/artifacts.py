@@ -13,11 +13,12 @@ from typing import Any
 from motools_build.errors import ArtifactError
 from motools_build.keys import Digest, DigestMemo, Key, digest_file, digest_stream
 from motools_build.stages import Stage
+from motools_build.store.ledger import Ledger
 from motools_build.store.live import Live
 from motools_build.store.locks import Locks
 from motools_build.store.records import Record
 from motools_build.store.runs import RunLog
-from motools_build.store.state import Ledger, States, sync, write
+from motools_build.store.state import States, sync, write
 from motools_build.task_code.reads import READ, difference, digest_now
 from motools_build.text.scrub import scrub_values
 

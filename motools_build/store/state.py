@@ -1,7 +1,7 @@
-"""What happened on the way to an artifact: failures, intents, and the ledger.
+"""State files: what happened on the way to an artifact that is not there yet.
 
-`artifacts/state/<key>.json` is gone once the artifact is there; `artifacts/
-ledger.jsonl` keeps every provider ID ever bound, and survives `clean` and `gc`.
+`artifacts/state/<key>.json` holds a stage's last failure, and how far its paid effect
+is. It is removed once the artifact is there.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import threading
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import NoneType
@@ -21,13 +19,12 @@ from motools_build.keys import opened
 from motools_build.store.records import (
     FORMAT,
     PHASES,
-    Entry,
     Failure,
     Paid,
     check_format,
     known_fields,
 )
-from motools_build.store.runs import append, now, seconds_of
+from motools_build.store.runs import now
 from motools_build.text.scrub import scrub
 from motools_build.text.visible import written
 
@@ -169,106 +166,6 @@ class States:
         except (OSError, ValueError):
             return {}
         return found if isinstance(found.get("paid"), dict | NoneType) else {}
-
-
-class Ledger:
-    """A file of JSON lines, one for each thing that happened at a provider.
-
-    A line with fields or an event that this version does not know still tells what it
-    knows of it. One of a newer format cannot be read: its key, or all of them if it
-    names none, is told of by NewerFormat, as nobody knows what is paid for.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._lock = threading.Lock()
-        self._offset = 0
-        self._by_key: dict[str, list[Entry]] = {}
-        self._newer: dict[str | None, NewerFormat] = {}
-
-    def note(self, entry: Entry) -> None:
-        """Append a line; it is on the disk when the call returns."""
-        data = written(scrub(json.dumps(asdict(entry), ensure_ascii=False))) + b"\n"
-        with self._lock:
-            append(self._file, data, sync=True)
-
-    def of(self, key: str) -> list[Entry]:
-        """What happened to a key, oldest first; other processes' lines included.
-
-        Raises NewerFormat.
-        """
-        with self._lock:
-            self._catch_up()
-            newer = self._newer.get(key) or self._newer.get(None)
-            if newer:
-                raise newer
-            return list(self._by_key.get(key, ()))
-
-    def __iter__(self) -> Iterator[str]:
-        """Every key that anything happened to, in order of the first time."""
-        with self._lock:
-            self._catch_up()
-            newer = [key for key in self._newer if key not in self._by_key]
-            return iter([*self._by_key, *(key or "" for key in newer)])
-
-    def _catch_up(self) -> None:
-        """Read what was appended since the last look; a torn line is passed over."""
-        try:
-            with opened(self._file) as file:
-                if os.fstat(file.fileno()).st_size < self._offset:  # made anew
-                    self._forget()
-                file.seek(self._offset)
-                data = file.readall()
-        except FileNotFoundError:
-            self._forget()
-            return
-        except OSError as error:
-            raise ArtifactError(
-                f"{self._file} cannot be read ({error.strerror}), and it alone tells "
-                "what was paid for: mend its permissions, or put the file back"
-            ) from error
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        for line in whole.split(b"\n"):
-            self._read(line)
-
-    def _forget(self) -> None:
-        self._offset, self._by_key, self._newer = 0, {}, {}
-
-    def _read(self, line: bytes) -> None:
-        try:
-            found = json.loads(line)
-        except ValueError:
-            return
-        if not isinstance(found, dict):
-            return
-        key = found.get("key")
-        try:
-            check_format(found, f"a line of {self._file}")
-        except NewerFormat as error:
-            self._newer[key if isinstance(key, str) else None] = error
-            return
-        entry = known_fields(Entry, found)
-        if entry and _is_sound(entry):
-            self._by_key.setdefault(entry.key, []).append(entry)
-
-
-def _is_sound(entry: Entry) -> bool:
-    """Whether each field is of its kind; what a run did not write is passed over."""
-    for name, value in vars(entry).items():
-        if name == "cost":
-            right = value is None or type(value) in (int, float)
-        elif name in ("attempt", "format"):
-            right = type(value) is int
-        else:
-            right = type(value) is {"adopted": bool}.get(name, str)
-        if not right:
-            return False
-    try:
-        seconds_of(entry.time)
-    except ValueError:
-        return False
-    return True
 
 
 def _plausible(paid: Paid) -> bool:

@@ -18,13 +18,13 @@ from motools_build.errors import ArtifactError
 from motools_build.keys import DigestMemo
 from motools_build.planning.plan import Plan, plan
 from motools_build.planning.sources import Resolver
-from motools_build.project.upkeep import artifacts, broken
 from motools_build.running.pay_once import PayOnce
 from motools_build.running.run import Runtime, run_stage
 from motools_build.running.workers import WorkerPool
 from motools_build.specs import Dataset, LoRA, ModelName, Setting, Training
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.upkeep import artifacts, broken
 from tests.rehearsal.server import Rehearsal
 
 MODELS = (

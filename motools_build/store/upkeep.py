@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -10,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motools_build.keys import digest_file
-from motools_build.running.workers import TOGETHER
 from motools_build.stages import KINDS
 from motools_build.store.artifacts import RECORD, ArtifactStore, delete
 from motools_build.store.records import Record
 from motools_build.store.runs import seconds_of
+
+TOGETHER = "together-"
+"""Prefix of the work folders that evals of one Inspect call share."""
 
 KEPT_TOGETHER = 7 * 86400
 """Seconds for which unfinished evals' logs are kept."""
@@ -169,22 +170,3 @@ def _kept_together(path: Path) -> bool:
     except FileNotFoundError:  # a run is at it
         return True
     return time.time() - latest < KEPT_TOGETHER
-
-
-def bytes_of(text: str) -> int:
-    """`20GB` -> 20,000,000,000. Raises ValueError."""
-    units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-    word = text.strip().upper()
-    number = float(word[:-2]) * units[word[-2:]] if word[-2:] in units else int(word)
-    if not 0 <= number < math.inf:
-        raise ValueError(f"{text} is no size")
-    return int(number)
-
-
-def human(size: float) -> str:
-    """1536 -> `1.5 KB`."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
