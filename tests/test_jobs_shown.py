@@ -7,7 +7,8 @@ import time
 
 from rich.console import Console
 
-from motools_build.report.paid_jobs import JobLine, print_jobs
+from motools_build.report.drawing.jobs import print_jobs
+from motools_build.report.paid_jobs import JobLine
 
 FOUND = [
     JobLine(

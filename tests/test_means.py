@@ -17,10 +17,12 @@ from motools_build import Dataset, Eval, Setting
 from motools_build.keys import Key
 from motools_build.planning.plan import plan
 from motools_build.report.answers import read
+from motools_build.report.drawing.results import print_means
 from motools_build.report.estimates import Estimate, Estimates, columns
 from motools_build.report.intervals import PERCENT, YES_NO, interval
-from motools_build.report.means import Mean, means, print_means
+from motools_build.report.means import Mean, means
 from motools_build.report.results import Result
+from motools_build.report.table import Row, table_of
 from motools_build.store.records import Record
 from tests.test_plan import resolve
 
@@ -91,7 +93,7 @@ def bounds(found: Estimate) -> tuple[float | None, float | None]:
 def printed(found: list[Result], width: int = 200, **more: Any) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=width, markup=False)
-    print_means(found, Estimates(found), console, **more)
+    print_means(table_of("s", found, **more), console)
     return stream.getvalue()
 
 
@@ -260,7 +262,7 @@ def test_scores_that_are_not_there_or_not_whole(tmp_path: Path, results: Any) ->
 
 def test_json_says_the_interval_and_the_counts(results: Any) -> None:
     (found,) = results({(0, 0): [0, 1]})
-    (told,) = found.as_json(Estimates([found]))["estimates"]
+    (told,) = Row.of(found, Estimates([found])).as_json()["estimates"]
     low, high = bounds(one([found]))
     assert told == {
         **{"scorer": "judge", "metric": "mean", "value": 0.5},

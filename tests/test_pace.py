@@ -6,7 +6,7 @@ from pathlib import Path
 
 from motools_build import Dataset, Eval, Setting
 from motools_build.planning.plan import Plan, plan
-from motools_build.report.explain import Intent, intents
+from motools_build.report.intents import Intent, intents
 from motools_build.store.artifacts import ArtifactStore
 from tests.test_plan import resolve
 

@@ -11,7 +11,7 @@ import pytest
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import StageFailed
 from motools_build.keys import Key
-from motools_build.report.results import console_of, plain_table
+from motools_build.report.drawing.console import console_of, plain_table
 from motools_build.store.ledger import Ledger
 from motools_build.store.records import Entry, Record
 from motools_build.store.state import States

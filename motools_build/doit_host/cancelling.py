@@ -18,7 +18,8 @@ from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import AccountError, ArtifactError, MotoolsError, Refused
 from motools_build.keys import Key
 from motools_build.project.session import Session, current
-from motools_build.report.paid_jobs import DAMAGED, JobLine, jobs, spoken
+from motools_build.report.drawing.jobs import spoken
+from motools_build.report.paid_jobs import DAMAGED, JobLine, jobs
 from motools_build.running.effects import entry_of
 from motools_build.store.records import Paid
 

@@ -86,7 +86,7 @@ class Datasets(Query):
         return 1 if self.broken else 0
 
     def _table(self, found: list[Listed]) -> None:
-        from motools_build.report.results import console_of, plain_table
+        from motools_build.report.drawing.console import console_of, plain_table
 
         table = plain_table(
             "dataset", "rows", "tokens", "digest", "problems", "used by"

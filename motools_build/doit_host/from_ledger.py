@@ -14,7 +14,7 @@ from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import MotoolsError, SelectionError
 from motools_build.project.selection import TAG
 from motools_build.project.session import begin, current
-from motools_build.report.paid_jobs import JobLine, jobs, print_jobs
+from motools_build.report.paid_jobs import JobLine, jobs
 from motools_build.running.budget import fits
 from motools_build.store.artifacts import ArtifactStore
 
@@ -82,7 +82,8 @@ class Jobs(FromLedger):
     doc_description = "Without names, all. What the last run saw; nothing is asked."
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
-        from motools_build.report.results import console_of
+        from motools_build.report.drawing.console import console_of
+        from motools_build.report.drawing.jobs import print_jobs
 
         store = current().store
         found = jobs_of(store, pos_args) if pos_args else jobs(store)

@@ -19,7 +19,7 @@ from motools_build.errors import ArtifactError
 from motools_build.project.remote import check_keys, question
 from motools_build.project.reviving import bound_again, living, model_is_gone
 from motools_build.project.session import Session, current
-from motools_build.report.paid_jobs import other_rows, payment
+from motools_build.report.payments import other_rows, payment
 from motools_build.running.effects import ENDED, entry_of
 from motools_build.running.run import outputs_of, versions
 from motools_build.stages import Stage

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from inspect import signature
 from json import dumps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from doit.cmd_base import DoitCmdBase
 
@@ -20,11 +19,8 @@ from motools_build.project.loadable import told_of_loads
 from motools_build.project.remote import ask_calendar, looked_up, payers
 from motools_build.project.session import Session, current
 from motools_build.running.run import versions
-from motools_build.stages import ASKED, Stage
+from motools_build.stages import Stage
 from motools_build.text.visible import shown
-
-if TYPE_CHECKING:
-    from motools_build.report.explain import Intent
 
 OPT_JSON = {
     "name": "json",
@@ -93,27 +89,36 @@ class Results(Query):
     name = "results"
     doc_purpose = "show a setting's results; stale, missing and failed ones as such"
     doc_usage = "[SETTING...] [model=...] [seeds=...]"
+    cmd_options = (
+        OPT_JSON,
+        {
+            "name": "csv",
+            "long": "csv",
+            "type": bool,
+            "default": False,
+            "help": "print CSV: a row for each model, eval and metric",
+        },
+    )
 
-    def _execute(self, json: bool, pos_args: list[str]) -> int:
-        from motools_build.report.estimates import Estimates
-        from motools_build.report.means import means
-        from motools_build.report.results import print_results, results
+    def _execute(self, json: bool, csv: bool, pos_args: list[str]) -> int:
+        from motools_build.report.drawing.csv import csv_of
+        from motools_build.report.drawing.results import print_results
+        from motools_build.report.table import table
 
         session = current()
+        if json and csv:
+            raise InvalidCommand("--json and --csv are two forms; ask for one")
         for name in pos_args:
             session.chosen([name])  # refuses a name that means nothing
-        for name in session.selected:
+        found = (table(session.plan(name), session.store) for name in session.selected)
+        if csv:
+            self._say(csv_of(found).removesuffix("\n"))
+            return 0
+        for one in found:
             if json:
-                found = results(session.plan(name), session.store)
-                estimates = Estimates(found)
-                body = {
-                    "setting": name,
-                    "results": [r.as_json(estimates) for r in found],
-                    "means": [mean.as_json() for mean in means(found, estimates)],
-                }
-                self._say(dumps(body, ensure_ascii=False))
+                self._say(dumps(one.as_json(), ensure_ascii=False))
             else:
-                print_results(session, name, self.outstream)
+                print_results(one, self.outstream, str(session.store.root))
         return 0
 
 
@@ -135,7 +140,8 @@ class Plan(Query):
 
     def _execute(self, json: bool, remote: bool, pos_args: list[str]) -> int:
         from motools_build.report.calendar import endings
-        from motools_build.report.explain import intents
+        from motools_build.report.drawing.intents import lines, total
+        from motools_build.report.intents import intents
 
         session = current()
         stages = self._stages(session, pos_args)
@@ -154,15 +160,11 @@ class Plan(Query):
             self._say(f"paid to {account}")
         for line in (*notes, *endings(stages, session.store, session.shutdowns)):
             self._say(str(line))
-        for intent in found:
-            reason = f"  ({intent.reason})" if intent.reason else ""
-            about = f"  {_minutes(intent.seconds)}" if intent.action == "run" else ""
-            if intent.tokens is not None:
-                about += f"  {intent.tokens:,} tokens, {_usd(intent.cost)}"
-            self._say(f"{intent.action:10}  {intent.stage.name}{about}{reason}")
+        for line in lines(found):
+            self._say(line)
         for said in warnings:
             self._say(f"warning: {said}")
-        self._say(_total(found))
+        self._say(total(found))
         return 0
 
 
@@ -175,7 +177,9 @@ class Why(Query):
     doc_description = None
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
-        from motools_build.report import explain
+        from motools_build.report.drawing.explanation import lines
+        from motools_build.report.explain import explanation
+        from motools_build.report.status import Statuses
 
         session = current()
         stages = list(session.chosen(pos_args, superseded=True).values())
@@ -183,57 +187,14 @@ class Why(Query):
             names = "\n".join(stage.name for stage in stages[:20])
             raise InvalidCommand(f"`doit why` explains one stage; name one:\n{names}")
         stage, store = stages[0], session.store
-        record = store.get(stage)
-        stale = session.superseded_by(stage) or store.why_stale(stage)
-        near = explain.nearest(stage, store) if stale else None
-        present = {used.name: store.get(used) for used in stage.upstream}
-        used = {
-            name: {
-                "recorded": record.inputs.get(upstream.key) if record else None,
-                "present": found.output if found else None,
-            }
-            for (name, found), upstream in zip(
-                present.items(), stage.upstream, strict=True
-            )
-        }
-        libraries = explain.older_versions(record, versions()) if record else []
-        differs = explain.differences(stage, near) if near else []
+        status = Statuses(store, session.superseded_by).of(stage)
+        superseded = session.superseded_by(stage)
+        found = explanation(status, store, versions(), superseded)
         if json:
-            body = {
-                "stage": stage.name,
-                "key": stage.key,
-                "preimage": stage.preimage,
-                "files": stage.files,
-                "observed": dict(record.details.get("observed", {})) if record else {},
-                "variables": record.details.get("variables", []) if record else [],
-                "stale": stale,
-                "nearest": {"name": near.name, "key": near.key} if near else None,
-                "differences": differs,
-                "upstream": used,
-                "other libraries": libraries,
-            }
-            self._say(dumps(body, ensure_ascii=False))
+            self._say(dumps(found.as_json(), ensure_ascii=False))
             return 0
-        self._say(f"{stage.name}\n{stale or 'up to date'}\n\nkey {stage.key}")
-        for name, value in explain.flat(stage.preimage).items():
-            self._say(f"   {name:24} {value}")
-        for file in stage.files:
-            self._say(f"   file                     {file}")
-        for what in ("observed", "variables"):
-            for name in record.details.get(what, ()) if record else ():
-                self._say(f"   {what:24} {name}  (not in the key)")
-        for name, outputs in used.items():
-            self._say(f"\nmade from {name}")
-            self._say(f"   recorded output          {outputs['recorded']}")
-            self._say(f"   present output           {outputs['present'] or 'gone'}")
-        for library in libraries:
-            self._say(f"\nmade with another version: {library} (nothing re-runs)")
-        if near:
-            self._say(f"\nnearest artifact: {near.name}, key {near.key}")
-            for field, old, new in differs:
-                self._say(f"   {field:24} {_said(old)} -> {_said(new)}")
-        elif stale:
-            self._say(f"\nthere is no other {stage.kind} to compare with")
+        for line in lines(found):
+            self._say(line)
         return 0
 
 
@@ -245,74 +206,15 @@ class Status(Query):
     doc_description = "Without names, all settings."
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
-        from motools_build.report.paid_jobs import in_flight, under_way
-        from motools_build.report.results import status_of
+        from motools_build.report.drawing.overview import print_overview
+        from motools_build.report.overview import overview
 
         session = current()
-        words = self._planned(session, pos_args)
-        older = session.store.runs.older_keys()
-        rows: dict[str, Counter[str]] = {}
-        for stage in session.chosen(words).values():
-            if stage.kind == "model" or stage.kind in ASKED:
-                row = rows.setdefault(stage.setting, Counter())
-                row[status_of(stage, session.store, older)[0]] += 1
-        complete = all(set(row) <= {"ok"} for row in rows.values())
-        complete = complete and not self.broken
+        stages = session.chosen(self._planned(session, pos_args)).values()
+        broken = {name: str(error) for name, error in self.broken.items()}
+        found = overview(stages, session.store, broken)
         if json:
-            flying = [job.as_json() for job in in_flight(session.store, set(rows))]
-            broken = {name: str(error) for name, error in self.broken.items()}
-            body = {"complete": complete, "settings": rows, "jobs": flying}
-            body = {**body, "broken": broken} if broken else body
-            self._say(dumps(body, ensure_ascii=False))
+            self._say(dumps(found.as_json(), ensure_ascii=False))
         else:
-            self._table(rows)
-            for line in under_way(session.store, set(rows)):
-                self._say(line)
-            self._tell_broken()
-        return 0 if complete else 1
-
-    def _table(self, rows: dict[str, Counter[str]]) -> None:
-        from motools_build.report.results import console_of, plain_table
-
-        table = plain_table("setting", *STATUSES)
-        for setting, row in rows.items():
-            shown = ("up to date" if s == "ok" else s for s in STATUSES)
-            counts = (row["ok" if s == "up to date" else s] for s in shown)
-            table.add_row(setting, *(str(count or "-") for count in counts))
-        console_of(self.outstream).print(table)
-
-
-STATUSES = ("up to date", "stale", "running", "failed", "missing")
-
-
-def _total(found: list[Intent]) -> str:
-    """How many of each, how long, how much; `?` where not all is known, never 0."""
-    counts = Counter(intent.action for intent in found)
-    to_run = [intent for intent in found if intent.action == "run"]
-    total = ", ".join(f"{n} {what}" for what, n in sorted(counts.items()))
-    if to_run:
-        known = [i.seconds for i in to_run if i.seconds is not None]
-        total += f"; time {_minutes(sum(known) if known else None)}"
-        if known and len(known) < len(to_run):
-            total += " and what is not known"
-        costs = [intent.cost for intent in found]
-        told = sum(cost for cost in costs if cost is not None)
-        if None not in costs:
-            total += f"; cost: {_usd(told) if told else '$0'}"
-        else:
-            total += f"; cost: {_usd(told) + ' + ' if told else ''}?"
-    return total or "no stages"
-
-
-def _usd(amount: float | None) -> str:
-    return "?" if amount is None else f"~${amount:.2f}"
-
-
-def _minutes(seconds: float | None) -> str:
-    if seconds is None:
-        return "?"
-    return f"~{seconds:.0f} s" if seconds < 120 else f"~{seconds / 60:.0f} min"
-
-
-def _said(value: Any) -> str:
-    return "(not there)" if value is None else str(value)
+            print_overview(found, self.outstream)
+        return 0 if found.complete else 1

@@ -202,14 +202,17 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if self._interrupted:
             self._line("interrupted; what is made is kept: run again to go on")
         elif self._touched:
-            from motools_build.report.results import print_results
+            from motools_build.report.drawing.results import print_results
+            from motools_build.report.table import table
 
             touched = list(self._touched)
             if len(touched) > TABLES:
                 more = f"{len(touched) - TABLES} more of {len(touched)} tables"
                 self._line(f"({more}: {hints.command('results', 'SETTING')})")
             for name in touched[:TABLES]:
-                print_results(self.session, name, self.outstream, most=ROWS)
+                found = table(self.session.plan(name), self.session.store, ROWS)
+                root = str(self.session.store.root)
+                print_results(found, self.outstream, root)
 
     # ---- details
 

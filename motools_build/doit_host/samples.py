@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from json import dumps
-from typing import TYPE_CHECKING
 
 from motools_build.doit_host.queries import OPT_JSON, Query
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.project.session import current
-
-if TYPE_CHECKING:
-    from motools_build.report.samples import Transcripts
 
 TAKES_A_WORD = ("-n", "--where")
 
@@ -57,7 +53,9 @@ class Samples(Query):
         return super().parse_execute(words)
 
     def _execute(self, json: bool, where: str, most: int, pos_args: list[str]) -> int:
-        from motools_build.report.samples import as_json, transcripts
+        from motools_build.report.drawing.samples import print_transcripts
+        from motools_build.report.samples import transcripts
+        from motools_build.report.status import Statuses
         from motools_build.report.where import Where
 
         session = current()
@@ -76,53 +74,12 @@ class Samples(Query):
                 "doit samples 'eval:SETTING/*'"
             )
         asked = Where.parse(where)
-        for stage in evals:
-            told = None if json else session.superseded_by(stage)
-            if told:
-                self._say(told)
-        older = session.store.runs.older_keys()
-        found = [transcripts(s, session.store, asked, older) for s in evals]
+        statuses = Statuses(session.store, session.superseded_by)
+        found = [transcripts(s, session.store, asked, statuses) for s in evals]
         if json:
-            body = [
-                {
-                    "stage": one.stage.name,
-                    "key": one.stage.key,
-                    "status": one.status,
-                    "note": one.note,
-                    "log": str(one.log) if one.log else None,
-                    "samples": one.total,
-                    "matching": len(one.matching),
-                    "without value": one.without,
-                    "shown": [as_json(sample) for sample in one.read(most)],
-                }
-                for one in found
-            ]
+            body = [one.as_json(most) for one in found]
             self._say(dumps(body, ensure_ascii=False))
         else:
             for one in found:
-                self._print(one, where, most)
+                print_transcripts(one, where, most, self.outstream)
         return 0 if any(one.matching for one in found) else 1
-
-    def _print(self, one: Transcripts, where: str, most: int) -> None:
-        from motools_build.report.results import console_of
-        from motools_build.report.samples import print_sample
-
-        console = console_of(self.outstream)
-        if one.log is None:
-            console.print(f"{one.status:8} {one.stage.name}: {one.note}")
-            return
-        note = f": {one.note}" if one.note else ""
-        console.print(f"{one.status:8} {one.stage.name}{note}")
-        for sample in one.read(most):
-            print_sample(sample, console)
-        count = len(one.matching)
-        said = f"{min(most, count)} of {count} samples shown"
-        if where:
-            said = f"{count} of {one.total} samples match {where}"
-            said += f"; {min(most, count)} shown" if count > most else ""
-        if one.without:
-            said += f"; {one.without} have no value, and match no comparison"
-        more = f" (all: -n {count})" if count > most else ""
-        console.print(
-            f"\n{said}{more}; in full: inspect view --log-dir {one.log.parent}"
-        )

@@ -7,7 +7,6 @@ from json import dumps
 from motools_build.doit_host.from_ledger import FromLedger
 from motools_build.errors import SelectionError
 from motools_build.project.session import current
-from motools_build.store.runs import now
 from motools_build.text.similar import known
 
 
@@ -25,8 +24,8 @@ class Spent(FromLedger):
     )
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
-        from motools_build.report.results import console_of, plain_table
-        from motools_build.report.spent import spent, total
+        from motools_build.report.drawing.spent import print_spending
+        from motools_build.report.spent import spending, spent
 
         session = current()
         lines = spent(session.store)
@@ -36,36 +35,14 @@ class Spent(FromLedger):
                 raise SelectionError(
                     f"nothing was spent on a setting {word!r}; {known(word, there)}"
                 )
-        if pos_args:
-            lines = [line for line in lines if line.setting in pos_args]
         budgets = {
             name: account["month_budget"]
             for name, account in session.config.accounts.items()
             if isinstance(account, dict) and "month_budget" in account
         }
+        found = spending(lines, budgets, pos_args)
         if json:
-            body = {
-                "spent": [line.as_json() for line in lines],
-                "month_budgets": budgets,
-            }
-            self._say(dumps(body, ensure_ascii=False))
-            return 0
-        table = plain_table(
-            *("setting", "account", "month"),
-            *("paid", "reserved", "avoided", "cost not known"),
-        )
-        for line in [*lines, total(lines)]:
-            amounts = (line.paid, line.reserved, line.avoided)
-            table.add_row(
-                *(line.setting, line.account, line.month),
-                *(f"${amount:.2f}" for amount in amounts),
-                str(line.unknown or "-"),
-            )
-        console_of(self.outstream).print(table)
-        month = now()[:7]
-        for name, budget in budgets.items():
-            of_it = [x for x in spent(session.store) if x.account == name]
-            so_far = total(x for x in of_it if x.month == month)
-            used = so_far.paid + so_far.reserved
-            self._say(f"account {name}: ${used:.2f} of ${budget:g} this month")
+            self._say(dumps(found.as_json(), ensure_ascii=False))
+        else:
+            print_spending(found, self.outstream)
         return 0

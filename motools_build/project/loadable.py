@@ -13,7 +13,7 @@ from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
 
 if TYPE_CHECKING:
-    from motools_build.report.explain import Intent
+    from motools_build.report.intents import Intent
 
 
 def told_of_loads(
@@ -21,7 +21,7 @@ def told_of_loads(
 ) -> tuple[list[Intent], list[str]]:
     """The intents, those blocked that a run would refuse or spare; and what Inspect
     warns of. What could be loaded is remembered, and nothing else is kept."""
-    from motools_build.report.explain import Intent
+    from motools_build.report.intents import Intent
 
     to_run = [intent.stage for intent in found if intent.action == "run"]
     wanted = checkable(to_run, session.store)

@@ -11,7 +11,7 @@ from motools_build.account import Account
 from motools_build.backends import registry
 from motools_build.backends.base import Backend, Health, Job, Provider
 from motools_build.errors import AccountError, MotoolsError
-from motools_build.report.paid_jobs import payment
+from motools_build.report.payments import payment
 from motools_build.running.effects import ENDED, attempt_of, elected
 from motools_build.running.learned import filled
 from motools_build.stages import Stage
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from motools_build.backends.openai.backend import OpenAIBackend
     from motools_build.backends.openai.health import What
     from motools_build.project.session import Session
-    from motools_build.report.explain import Action, Intent
+    from motools_build.report.intents import Action, Intent
 
 
 CALENDAR_SECONDS = 10.0

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from motools_build.backends.inspect.scores import number
 from motools_build.report.answers import MEANS, Scored, of_column, read
 from motools_build.report.intervals import Interval, Scale, interval, scale_of
 from motools_build.report.outcomes import values
-
-if TYPE_CHECKING:
-    from motools_build.report.results import Result
+from motools_build.report.results import Result
 
 Column = tuple[str, str, str]
 """eval, scorer, metric"""
@@ -222,9 +220,10 @@ def columns(found: Iterable[Result]) -> list[Column]:
             known.add(result.cell.eval)
             counts = result.record.details.get("counts", {})
             for scorer, metrics in result.record.details["scores"].items():
-                # the task's own that are called as counts are
-                own = counts.get(scorer, {}).get("metrics", ())
-                for metric in values(metrics, own):
+                of_scorer = counts.get(scorer, {})
+                # the task's own that are called as our counts are
+                own, told = of_scorer.get("metrics", ()), of_scorer.get("outcomes", ())
+                for metric in values(metrics, own, told):
                     seen[result.cell.eval, scorer, metric] = None
     for result in asked:
         if result.cell.eval not in known:

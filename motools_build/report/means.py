@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from motools_build.backends.inspect.scores import number
 from motools_build.report.estimates import Column, Estimate, Estimates, columns
-from motools_build.report.results import Result, named_parts, parts_shown
-from motools_build.report.tables import Shown, metrics_table, print_fitting
-
-OVER_SEEDS = (
-    "[low, high]: 95 %, over new seeds and questions; with a single seed over new "
-    "questions, of this model only"
-)
-"""Under the table of means."""
+from motools_build.report.results import Result, named_parts
 
 Group = tuple[str, str, str, str]
 """Arm, dataset, model and training."""
@@ -61,35 +53,23 @@ class Mean:
             "status": self.status,
         }
 
-    @property
-    def shown(self) -> Shown:
-        """Its cell; where no seed is in it, why."""
-        if not self.seeds:
-            return self.status, ""
-        return str(self.estimate), self.estimate.count
 
-    @property
-    def seeds_shown(self) -> str:
-        """`3`, `2 of 3`, `1 (this model)`"""
-        shown = f"{self.seeds}" + (f" of {self.of}" if self.seeds != self.of else "")
-        return shown + (" (this model)" if self.seeds == 1 else "")
-
-
-def _groups(found: list[Result]) -> dict[Group, list[Result]]:
-    groups: dict[Group, list[Result]] = {}
+def groups(found: Sequence[Result]) -> dict[Group, list[Result]]:
+    """The results of fine-tuned models by what all seeds of one of them share."""
+    by_group: dict[Group, list[Result]] = {}
     for result in found:
         if result.cell.seed is not None:
-            groups.setdefault(named_parts(result.cell), []).append(result)
-    return groups
+            by_group.setdefault(named_parts(result.cell), []).append(result)
+    return by_group
 
 
 def means(
-    found: list[Result], estimates: Estimates, most: int | None = None
+    found: Sequence[Result], estimates: Estimates, most: int | None = None
 ) -> Iterator[Mean]:
     """One for each of the first `most` groups and metric, in the order of the results.
     A seed's replicates count as one value: they are not independent of each other."""
     every = columns(found)
-    for group, results in list(_groups(found).items())[:most]:
+    for group, results in list(groups(found).items())[:most]:
         evals = {result.cell.eval for result in results}
         for column in every:
             if column[0] in evals:
@@ -137,44 +117,3 @@ def _told(lost: Counter[str]) -> str:
     if len(lost) > 1:
         return ", ".join(f"{count} {status}" for status, count in lost.items())
     return next(iter(lost), "ok")
-
-
-def print_means(
-    found: list[Result], estimates: Estimates, console: Any, most: int | None = None
-) -> None:
-    """Print the table of the means, of the first `most` groups; nothing where no group
-    has several seeds."""
-    groups = _groups(found)
-    if not any(len({r.cell.seed for r in of}) > 1 for of in groups.values()):
-        return
-    all_means = list(means(found, estimates, most))
-    print_fitting(partial(means_table, found, all_means), console)
-    if most is not None and len(groups) > most:
-        console.print(f"... and {len(groups) - most} more")
-    if any(mean.estimate.low is not None for mean in all_means):
-        console.print(OVER_SEEDS)
-
-
-def means_table(found: list[Result], all_means: list[Mean], width: int) -> Any:
-    """A rich table of the means."""
-    parts, model = parts_shown([result.cell for result in found], width)
-    groups: dict[Group, dict[Column, Mean]] = {}
-    for mean in all_means:
-        groups.setdefault(mean.group, {})[mean.column] = mean
-    models = []
-    for group, of_group in groups.items():
-        named = dict(zip(("arm", "dataset", "model", "training"), group, strict=True))
-        counts = sorted({mean.seeds_shown for mean in of_group.values()})
-        models.append([*(named[part] for part in parts), "/".join(counts)])
-    return metrics_table(
-        f"mean over seeds: {model}" if model else "mean over seeds",
-        [*parts, "seeds"],
-        models,
-        {
-            column: [
-                of[column].shown if column in of else ("", "") for of in groups.values()
-            ]
-            for column in dict.fromkeys(mean.column for mean in all_means)
-        },
-        width,
-    )

@@ -1,56 +1,88 @@
-"""Answers that a judge gave no number: counted, and told apart from the values."""
+"""Which of a scorer's metrics are values, and what became of answers without a number.
+
+A metric that counts what became of the answers is no column of a table: its counts are
+told below it. Such a metric returns several values from one function, whole numbers
+all, and the names end in what became of an answer, `scored` for those that have a
+number: `scored`, `refused`; or for each of several prompts of a judge
+`aligned_scored`, `aligned_refused`. An eval's record says which they are (`counts`);
+records made before that was so are recognised by the names that judges used then.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from motools_build.backends.inspect.scores import BY_CHANCE
+from motools_build.backends.inspect.scores import (
+    BY_CHANCE,
+    SCORED,
+    is_standard_error,
+)
 
-OUTCOMES = ("scored", "refused", "code", "incoherent", "failed")
-"""What becomes of an answer at a judge of zoo/evals/judges.py; each is a metric, or one
-for each of its prompts (`aligned_refused`)."""
+BEFORE = (SCORED, "refused", "code", "incoherent", "failed")
+"""The outcomes of the only judges whose records do not say which metrics are counts."""
 
-
-def counted(metrics: Mapping[str, Any]) -> list[str]:
-    """The beginnings of the counts among a scorer's metrics: `aligned_`; where only one
-    prompt is judged, nothing."""
-    ends = OUTCOMES[0]
-    return [
-        begin
-        for begin in (name[: -len(ends)] for name in metrics if name.endswith(ends))
-        if all(f"{begin}{outcome}" in metrics for outcome in OUTCOMES)
-    ]
+Outcomes = Mapping[str, Mapping[str, str]]
+"""What a count's name begins with (`aligned_`, or nothing) -> outcome -> metric."""
 
 
-def values(metrics: Mapping[str, Any], own: Collection[str] = ()) -> list[str]:
-    """The metrics of a scorer that are no counts; `own` are those of the task that are
-    called as counts are (`counts` of a record says which)."""
-    counts = {f"{begin}{name}" for begin in counted(metrics) for name in OUTCOMES}
+def outcomes(metrics: Mapping[str, Any], told: Collection[str] = ()) -> Outcomes:
+    """The counts among a scorer's metrics; `told` are those that its record names."""
+    names = told or metrics
+    begins = [name[: -len(SCORED)] for name in names if name.endswith(SCORED)]
+    if not told:
+        known = {
+            begin: {outcome: f"{begin}{outcome}" for outcome in BEFORE}
+            for begin in begins
+        }
+        return {
+            begin: of
+            for begin, of in known.items()
+            if all(name in metrics for name in of.values())
+        }
+    found: dict[str, dict[str, str]] = {}
+    for name in told:
+        begin = max((b for b in begins if name.startswith(b)), key=len, default="")
+        if name in metrics:
+            found.setdefault(begin, {})[name.removeprefix(begin)] = name
+    return found
+
+
+def values(
+    metrics: Mapping[str, Any], own: Collection[str] = (), told: Collection[str] = ()
+) -> list[str]:
+    """The metrics of a scorer that are neither counts nor standard errors; an interval
+    says what a standard error would. `own` are those of the task that are called as our
+    own counts are, `told` the counts that the record names."""
+    of_each = outcomes(metrics, told).values()
+    counts = {name for of in of_each for name in of.values()} | {"n", "unscored"}
     return [
         name
         for name in metrics
-        if name in own
-        or not (name in counts or name in ("n", "unscored") or name.endswith("stderr"))
+        if name in own or not (name in counts or is_standard_error(name))
     ]
 
 
-def told(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """`aligned: 2 refused, 7 scored`, of what is not scored throughout."""
+def told(
+    scores: Mapping[str, Mapping[str, Any]],
+    counts: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Iterator[str]:
+    """`aligned: 2 refused, 7 scored`, of what is not scored throughout; both as an
+    eval's record has them."""
     for scorer, metrics in scores.items():
-        for begin in counted(metrics):
-            found = {
-                outcome: int(metrics[f"{begin}{outcome}"] or 0) for outcome in OUTCOMES
-            }
-            scored = found.pop("scored")
-            lost = [f"{count} {outcome}" for outcome, count in found.items() if count]
+        of_scorer = (counts or {}).get(scorer, {})
+        for begin, of in outcomes(metrics, of_scorer.get("outcomes", ())).items():
+            found = {what: int(metrics[name] or 0) for what, name in of.items()}
+            scored = found.pop(SCORED, 0)
+            lost = [f"{count} {what}" for what, count in found.items() if count]
             if lost:
-                yield f"{begin[:-1] or scorer}: {', '.join(lost)}, {scored} scored"
+                of_whom = begin.rstrip("_") or scorer
+                yield f"{of_whom}: {', '.join(lost)}, {scored} scored"
 
 
 def noticed(details: Mapping[str, Any]) -> Iterator[str]:
-    """What else to know of an eval's numbers: what has none, what limits ended, and
-    whether the model was asked at all."""
+    """What else to know of an eval's numbers: which answers have none, which were ended
+    by a limit, and whether the model was asked at all. `details` are a record's."""
     if details.get("never_asked"):
         yield "the model was never asked: the task's solvers do not call it"
     for limit, count in details.get("limits", {}).items():
@@ -67,7 +99,7 @@ def noticed(details: Mapping[str, Any]) -> Iterator[str]:
                 f"in no mean: {listed}"
             )
         for metric, value in count.get("not_finite", {}).items():
-            if not metric.endswith("stderr"):  # which a single answer has none of
+            if not is_standard_error(metric):  # which a single answer has none of
                 yield f"{scorer}: {metric} is {value}"
 
 

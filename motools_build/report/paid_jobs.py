@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from motools_build.errors import ArtifactError
+from motools_build.report.payments import in_parking_words
 from motools_build.running.budget import last_cost
 from motools_build.running.effects import paid_of
-from motools_build.running.learned import filled
-from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Entry, Paid
 from motools_build.store.runs import seconds_of
@@ -89,34 +87,6 @@ def jobs(store: ArtifactStore) -> list[JobLine]:
     return sorted(lines, key=lambda line: line.since)
 
 
-def print_jobs(found: Sequence[JobLine], console: Any) -> None:
-    """Print the jobs, one a row; on a terminal that is too narrow for that, key and
-    stage below each: IDs and stages are whole, to be copied."""
-    from motools_build.report.results import plain_table
-    from motools_build.report.tables import fits
-
-    table = plain_table("job", "state", "age", "account", "cost", "key", "stage")
-    rows = [_row(job) for job in found]
-    for job, row in zip(found, rows, strict=True):
-        table.add_row(*row, job.key[:8], job.stage)
-    if fits(table, console):
-        console.print(table)
-        return
-    for job, row in zip(found, rows, strict=True):
-        console.print("  ".join(row), soft_wrap=True)
-        console.print(f"  {job.key[:8]}  {job.stage}", soft_wrap=True)
-
-
-def _row(job: JobLine) -> tuple[str, ...]:
-    return (
-        job.id or "-",
-        f"{job.state} (adopted)" if job.adopted else job.state,
-        spoken(job.age()),
-        job.account,
-        "?" if job.cost is None else f"${job.cost:.2f}",
-    )
-
-
 def in_flight(store: ArtifactStore, settings: set[str]) -> list[JobLine]:
     """Jobs of these settings that have not ended, as far as this folder knows."""
     open_states = {"submitted", "not known"}
@@ -126,24 +96,6 @@ def in_flight(store: ArtifactStore, settings: set[str]) -> list[JobLine]:
         if job.setting in settings
         and (job.state in open_states or job.state.startswith("parked"))
     ]
-
-
-def under_way(store: ArtifactStore, settings: set[str]) -> list[str]:
-    """A line for each job in flight: its ID, age and account."""
-    return [
-        f"{job.id or 'a request'}  {job.state}, {spoken(job.age())} ago, account "
-        f"{job.account}  {job.stage}"
-        for job in in_flight(store, settings)
-    ]
-
-
-def spoken(seconds: float) -> str:
-    """90 -> `90 s`, 7200 -> `2.0 h`."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.0f} d"
 
 
 def _line(entries: list[Entry]) -> JobLine:
@@ -167,13 +119,12 @@ def _line(entries: list[Entry]) -> JobLine:
 
 
 def _open(key: str, paid: Paid) -> JobLine:
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(paid.until))
     return JobLine(
         stage=paid.stage,
         key=key,
         attempt=paid.attempt,
         id="",
-        state="not known" if paid.phase == "intent" else f"parked until {when}",
+        state=_open_state(paid),
         since=paid.since,
         account=paid.account,
         cost=None,
@@ -181,6 +132,10 @@ def _open(key: str, paid: Paid) -> JobLine:
         message=paid.message,
         backend=paid.backend,
     )
+
+
+def _open_state(paid: Paid) -> str:
+    return "not known" if paid.phase == "intent" else f"parked {in_parking_words(paid)}"
 
 
 def _unread(key: str, told: list[Entry], message: str) -> JobLine:
@@ -197,23 +152,3 @@ def _unread(key: str, told: list[Entry], message: str) -> JobLine:
         adopted=False,
         message=message,
     )
-
-
-def payment(stage: Stage, store: ArtifactStore) -> Paid | None:
-    """How far a stage's paid effect is, by its state file or else by the ledger; None
-    if it has none, or never began."""
-    if not stage.at_provider:
-        return None
-    paid = store.states.paid(stage.key)
-    if paid:
-        return paid
-    told = paid_of(store.ledger.of(stage.key))
-    return replace(told, stage=stage.name) if told else None
-
-
-def other_rows(stage: Stage, paid: Paid | None, store: ArtifactStore) -> bool:
-    """Whether a job was sent, and the stage's teacher wrote other rows since."""
-    if paid is None or paid.phase == "absent" or not (paid.nonces or paid.id):
-        return False
-    rows = filled(stage, store).get("made_of")
-    return bool(rows) and paid.made_of != rows

@@ -1,46 +1,87 @@
-"""What was spent, as the ledger of this folder tells."""
+"""What was spent, as the ledger of this folder tells: the data of `doit spent`."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from typing import Any
 
 from motools_build.running.budget import Charge, charges
 from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.runs import now
 
 
-@dataclass
+@dataclass(frozen=True)
 class Spent:
     """USD of one setting, at one account, in one month."""
 
     setting: str
     account: str
     month: str
-    """UTC, by when it was sent."""
+    """`2026-11`, in UTC, by when the job was sent."""
     paid: float = 0.0
     """For what has ended, well or not; what failed counts with what was reserved."""
     reserved: float = 0.0
     """For jobs under way, as estimated."""
     avoided: float = 0.0
-    """Of jobs that were found at the provider and adopted, and of artifacts that more
-    than one setting stands for: what each but the first would have paid."""
+    """For jobs that were found at the provider and adopted, and for artifacts that
+    several settings share: what each setting but the first would have paid."""
     unknown: int = 0
-    """Jobs and evals of which the cost is not known; they are in no sum."""
+    """Jobs and evals whose cost is not known; they are in no sum."""
 
     def as_json(self) -> dict[str, Any]:
-        return vars(self)
+        return asdict(self)
 
-    def add(self, charge: Charge) -> None:
+    def plus(self, charge: Charge) -> Spent:
+        """These sums with one more charge."""
         if charge.cost is None:
-            self.unknown += 1
-        elif charge.adopted:
-            self.avoided += charge.cost
-        elif charge.ended:
-            self.paid += charge.cost
-        else:
-            self.reserved += charge.cost
+            return replace(self, unknown=self.unknown + 1)
+        if charge.adopted:
+            return replace(self, avoided=self.avoided + charge.cost)
+        if charge.ended:
+            return replace(self, paid=self.paid + charge.cost)
+        return replace(self, reserved=self.reserved + charge.cost)
+
+
+@dataclass(frozen=True)
+class Spending:
+    """All that was spent, and what accounts may spend in a month."""
+
+    lines: tuple[Spent, ...]
+    """The latest month first."""
+    month_budgets: Mapping[str, float]
+    """Account -> USD, of accounts that have a budget."""
+    this_month: Mapping[str, float]
+    """Account -> USD paid and reserved in the present month, of the same accounts;
+    whichever settings were asked for."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What `doit spent --json` prints."""
+        return {
+            "spent": [line.as_json() for line in self.lines],
+            "month_budgets": dict(self.month_budgets),
+        }
+
+
+def spending(
+    lines: Iterable[Spent],
+    budgets: Mapping[str, float],
+    settings: Iterable[str] = (),
+) -> Spending:
+    """What was spent on these settings, or on all if none is named."""
+    every, wanted = tuple(lines), set(settings)
+    month = now()[:7]
+    so_far = {
+        name: total(x for x in every if x.account == name and x.month == month)
+        for name in budgets
+    }
+    return Spending(
+        tuple(x for x in every if not wanted or x.setting in wanted),
+        budgets,
+        {name: sums.paid + sums.reserved for name, sums in so_far.items()},
+    )
 
 
 def setting_of(stage: str) -> str:
@@ -49,23 +90,25 @@ def setting_of(stage: str) -> str:
 
 
 def spent(store: ArtifactStore) -> list[Spent]:
-    """All there is, the latest month first."""
+    """Every line that there is, the latest month first."""
     found: dict[tuple[str, str, str], Spent] = {}
 
-    def of(setting: str, charge: Charge) -> Spent:
+    def at(setting: str, charge: Charge) -> tuple[tuple[str, str, str], Spent]:
         place = (charge.month, charge.account, setting)
-        return found.setdefault(place, Spent(setting, charge.account, charge.month))
+        return place, found.get(place, Spent(setting, charge.account, charge.month))
 
     users = _users(store)
     for key in store.ledger:
         told = charges(store.ledger.of(key))
         for charge in told:
-            of(setting_of(charge.stage), charge).add(charge)
+            place, line = at(setting_of(charge.stage), charge)
+            found[place] = line.plus(charge)
         if not told or told[-1].cost is None:
             continue
         own = setting_of(told[-1].stage)
         for setting in users[key] - {own}:
-            of(setting, told[-1]).avoided += told[-1].cost
+            place, line = at(setting, told[-1])
+            found[place] = replace(line, avoided=line.avoided + told[-1].cost)
     return [found[place] for place in sorted(found, key=_latest_first)]
 
 
@@ -85,10 +128,14 @@ def _users(store: ArtifactStore) -> dict[str, set[str]]:
 
 def total(lines: Iterable[Spent], name: str = "total") -> Spent:
     """The sum of some lines."""
-    added = Spent(name, "", "")
-    for line in lines:
-        added.paid += line.paid
-        added.reserved += line.reserved
-        added.avoided += line.avoided
-        added.unknown += line.unknown
-    return added
+
+    def added(so_far: Spent, line: Spent) -> Spent:
+        return replace(
+            so_far,
+            paid=so_far.paid + line.paid,
+            reserved=so_far.reserved + line.reserved,
+            avoided=so_far.avoided + line.avoided,
+            unknown=so_far.unknown + line.unknown,
+        )
+
+    return reduce(added, lines, Spent(name, "", ""))

@@ -12,8 +12,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from motools_build.backends.inspect.recomputing import Lost, recomputed
 from motools_build.backends.inspect.scores import (
     BY_CHANCE,
+    SCORED,
     Name,
     ended_by,
     finite,
@@ -25,13 +27,9 @@ from motools_build.errors import EvalFailed, one_line
 if TYPE_CHECKING:
     from inspect_ai import Task
     from inspect_ai.log import EvalLog, EvalSample, EvalScore
-    from inspect_ai.scorer import Score
 
 KINDS = 5
 """Different values without a number that a record tells apart."""
-
-Lost = dict[str, dict[tuple[int | str, int], dict[str | None, str]]]
-"""By scorer, then sample and epoch, then key: why there is no number."""
 
 
 class Counted:
@@ -86,6 +84,9 @@ class Counted:
             own = [m for m in score.metrics if m in ("n", "unscored")]
             if own:
                 count["metrics"] = own
+            outcomes = list(_outcomes(score))
+            if outcomes:
+                count["outcomes"] = outcomes
             found[name] = count
         return found
 
@@ -236,6 +237,19 @@ class Counted:
         return found
 
 
+def _outcomes(score: EvalScore) -> Iterator[str]:
+    """The metrics that count what became of the answers: the several values of one
+    function, whole numbers all, that name how many answers are scored."""
+    groups: dict[str, list[str]] = {}
+    for name, metric in score.metrics.items():
+        if metric.group:
+            groups.setdefault(metric.group, []).append(name)
+    for names in groups.values():
+        whole = all(float(score.metrics[name].value).is_integer() for name in names)
+        if whole and any(name.endswith(SCORED) for name in names):
+            yield from names
+
+
 def _is_apart(score: EvalScore, results: Sequence[EvalScore]) -> bool:
     """Whether it is over all answers, beside others of its scorer that are of reduced
     epochs."""
@@ -253,47 +267,3 @@ def _not_computed(lost: Lost, error: Exception) -> EvalFailed:
         f"({type(error).__name__}: {error}); give a number, or Score.unscored(), "
         "which is counted apart"
     )
-
-
-def recomputed(log: EvalLog, task: Task, lost: Lost) -> list[EvalScore]:
-    """The results of a log, as Inspect computes them if what is lost were NaN."""
-    from inspect_ai._eval.task.results import eval_results
-    from inspect_ai.scorer import SampleScore
-    from inspect_ai.scorer._scorer import unique_scorer_name
-
-    samples = log.samples or []
-    names: list[str] = []
-    for scorer in task.scorer or []:
-        names.append(unique_scorer_name(scorer, names))
-    scores = []
-    for sample in samples:
-        at = (sample.id, sample.epoch)
-        scores.append(
-            {
-                name: SampleScore(
-                    score=_without(score, lost.get(name, {}).get(at)),
-                    sample_id=sample.id,
-                    sample_metadata=sample.metadata,
-                )
-                for name, score in (sample.scores or {}).items()
-            }
-        )
-    results, _ = eval_results(
-        samples=len(samples),
-        scores=scores,
-        reducers=task.epochs_reducer,
-        scorers=task.scorer,
-        metrics=task.metrics,
-        scorer_names=names or None,
-        completed_samples=len(samples),
-    )
-    return list(results.scores)
-
-
-def _without(score: Score, keys: Mapping[str | None, str] | None) -> Score:
-    if not keys:
-        return score
-    if not isinstance(score.value, Mapping):
-        return score.model_copy(update={"value": math.nan})
-    value = {**score.value, **{str(key): math.nan for key in keys}}
-    return score.model_copy(update={"value": value})

@@ -28,6 +28,10 @@ The others are the task's own, and their samples count as scored."""
 LIMIT = "motools_build:limit"
 """In the store of a sample whose recorded answer a limit ended: its type."""
 
+SCORED = "scored"
+"""How the name ends of a metric that counts the answers with a number, beside others of
+the same function that count what became of those without."""
+
 Name = tuple[str, str | None]
 """A scorer, and the key of one of its values if it gives several."""
 
@@ -90,6 +94,12 @@ def counting_values(sample: EvalSample) -> dict[str, Any]:
         name: dict.fromkeys(value) if isinstance(value, Mapping) else None
         for name, value in values.items()
     }
+
+
+def is_standard_error(metric: str) -> bool:
+    """Whether a metric is a standard error, by its name, as Inspect's own are:
+    `stderr`, `bootstrap_stderr`."""
+    return metric.endswith("stderr")
 
 
 def leaf(sample: EvalSample, name: Name) -> Any:

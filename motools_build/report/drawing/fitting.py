@@ -1,18 +1,19 @@
-"""Tables of metrics that fit a terminal."""
+"""Tables of metrics that fit the width of a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from motools_build.report.drawing.console import fits, plain_table
 from motools_build.report.estimates import Column
 
 Shown = tuple[str, str]
 """A cell: the value, and of how many answers it is."""
 
 WHOLE, TITLED, LISTED = WIDTHS = range(3)
-"""How a table is made to fit: as it is; with its only base model in the title; and with
-a line for each metric of a model."""
+"""Ways to draw a table, each narrower than the one before: all columns; the only base
+model in the title instead of a column; a line for each metric of a model."""
 
 
 def metrics_table(
@@ -22,9 +23,8 @@ def metrics_table(
     cells: Mapping[Column, Sequence[Shown]],
     width: int,
 ) -> Any:
-    """A rich table: of each model what it is, under the headings, and its cells."""
-    from motools_build.report.results import plain_table
-
+    """A rich table of models: what each is, under the headings, and its cells. `width`
+    is one of `WIDTHS`."""
     table = plain_table(title=title)
     if width == LISTED:
         table.add_column(", ".join(headings), overflow="fold")
@@ -64,16 +64,9 @@ def _list(
 
 
 def print_fitting(build: Callable[[int], Any], console: Any) -> None:
-    """Print a table, the first that is no wider than the terminal, or the narrowest."""
+    """Print a table in the first of the `WIDTHS` that fits, or in the narrowest."""
     for width in WIDTHS:
         table = build(width)
         if fits(table, console):
             break
     console.print(table)
-
-
-def fits(table: Any, console: Any) -> bool:
-    """Whether a table needs no more columns than the terminal has."""
-    as_wide_as_it_likes = console.options.update(max_width=10**6)
-    needed = console.measure(table, options=as_wide_as_it_likes).maximum
-    return bool(needed <= console.width)

@@ -1,0 +1,48 @@
+"""Rich consoles and tables as all commands use them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from motools_build.text.visible import shown
+
+PIPE_WIDTH = 200
+"""Columns where the output is no terminal: a pipe has no width of its own."""
+
+
+def console_of(stream: Any) -> Any:
+    """A rich console that writes to a stream. Cells, titles and lines are shown as a
+    person may see them: control characters are made visible."""
+    from rich.console import Console
+    from rich.text import Text
+
+    class Shown(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(shown(text), **options)
+
+    terminal = bool(getattr(stream, "isatty", lambda: False)())
+    # what is printed are names and messages, whose brackets mean nothing to rich
+    return Shown(
+        file=stream,
+        width=None if terminal else PIPE_WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def plain_table(*headings: str, title: str | None = None) -> Any:
+    """An empty rich table: the first column to the left, the others to the right."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    return table
+
+
+def fits(table: Any, console: Any) -> bool:
+    """Whether a table needs no more columns than the terminal has."""
+    as_wide_as_it_likes = console.options.update(max_width=10**6)
+    needed = console.measure(table, options=as_wide_as_it_likes).maximum
+    return bool(needed <= console.width)

@@ -1,0 +1,184 @@
+"""A setting's results on a terminal: a table of its models, one of the means over
+seeds, and below them a line for whatever is not up to date or has to be known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from motools_build.planning.plan import Cell
+from motools_build.report.drawing.console import console_of
+from motools_build.report.drawing.fitting import (
+    WHOLE,
+    Shown,
+    metrics_table,
+    print_fitting,
+)
+from motools_build.report.estimates import Column, Estimate, rounded
+from motools_build.report.failures import of_one_reason
+from motools_build.report.means import Group, Mean, groups
+from motools_build.report.results import Result, draw_shown, rows
+from motools_build.report.table import Row, Table
+from motools_build.text import hints
+
+OF_ONE = "[low, high]: 95 %, over new questions, of this model only"
+"""Below the table of single models."""
+
+OVER_SEEDS = (
+    "[low, high]: 95 %, over new seeds and questions; with a single seed over new "
+    "questions, of this model only"
+)
+"""Below the table of means."""
+
+
+def print_results(table: Table, stream: Any, logs: str) -> None:
+    """Print a setting's results; `logs` is the folder in which transcripts lie."""
+    console = console_of(stream)
+    name = table.setting
+    if not table.results:
+        console.print(f"{name} has no evals")
+        return
+    print_models(table, console)
+    print_means(table, console)
+    if table.models_left_out:
+        more = hints.command("results", name)
+        console.print(f"... and {table.models_left_out} more: {more}")
+    for line in _notes(table):
+        console.print(line)
+    if any(r.record and "log" in r.record.details for r in _listed(table)):
+        console.print(f"transcripts: inspect view --log-dir {logs}/")
+
+
+def _listed(table: Table) -> list[Result]:
+    return [row.result for row in table.rows]
+
+
+def _notes(table: Table) -> Iterator[str]:
+    """What is not up to date and why, and what to know of what is."""
+    found = _listed(table)
+    notes = {r.cell.stage.name: r.note for r in found if r.status == "failed"}
+    for line in of_one_reason(notes):
+        yield f"failed   {line}"
+    for row in table.rows:
+        result, stage = row.result, row.result.cell.stage.name
+        if result.status != "failed" and (result.status != "ok" or result.note):
+            first = (result.note.splitlines() or [""])[0]
+            yield f"{result.status:8} {stage}: {first}"
+        for line in row.counted:
+            yield f"counts   {stage}: {line}"
+        for line in row.noticed:
+            yield f"note     {stage}: {line}"
+    for stage, problem in table.problems.items():
+        yield f"damaged  {stage}: {problem}"
+
+
+# ---- single models
+
+
+def print_models(table: Table, console: Any) -> None:
+    """Print the table of single models."""
+    print_fitting(partial(models_table, table), console)
+    every = (metric.estimate for row in table.rows for metric in row.metrics)
+    if any(estimate.low is not None for estimate in every):
+        console.print(OF_ONE)
+
+
+def models_table(table: Table, width: int) -> Any:
+    """A rich table of each model's results; `width` is one of `WIDTHS`."""
+    parts, model = _parts_shown([result.cell for result in table.results], width)
+    shown = list(rows(_listed(table)))
+    of_result = {id(row.result): row for row in table.rows}
+    return metrics_table(
+        f"{table.setting}: {model}" if model else table.setting,
+        [*parts, "seed"],
+        [[*(getattr(c, p) or "-" for p in parts), draw_shown(c)] for c, _ in shown],
+        {
+            column: [_shown(of.get(column[0]), column, of_result) for _, of in shown]
+            for column in table.columns
+        },
+        width,
+    )
+
+
+def _shown(
+    result: Result | None, column: Column, of_result: Mapping[int, Row]
+) -> Shown:
+    if result is None:
+        return "", ""
+    _, scorer, metric = column
+    if result.record is None or result.status != "ok":
+        scores = result.record.details["scores"] if result.record else {}
+        was = scores.get(scorer, {}).get(metric)
+        return result.status + (f" (was {rounded(was)})" if was is not None else ""), ""
+    for one in of_result[id(result)].metrics:
+        if (one.scorer, one.metric) == (scorer, metric):
+            return str(one.estimate), one.estimate.count
+    return str(Estimate()), ""
+
+
+def _parts_shown(cells: Sequence[Cell], width: int) -> tuple[list[str], str]:
+    """The columns that say which model it is, arm and training only where there are
+    any; and the base model, where it is the only one and has no column."""
+    models = {cell.model for cell in cells}
+    needed = {
+        "arm": any(cell.arm for cell in cells),
+        "dataset": True,
+        "model": len(models) > 1 or width == WHOLE,
+        "training": any(cell.training for cell in cells),
+    }
+    parts = [part for part, is_needed in needed.items() if is_needed]
+    return parts, "" if needed["model"] else min(models)
+
+
+# ---- means over seeds
+
+
+def print_means(table: Table, console: Any) -> None:
+    """Print the table of the means; nothing where no group has several seeds."""
+    by_group = groups(table.results).values()
+    if not any(len({result.cell.seed for result in of}) > 1 for of in by_group):
+        return
+    print_fitting(partial(means_table, table), console)
+    if table.groups_left_out:
+        console.print(f"... and {table.groups_left_out} more")
+    if any(mean.estimate.low is not None for mean in table.means):
+        console.print(OVER_SEEDS)
+
+
+def means_table(table: Table, width: int) -> Any:
+    """A rich table of the means over seeds; `width` is one of `WIDTHS`."""
+    parts, model = _parts_shown([result.cell for result in table.results], width)
+    by_group: dict[Group, dict[Column, Mean]] = {}
+    for mean in table.means:
+        by_group.setdefault(mean.group, {})[mean.column] = mean
+    models = []
+    for group, of_group in by_group.items():
+        named = dict(zip(("arm", "dataset", "model", "training"), group, strict=True))
+        counts = sorted({_seeds_shown(mean) for mean in of_group.values()})
+        models.append([*(named[part] for part in parts), "/".join(counts)])
+    return metrics_table(
+        f"mean over seeds: {model}" if model else "mean over seeds",
+        [*parts, "seeds"],
+        models,
+        {
+            column: [_mean_shown(of.get(column)) for of in by_group.values()]
+            for column in dict.fromkeys(mean.column for mean in table.means)
+        },
+        width,
+    )
+
+
+def _mean_shown(mean: Mean | None) -> Shown:
+    """A mean's cell; where no seed is in it, why."""
+    if mean is None:
+        return "", ""
+    if not mean.seeds:
+        return mean.status, ""
+    return str(mean.estimate), mean.estimate.count
+
+
+def _seeds_shown(mean: Mean) -> str:
+    """`3`, `2 of 3`, `1 (this model)`"""
+    shown = f"{mean.seeds}" + (f" of {mean.of}" if mean.seeds != mean.of else "")
+    return shown + (" (this model)" if mean.seeds == 1 else "")

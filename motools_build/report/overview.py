@@ -1,0 +1,58 @@
+"""How far settings are: the data of `doit status`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from motools_build.report.paid_jobs import JobLine, in_flight
+from motools_build.report.status import Statuses, Word
+from motools_build.stages import ASKED, Stage
+from motools_build.store.artifacts import ArtifactStore
+
+
+@dataclass(frozen=True)
+class Overview:
+    """How many of each setting's models, answers and evals are up to date, and what is
+    under way at providers."""
+
+    settings: Mapping[str, Mapping[Word, int]]
+    """Setting -> status -> stages; statuses that none has are left out."""
+    jobs: tuple[JobLine, ...] = ()
+    """Jobs of these settings that have not ended, as far as this folder knows."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """Setting -> why it cannot be planned."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether a run of these settings would have nothing to do."""
+        done = all(set(counts) <= {"ok"} for counts in self.settings.values())
+        return done and not self.broken
+
+    def as_json(self) -> dict[str, Any]:
+        """What `doit status --json` prints."""
+        return {
+            "complete": self.complete,
+            "settings": {name: dict(of) for name, of in self.settings.items()},
+            "jobs": [job.as_json() for job in self.jobs],
+            **({"broken": dict(self.broken)} if self.broken else {}),
+        }
+
+
+def overview(
+    stages: Iterable[Stage],
+    store: ArtifactStore,
+    broken: Mapping[str, str] | None = None,
+) -> Overview:
+    """How far the settings of these stages are. `broken` are settings that have no
+    stages, as they cannot be planned, and why."""
+    statuses = Statuses(store)
+    counts: dict[str, Counter[Word]] = {}
+    for stage in stages:
+        if stage.kind == "model" or stage.kind in ASKED:
+            of_setting = counts.setdefault(stage.setting, Counter())
+            of_setting[statuses.of(stage).word] += 1
+    jobs = tuple(in_flight(store, set(counts)))
+    return Overview(counts, jobs, broken or {})

@@ -1,0 +1,58 @@
+"""How far the payment for a stage is, as its state file or else the ledger tells."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from motools_build.running.budget import DAY
+from motools_build.running.effects import paid_of
+from motools_build.running.learned import filled
+from motools_build.stages import Stage
+from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.records import Paid
+
+
+def payment(stage: Stage, store: ArtifactStore) -> Paid | None:
+    """How far a stage's paid effect is, by its state file or else by the ledger; None
+    if the stage has none, or if nothing was ever sent for it.
+
+    Raises ArtifactError if the state file is damaged, NewerFormat if a later version of
+    motools_build wrote it or the ledger's lines.
+    """
+    if not stage.at_provider:
+        return None
+    paid = store.states.paid(stage.key)
+    if paid:
+        return paid
+    told = paid_of(store.ledger.of(stage.key))
+    return replace(told, stage=stage.name) if told else None
+
+
+def other_rows(stage: Stage, paid: Paid | None, store: ArtifactStore) -> bool:
+    """Whether a job was sent, and the stage's teacher wrote other rows since."""
+    if paid is None or paid.phase == "absent" or not (paid.nonces or paid.id):
+        return False
+    rows = filled(stage, store).get("made_of")
+    return bool(rows) and paid.made_of != rows
+
+
+def has_succeeded(stage: Stage, paid: Paid, store: ArtifactStore) -> bool:
+    """Whether the job that is bound has succeeded, as the ledger tells: its model is at
+    the provider, and the next run takes it up without a payment."""
+    return any(
+        (entry.event, entry.id) == ("succeeded", paid.id)
+        for entry in store.ledger.of(stage.key)
+    )
+
+
+def parked_until(paid: Paid) -> float:
+    """When a parked stage is sent, in seconds since the epoch. A run waits for a day at
+    the longest, whatever time the provider named."""
+    return min(paid.until, paid.since + DAY)
+
+
+def in_parking_words(paid: Paid) -> str:
+    """`until 2026-11-26 08:30`, in local time."""
+    until = time.localtime(parked_until(paid))
+    return f"until {time.strftime('%Y-%m-%d %H:%M', until)}"

@@ -1,0 +1,236 @@
+"""What is true of a stage now: the one answer that all commands and tables give.
+
+    up to date    its artifact is there, and made of what is there now
+    being made    a process of this machine, this one or another, is making it
+    at provider   a job, or a request whose answer is not known, is under way
+    parked        its provider, or its account's limit, has put it off until a time
+    failed        its last attempt failed; the next run tries again
+    blocked       no run makes it before somebody acts: `doit retry`, for instance
+    stale         it was made, of other inputs than the present ones
+    missing       it was never made, or is not there any more
+
+What a run *would do* with a stage follows from this, and is a plan (`intents`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+from motools_build.errors import ArtifactError
+from motools_build.keys import Key
+from motools_build.report.payments import (
+    has_succeeded,
+    in_parking_words,
+    other_rows,
+    parked_until,
+    payment,
+)
+from motools_build.running.effects import ENDED, ended, of_other_rows
+from motools_build.stages import Stage
+from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.records import Paid, Record
+
+State = Literal[
+    "up to date",
+    "being made",
+    "at provider",
+    "parked",
+    "failed",
+    "blocked",
+    "stale",
+    "missing",
+]
+
+Word = Literal["ok", "stale", "running", "parked", "failed", "missing"]
+"""A state as tables and JSON call it."""
+
+WORDS: Mapping[State, Word] = {
+    "up to date": "ok",
+    "being made": "running",
+    "at provider": "running",
+    "parked": "parked",
+    "failed": "failed",
+    "blocked": "failed",
+    "stale": "stale",
+    "missing": "missing",
+}
+
+INHERITED: Mapping[State, int] = {
+    "being made": 0,
+    "at provider": 1,
+    "failed": 2,
+    "blocked": 2,
+    "parked": 3,
+}
+"""States that a stage has because another one that it needs has them; of several, the
+one of the lowest number is told."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is true of a stage now."""
+
+    stage: Stage
+    state: State
+    why: str = ""
+    """Why it is not up to date; of one that is, what else to know of it."""
+    cause: Stage | None = None
+    """The stage that it needs and whose state this is, where it is not its own."""
+    record: Record | None = None
+    """Of an artifact that is up to date, or of the stale one."""
+    paid: Paid | None = None
+    """How far its payment is, where the state comes from that."""
+
+    @property
+    def word(self) -> Word:
+        """`ok`, `stale`, `running`, `parked`, `failed` or `missing`."""
+        return WORDS[self.state]
+
+
+class Statuses:
+    """The status of each stage of one command. The store is asked once for each stage:
+    make a new one to see what has changed since."""
+
+    def __init__(
+        self,
+        store: ArtifactStore,
+        superseded: Callable[[Stage], str | None] = lambda stage: None,
+    ) -> None:
+        """`superseded` says of a stage that no present plan has by which it was
+        replaced; None of one that a plan has."""
+        self._store = store
+        self._superseded = superseded
+        self._own: dict[tuple[Key, str], Status] = {}
+
+    def of(self, stage: Stage) -> Status:
+        """The stage's status: its own, or what keeps it from being made."""
+        own = self.own(stage)
+        if own.state == "up to date":
+            return own
+        found = [own]
+        for used in _needed(stage):
+            of_used = self.own(used)
+            if of_used.state != "up to date":
+                found.append(of_used)
+        most = min(found, key=lambda one: INHERITED.get(one.state, len(WORDS)))
+        if most is own or most.state not in INHERITED:
+            return own
+        why = most.why
+        if most.stage.name not in why:
+            why = f"{most.stage.name}: {why}"
+        return replace(most, stage=stage, why=why, cause=most.stage)
+
+    def own(self, stage: Stage) -> Status:
+        """The stage's status, whatever that of the stages is that it needs."""
+        place = stage.key, stage.name
+        if place not in self._own:
+            self._own[place] = self._look(stage)
+        return self._own[place]
+
+    def _look(self, stage: Stage) -> Status:
+        store = self._store
+        reason = store.why_stale(stage)
+        if reason is None:
+            return Status(
+                stage, "up to date", self._noted(stage), None, self._store.get(stage)
+            )
+        if store.locks.taken(stage.key):
+            return Status(stage, "being made", f"{stage.name} is being made")
+        try:
+            paid = payment(stage, store)
+            told = self._of_payment(stage, paid) if paid else None
+        except ArtifactError as error:  # a damaged file, or one of a later version
+            return Status(stage, "blocked", str(error))
+        if told:
+            return told
+        failure = store.states.failure(stage.key)
+        if failure:
+            return Status(stage, "failed", failure.message)
+        return self._not_there(stage, reason)
+
+    def _of_payment(self, stage: Stage, paid: Paid) -> Status | None:
+        """What the payment says; None if it says nothing of the stage's present key
+        and account, or nothing that a run would not undo by itself."""
+        store = self._store
+        if paid.phase in ENDED:
+            return Status(stage, "blocked", str(ended(paid)), paid=paid)
+        if other_rows(stage, paid, store):
+            if stage.kind != "model":  # a file of other rows: sending these is free
+                return None
+            return Status(stage, "blocked", str(of_other_rows(paid)), paid=paid)
+        if paid.phase == "parked" and paid.account == _account(stage):
+            over = "" if parked_until(paid) > time.time() else ", which a run sends now"
+            said = f": {paid.message}" if paid.message else ""
+            why = f"parked {in_parking_words(paid)}{over}{said}"
+            return Status(stage, "parked", why, paid=paid)
+        if paid.phase == "intent":
+            why = f"a request is under way for {stage.name}"
+            return Status(stage, "at provider", why, paid=paid)
+        if paid.phase != "bound":
+            return None
+        if has_succeeded(stage, paid, store):
+            why = f"{paid.id} has succeeded; the next run takes it up, at no cost"
+            return replace(self._not_there(stage, why), why=why, paid=paid)
+        why = f"{paid.id} of account {paid.account} is under way for {stage.name}"
+        return Status(stage, "at provider", why, paid=paid)
+
+    def _not_there(self, stage: Stage, reason: str) -> Status:
+        """Stale, if there is an artifact of other weights or of an older key."""
+        record = self._store.get(stage)
+        if record:
+            return Status(stage, "stale", reason, record=record)
+        record = self._older(stage)
+        if record:
+            return Status(stage, "stale", "its inputs changed since", record=record)
+        return Status(stage, "missing", reason)
+
+    def _noted(self, stage: Stage) -> str:
+        """What to know of a stage that is up to date."""
+        told = self._superseded(stage)
+        if told:
+            return told
+        gone = [used.name for used in stage.upstream if self._store.get(used) is None]
+        if gone:
+            return "the model is gone; its result stays valid"
+        return _undeclared(self._store.get(stage))
+
+    @cached_property
+    def _keys(self) -> Mapping[str, list[str]]:
+        """Stage name -> the keys that it stood for in earlier runs, the latest last."""
+        return self._store.runs.older_keys()
+
+    def _older(self, stage: Stage) -> Record | None:
+        """The latest artifact that the stage's name stood for under another key."""
+        for key in reversed(self._keys.get(stage.name, [])):
+            record = self._store.by_key(stage.kind, stage.backend, key)
+            if record and key != stage.key:
+                return record
+        return None
+
+
+def _needed(stage: Stage) -> Iterator[Stage]:
+    """All that must be made before the stage can be."""
+    for used in (*stage.setup, *stage.upstream):
+        yield from _needed(used)
+        yield used
+
+
+def _account(stage: Stage) -> str:
+    """The name of the account that pays for the stage."""
+    return str(stage.params["account"]["name"])
+
+
+def _undeclared(record: Record | None) -> str:
+    """What to know of a task that is not what its key says."""
+    differs: dict[str, str] = record.details.get("undeclared", {}) if record else {}
+    if not differs:
+        return ""
+    other = next(iter(differs.values()))
+    return (
+        f"its {', '.join(differs)} are not those of {other}, though nothing in their "
+        "keys says why: declare what the task reads, Eval(data=[...])"
+    )

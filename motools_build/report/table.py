@@ -1,0 +1,177 @@
+"""A setting's results as data: what the terminal, JSON, CSV and data frames show.
+
+Nothing here draws. A `Table` is computed from a plan and the artifacts alone; whoever
+shows it (`report.drawing`, `report.frames`) computes nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from motools_build.planning.plan import Plan
+from motools_build.report.estimates import Column, Estimate, Estimates, columns
+from motools_build.report.means import Mean, groups, means
+from motools_build.report.outcomes import noticed, told
+from motools_build.report.results import Result, results, rows
+from motools_build.store.artifacts import ArtifactStore
+
+CELL = (
+    *("setting", "arm", "dataset", "model", "training", "seed", "replicate"),
+    *("eval", "stage", "key", "status", "note"),
+)
+"""Columns of a flat row that say which cell it is of."""
+
+METRIC = ("scorer", "metric", "value", "low", "high", "scored", "asked", "seeds")
+"""Columns of a flat row that say what was measured."""
+
+FLAT = (*CELL, *METRIC)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of a cell."""
+
+    scorer: str
+    metric: str
+    estimate: Estimate
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "scorer": self.scorer,
+            "metric": self.metric,
+            **self.estimate.as_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell with its metrics."""
+
+    result: Result
+    metrics: tuple[Metric, ...] = ()
+    """None unless the result is up to date: values of another key are not its own."""
+    counted: tuple[str, ...] = ()
+    """What became of answers that a judge gave no number: `aligned: 2 refused, ...`."""
+    noticed: tuple[str, ...] = ()
+    """What the scores alone do not say: answers without a number, limits."""
+
+    @classmethod
+    def of(cls, result: Result, estimates: Estimates) -> Row:
+        """The row of a result; its intervals are computed here."""
+        details = result.record.details if result.record else None
+        if details is None:
+            return cls(result)
+        found: tuple[Metric, ...] = ()
+        if result.status == "ok":
+            found = tuple(
+                Metric(scorer, metric, estimates.of(result, scorer, metric))
+                for _, scorer, metric in columns([result])
+            )
+        counted = told(details["scores"], details.get("counts"))
+        return cls(result, found, tuple(counted), tuple(noticed(details)))
+
+    @property
+    def seeds(self) -> int | None:
+        """Over how many seeds its metrics are: one, or none of a base model."""
+        return None if self.result.cell.seed is None else 1
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as `doit results --json` has it among its `results`."""
+        result, cell = self.result, self.result.cell
+        is_present = result.record is not None and result.status == "ok"
+        return {
+            "arm": cell.arm,
+            "dataset": cell.dataset,
+            "model": cell.model,
+            "training": cell.training,
+            "seed": cell.seed,
+            "replicate": cell.replicate,
+            "eval": cell.eval,
+            "stage": cell.stage.name,
+            "key": cell.stage.key,
+            "status": result.status,
+            "note": result.note,
+            # values of another key are not results of this cell
+            "scores": result.record.details["scores"]
+            if result.record and is_present
+            else None,
+            "estimates": [
+                {**one.as_json(), "seeds": self.seeds, "status": result.status}
+                for one in self.metrics
+            ],
+            "noticed": list(self.noticed) if is_present else [],
+        }
+
+    def flat(self, setting: str) -> Iterator[dict[str, Any]]:
+        """A flat row for each metric, with the columns `FLAT`; one without a metric
+        where there is none, so that no cell falls out of a table."""
+        told = self.as_json()
+        cell = {"setting": setting, **{n: told[n] for n in CELL if n != "setting"}}
+        for one in self.metrics:
+            yield {**cell, **one.as_json(), "seeds": self.seeds}
+        if not self.metrics:
+            yield {**cell, **dict.fromkeys(METRIC)}
+
+
+@dataclass(frozen=True)
+class Table:
+    """All that is known of a setting's results."""
+
+    setting: str
+    results: tuple[Result, ...]
+    """Of each cell, in the plan's order."""
+    columns: tuple[Column, ...]
+    """Eval, scorer and metric of every column."""
+    rows: tuple[Row, ...]
+    """Of each cell, or of those of the first models alone."""
+    means: tuple[Mean, ...]
+    """Over the seeds of each arm, dataset, model and training, or of the first."""
+    problems: Mapping[str, str]
+    """Stage name -> why its scores cannot be read."""
+    models_left_out: int = 0
+    """Models that have no rows here, as only the first were asked for."""
+    groups_left_out: int = 0
+    """Arms, datasets, models and trainings that have no means here."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What `doit results --json` prints for the setting."""
+        return {
+            "setting": self.setting,
+            "results": [row.as_json() for row in self.rows],
+            "means": [mean.as_json() for mean in self.means],
+        }
+
+    def flat(self) -> Iterator[dict[str, Any]]:
+        """A flat row for each cell and metric: the rows of the CSV and of the frame."""
+        for row in self.rows:
+            yield from row.flat(self.setting)
+
+
+def table(plan: Plan, store: ArtifactStore, most: int | None = None) -> Table:
+    """The results of a setting; of the first `most` models alone, if a number is given.
+
+    Intervals read the scores of every answer, which is what takes the time.
+    """
+    return table_of(plan.setting, results(plan, store), most)
+
+
+def table_of(setting: str, found: Sequence[Result], most: int | None = None) -> Table:
+    """The table of results that are known."""
+    estimates = Estimates(found)
+    models = [list(by_eval.values()) for _, by_eval in rows(found)]
+    shown = found if most is None else [r for of in models[:most] for r in of]
+    of_seeds = list(groups(found))
+    kept = tuple(Row.of(result, estimates) for result in shown)
+    over_seeds = tuple(means(found, estimates, most))
+    return Table(
+        setting,
+        tuple(found),
+        tuple(columns(found)),
+        kept,
+        over_seeds,
+        dict(estimates.problems),
+        len(models) - len(models[:most]),
+        len(of_seeds) - len(of_seeds[:most]),
+    )
