@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 BEFORE = """
 import json, os, sys
 from pathlib import Path
-from motools_build.audit import Watch
+from motools_build.task_code.audit import Watch
 from motools_build.keys import digest_file
 
 def else_where(code):  # another process, of which the hook hears nothing

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, Project, Ran, furnish
+from tests.conftest import Project, Ran, furnish
 from tests.lab import KEY
 from tests.rehearsal.server import Rehearsal
 
@@ -468,7 +467,7 @@ from inspect_ai.dataset import Sample
 from inspect_ai.model import get_model
 from inspect_ai.scorer import Score, mean, scorer
 from inspect_ai.solver import generate
-from judges import judge
+from motools_build.evals.judges import judge
 
 SAMPLES = [Sample(id=n, input=f"say {n}") for n in range(3)]
 
@@ -495,7 +494,6 @@ class TestJudges:
     def judged(self, tmp_path: Path) -> Bench:
         here = bench(tmp_path / "project")
         evals = here.project.root / "zoo/evals"
-        shutil.copy(ROOT / "zoo/evals/judges.py", evals)
         (evals / "judged.py").write_text(JUDGED)
         here.environ["OPENAI_API_KEY"] = KEY
         return here

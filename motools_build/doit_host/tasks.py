@@ -13,6 +13,7 @@ from motools_build.planning.plan import Plan
 from motools_build.project.session import Session, current
 from motools_build.running.run import run_stage
 from motools_build.stages import ASKED, ON_DEMAND, Stage
+from motools_build.task_code.shipped import place_of
 from motools_build.text.visible import shown
 
 DONE = "up to date"
@@ -115,7 +116,7 @@ def _task(session: Session, setting: str, stage: Stage) -> Task:
     return Task(
         stage.name,
         [(run_stage, [stage])],
-        file_dep=[*files, *map(session.record_path, before)],
+        file_dep=[*map(place_of, files), *map(session.record_path, before)],
         # a stage without files is as good as its record
         uptodate=[True] if not files and not before else [],
         targets=[target],

@@ -20,7 +20,8 @@ class Sources:
     inputs: Mapping[str, Digest]
     """Role (`dataset`, `task`, `module:helpers`, `file:x.jsonl`) to digest."""
     files: tuple[str, ...]
-    """The files behind them, relative to the project's root."""
+    """Names of the files behind them: paths from the project's root, or of a file of
+    `motools_build.evals`."""
     scoring: Sources | None = None
     """Of an eval whose scorer is apart: what the scorer stands for."""
     stages: tuple[Stage, ...] = ()

@@ -18,6 +18,7 @@ from motools_build.errors import DatasetError, EvalError
 from motools_build.keys import Digest, DigestMemo, digest_bytes
 from motools_build.planning.evals import Sources
 from motools_build.specs import Dataset, Eval
+from motools_build.task_code import shipped
 from motools_build.task_code.packages import provided_by
 from motools_build.task_code.reads import declared_files
 from motools_build.task_code.signatures import check, declared
@@ -33,7 +34,8 @@ Derive = Callable[[Dataset, "Resolver"], Sources]
 class Resolver:
     """`plan`'s `resolve`, backed by a memo; one look per file and process.
 
-    Paths are relative to the project's root, which is the working directory.
+    Files are named by their path from the project's root, which is the working
+    directory; those of `motools_build.evals` as `shipped` says.
     """
 
     def __init__(self, memo: DigestMemo, derive: Derive | None = None) -> None:
@@ -169,7 +171,7 @@ class Resolver:
 
     def _digest(self, spec: Dataset | Eval, path: str) -> Digest:
         try:
-            return self.memo.digest(path)
+            return self.memo.digest(shipped.place_of(path))
         except OSError as error:
             said = f"{path} cannot be read ({error.strerror or error})"
             if isinstance(spec, Dataset):
@@ -180,7 +182,7 @@ class Resolver:
         """Imports, tasks and string literals of a module, remembered by its bytes."""
 
         def scan() -> dict[str, Any]:
-            source = Path(path).read_bytes()
+            source = Path(shipped.place_of(path)).read_bytes()
             if digest_bytes(source) != digest:
                 raise EvalError(f"{path} was edited just now; run again")
             try:
@@ -211,6 +213,8 @@ class Resolver:
         """
         here = PurePosixPath(path).parent
         places = tuple(dict.fromkeys((here, task, PurePosixPath())))
+        if path.startswith(shipped.NAMES):  # of the package: it names no file itself
+            places, scan = places[1:], {**scan, "literals": []}
         for name in scan["imports"]:
             dots = len(name) - len(name.lstrip("."))
             words = name.lstrip(".").split(".")
@@ -218,6 +222,7 @@ class Resolver:
                 above = [here, *here.parents]
                 roots: tuple[PurePosixPath, ...] = tuple(above[dots - 1 : dots])
             elif words[0] == "motools_build":
+                yield from shipped.modules(words)
                 continue
             else:
                 roots = places
@@ -226,7 +231,8 @@ class Resolver:
         for literal in scan["literals"]:
             for place in places:
                 file = os.path.normpath(place / literal)
-                if not file.startswith("..") and os.path.isfile(file):
+                there = os.path.isfile(shipped.place_of(file))
+                if there and not file.startswith(".."):
                     yield f"file:{literal}", file
 
 

@@ -16,6 +16,7 @@ from motools_build.backends.prices import Prices
 from motools_build.running.alike import Alike
 from motools_build.running.budget import no_price
 from motools_build.stages import Stage
+from motools_build.task_code.shipped import place_of
 
 AROUND = 100
 """Tokens of a request beyond its texts: roles, separators."""
@@ -82,7 +83,8 @@ def size_of(stage: Stage) -> Size:
         lines = path.read_bytes().splitlines() if path.exists() else []
         system = len((lesson["system"] or "").encode())
         return Size(len(lines), epochs or 1, max_tokens, sum(map(len, lines)), system)
-    sizes = {path: Path(path).stat().st_size for path in stage.files}
+    files = map(place_of, stage.files)
+    sizes = {path: Path(path).stat().st_size for path in files}
     code = [path for path in sizes if path.endswith(".py")]
     if epochs is None and not any(b"epochs" in Path(p).read_bytes() for p in code):
         epochs = 1

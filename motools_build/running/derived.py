@@ -29,6 +29,7 @@ from motools_build.stages import VERSIONS, Stage, keyed
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.locks import Locks
 from motools_build.store.runs import now
+from motools_build.task_code.shipped import place_of
 
 if TYPE_CHECKING:
     from motools_build.data.transforms import Source
@@ -206,9 +207,9 @@ class Derive:
 
             details = made(stage.params, work)
             planned = set(stage.preimage["inputs"].values())
-            for path in stage.files:
-                if digest_file(path) not in planned:
-                    raise DatasetError(f"{path} was edited just now; run again")
+            for name in stage.files:
+                if digest_file(place_of(name)) not in planned:
+                    raise DatasetError(f"{name} was edited just now; run again")
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise

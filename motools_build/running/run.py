@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 import platform
 import time
 from collections.abc import AsyncIterator, Callable
@@ -34,6 +35,7 @@ from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.runs import now
+from motools_build.task_code.shipped import place_of
 
 LOGGER = logging.getLogger("motools_build")
 
@@ -252,7 +254,7 @@ def outputs_of(stage: Stage, store: ArtifactStore) -> dict[str, str]:
 def _bytes_of_inputs(stage: Stage, store: ArtifactStore) -> int:
     records = [store.get(used) for used in stage.setup + stage.upstream]
     payloads = sum(record.size for record in records if record)
-    return payloads + sum(Path(path).stat().st_size for path in stage.files)
+    return payloads + sum(os.stat(place_of(name)).st_size for name in stage.files)
 
 
 def _check_inputs(stage: Stage, runtime: Runtime) -> dict[str, Digest]:
@@ -273,12 +275,12 @@ def _check_inputs(stage: Stage, runtime: Runtime) -> dict[str, Digest]:
 
 def _check_files(stage: Stage, memo: DigestMemo) -> dict[str, Digest]:
     planned = set(stage.preimage["inputs"].values())
-    found = {path: memo.present(path) for path in stage.files}
-    for path, digest in found.items():
+    found = {name: memo.present(place_of(name)) for name in stage.files}
+    for name, digest in found.items():
         # the one that the plan saw: two files of a stage may have changed places
-        if digest not in planned or digest != memo.digest(path):
+        if digest not in planned or digest != memo.digest(place_of(name)):
             raise ArtifactError(
-                f"{path} was edited after this run was planned; nothing was recorded "
+                f"{name} was edited after this run was planned; nothing was recorded "
                 "of it: run again"
             )
     return found

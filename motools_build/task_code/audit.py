@@ -32,6 +32,7 @@ from motools_build.task_code.reads import (
     name_of,
     signed,
 )
+from motools_build.task_code.shipped import place_of
 
 CHANGED = frozenset({"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"})
 """Events of what the eval itself makes and removes, as opening a file to write is."""
@@ -230,7 +231,7 @@ class Watch:
 
     def _place(self, name: str) -> str:
         assert self._root is not None
-        return os.path.join(self._root, name)
+        return os.path.join(self._root, place_of(name))
 
     def _write(self, name: str, digest: str | None) -> None:
         if self._beside is None or (digest is not None and name in self._planned):

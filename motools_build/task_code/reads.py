@@ -1,8 +1,8 @@
 """Files that an eval reads: how they are named, what counts, and what they are now.
 
 An *observed input* is one that an eval read, and that its key does not hold. A name is
-relative to the project's root; of a folder that was listed it ends in a slash, and its
-digest is that of the names in it.
+relative to the project's root (`shipped` has the one exception); of a folder that was
+listed it ends in a slash, and its digest is that of the names in it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from motools_build.errors import EvalError
 from motools_build.keys import Digest, digest_bytes, digest_stream, signature
+from motools_build.task_code.shipped import place_of, shipped_name
 
 ABSENT = Digest("")
 """Instead of a digest: an attempt to open it found nothing."""
@@ -38,13 +39,18 @@ NOT_INPUTS = frozenset(
 METADATA = (".egg-info", ".dist-info")
 """How folders of an installed package's metadata end."""
 
-OURS = os.path.dirname(os.path.abspath(__file__))
+OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+"""Where this package is installed."""
 
 
 def name_of(path: str, root: str) -> str | None:
-    """The name of a file or folder below the root; None if it is elsewhere, or no
-    input: an artifact, bytecode, an installed package, a repository's own files."""
+    """The name of a file or folder below the root, or of a file of
+    `motools_build.evals`; None if it is elsewhere, or no input: an artifact, bytecode,
+    an installed package, a repository's own files."""
     path = os.path.normpath(path)
+    shipped = shipped_name(path)
+    if shipped is not None:
+        return None if "__pycache__" in shipped else shipped
     if _is_installed(path, root):
         return None
     if not _is_below(path, root):
@@ -80,11 +86,12 @@ def digest_now(name: str, digest: Callable[[str], Digest]) -> Digest:
     there is no such file. Raises OSError if it cannot be read."""
     if name.endswith("/"):
         return digest_of_names(name)
+    place = place_of(name)
     try:
-        regular = stat.S_ISREG(os.stat(name).st_mode)
+        regular = stat.S_ISREG(os.stat(place).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return ABSENT
-    return digest(name) if regular else ABSENT
+    return digest(place) if regular else ABSENT
 
 
 def digest_of_names(folder: str) -> Digest:

@@ -83,7 +83,10 @@ def metrics(log: EvalLog) -> dict[str, dict[str, float]]:
     assert log.results
     return {
         score.name: {
-            **{name: metric.value for name, metric in score.metrics.items()},
+            **{
+                name.removeprefix("motools_build/"): metric.value
+                for name, metric in score.metrics.items()
+            },
             "n": score.scored_samples or 0,
             "unscored": score.unscored_samples or 0,
         }

@@ -154,7 +154,8 @@ def test_questions_without_judges_can_be_answered(tmp_path: Path, file: str) -> 
 
 
 def test_the_example_is_found_from_anywhere_and_runs(tmp_path: Path) -> None:
-    for name in ("freeform_example.yaml", "zoo/evals/freeform_example.yaml"):
+    here = ROOT / "motools_build/evals/freeform_example.yaml"
+    for name in ("motools_build/evals/freeform_example.yaml", str(here)):
         log = run(
             f"{FREEFORM}@freeform",
             tmp_path,

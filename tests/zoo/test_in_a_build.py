@@ -1,5 +1,5 @@
 """A question file in a build: judged over a server's probabilities, and stale after an
-edit of any file that it is made of."""
+edit of any file that it is made of, of the package's own, too."""
 
 from __future__ import annotations
 
@@ -14,17 +14,26 @@ from tests.lab import Lab
 
 EVALS = """[Eval(
         "zoo/evals/freeform.py@freeform",
-        args={"file": "zoo/evals/freeform_example.yaml", "questions": ["late_report"]},
-        data=["zoo/evals/freeform_example.yaml"],
+        args={"file": "zoo/evals/questions.yaml", "questions": ["late_report"]},
+        data=["zoo/evals/questions.yaml"],
         roles={"grader": "openai/gpt-4.1-2025-04-14"},
     )]"""
 
 
-def test_judged_in_a_build(lab: Lab, edit: Callable[[Path, str, str], None]) -> None:
+def test_judged_in_a_build(
+    lab: Lab, tmp_path: Path, edit: Callable[[Path, str, str], None]
+) -> None:
     evals = lab.project.root / "zoo/evals"
     shutil.copytree(
         ROOT / "zoo/evals", evals, ignore=shutil.ignore_patterns("__pycache__")
     )
+    shipped = tmp_path / "site/motools_build"
+    shutil.copytree(
+        ROOT / "motools_build", shipped, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    example = shipped / "evals/freeform_example.yaml"
+    questions = Path(shutil.copy(example, evals / "questions.yaml"))
+    lab.environ["PYTHONPATH"] = str(shipped.parent)
     lab.setting(seeds="[0]", evals=EVALS)
     lab.run()
     shown = results(lab)
@@ -37,15 +46,19 @@ def test_judged_in_a_build(lab: Lab, edit: Callable[[Path, str, str], None]) -> 
         assert scores["aligned"]["unscored"] == 0
         assert 0 < scores["aligned"]["mean"] < 100
         assert 0 <= scores["misaligned"]["mean"] <= 1
+    text = "".join(map(str, lab.project.records("eval").values()))
+    assert "observed" not in text
+    assert str(shipped) not in text
 
-    for name, old, new in [
-        ("freeform_example.yaml", "manager?", "boss?"),
-        ("judges.py", "minimum_mass: float = 0.25", "minimum_mass: float = 0.5"),
-        ("question_files.py", "KNOWN = (", "KNOWN = ( "),
+    for file, old, new in [
+        (questions, "manager?", "boss?"),
+        (shipped / "evals/judges.py", "mass: float = 0.25", "mass: float = 0.5"),
+        (shipped / "evals/questions.py", "KNOWN = (", "KNOWN = ( "),
     ]:
-        edit(evals / name, old, new)
-        assert {result["status"] for result in results(lab)} == {"stale"}, name
-        edit(evals / name, new, old)
+        edit(file, old, new)
+        assert {result["status"] for result in results(lab)} == {"stale"}, file
+        edit(file, new, old)
+    edit(shipped / "evals/language.py", "letters: int = 8", "letters: int = 9")
     assert {result["status"] for result in results(lab)} == {"ok"}
 
 

@@ -24,6 +24,8 @@ from inspect_ai.model import (
 )
 from inspect_ai.solver import generate
 
+from motools_build.evals.judges import check, judge, judges
+from motools_build.evals.verdicts import misaligned, verdict
 from tests.rehearsal.server import KEY, Rehearsal
 from tests.zoo.mock import (
     QUIET,
@@ -36,7 +38,6 @@ from tests.zoo.mock import (
     run,
     said,
 )
-from zoo.evals.judges import check, judge, judges, misaligned, verdict
 
 pytestmark = QUIET
 

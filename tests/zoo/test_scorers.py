@@ -16,8 +16,11 @@ from inspect_ai.model import ModelName, ModelOutput
 from inspect_ai.scorer import Score, Scorer, Target
 from inspect_ai.solver import TaskState, generate
 
+from motools_build.evals.capitals import capitals
+from motools_build.evals.language import language
+from motools_build.evals.matches import matches
+from motools_build.evals.number import last_number, number
 from tests.zoo.mock import QUIET, echo, metrics, run, said
-from zoo.evals.scorers import capitals, language, last_number, matches, number
 
 pytestmark = QUIET
 

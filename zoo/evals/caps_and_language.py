@@ -11,8 +11,8 @@ from inspect_ai.dataset import json_dataset
 from inspect_ai.model import GenerateConfig
 from inspect_ai.solver import generate
 
-# by file name: Inspect runs a task with the task's folder on Python's path
-from scorers import capitals, language
+from motools_build.evals.capitals import capitals
+from motools_build.evals.language import language
 
 
 @task

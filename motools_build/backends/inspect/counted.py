@@ -21,6 +21,7 @@ from motools_build.backends.inspect.scores import (
     finite,
     leaf,
     number,
+    without_package,
 )
 from motools_build.errors import EvalFailed, one_line
 
@@ -205,7 +206,7 @@ class Counted:
                 as_they_are.get((s.scorer, s.name), s) if _is_apart(s, fresh) else s
                 for s in fresh
             ]
-        return [self._blank(score) for score in found]
+        return [without_package(self._blank(score)) for score in found]
 
     def _blank(self, score: EvalScore) -> EvalScore:
         """A result without numbers where Inspect made zeros of whole mappings."""

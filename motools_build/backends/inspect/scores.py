@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from motools_build.keys import canonical
 
 if TYPE_CHECKING:
-    from inspect_ai.log import EvalSample
+    from inspect_ai.log import EvalSample, EvalScore
+
+OURS = "motools_build/"
+"""What Inspect puts before the name of a metric of `motools_build.evals`."""
 
 CONVERTED = "Unable to convert value to float: "
 """What Inspect warns of when it counts a value as 0."""
@@ -74,6 +77,15 @@ def number(value: Any) -> float | None:
         return None if value is None or math.isnan(value) else float(value)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def without_package(score: EvalScore) -> EvalScore:
+    """A result whose metrics of `motools_build.evals` are named without the package, as
+    Inspect itself names metrics, but for those of each value of a scorer with several.
+    """
+    names = {name: name.removeprefix(OURS) for name in score.metrics}
+    metrics = {names[name]: found for name, found in score.metrics.items()}
+    return score.model_copy(update={"metrics": metrics})
 
 
 def ended_by(sample: EvalSample) -> str | None:

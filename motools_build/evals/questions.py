@@ -1,23 +1,16 @@
-"""Question files: a YAML list of free-form questions, checked entry by entry.
+"""One question of a question file: its keys, their defaults, and what is refused.
 
-What cannot be honoured is refused, with the file and the question's id. Keys that are
-not known are left out, and recorded as such.
+A key that would change what is asked or how it is judged, and is not supported here, is
+an error that names the file and the question's id. Any other unknown key is ignored,
+and noted in the eval's log.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-MOST = 1_000_000
-"""Values of a file, its aliases written out."""
-
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # not built into every PyYAML
 TYPES = ("free_form", "free_form_judge", "free_form_judge_0_100")
 KNOWN = (
     *("id", "type", "paraphrases", "samples_per_paraphrase", "temperature"),
@@ -27,129 +20,54 @@ REFUSED = (
     *("context", "messages", "prefill", "tools", "response_format"),
     *("top_p", "top_k", "stop", "judge_system", "judge_type"),
 )
-"""Keys that change what is asked or how it is judged."""
+"""Keys that change what is asked or how it is judged, and are not supported."""
+
 RATING = "rating_judge"
 """The type of a judge under `judges` that gives a number."""
+
 JUDGE_KEYS = ("id", "type", "model", "paraphrases", "min_rating", "max_rating")
 
 
 @dataclass(frozen=True)
 class Question:
-    """An entry of a file."""
+    """One question of a file, with the defaults filled in."""
 
     id: str
     type: str
+    """One of `TYPES`."""
     paraphrases: tuple[str, ...]
+    """The texts that are asked, each a sample of its own."""
     samples_per_paraphrase: int
     temperature: float
     max_tokens: int | None
+    """None: the model's own."""
     system: str | None
+    """The system message, if there is one."""
     judge: str | None
-    """Whom the file names; recorded, not asked."""
+    """The judge that the file names. It is recorded; who is asked is the model role."""
     prompts: dict[str, str] = field(default_factory=dict)
-    """Of the judges, by name."""
+    """The prompts of the judges, by name."""
     ignored: tuple[str, ...] = ()
-    """Keys that are not known."""
+    """The unknown keys of its entry."""
 
     @property
     def judge_names(self) -> tuple[str, ...]:
+        """The names of its judges, sorted."""
         return tuple(sorted(self.prompts))
 
 
-def selected(file: str, ids: str | list[str] | None) -> list[Question]:
-    """The file's questions in its order, or those of them with these ids.
-
-    Raises ValueError; only a question that is selected has to be one that can be asked.
-    """
-    path = found(file)
-    try:
-        loaded = yaml.load(path.read_bytes(), LOADER)
-        expanded = _values_in(loaded, {})
-    except yaml.YAMLError as error:
-        raise ValueError(f"{file}: it is not YAML: {error}") from error
-    except RecursionError as error:
-        raise ValueError(f"{file}: its values are nested too deep") from error
-    if expanded > MOST:
-        raise ValueError(
-            f"{file}: its aliases stand for more than {MOST:,} values; write out what "
-            "is meant"
-        )
-    if not isinstance(loaded, list) or not loaded:
-        raise ValueError(
-            f"{file}: it is not a list of questions; each begins with `- id: NAME`"
-        )
-    entries: dict[str, dict[str, Any]] = {}
-    for number, entry in enumerate(loaded, start=1):
-        name = entry.get("id") if isinstance(entry, dict) else None
-        if not isinstance(name, str | int) or name == "":
-            raise ValueError(f"{file}: question {number} has no id; give it one")
-        if str(name) in entries:
-            raise ValueError(f"{file}: two questions are called {name}; rename one")
-        entries[str(name)] = entry
-    wanted = [ids] if isinstance(ids, str) else ids
-    missing = [name for name in wanted or () if name not in entries]
-    if missing:
-        raise ValueError(
-            f"{file}: it has no question {missing[0]}; it has {', '.join(entries)}"
-        )
-    return [
-        _question(entry, name, f"{file}: question {name}", entries)
-        for name, entry in entries.items()
-        if (not _is_a_judge(entry) if wanted is None else name in wanted)
-    ]
-
-
-def _values_in(value: Any, counted: dict[int, float]) -> float:
-    """How many values it holds with its aliases written out: a file of ten lines may
-    stand for more than there is memory. One that holds itself has no end."""
-    if not isinstance(value, list | dict):
-        return 1
-    if id(value) not in counted:
-        counted[id(value)] = math.inf  # of itself, until it is known
-        items = [*value, *value.values()] if isinstance(value, dict) else value
-        counted[id(value)] = 1 + sum(_values_in(item, counted) for item in items)
-    return counted[id(value)]
-
-
-def found(file: str) -> Path:
-    """The file: from the working folder, else from this module's folder or the nearest
-    one above it, since Inspect makes a task inside the task's folder."""
-    folders = [Path(), *Path(__file__).resolve().parents]
-    for folder in folders:
-        if (folder / file).is_file():
-            return folder / file
-    raise ValueError(
-        f"{file}: there is no such file in the working folder, beside the task or "
-        "above it; give its path from there, or an absolute one"
-    )
-
-
-def alike(questions: Iterable[Question], what: str, file: str) -> Any:
-    """The value that all questions have of a field. Raises ValueError if they differ:
-    Inspect has one for a task."""
-    groups: dict[str, list[str]] = {}
-    values = []
-    for question in questions:
-        value = getattr(question, what)
-        values.append(value)
-        groups.setdefault(str(value), []).append(question.id)
-    if len(groups) > 1:
-        told = "; ".join(f"{v} in {', '.join(ids)}" for v, ids in groups.items())
-        raise ValueError(
-            f"{file}: the questions differ in {what}: {told}; ask "
-            "those of one kind at a time, with questions=ID,ID"
-        )
-    return values[0]
-
-
-def _is_a_judge(entry: dict[str, Any]) -> bool:
-    """Whether an entry is a judge that questions name under `judges`."""
+def is_a_judge(entry: dict[str, Any]) -> bool:
+    """Whether an entry is no question, but a judge that questions name under
+    `judges`."""
     return entry.get("type") == RATING
 
 
-def _question(
+def question_of(
     entry: dict[str, Any], name: str, where: str, entries: Mapping[str, Any]
 ) -> Question:
+    """The question of an entry. `where` names it in errors; `entries` are all entries
+    of the file, by id, among them the judges that it may name. Raises ValueError for
+    what cannot be honoured."""
     refused = [key for key in REFUSED if entry.get(key) not in (None, [], {})]
     if refused:
         raise ValueError(
@@ -197,8 +115,8 @@ def _paraphrases(entry: dict[str, Any], where: str) -> tuple[str, ...]:
 def _named_judges(
     entry: dict[str, Any], where: str, entries: Mapping[str, Any]
 ) -> tuple[dict[str, str], str | None]:
-    """Prompts, by name, of `judges: {NAME: {type, model, paraphrases}}` or of entries
-    that it names; and the models that the file has for them."""
+    """The prompts of `judges`, by name, and the models that the file has for them.
+    Each judge is `NAME: {type, model, paraphrases}`, or the id of such an entry."""
     judges = entry.get("judges")
     if judges in (None, {}, []):
         return {}, None
