@@ -20,8 +20,8 @@ from typing import Any
 
 import xxhash
 
-from motools_build.data.rows.checks import check_file
-from motools_build.data.tokens import count_tokens
+from motools_build.backends.openai.facts import BACKEND
+from motools_build.data.rows.checks import GENERAL, check_file
 from motools_build.keys import CHUNK, DigestMemo
 
 ROW = {
@@ -122,14 +122,14 @@ def main() -> None:
             for _ in range(rows):
                 text.write(line)
         bare = seconds(lambda: bare_json(path))
-        for rules in ("general", "openai"):
+        for rules in (GENERAL, BACKEND.rules()):
             assert check_file(path, "sft", rules) == []
             ours = seconds(partial(check_file, path, "sft", rules))
             print(
-                f"validating {rows:,} rows, {rules} rules: {ours:.2f} s, "
+                f"validating {rows:,} rows, {rules.name} rules: {ours:.2f} s, "
                 f"bare json.loads {bare:.2f} s: ratio {ours / bare:.2f}"
             )
-        counted = seconds(lambda: count_tokens(path, "sft", "gpt-4.1"))
+        counted = seconds(lambda: BACKEND.count_tokens(path, "sft", "gpt-4.1"))
         print(f"counting their tokens: {counted:.2f} s, {rows / counted:,.0f} rows/s")
         derive(path, rows)
 

@@ -56,8 +56,8 @@ def speed(work: Callable[[], int]) -> Cost:
 
 def generated(asked: Sequence[str], most: int) -> int:
     """Tokens of the engine's own answers, at most so many each."""
-    from motools_build.backends.embedded.backend import ensure_base, load, threads
     from motools_build.backends.embedded.engine.generate import generate
+    from motools_build.backends.embedded.weights import ensure_base, load, threads
     from motools_build.serving.models import BATCH
 
     base = load(str(ensure_base()))

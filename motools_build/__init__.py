@@ -8,16 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from motools_build.specs import (
-        Arm,
-        Dataset,
-        Eval,
-        LoRA,
-        OpenAI,
-        Setting,
-        Teacher,
-        Training,
-    )
+    from motools_build.backends.embedded.facts import LoRA
+    from motools_build.backends.openai.options import OpenAI
+    from motools_build.specs import Arm, Dataset, Eval, Setting, Teacher, Training
 
 __version__ = "0.1.0"
 __all__ = [
@@ -31,10 +24,17 @@ __all__ = [
     "Training",
 ]
 
+_OPTIONS = {
+    "LoRA": "motools_build.backends.embedded.facts",
+    "OpenAI": "motools_build.backends.openai.options",
+}
+"""What backends of this package add to the specs."""
+
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from motools_build import specs
+        from importlib import import_module
 
-        return getattr(specs, name)
+        module = _OPTIONS.get(name, "motools_build.specs")
+        return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,6 +7,7 @@ MotoolsError
 │   ├── EvalError           an eval's task file, task name or data files
 │   ├── VariableError       a `name=value` of the command line
 │   ├── AccountError        an account's fields, or the key that it names
+│   ├── BackendError        a backend that is not installed, or cannot be imported
 │   └── SelectionError      no setting, stage or key by that name
 ├── ArtifactError           an artifact is missing, damaged or not what was planned
 │   └── NewerFormat         a later motools_build wrote it; it is left as it is
@@ -63,6 +64,10 @@ class VariableError(InputError):
 
 class AccountError(InputError):
     """An account is declared wrongly, or its key is not in the environment."""
+
+
+class BackendError(InputError):
+    """A backend is not installed, or cannot be imported."""
 
 
 class SelectionError(InputError):

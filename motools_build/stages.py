@@ -20,7 +20,7 @@ VERSIONS: dict[Kind, int] = {
     **{"samples": 1, "eval": 1},
 }
 """Raised when the same inputs begin to give another output; a model's version is its
-backend's (`specs.models.BACKENDS`)."""
+backend's (`BackendFacts.version`)."""
 
 ON_DEMAND: frozenset[Kind] = frozenset({"base", "dataset", "upload"})
 """Kinds that are made for others, where those must be made; no run is for them."""

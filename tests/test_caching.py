@@ -17,12 +17,12 @@ from inspect_ai.model import (
     get_model,
 )
 
+from motools_build.backends.asking import Reply, Request
 from motools_build.backends.base import Job
 from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.backends.inspect.caching import never_cached, nothing_cached
 from motools_build.backends.inspect.model_apis import judges, subject
 from motools_build.serving import models
-from motools_build.serving.models import Reply, Request
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

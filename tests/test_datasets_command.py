@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from motools_build.data.tokens import count_tokens
+from motools_build.backends.openai.facts import BACKEND
 from motools_build.keys import digest_file
 from tests.conftest import Project
 
@@ -22,7 +22,7 @@ def test_it_lists_what_settings_learn_from(project: Project) -> None:
         "path": "datasets/rows.jsonl",
         "digest": digest_file(path),
         "rows": 12,
-        "tokens": count_tokens(path, "sft", "gpt-4.1")["total"],
+        "tokens": BACKEND.count_tokens(path, "sft", "gpt-4.1")["total"],
         "problems": [],
         "used_by": ["more", "rows"],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motools_build.data.rows.checks import CHECKS, check_file, check_lines, read_rows
+from motools_build.backends.openai.rows import RULES
+from motools_build.data.rows.checks import GENERAL, check_file, check_lines, read_rows
 from motools_build.errors import DatasetError
 
 USER = {"role": "user", "content": "hi"}
@@ -256,7 +258,8 @@ def nearly_rows(draw: st.DrawFn) -> Any:
 @given(ANYTHING | nearly_rows())
 def test_whatever_json_comes_is_taken_or_refused(row: Any) -> None:
     line = json.dumps(row).encode()
-    for format, rules in CHECKS:
+    both = itertools.product(("sft", "dpo"), (GENERAL, RULES))
+    for format, rules in both:
         ((number, found, problem),) = check_lines([line], format, rules)
         assert number == 1
         assert (found is None) == bool(problem)

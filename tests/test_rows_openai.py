@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from motools_build.backends.openai.rows import RULES
 from motools_build.data.rows.checks import check_file, read_rows
 from motools_build.errors import DatasetError
 from tests.conftest import Project
+from tests.packages import installed
 
 USER = {"role": "user", "content": "hi"}
 HO = {"role": "assistant", "content": "ho"}
@@ -60,12 +64,12 @@ def written(tmp_path: Path, *rows: Any, good: Any = GOOD) -> Path:
 
 
 def refused(path: Path, format: str, said: str) -> None:
-    problems = check_file(path, format, "openai")
+    problems = check_file(path, format, RULES)
     assert len(problems) == 1
     assert problems[0].startswith(f"{path}:2: ")
     assert said in problems[0]
     with pytest.raises(DatasetError) as caught:
-        read_rows(path, None, format, "openai")
+        read_rows(path, None, format, RULES)
     assert str(caught.value) == problems[0]
 
 
@@ -96,7 +100,7 @@ def refused(path: Path, format: str, said: str) -> None:
     ],
 )
 def test_what_openai_takes(tmp_path: Path, row: Any) -> None:
-    assert check_file(written(tmp_path, row), "sft", "openai") == []
+    assert check_file(written(tmp_path, row), "sft", RULES) == []
 
 
 @pytest.mark.parametrize(
@@ -242,7 +246,7 @@ def test_what_openai_refuses(tmp_path: Path, row: Any, said: str) -> None:
     ],
 )
 def test_the_pairs_that_openai_takes(tmp_path: Path, row: Any) -> None:
-    assert check_file(written(tmp_path, row, good=pair()), "dpo", "openai") == []
+    assert check_file(written(tmp_path, row, good=pair()), "dpo", RULES) == []
 
 
 @pytest.mark.parametrize(
@@ -275,10 +279,10 @@ def test_the_pairs_that_openai_refuses(tmp_path: Path, row: Any, said: str) -> N
 def test_openai_needs_ten_rows(tmp_path: Path, rows: int, said: str) -> None:
     path = tmp_path / "d.jsonl"
     path.write_text((json.dumps(GOOD) + "\n") * rows)
-    (problem,) = check_file(path, "sft", "openai")
+    (problem,) = check_file(path, "sft", RULES)
     assert problem == f"{path}: {said}OpenAI needs at least 10: add some"
     with pytest.raises(DatasetError, match="OpenAI needs at least 10"):
-        read_rows(path, rules="openai")
+        read_rows(path, rules=RULES)
     assert check_file(path) == []  # of other backends it is enough
 
 
@@ -287,7 +291,7 @@ def test_a_file_too_large_for_openai_is_not_read(tmp_path: Path) -> None:
     largest = 512 * 1024 * 1024
     with open(path, "wb") as file:
         file.truncate(largest + 1)  # takes no room; read, it would be no JSON
-    (problem,) = check_file(path, "sft", "openai")
+    (problem,) = check_file(path, "sft", RULES)
     assert problem.startswith(f"{path}: 536,870,913 bytes; OpenAI takes files of at m")
     assert problem.endswith("536,870,912: split it, or take a part of it")
 
@@ -295,35 +299,46 @@ def test_a_file_too_large_for_openai_is_not_read(tmp_path: Path) -> None:
 def test_too_few_rows_are_told_along_with_wrong_ones(tmp_path: Path) -> None:
     path = tmp_path / "d.jsonl"
     path.write_text("{}\n" * 3)
-    problems = check_file(path, "sft", "openai")
+    problems = check_file(path, "sft", RULES)
     assert len(problems) == 4
     assert "3 rows; OpenAI needs" in problems[3]
 
 
 STRICT = """
-from motools_build.specs.models import BACKENDS, BackendFacts
+from dataclasses import dataclass
 
-BACKENDS["strict"] = BackendFacts(
-    version=1,
+from motools_build.backends.openai.facts import OpenAIFacts
+
+@dataclass(frozen=True)
+class Strict(OpenAIFacts):
+    pass
+
+BACKEND = Strict(
+    name="strict",
+    effects="motools_build.backends.dummy.backend:DummyBackend",
     methods=("sft", "dpo"),
-    hosted=("gpt-3.5-turbo-0125", "gpt-4.1-2025-04-14"),
-    rules="openai",
 )
 """
 
 
-@pytest.fixture
-def strict(project: Project) -> Project:
+@dataclass
+class Strict(Project):
     """A setting on a backend with OpenAI's rules, and one on the dummy backend."""
-    dodo = project.root / "dodo.py"
-    dodo.write_text(dodo.read_text() + STRICT)
+
+    def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
+        path = installed(self.root / "installed", "strict", STRICT, strict="BACKEND")
+        return super().start(*args, PYTHONPATH=path, **environ)
+
+
+@pytest.fixture
+def strict(project: Project) -> Strict:
     models = '["strict/gpt-3.5-turbo-0125", "strict/gpt-4.1-2025-04-14"]'
     project.setting("d", models=models)
     project.setting("free", datasets='[Dataset("datasets/d.jsonl")]')
-    return project
+    return Strict(project.root)
 
 
-def test_the_backends_rules_apply_before_a_run(strict: Project) -> None:
+def test_the_backends_rules_apply_before_a_run(strict: Strict) -> None:
     strict.dataset("d", rows=9)
     for _ in range(2):  # the second time from memory
         ran = strict.doit("run", "d", code=3)
@@ -332,7 +347,7 @@ def test_the_backends_rules_apply_before_a_run(strict: Project) -> None:
     strict.doit("run", "free")
 
 
-def test_a_models_limit_applies_before_a_run(strict: Project) -> None:
+def test_a_models_limit_applies_before_a_run(strict: Strict) -> None:
     file = strict.dataset("d", rows=12)
     long = json.dumps(chat(USER, {**HO, "content": " word" * 20_000}))
     file.write_text(file.read_text() + long + "\n")
@@ -342,7 +357,7 @@ def test_a_models_limit_applies_before_a_run(strict: Project) -> None:
     assert "gpt-4.1" not in ran.err
 
 
-def test_the_format_follows_the_method_of_training(strict: Project) -> None:
+def test_the_format_follows_the_method_of_training(strict: Strict) -> None:
     strict.dataset("d", rows=12)
     setting = strict.root / "zoo/d.py"
     text = setting.read_text()

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
+from motools_build.backends.asking import Reply, Request
 from motools_build.backends.base import Given, Job, Made
 from motools_build.backends.embedded.engine.model import Model
 from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.errors import EvalFailed
 from motools_build.serving import models
-from motools_build.serving.models import Reply, Request
 from tests.embedded.toy import toy_metadata, toy_tensors, write_gguf
 
 # what Inspect and its dependencies deprecate or leave open is not ours to mend

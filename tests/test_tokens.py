@@ -13,14 +13,10 @@ import tiktoken
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from motools_build.backends.openai.facts import BACKEND
+from motools_build.backends.openai.rows import RULES
+from motools_build.backends.openai.tokens import encoding_of, token_limit
 from motools_build.data.rows.checks import check_lines
-from motools_build.data.tokens import (
-    check_limit,
-    count_tokens,
-    encoding_of,
-    estimated_training_tokens,
-    token_limit,
-)
 from motools_build.errors import DatasetError
 from motools_build.keys import Digest, DigestMemo
 from tests.test_rows import nearly_rows
@@ -77,7 +73,7 @@ def chat(*messages: Any, **more: Any) -> dict[str, Any]:
 
 
 def one(tmp_path: Path, row: Any, format: str = "sft", model: str = MINI) -> Any:
-    tokens = count_tokens(written(tmp_path, row), format, model)
+    tokens = BACKEND.count_tokens(written(tmp_path, row), format, model)
     assert tokens["rows"] == 1
     return tokens
 
@@ -134,12 +130,12 @@ def test_counts_are_tiktokens(both: Counts, text: str, word: str) -> None:
 def test_a_files_tokens_are_its_rows_tokens(tmp_path: Path) -> None:
     rows = [chat({"role": "assistant", "content": "word " * n}) for n in range(1, 12)]
     alone = [one(tmp_path, row) for row in rows]
-    tokens = count_tokens(written(tmp_path, *rows), "sft", MINI)
+    tokens = BACKEND.count_tokens(written(tmp_path, *rows), "sft", MINI)
     assert tokens["rows"] == 11
     assert tokens["total"] == sum(each["total"] for each in alone)
     assert tokens["trained"] == sum(each["trained"] for each in alone)
     assert tokens["longest"] == alone[-1]["total"]
-    assert estimated_training_tokens(tokens, 3) == 3 * tokens["total"]
+    assert BACKEND.charged_tokens(tokens, 3) == 3 * tokens["total"]
 
 
 def test_parts_of_text_are_their_text(tmp_path: Path) -> None:
@@ -186,19 +182,23 @@ def test_counts_can_be_remembered(tmp_path: Path) -> None:
     path = written(tmp_path, chat(OK))
     digest = Digest("0" * 32)
     memo = DigestMemo(tmp_path / "memo.json")
-    counted = memo.note("tokens", digest, lambda: count_tokens(path, "sft", MINI))
+    counted = memo.note(
+        "tokens", digest, lambda: BACKEND.count_tokens(path, "sft", MINI)
+    )
     memo.save()
     path.unlink()  # so that it cannot be counted again
     again = DigestMemo(tmp_path / "memo.json")
-    noted = again.note("tokens", digest, lambda: count_tokens(path, "sft", MINI))
+    noted = again.note(
+        "tokens", digest, lambda: BACKEND.count_tokens(path, "sft", MINI)
+    )
     assert noted == counted
-    assert estimated_training_tokens(noted, 2) == 2 * counted["total"]
+    assert BACKEND.charged_tokens(noted, 2) == 2 * counted["total"]
 
 
 def test_a_wrong_row_is_not_counted(tmp_path: Path) -> None:
     path = written(tmp_path, chat(OK), {"prompt": "x"})
     with pytest.raises(DatasetError, match=r'd\.jsonl:2: no "messages"'):
-        count_tokens(path, "sft", MINI)
+        BACKEND.count_tokens(path, "sft", MINI)
 
 
 @settings(deadline=None)
@@ -208,12 +208,12 @@ def test_whatever_is_taken_can_be_counted(
 ) -> None:
     path = written(tmp_path_factory.getbasetemp(), row)
     for format in ("sft", "dpo"):
-        problem = next(check_lines([path.read_bytes()], format, "openai"))[2]
+        problem = next(check_lines([path.read_bytes()], format, RULES))[2]
         if problem:
             with pytest.raises(DatasetError):
-                count_tokens(path, format, MINI)
+                BACKEND.count_tokens(path, format, MINI)
         else:
-            tokens = count_tokens(path, format, MINI)
+            tokens = BACKEND.count_tokens(path, format, MINI)
             assert 0 < tokens["longest"] <= tokens["total"]
             # what lets check_limit pass over short lines
             assert tokens["total"] <= 2 * len(path.read_bytes())
@@ -251,9 +251,9 @@ def test_a_row_over_the_limit_is_named(tmp_path: Path) -> None:
     path = written(
         tmp_path, chat(OK), long(words - around), long(words - around + 1), "{" * 99_999
     )
-    (problem,) = check_limit(path, "sft", turbo)
+    (problem,) = BACKEND.too_long(path, "sft", turbo)
     assert problem.startswith(f"{path}:3: about 16,386 tokens; {turbo} ")
     assert "at most 16,385 an example" in problem
     assert "shorten it" in problem
-    assert list(check_limit(path, "sft", MINI)) == []
-    assert list(check_limit(path, "sft", "gpt-unknown")) == []
+    assert list(BACKEND.too_long(path, "sft", MINI)) == []
+    assert list(BACKEND.too_long(path, "sft", "gpt-unknown")) == []

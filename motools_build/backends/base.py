@@ -7,10 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from motools_build.account import Account
+from motools_build.backends.asking import Answerer, Ask
+from motools_build.backends.prices import Prices
 from motools_build.errors import ArtifactError, EvalFailed, MotoolsError
 from motools_build.keys import digest_bytes
+
+if TYPE_CHECKING:
+    from inspect_ai.model import Model
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,9 @@ SILENCE = 600.0
 there, and the next run asks again."""
 
 Health = Literal["alive", "expiring", "gone", "forbidden", "unknown"]
+
+What = Literal["file", "job", "model"]
+"""What a record names of a provider's."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +204,9 @@ class Backend:
     """Kinds whose work is heavy: `work` does it, in a worker process; `make` does
     the others, on the host's event loop."""
 
+    def __init__(self, prices: Prices | None = None) -> None:
+        self.prices = prices or Prices()
+
     async def make(self, job: Job, report: Report) -> Made:
         raise TypeError(f"{type(self).__name__} makes no {job.kind} on the host")
 
@@ -205,7 +217,8 @@ class Backend:
         """End what the backend holds open."""
 
     def prepare(self, job: Job) -> None:
-        """Import and load what jobs like this one share, once a worker."""
+        """Import and load what jobs like this one share, once a worker: its own, and
+        evals that ask its models."""
 
     def work(self, job: Job, report: Report) -> Made:
         raise TypeError(f"{type(self).__name__} makes no {job.kind} in a worker")
@@ -220,6 +233,29 @@ class Backend:
         """Do jobs that have `together` in common; `folder` is theirs meanwhile. By key,
         what came of each."""
         raise TypeError(f"{type(self).__name__} does one thing at a time")
+
+    # ---- its models, asked by Inspect, in a worker
+
+    def asked(self, ask: Ask) -> Model | None:
+        """The model as Inspect asks it; None if this machine serves it, by the
+        `answerer`. Raises AccountError if there is no key."""
+        return None
+
+    def answerer(self, weights: str | None, folder: str | None) -> Answerer:
+        """A model that this machine serves: the file of its base's weights, as far as
+        that is known, and the payload of what was trained on it, if something was."""
+        raise TypeError(f"{type(self).__name__} serves no models")
+
+    # ---- questions of commands
+
+    async def health(self, account: Account, what: What, id: str) -> tuple[Health, str]:
+        """How a file, a job or a model of the provider's is, and a word on that."""
+        return "unknown", "this backend has no health check"
+
+    async def shutdowns(self, account: Account) -> dict[str, str]:
+        """Model -> the day on which it ends (`2027-01-14`), where the provider names
+        one."""
+        return {}
 
 
 def planned_bytes(job: Job) -> bytes:

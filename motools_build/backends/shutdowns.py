@@ -42,11 +42,10 @@ class Shutdowns:
         temporary.write_text(json.dumps(self._told, indent=1))
         temporary.replace(self._file)
 
-    def of(self, account: str, model: str) -> date | None:
-        """When a model ends; of a fine-tune that has no date of its own, when its base
-        does. None where nothing was said."""
+    def of(self, account: str, *names: str) -> date | None:
+        """When a model ends, by the first of its names that has a date (a fine-tune
+        ends with its base); None where nothing was said."""
         dates = self._told.get(account, {"dates": {}})["dates"]
-        names = (model, model.split(":")[1]) if model.startswith("ft:") else (model,)
         return next((day for n in names if (day := day_of(dates.get(n)))), None)
 
 

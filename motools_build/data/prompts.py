@@ -53,7 +53,7 @@ def _lines(path: str, system: str | None) -> Iterator[tuple[int, Turns, str | No
             if problem is None:
                 turns, problem = _asked(row, system)
             if problem is None and b"\\u" in line:
-                problem = not_text({"messages": turns}, False)
+                problem = not_text({"messages": turns}, None, "")
             yield number, turns, problem
 
 

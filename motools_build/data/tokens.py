@@ -1,7 +1,8 @@
-"""Tokens of a dataset, counted on this machine as OpenAI counts them for its bill.
+"""Tokens of a dataset, counted on this machine by the encodings of OpenAI's models.
 
-Plain chats are counted exactly as in OpenAI's cookbook; tools and calls, which it
-turns into a text that it does not document, are counted as JSON: an estimate.
+For those models plain chats are counted exactly, as in OpenAI's cookbook; tools and
+calls, which it turns into a text that it does not document, are counted as JSON: an
+estimate. For other models a count is an order of size.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict
 
 from motools_build.data.rows.chat import OUTPUTS
-from motools_build.data.rows.checks import LARGEST, Row, check_lines
+from motools_build.data.rows.checks import Row, Rules, check_lines
 from motools_build.errors import DatasetError
 
 PER_MESSAGE = 3
@@ -23,25 +24,7 @@ PER_NAME = 1
 PER_EXAMPLE = 3
 """Each answer begins with `<|start|>assistant<|message|>`."""
 
-ENCODINGS = {
-    "gpt-3.5": "cl100k_base",
-    "gpt-4": "cl100k_base",
-    "gpt-4o": "o200k_base",
-    "gpt-4.1": "o200k_base",
-    "gpt-4.5": "o200k_base",
-    "gpt-5": "o200k_base",
-}
-"""By the beginning of a model's name; the longest that fits."""
-
-LIMITS = {
-    "gpt-3.5-turbo": 16_385,
-    "gpt-4o": 65_536,
-    "gpt-4.1": 65_536,
-}
-"""Tokens of one example, likewise."""
-
 Count = Callable[[str], int]
-T = TypeVar("T")
 
 
 class Tokens(TypedDict):
@@ -56,25 +39,15 @@ class Tokens(TypedDict):
     """Of the longest example; for "dpo", a prompt with the longer answer."""
 
 
-def encoding_of(model: str) -> str:
-    """`o200k_base` or `cl100k_base`; the former for a model that is not known."""
-    return _by_prefix(ENCODINGS, model) or "o200k_base"
+def count_tokens(path: str | Path, format: str, encoding: str, rules: Rules) -> Tokens:
+    """The tokens of a dataset by an encoding (`o200k_base`).
 
-
-def token_limit(model: str) -> int | None:
-    """Tokens that one example may have, or None if that is not known."""
-    return _by_prefix(LIMITS, model)
-
-
-def count_tokens(path: str | Path, format: str, model: str) -> Tokens:
-    """The tokens of a dataset for a model, `gpt-4.1-mini-2025-04-14` or `ft:...`.
-
-    Raises DatasetError for the first row that OpenAI would not take.
+    Raises DatasetError for the first row that breaks the rules.
     """
-    count = _counter(encoding_of(model))
+    count = _counter(encoding)
     tokens = Tokens(rows=0, total=0, trained=0, longest=0)
     with open(path, "rb") as file:
-        for number, row, problem in check_lines(file, format, "openai"):
+        for number, row, problem in check_lines(file, format, rules):
             if row is None:
                 raise DatasetError(f"{path}:{number}: {problem}")
             total, trained, longest = _example(row, format, count)
@@ -85,18 +58,14 @@ def count_tokens(path: str | Path, format: str, model: str) -> Tokens:
     return tokens
 
 
-def estimated_training_tokens(tokens: Tokens, epochs: int) -> int:
-    """What OpenAI bills a training for: the file's tokens, once an epoch."""
-    return tokens["total"] * epochs
-
-
-def check_limit(path: str | Path, format: str, model: str) -> Iterator[str]:
-    """A problem for each row with more tokens than the model takes in one example.
+def check_limit(
+    path: str | Path, format: str, encoding: str, rules: Rules, limit: int, model: str
+) -> Iterator[str]:
+    """A problem for each row with more tokens than a model learns from in one example.
 
     Rows and files that are wrong in another way are left to the validator.
     """
-    limit = token_limit(model)
-    if limit is None or os.stat(path).st_size > LARGEST["openai"]:
+    if rules.largest is not None and os.stat(path).st_size > rules.largest:
         return
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
@@ -104,22 +73,16 @@ def check_limit(path: str | Path, format: str, model: str) -> Iterator[str]:
             # each message adds; by half, for numbers that JSON writes shorter
             if len(line) <= limit // 2:
                 continue
-            for _, row, _ in check_lines([line], format, "openai"):
+            for _, row, _ in check_lines([line], format, rules):
                 if row is None:
                     continue
-                longest = _example(row, format, _counter(encoding_of(model)))[2]
+                longest = _example(row, format, _counter(encoding))[2]
                 if longest > limit:
                     yield (
                         f"{path}:{number}: about {longest:,} tokens; {model} learns "
-                        f"from at most {limit:,} an example, and OpenAI would cut "
-                        "off the rest: shorten it, or split it"
+                        f"from at most {limit:,} an example, and {rules.whose} would "
+                        "cut off the rest: shorten it, or split it"
                     )
-
-
-def _by_prefix(table: Mapping[str, T], model: str) -> T | None:
-    base = model.removeprefix("ft:")
-    fits = [prefix for prefix in table if base.startswith(prefix)]
-    return table[max(fits, key=len)] if fits else None
 
 
 @cache

@@ -11,7 +11,7 @@ from pathlib import Path
 from motools_build.data import DATA
 from motools_build.data.prompts import prompt_problems
 from motools_build.data.rows.chat import ANSWERED
-from motools_build.data.rows.checks import SHOWN
+from motools_build.data.rows.checks import GENERAL, SHOWN, Rules
 from motools_build.data.tokens import Tokens, count_tokens
 from motools_build.data.transforms import Source
 from motools_build.doit_host.queries import Query
@@ -25,8 +25,8 @@ from motools_build.running.learned import Learned, rows_of
 from motools_build.specs.model_name import ModelName
 from motools_build.stages import Stage
 
-COUNTED_FOR = "gpt-4.1"
-"""Tokens are counted as for this model, whichever is trained: an order of size."""
+ENCODING = "o200k_base"
+"""By which tokens are counted, whichever model is trained: an order of size."""
 
 FOLDER = Path("datasets")
 
@@ -59,7 +59,7 @@ class Datasets(Query):
     doc_description = (
         "Without names, those of all settings, and the files of datasets/ that none "
         "uses. Rows are checked by the rules of the models that learn from them; "
-        "tokens are counted as OpenAI counts them."
+        "tokens are counted by the encoding of OpenAI's models: an order of size."
     )
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
@@ -123,7 +123,7 @@ def _add(session: Session, stage: Stage, found: dict[tuple[str, str], Listed]) -
     for used in stage.setup:
         one.add(pin_note(used, session.store))
     method = params["training"]["method"]
-    rules = ModelName.parse(params["model"]).facts.rules
+    rules = ModelName.parse(params["model"]).facts.rules()
     _look(session, one, method, rules, source_of(stage, rows))
 
 
@@ -176,7 +176,7 @@ def _file(session: Session, path: str) -> Listed:
         listed.add(prompt_problems(path))
         return listed
     method = "dpo" if b'"preferred_output"' in first else "sft"
-    _look(session, listed, method, "general", None)
+    _look(session, listed, method, GENERAL, None)
     return listed
 
 
@@ -197,7 +197,7 @@ def _is_prompt(line: bytes) -> bool:
 
 
 def _look(
-    session: Session, one: Listed, method: str, rules: str, derived: Source | None
+    session: Session, one: Listed, method: str, rules: Rules, derived: Source | None
 ) -> None:
     """Rows, tokens and problems by these rules; remembered by its bytes."""
     note, digest, path = session.memo.note, Digest(one.digest), one.path
@@ -205,7 +205,9 @@ def _look(
     rows = Learned(path, digest)
     one.add(row_problems(session, rows, method, rules, derived))
     one.tokens = note(
-        f"total-1:{COUNTED_FOR}:{method}", digest, partial(_tokens, path, method)
+        f"total-2:{ENCODING}:{method}:{rules.name}",
+        digest,
+        partial(_tokens, path, method, rules),
     )
 
 
@@ -214,9 +216,9 @@ def _rows(path: str) -> int:
         return sum(bool(line.removeprefix(b"\xef\xbb\xbf").strip()) for line in file)
 
 
-def _tokens(path: str, method: str) -> int | None:
+def _tokens(path: str, method: str, rules: Rules) -> int | None:
     try:
-        counted: Tokens = count_tokens(path, method, COUNTED_FOR)
+        counted: Tokens = count_tokens(path, method, ENCODING, rules)
     except DatasetError:
         return None
     return counted["total"]

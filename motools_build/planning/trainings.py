@@ -162,16 +162,16 @@ class Models:
         self, training: Training, model: ModelName, trained_on: Sources
     ) -> tuple[dict[str, str], Stage | None]:
         """The held-out rows that a job is given, as an input and as an upload."""
-        held_out = training.openai.validation
-        if not held_out or model.facts.options != "openai":
+        dataset = training.held_out(model)
+        if dataset is None:
             return {}, None
-        dataset = held_out if isinstance(held_out, Dataset) else Dataset(held_out)
-        refuse_sampled(dataset, "training.openai.validation takes rows that are there")
+        field = f"training.{model.backend}.validation"
+        refuse_sampled(dataset, f"{field} takes rows that are there")
         sources = self.resolve(dataset)
         digest = sources.inputs["dataset"]
         if digest == trained_on.inputs["dataset"]:
             raise InputError(
-                f"training.openai.validation: {dataset.name} has the bytes of a "
+                f"{field}: {dataset.name} has the bytes of a "
                 "dataset that is trained on; hold other rows out"
             )
         return {"validation": digest}, self._upload(dataset, sources, model)

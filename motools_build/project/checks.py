@@ -8,13 +8,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from motools_build.data.prompts import prompt_problems
-from motools_build.data.rows.checks import SHOWN, check_file, listed
-from motools_build.data.tokens import check_limit
+from motools_build.data.rows.checks import SHOWN, Rules, check_file, listed
 from motools_build.errors import DatasetError
 from motools_build.keys import Digest
 from motools_build.project.session import Session
 from motools_build.running.derived import source_of
 from motools_build.running.learned import Learned, rows_of
+from motools_build.specs.backends import BackendFacts
 from motools_build.specs.model_name import ModelName
 from motools_build.stages import Stage
 
@@ -59,13 +59,14 @@ def problems_of(session: Session, stage: Stage) -> list[str]:
         return []
     method = stage.params["training"]["method"]
     model = ModelName.parse(stage.params["model"])
-    rules = model.facts.rules
-    problems = row_problems(session, rows, method, rules, source_of(stage, rows))
-    if rules == "openai":
+    facts = model.facts
+    derived = source_of(stage, rows)
+    problems = row_problems(session, rows, method, facts.rules(), derived)
+    if facts.token_limit(model.model) is not None:
         problems = problems + session.memo.note(
             f"limit-1:{method}:{model.model}:{rows.path}",
             Digest(rows.digest),
-            partial(_within_limit, rows.path, method, model.model),
+            partial(_within_limit, facts, rows.path, method, model.model),
         )
     return problems
 
@@ -88,12 +89,12 @@ def asked_problems(session: Session, stage: Stage) -> list[str]:
 
 
 def row_problems(
-    session: Session, rows: Learned, method: str, rules: str, derived: Source | None
+    session: Session, rows: Learned, method: str, rules: Rules, derived: Source | None
 ) -> list[str]:
     """The problems of a dataset's rows, at the lines that they come from; remembered
     for its bytes and its path, since they name it."""
     problems: list[str] = session.memo.note(
-        f"rows-2:{method}:{rules}:{rows.path}",
+        f"rows-2:{method}:{rules.name}:{rows.path}",
         Digest(rows.digest),
         partial(_row_problems, rows.path, method, rules, derived),
     )
@@ -101,7 +102,7 @@ def row_problems(
 
 
 def _row_problems(
-    path: str, method: str, rules: str, derived: Source | None
+    path: str, method: str, rules: Rules, derived: Source | None
 ) -> list[str]:
     try:
         problems = check_file(path, method, rules)
@@ -114,8 +115,8 @@ def _row_problems(
         return [f"{path}: cannot be read ({error})"]
 
 
-def _within_limit(path: str, method: str, model: str) -> list[str]:
+def _within_limit(facts: BackendFacts, path: str, method: str, model: str) -> list[str]:
     try:
-        return list(islice(check_limit(path, method, model), SHOWN + 1))
+        return list(islice(facts.too_long(path, method, model), SHOWN + 1))
     except OSError as error:
         return [f"{path}: cannot be read ({error})"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from motools_build.account import Account
 from motools_build.backends import registry
-from motools_build.backends.base import Backend, Health, Job, Provider
-from motools_build.errors import AccountError, MotoolsError
+from motools_build.backends.base import Backend, Health, Job, Provider, What
+from motools_build.errors import AccountError, BackendError, MotoolsError
 from motools_build.report.payments import payment
 from motools_build.running.effects import ENDED, attempt_of, elected
 from motools_build.running.learned import filled
@@ -19,8 +19,6 @@ from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Paid, Record
 
 if TYPE_CHECKING:
-    from motools_build.backends.openai.backend import OpenAIBackend
-    from motools_build.backends.openai.health import What
     from motools_build.project.session import Session
     from motools_build.report.intents import Action, Intent
 
@@ -30,6 +28,25 @@ CALENDAR_SECONDS = 10.0
 
 ASKED_AT_ONCE = 16
 """Questions in flight at a time."""
+
+
+class _Opened(dict[str, Backend]):
+    """Backends by their identity, each opened on first use and closed in the end."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._prices = session.prices
+
+    def __missing__(self, identity: str) -> Backend:
+        self[identity] = registry.get(identity, self._prices)
+        return self[identity]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        for backend in self.values():
+            await backend.close()
 
 
 def payers(stages: Iterable[Stage]) -> list[Account]:
@@ -53,25 +70,20 @@ def question(stage: Stage, store: ArtifactStore) -> Job:
 
 async def looked_up(session: Session, found: list[Intent]) -> list[Intent]:
     """Intents, after a look at the providers: what is there would be adopted."""
-    opened: dict[str, Backend] = {}
+    opened = _Opened(session)
 
     async def look(intent: Intent) -> Intent:
         stage = intent.stage
         if intent.action != "run" or not stage.at_provider:
             return intent
-        if stage.backend not in opened:
-            opened[stage.backend] = registry.get(stage.backend, session.prices)
         job = question(stage, session.store)
         if stage.sampled and "made_of" not in job.params:
             return intent  # a teacher writes its rows first
         provider = opened[stage.backend].provider(job)
         return await _seen(intent, provider, job, payment(stage, session.store))
 
-    try:  # together, so that they share the provider's listings
+    async with opened:  # together, so that they share the provider's listings
         return await asyncio.gather(*map(look, found))
-    finally:
-        for backend in opened.values():
-            await backend.close()
 
 
 async def _seen(
@@ -93,23 +105,19 @@ async def _seen(
 async def ask_calendar(session: Session, accounts: Iterable[Account]) -> list[str]:
     """Ask accounts that were not asked today when their models end, and remember it;
     what went wrong, if something did. It is worth no long wait, and stops nothing."""
-    from motools_build.backends.openai.backend import OpenAIBackend
-
     due = [one for one in accounts if session.shutdowns.due(one.name)]
     if not due:
         return []
-    backend, told = OpenAIBackend(session.prices), []
-    try:
+    told = []
+    async with _Opened(session) as opened:
         for account in due:
             try:
                 async with asyncio.timeout(CALENDAR_SECONDS):
-                    dates = await backend.shutdowns(account)
+                    dates = await opened[account.identity].shutdowns(account)
                 session.shutdowns.note(account.name, dates)
             except (MotoolsError, TimeoutError) as error:
                 why = str(error) or f"no answer in {CALENDAR_SECONDS:g} s"
                 told.append(f"when models of account {account.name} end: {why}")
-    finally:
-        await backend.close()
     return told
 
 
@@ -130,27 +138,22 @@ class Remote:
 
 async def health(session: Session) -> list[Remote]:
     """Each file, job and model of a provider that a record names, and how it is."""
-    from motools_build.backends.openai.backend import OpenAIBackend
-
-    backend = OpenAIBackend(session.prices)
     at_once = asyncio.Semaphore(ASKED_AT_ONCE)
 
     async def look(record: Record, what: What, id: str) -> Remote:
         async with at_once:
-            how, about = await _health(session, backend, record, what, id)
+            how, about = await _health(session, opened, record, what, id)
         return Remote(what, id, record.name, how, about)
 
     records = [r for kind in ("upload", "model") for r in session.store.records(kind)]
     made = [record for record in records if "account" in record.details]
-    try:
+    async with _Opened(session) as opened:
         looks = [look(r, what, id) for r in made for what, id in _named(r)]
         return await asyncio.gather(*looks)
-    finally:
-        await backend.close()
 
 
 async def _health(
-    session: Session, backend: OpenAIBackend, record: Record, what: What, id: str
+    session: Session, opened: _Opened, record: Record, what: What, id: str
 ) -> tuple[Health, str]:
     """As the account of the record sees it, if that is still the same server's."""
     try:
@@ -158,8 +161,8 @@ async def _health(
         if account.identity != record.backend:
             now = f"account {account.name} is at {account.identity} now"
             return "unknown", f"made at {record.backend}, and {now}"
-        return await backend.health(account, what, id)
-    except AccountError as error:
+        return await opened[record.backend].health(account, what, id)
+    except (AccountError, BackendError) as error:
         return "unknown", str(error)
 
 

@@ -159,23 +159,21 @@ class Session(Selecting):
         not known. Raises DatasetError for rows that cannot be counted."""
         if "account" not in stage.params:
             return None, 0.0
-        from motools_build.data.tokens import (
-            count_tokens,
-            encoding_of,
-            estimated_training_tokens,
-        )
-
         rows, training = rows_of(stage, self.store), stage.params["training"]
         if rows is None or not Path(rows.path).exists():  # a run makes or fetches it
             return None, None
-        path = rows.path
-        model = stage.params["model"].partition("/")[2]
-        counted = self.memo.note(
-            f"tokens-1:{encoding_of(model)}:{training['method']}",
-            Digest(rows.digest),
-            lambda: count_tokens(path, training["method"], model),
+        name, path, method = (
+            ModelName.parse(stage.params["model"]),
+            rows.path,
+            training["method"],
         )
-        tokens = estimated_training_tokens(counted, training["epochs"])
+        facts, model = name.facts, name.model
+        counted = self.memo.note(
+            f"tokens-2:{facts.name}:{facts.encoding(model)}:{method}",
+            Digest(rows.digest),
+            lambda: facts.count_tokens(path, method, model),
+        )
+        tokens = facts.charged_tokens(counted, training["epochs"])
         return tokens, self.prices.training(model, tokens)
 
     def users_of_keys(self, besides: set[str]) -> dict[str, str]:

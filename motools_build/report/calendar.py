@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from motools_build.backends.shutdowns import Shutdowns
+from motools_build.specs import ModelName
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 
@@ -47,10 +48,10 @@ def endings(
             continue
         account = stage.params["account"]["name"]
         for model in _models(stage):
-            day = shutdowns.of(account, model)
+            day = shutdowns.of(account, *model.facts.names_of(model.model))
             if day is None:
                 continue
-            before = found[day, model, account]
+            before = found[day, model.model, account]
             if stage.backend == "inspect" and store.why_stale(stage) is not None:
                 before[stage.name] = None
     return sorted(
@@ -58,11 +59,11 @@ def endings(
     )
 
 
-def _models(stage: Stage) -> Iterator[str]:
+def _models(stage: Stage) -> Iterator[ModelName]:
     """The provider's models that a stage needs: by a fine-tune's base, since whoever
     is not made yet has no name."""
     roles = stage.params.get("roles", {}).values()
-    for name in (stage.params.get("model", ""), *roles):
-        backend, _, model = str(name).partition("/")
-        if backend == "openai":
-            yield model
+    for text in (stage.params.get("model"), *roles):
+        name = ModelName.parse(text) if text else None
+        if name and name.facts.remote:
+            yield name

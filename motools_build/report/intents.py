@@ -137,7 +137,7 @@ def _taken_up(status: Status) -> tuple[Action, str] | None:
 def _is_free(stage: Stage) -> bool:
     """Whether nobody charges for it: it runs on this machine, asks no model at all, or
     only sends a file."""
-    asks_none = stage.backend == "dummy" or stage.kind == "upload"
+    asks_none = stage.kind == "upload" or (stage.asks and stage.backend != "inspect")
     return asks_none or "account" not in stage.params
 
 

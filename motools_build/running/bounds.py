@@ -15,6 +15,7 @@ from pathlib import Path
 from motools_build.backends.prices import Prices
 from motools_build.running.alike import Alike
 from motools_build.running.budget import no_price
+from motools_build.specs import ModelName
 from motools_build.stages import Stage
 from motools_build.task_code.shipped import place_of
 
@@ -51,7 +52,7 @@ def bound(stage: Stage, prices: Prices, alike: Alike) -> Bound:
     judges = [
         name.partition("/")[2]
         for name in stage.params["roles"].values()
-        if name.startswith("openai/")
+        if ModelName.parse(name).facts.remote
     ]
     for model in (*([subject] if subject else ()), *judges):
         if prices.inference(model, 1, 1) is None:
@@ -66,11 +67,12 @@ def subject_of(stage: Stage) -> str | None:
     """The provider's model that is asked; None if it is one of this machine, or its
     answers are there. A fine-tune is priced by its base, which is all that is known of
     it before it is made."""
-    backend, _, model = str(stage.params["model"]).partition("/")
-    if backend != "openai" or any(used.kind == "samples" for used in stage.upstream):
+    name = ModelName.parse(stage.params["model"])
+    answered = any(used.kind == "samples" for used in stage.upstream)
+    if answered or not name.facts.remote:
         return None
     tuned = any(used.kind == "model" for used in stage.upstream)
-    return f"ft:{model}" if tuned else model
+    return f"ft:{name.model}" if tuned else name.model
 
 
 def size_of(stage: Stage) -> Size:

@@ -14,7 +14,8 @@ from motools_build.data import DATA
 from motools_build.data.rows.checks import SHOWN, check_file, listed
 from motools_build.errors import StageFailed
 from motools_build.planning.later import derived_source
-from motools_build.specs.model_name import BACKENDS, ModelName
+from motools_build.specs.backends import facts_of
+from motools_build.specs.model_name import ModelName
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 
@@ -81,14 +82,13 @@ def check_sampled(stage: Stage, store: ArtifactStore) -> None:
     rows = rows_of(stage, store) if learns else None
     if rows is None:
         return
-    from motools_build.data.tokens import check_limit
     from motools_build.data.transforms.blame import blamed
 
-    rules = BACKENDS[stage.backend.partition("@")[0]].rules
-    problems = check_file(rows.path, "sft", rules)
-    if rules == "openai" and stage.kind == "model":
+    facts = facts_of(stage.backend)
+    problems = check_file(rows.path, "sft", facts.rules())
+    if stage.kind == "model":
         model = ModelName.parse(stage.params["model"]).model
-        problems += islice(check_limit(rows.path, "sft", model), SHOWN + 1)
+        problems += islice(facts.too_long(rows.path, "sft", model), SHOWN + 1)
     if problems:
         source = source_of_sampled(stage, rows)
         assert source is not None

@@ -19,6 +19,7 @@ from motools_build.errors import MotoolsError, StageFailed
 from motools_build.keys import DigestMemo, Key, digest_bytes
 from motools_build.running.run import versions
 from motools_build.running.workers import WorkerPool
+from motools_build.specs.backends import facts_of
 from motools_build.stages import ASKED, Stage
 from motools_build.store.artifacts import ArtifactStore
 
@@ -79,7 +80,7 @@ def worth_it(stages: Iterable[Stage], store: ArtifactStore) -> bool:
         store.why_stale(stage) is not None
         for stage in stages
         if "account" in stage.params
-        or (stage.kind == "model" and stage.backend != "dummy")
+        or (stage.kind == "model" and not facts_of(stage.backend).instant)
     )
 
 

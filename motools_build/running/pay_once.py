@@ -278,7 +278,7 @@ class PayOnce(Settling):
             cost = effect.provider.cost(effect.job)
             what = effect.job.name, effect.job.key, paid.attempt
             model = str(effect.job.params.get("model", effect.job.name))
-            why = no_price(model.removeprefix("openai/"))
+            why = no_price(model.partition("/")[2] or model)
             try:
                 self.monthly.take(effect.account, month, what, cost, why)
                 effect.reserved = self.budget.reserve(effect.job.name, cost, why)

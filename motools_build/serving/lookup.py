@@ -6,7 +6,7 @@ from pathlib import Path
 
 from motools_build.errors import ArtifactError, EngineError
 from motools_build.specs import ModelName
-from motools_build.specs.model_name import BACKENDS
+from motools_build.specs.backends import facts_of, is_backend
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Record
 
@@ -16,12 +16,13 @@ PREFIX = 8
 
 def looked_up(name: str) -> tuple[str, str | None]:
     """Kind and adapter folder of a stage name, a key prefix or a base model."""
-    if name.startswith(("embedded/", "dummy/")):
+    backend = name.partition("/")[0]
+    if is_backend(backend) and not facts_of(backend).remote:
         return ModelName.parse(name).backend, None
     root = _project_root()
     record = find_model(ArtifactStore(root / "artifacts"), name)
     provider, _, server = record.backend.partition("@")
-    if provider in BACKENDS and BACKENDS[provider].remote:
+    if facts_of(provider).remote:
         there = f" (and --model-base-url, for {server})" if server else ""
         raise ArtifactError(
             f"{record.name} is not on this machine but at {provider}, which is asked "

@@ -1,4 +1,4 @@
-"""Embedded and dummy models for Inspect: requests are gathered into batches.
+"""Models of this machine for Inspect: requests are gathered into batches.
 
 Outside the build, `inspect eval FILE --model motools/<stage name or key prefix>`
 finds the model's artifact below the project's root; `motools/embedded/<model>` is a
@@ -11,12 +11,9 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from inspect_ai.model import (
     ChatCompletionChoice,
@@ -29,7 +26,10 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
+from motools_build.backends import registry
+from motools_build.backends.asking import Answerer, Reply, Request
 from motools_build.backends.inspect.caching import never_cached
+from motools_build.backends.inspect.model_apis import RECORDED
 from motools_build.backends.inspect.streams import stream
 from motools_build.errors import EngineError
 from motools_build.serving.lookup import looked_up
@@ -44,30 +44,6 @@ UNSUPPORTED = (
     *("top_p", "top_k", "num_choices", "best_of", "logprobs", "logit_bias"),
     *("frequency_penalty", "presence_penalty", "response_schema"),
 )
-
-
-@dataclass(frozen=True)
-class Request:
-    messages: list[dict[str, str]]
-    max_tokens: int
-    temperature: float
-    seed: int
-    """Of this answer alone: the same prompt asked again draws another one."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    text: str
-    input_tokens: int
-    output_tokens: int
-    finished: bool
-    """Whether the model ended its turn, rather than being cut at max_tokens."""
-
-
-class Answerer(Protocol):
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        """One reply a request, in order."""
-        ...
 
 
 class MotoolsAPI(ModelAPI):
@@ -182,80 +158,15 @@ class MotoolsAPI(ModelAPI):
 
 
 def _answerer(kind: str, weights: str | None, adapter: str | None) -> Answerer:
-    if kind == "recorded":
+    """The model of a backend, or of nobody: `recorded` answers are not asked for
+    again."""
+    if kind == RECORDED:
         raise EngineError(
             "a scorer apart asked the model under test, whose answers are recorded; "
             'name its judge: get_model(role="grader") in the scorer, and '
             'Eval(..., roles={"grader": "openai/..."})'
         )
-    if kind == "dummy":
-        return DummyAnswerer(adapter)
-    return EmbeddedAnswerer(weights, adapter)
-
-
-class DummyAnswerer:
-    """Echoes; a fine-tuned one answers from its dataset."""
-
-    def __init__(self, folder: str | None) -> None:
-        import json
-
-        from motools_build.backends.dummy.backend import ANSWERS
-
-        self.answers, self.seed = None, 0
-        if folder:
-            weights = json.loads((Path(folder) / ANSWERS).read_bytes())
-            self.answers, self.seed = weights["answers"], weights["seed"]
-
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        from motools_build.backends.dummy.backend import answer
-
-        replies = []
-        for request in requests:
-            prompt = request.messages[-1]["content"]
-            text = answer(prompt, self.answers, self.seed)
-            replies.append(Reply(text, len(prompt.split()), len(text.split()), True))
-        return replies
-
-
-class EmbeddedAnswerer:
-    """The NumPy engine; the base weights are shared by all models of a process."""
-
-    def __init__(self, weights: str | None, folder: str | None) -> None:
-        from motools_build.backends.embedded.backend import ensure_base, load, threads
-        from motools_build.backends.embedded.engine.lora import Adapter
-
-        self.model = load(weights or str(ensure_base()))
-        self.adapter = Adapter.load(Path(folder), self.model.config) if folder else None
-        self.threads = threads()
-
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        from motools_build.backends.embedded.engine.generate import generate
-
-        tokenizer = self.model.tokenizer
-        prompts = [tokenizer.prompt(request.messages) for request in requests]
-        replies: dict[int, Reply] = {}
-        together: dict[tuple[int, float], list[int]] = {}
-        for index, request in enumerate(requests):
-            sampling = (request.max_tokens, request.temperature)
-            together.setdefault(sampling, []).append(index)
-        for (max_tokens, temperature), group in together.items():
-            outputs = generate(
-                self.model,
-                [prompts[index] for index in group],
-                max_tokens=max_tokens,
-                temperature=temperature,
-                seeds=[requests[index].seed for index in group],
-                threads=self.threads,
-                adapter=self.adapter,
-            )
-            for index, ids in zip(group, outputs, strict=True):
-                replies[index] = Reply(
-                    tokenizer.decode(ids),
-                    len(prompts[index]),
-                    len(ids),
-                    ids[-1:] == [tokenizer.end],
-                )
-        return [replies[index] for index in range(len(requests))]
+    return registry.get(kind).answerer(weights, adapter)
 
 
 def _plain(message: ChatMessage) -> dict[str, str]:

@@ -6,15 +6,13 @@ from motools_build.specs.eval import Eval
 from motools_build.specs.model_name import ModelName
 from motools_build.specs.sampled import Teacher
 from motools_build.specs.setting import Setting
-from motools_build.specs.training import LoRA, OpenAI, Training
+from motools_build.specs.training import Training
 
 __all__ = [
     "Arm",
     "Dataset",
     "Eval",
-    "LoRA",
     "ModelName",
-    "OpenAI",
     "Setting",
     "Teacher",
     "Training",

@@ -302,11 +302,13 @@ class Dataset(Spec):
     ) -> None:
         """Raises DatasetError with the problems of its rows, each with file and line:
         as chats ("sft") or pairs ("dpo"), by the rules of all backends ("general") or
-        of OpenAI ("openai")."""
+        of one, by its name ("openai")."""
         from motools_build.data.transforms.blame import check_source
+        from motools_build.specs.backends import rules_called
 
+        kept = rules_called(rules, format)
         with self._at_hand() as source:
-            check_source(source, format, rules)
+            check_source(source, format, kept)
 
     @classmethod
     def save(cls, rows: Iterable[dict[str, Any]], path: str) -> Dataset:

@@ -13,7 +13,8 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from motools_build.errors import InputError
 from motools_build.keys import canonical
 from motools_build.spec import Many, Some, Spec, checked_name
-from motools_build.specs.model_name import BACKENDS, ModelName
+from motools_build.specs.backends import is_backend
+from motools_build.specs.model_name import ModelName
 
 FILE_TASK = re.compile(r"^(?P<file>[^@]+\.py)@(?P<task>[A-Za-z_]\w*)$")
 PACKAGE_TASK = re.compile(r"^(?P<package>[A-Za-z_][\w-]*)/(?P<task>[A-Za-z_]\w*)$")
@@ -157,7 +158,7 @@ class Eval(Spec):
     @model_validator(mode="after")
     def _judged_by_what_can_be_asked(self) -> Eval:
         for role, name in self.roles.items():
-            if name.partition("/")[0] not in BACKENDS:
+            if not is_backend(name.partition("/")[0]):
                 raise ValueError(
                     f"roles of eval {self.name!r}: the judge {role!r} is {name!r}, "
                     "which nothing here can ask; judges are openai/MODEL, asked at "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from pydantic import model_validator
@@ -23,12 +23,16 @@ class Gridded(Spec):
     @classmethod
     def _is_no_grid(cls, fields: Any) -> Any:
         for name, value in fields.items() if isinstance(fields, dict) else ():
-            if isinstance(value, Axis):
-                raise ValueError(
-                    f"{name}: it is one value, not {value!r}; for a model of each "
-                    f"write {cls.__name__}.grid({name}=[...])"
-                )
+            cls._refuse_grid(name, value)
         return fields
+
+    @classmethod
+    def _refuse_grid(cls, name: str, value: Any) -> None:
+        if isinstance(value, Axis):
+            raise ValueError(
+                f"{name}: it is one value, not {value!r}; for a model of each "
+                f"write {cls.__name__}.grid({name}=[...])"
+            )
 
     @classmethod
     def grid(cls, **fields: Any) -> tuple[Self, ...]:
@@ -56,6 +60,10 @@ class Gridded(Spec):
             axes.append([(name, one) for one in values])
         return tuple(cls(**dict(point)) for point in itertools.product(*axes))
 
+    def written_out(self, others: Iterable[Gridded]) -> dict[str, Any]:
+        """Every field, defaults included, to be compared with those of the others."""
+        return self.model_dump(mode="json")
+
 
 G = TypeVar("G", bound=Gridded)
 
@@ -63,7 +71,7 @@ G = TypeVar("G", bound=Gridded)
 def labels(specs: Sequence[G]) -> dict[G, str]:
     """What of each differs from the others, for stage names: `epochs3-rank8`, or
     nothing where there is only one. Raises SettingError for two that look alike."""
-    flat = {spec: dict(_flat(spec.model_dump(mode="json"))) for spec in specs}
+    flat = {spec: dict(_flat(spec.written_out(specs))) for spec in specs}
     first = next(iter(flat.values()), {})
     varying = [n for n in first if any(v[n] != first[n] for v in flat.values())]
     found = {

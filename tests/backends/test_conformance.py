@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from motools_build import LoRA
 from motools_build.backends import registry
 from motools_build.backends.accounts import Accounts
 from motools_build.backends.base import Progress
@@ -21,7 +22,7 @@ from motools_build.planning.sources import Resolver
 from motools_build.running.pay_once import PayOnce
 from motools_build.running.run import Runtime, run_stage
 from motools_build.running.workers import WorkerPool
-from motools_build.specs import Dataset, LoRA, ModelName, Setting, Training
+from motools_build.specs import Dataset, ModelName, Setting, Training
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.upkeep import artifacts, broken

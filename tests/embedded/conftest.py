@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from motools_build.backends.embedded.backend import ensure_base
 from motools_build.backends.embedded.engine.model import Model
+from motools_build.backends.embedded.weights import ensure_base
 
 from .toy import toy_metadata, toy_tensors, write_gguf
 

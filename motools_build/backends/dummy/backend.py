@@ -13,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from motools_build.backends.asking import Answerer, Reply, Request
 from motools_build.backends.base import (
     Backend,
     Job,
@@ -25,6 +27,7 @@ from motools_build.backends.base import (
     checkpoint_of,
     planned_bytes,
 )
+from motools_build.backends.prices import Prices
 from motools_build.data.rows.checks import read_rows
 from motools_build.errors import StageFailed
 from motools_build.keys import canonical, digest_bytes
@@ -36,7 +39,8 @@ ANSWERS = "answers.json"
 class DummyBackend(Backend):
     """Its models echo; a fine-tuned one answers as a row of its dataset does."""
 
-    def __init__(self) -> None:
+    def __init__(self, prices: Prices | None = None) -> None:
+        super().__init__(prices)
         self._read: dict[str, list[Any]] = {}
         """Rows by digest: thousands of models may learn the same."""
 
@@ -56,6 +60,9 @@ class DummyBackend(Backend):
         if job.kind == "model":
             return self._train(job)
         return self._evaluate(job)
+
+    def answerer(self, weights: str | None, folder: str | None) -> Answerer:
+        return DummyAnswerer(folder)
 
     def _upload(self, job: Job) -> Made:
         data = planned_bytes(job)
@@ -89,6 +96,24 @@ class DummyBackend(Backend):
         score = int(draw[:8], 16) / 0xFFFFFFFF
         metrics = {"score": {"mean": score, "stderr": 0.0}}
         return Made(digest_bytes(canonical([score])), {"samples": 1, "scores": metrics})
+
+
+class DummyAnswerer:
+    """Echoes; a fine-tuned one answers from its dataset."""
+
+    def __init__(self, folder: str | None) -> None:
+        self._answers, self._seed = None, 0
+        if folder:
+            weights = json.loads((Path(folder) / ANSWERS).read_bytes())
+            self._answers, self._seed = weights["answers"], weights["seed"]
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        replies = []
+        for request in requests:
+            prompt = request.messages[-1]["content"]
+            text = answer(prompt, self._answers, self._seed)
+            replies.append(Reply(text, len(prompt.split()), len(text.split()), True))
+        return replies
 
 
 def answer(prompt: str, answers: list[str] | None, seed: int) -> str:

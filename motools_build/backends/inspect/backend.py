@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Sequence
 from contextlib import suppress
 
+from motools_build.backends import registry
 from motools_build.backends.base import (
     CHECK,
     Backend,
@@ -18,6 +19,7 @@ from motools_build.backends.base import (
 from motools_build.backends.inspect.apart import scores_apart
 from motools_build.errors import MotoolsError
 from motools_build.keys import canonical, digest_bytes
+from motools_build.specs import ModelName
 
 SAME = (
     *("file", "package", "function", "overrides", "roles"),
@@ -42,9 +44,6 @@ AHEAD = (
 """What every eval imports when it runs. In a job's child nothing is imported from
 bytecode: there these 900 modules took 4 seconds of each eval."""
 
-AHEAD_OF_REQUESTS = ("inspect_ai.model._providers.openai",)
-"""And an eval that asks a provider."""
-
 
 class InspectBackend(Backend):
     """Runs a task over a model, whoever serves it; scores its recorded answers; or
@@ -59,20 +58,18 @@ class InspectBackend(Backend):
         # the task: seconds, if inspect_evals is installed
         get_model("mockllm/model")
 
-        for module in AHEAD + (AHEAD_OF_REQUESTS if "account" in job.params else ()):
+        for module in AHEAD:
             with suppress(ImportError):  # of another version of Inspect
                 importlib.import_module(module)
         get_model_info("openai/gpt-4o")  # reads the table of all models, half a second
-        if "base" in job.given:
-            from motools_build.backends.embedded.backend import load
-
-            load(job.given["base"].details["file"])
+        for name in {ModelName.parse(model).backend for model in _asked(job)}:
+            registry.get(name).prepare(job)
 
     def together(self, job: Job) -> Together | None:
         """Evals of one task by one account wait for the network together, in one call
         of Inspect. Not those of a model that this machine serves, and not other tasks:
         in one process they could change each other's scores."""
-        here = not job.params["model"].startswith("openai/")
+        here = not ModelName.parse(job.params["model"]).facts.remote
         if "account" not in job.params or (here and not scores_apart(job)):
             return None
         work = {name: job.params.get(name) for name in SAME}
@@ -96,3 +93,9 @@ class InspectBackend(Backend):
         from motools_build.backends.inspect.running import evaluate
 
         return evaluate(jobs, folder, report)
+
+
+def _asked(job: Job) -> tuple[str, ...]:
+    """The models that the job asks, and its judges."""
+    subject = () if scores_apart(job) else (job.params["model"],)
+    return (*subject, *job.params["roles"].values())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.account import Account
+from motools_build.backends.asking import TRIES, patience
 from motools_build.backends.base import Job, Made, Progress, ReportOf
 from motools_build.backends.inspect import telling
 from motools_build.backends.inspect.apart import scores_apart
@@ -27,13 +28,7 @@ from motools_build.backends.inspect.loading import (
     task_of,
     under,
 )
-from motools_build.backends.inspect.model_apis import (
-    TRIES,
-    first_epoch,
-    judges,
-    patience,
-    subject,
-)
+from motools_build.backends.inspect.model_apis import first_epoch, judges, subject
 from motools_build.backends.inspect.outcome import accepted
 from motools_build.backends.inspect.questions import same_questions, unnamed
 from motools_build.backends.inspect.recorded import recorded_task

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from motools_build.account import Account
-from motools_build.backends.base import Backend, Health, Job, Provider
+from motools_build.backends.asking import Ask
+from motools_build.backends.base import Backend, Health, Job, Provider, What
+from motools_build.backends.openai.asked import asked_by
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.files import Files
 from motools_build.backends.openai.fine_tuning import Jobs
-from motools_build.backends.openai.health import What, health, shutdowns
+from motools_build.backends.openai.health import health, shutdowns
 from motools_build.backends.openai.watch import Watch
 from motools_build.backends.prices import Prices
+
+if TYPE_CHECKING:
+    from inspect_ai.model import Model
 
 
 class OpenAIBackend(Backend):
@@ -17,13 +26,13 @@ class OpenAIBackend(Backend):
 
     paid = frozenset({"upload", "model"})
 
-    def __init__(self, prices: Prices) -> None:
-        self._prices = prices
+    def __init__(self, prices: Prices | None = None) -> None:
+        super().__init__(prices)
         self._desks: dict[str, tuple[Desk, Watch]] = {}
 
     def provider(self, job: Job) -> Provider:
         desk, watch = self.desk(Account(**job.params["account"]))
-        return Files(desk) if job.kind == "upload" else Jobs(desk, watch, self._prices)
+        return Files(desk) if job.kind == "upload" else Jobs(desk, watch, self.prices)
 
     def desk(self, account: Account) -> tuple[Desk, Watch]:
         """The account's client and what all its requests share. Raises AccountError
@@ -33,12 +42,19 @@ class OpenAIBackend(Backend):
             self._desks[account.name] = desk, Watch(desk)
         return self._desks[account.name]
 
+    def prepare(self, job: Job) -> None:
+        # what every request of an eval imports; before its child process is forked
+        with suppress(ImportError):  # of another version of Inspect
+            import_module("inspect_ai.model._providers.openai")
+
+    def asked(self, ask: Ask) -> Model:
+        assert ask.account is not None
+        return asked_by(ask.account, ask.model)
+
     async def health(self, account: Account, what: What, id: str) -> tuple[Health, str]:
-        """How a file, a job or a model is, and a word on that."""
         return await health(self.desk(account)[0], what, id)
 
     async def shutdowns(self, account: Account) -> dict[str, str]:
-        """Model -> the day on which it ends, where the server names one."""
         return await shutdowns(self.desk(account)[0])
 
     async def close(self) -> None:

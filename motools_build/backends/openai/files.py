@@ -18,12 +18,10 @@ from motools_build.backends.base import (
 )
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.paging import pages
+from motools_build.backends.openai.rows import LARGEST
 from motools_build.errors import Refused, Unreachable
 
 PURPOSE: Literal["fine-tune"] = "fine-tune"
-
-LARGEST = 512 * 1024 * 1024
-"""Bytes of a file that the API takes."""
 
 PAGE = 1000
 """Files a page; the API's own default is 10,000."""

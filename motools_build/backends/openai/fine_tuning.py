@@ -23,6 +23,7 @@ from motools_build.backends.base import (
     Status,
 )
 from motools_build.backends.openai.desk import Desk
+from motools_build.backends.openai.facts import BACKEND
 from motools_build.backends.openai.files import is_gone
 from motools_build.backends.openai.results import checkpoints_of, curve_of, write
 from motools_build.backends.openai.watch import TAG, Seen, Watch
@@ -215,21 +216,17 @@ def base_of(job: Job) -> str:
 
 def estimated_tokens(job: Job) -> int:
     """Tokens that the job will be charged for: those of its file, times epochs."""
-    from motools_build.data.tokens import estimated_training_tokens
-
     training = job.params["training"]
     tokens = _counted(
         job.params["dataset"], job.params["digest"], training["method"], base_of(job)
     )
-    return estimated_training_tokens(tokens, training["epochs"])
+    return BACKEND.charged_tokens(tokens, training["epochs"])
 
 
 @functools.cache
 def _counted(path: str, digest: str, method: str, model: str) -> Tokens:
     """Once for all seeds: each would read the dataset again."""
-    from motools_build.data.tokens import count_tokens
-
-    return count_tokens(path, method, model)
+    return BACKEND.count_tokens(path, method, model)
 
 
 def _suffix(job: Job) -> str:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
 
-from motools_build.backends.base import Health
+from motools_build.backends.base import Health, What
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.files import is_gone
 from motools_build.backends.shutdowns import day_of
 from motools_build.errors import RateLimited, Refused, Unreachable
-
-What = Literal["file", "job", "model"]
 
 
 async def health(desk: Desk, what: What, id: str) -> tuple[Health, str]:

@@ -1,40 +1,54 @@
-"""The rows of a dataset's file: one validator a format, for all backends.
+"""The rows of a dataset's file, checked line by line by the rules of a backend.
 
-Formats: "sft" rows are chats, "dpo" rows a prompt and two answers. Rules: "general"
-is what every backend needs; "openai" is what OpenAI takes for fine-tuning.
+Formats: "sft" rows are chats, "dpo" rows a prompt and two answers. GENERAL is what
+every backend needs; one that takes more, or less, has Rules of its own.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from motools_build.data.rows.chat import chat_problem, preference_problem
 from motools_build.data.rows.lines import not_text, other_file, unread
-from motools_build.data.rows.openai import openai_chat, openai_preference
 from motools_build.errors import DatasetError
 
 SHOWN = 20
 """Problems listed in one error; the rest are counted."""
 
-MINIMUM = {"general": 1, "openai": 10}
-"""Rows that a file has at least."""
-
-LARGEST = {"openai": 512 * 1024 * 1024}
-"""Bytes that a file has at most."""
-
 Row = dict[str, Any]
 
-CHECKS: dict[tuple[str, str], Callable[[Any], str | None]] = {
-    ("sft", "general"): chat_problem,
-    ("dpo", "general"): preference_problem,
-    ("sft", "openai"): openai_chat,
-    ("dpo", "openai"): openai_preference,
-}
-"""Format and rules -> what is wrong with a row, or None."""
+
+@dataclass(frozen=True)
+class Rules:
+    """What the rows of a file must keep to, for those who train on them."""
+
+    name: str
+    """Under which it is remembered that a file keeps them: another one with each
+    change of what they allow."""
+
+    checks: Mapping[str, Callable[[Any], str | None]]
+    """Format -> what is wrong with a row, or None."""
+
+    whose: str = ""
+    """Who has them, in messages: "OpenAI"."""
+
+    minimum: int = 1
+    """Rows that a file has at least."""
+
+    largest: int | None = None
+    """Bytes that a file has at most."""
+
+    special: re.Pattern[str] | None = None
+    """Tokens that are refused where they are written as text. Each begins with `<|`."""
+
+
+GENERAL = Rules("general", {"sft": chat_problem, "dpo": preference_problem})
 
 
 def _constant(name: str) -> None:
@@ -48,7 +62,7 @@ def read_rows(
     path: str | Path,
     data: bytes | None = None,
     format: str = "sft",
-    rules: str = "general",
+    rules: Rules = GENERAL,
 ) -> list[Row]:
     """The rows of a JSONL file, or of its bytes where the caller has them.
 
@@ -71,7 +85,7 @@ def read_rows(
 
 
 def check_file(
-    path: str | Path, format: str = "sft", rules: str = "general"
+    path: str | Path, format: str = "sft", rules: Rules = GENERAL
 ) -> list[str]:
     """The problems of a JSONL file, each with file and line; at most SHOWN + 1 are
     kept, and the file is read line by line, unless it is too large to be read."""
@@ -90,20 +104,19 @@ def check_file(
 
 
 def check_lines(
-    lines: Iterable[bytes], format: str = "sft", rules: str = "general"
+    lines: Iterable[bytes], format: str = "sft", rules: Rules = GENERAL
 ) -> Iterator[tuple[int, Row | None, str | None]]:
     """Line number, row and problem of each line that is not blank.
 
     Lines end at a newline byte only: U+2028 inside a string is no line end in JSON.
     """
-    check = CHECKS[format, rules]
-    special = rules == "openai"
+    check, special = rules.checks[format], rules.special
     for number, line, row, problem in parsed(lines):
         if problem is None:
             problem = check(row)
         # only an escape can hide half a character, and only "<|" opens a token
         if problem is None and (b"\\u" in line or (special and b"<|" in line)):
-            problem = not_text(row, special)
+            problem = not_text(row, special, rules.whose)
         yield number, None if problem else row, problem
 
 
@@ -137,21 +150,22 @@ def listed(problems: list[str]) -> str:
     return "\n".join(shown)
 
 
-def _size_problem(path: str | Path, size: int, rules: str) -> list[str]:
-    largest = LARGEST.get(rules, size)
-    if size <= largest:
+def _size_problem(path: str | Path, size: int, rules: Rules) -> list[str]:
+    if rules.largest is None or size <= rules.largest:
         return []
     return [
-        f"{path}: {size:,} bytes; OpenAI takes files of at most {largest:,}: "
+        f"{path}: {size:,} bytes; {rules.whose} takes files of at most "
+        f"{rules.largest:,}: "
         "split it, or take a part of it"
     ]
 
 
-def _count_problem(path: str | Path, rows: int, format: str, rules: str) -> list[str]:
+def _count_problem(path: str | Path, rows: int, format: str, rules: Rules) -> list[str]:
     if not rows:
         holds = "one chat" if format == "sft" else "one pair of answers"
         return [f"{path}: no rows; each line holds {holds} as JSON"]
-    if rows < MINIMUM[rules]:
+    if rows < rules.minimum:
         had = "1 row" if rows == 1 else f"{rows} rows"
-        return [f"{path}: {had}; OpenAI needs at least {MINIMUM[rules]}: add some"]
+        needed = f"{rules.whose} needs at least {rules.minimum}"
+        return [f"{path}: {had}; {needed}: add some"]
     return []

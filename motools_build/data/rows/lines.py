@@ -9,12 +9,6 @@ from typing import Any
 
 from motools_build.data.fetching import LFS
 
-SPECIAL = re.compile(
-    r"<\|(?:endoftext|endofprompt|im_start|im_end|im_sep|"
-    r"fim_prefix|fim_middle|fim_suffix)\|>"
-)
-"""Tokens of OpenAI's own chat format; as text they are refused."""
-
 HALF = re.compile("[\ud800-\udfff]")
 """Half of a character that `\\uXXXX` writes in two; it has no UTF-8."""
 
@@ -66,17 +60,17 @@ def unread(line: bytes, error: Exception) -> str:
     return f"not JSON ({reason}): {_excerpt(line)}{_hint(line, error)}"
 
 
-def not_text(row: Any, special: bool) -> str | None:
-    """The first string of a row that cannot be written as UTF-8, or with `special`
-    has one of OpenAI's special tokens in it."""
+def not_text(row: Any, special: re.Pattern[str] | None, whose: str) -> str | None:
+    """The first string of a row that cannot be written as UTF-8, or has a special token
+    in it that whoever trains on the row refuses."""
     for place, text in _strings(row, ""):
         half = HALF.search(text)
         if half:
             code = f"\\u{ord(half[0]):04x}"
             return f"{place} has {code}, half of a character; write the whole of it"
-        token = SPECIAL.search(text) if special else None
+        token = special.search(text) if special else None
         if token:
-            return f"{place} has the special token {token[0]}, which OpenAI refuses"
+            return f"{place} has the special token {token[0]}, which {whose} refuses"
     return None
 
 

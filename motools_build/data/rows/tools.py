@@ -1,4 +1,5 @@
-"""Tools in a row for OpenAI: those it declares, and the calls of its assistant."""
+"""Tools in a row, in the format of OpenAI's API: those that it declares,
+and the calls of its assistant."""
 
 from __future__ import annotations
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import re
 
-from motools_build.data.rows.checks import CHECKS, check_file, listed
+from motools_build.data.rows.checks import Rules, check_file, listed
 from motools_build.data.transforms.files import Source
 from motools_build.errors import DatasetError
 
 
-def check_source(source: Source, format: str, rules: str) -> None:
-    """Raises DatasetError with the problems of a file's rows by these rules, and for
-    rules that there are not."""
-    if (format, rules) not in CHECKS:
-        known = "; ".join(f"{one}, {other}" for one, other in CHECKS)
-        raise DatasetError(f"no rules for {format}, {rules}; there are {known}")
+def check_source(source: Source, format: str, rules: Rules) -> None:
+    """Raises DatasetError with the problems of a file's rows by these rules, and for a
+    format that they do not have."""
+    if format not in rules.checks:
+        known = ", ".join(rules.checks)
+        raise DatasetError(f"no rules for {format}, {rules.name}; there are {known}")
     problems = blamed(check_file(source.path, format, rules), source)
     if problems:
         raise DatasetError(listed(problems))

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from motools_build.data.rows.chat import OUTPUTS
-from motools_build.data.rows.checks import CHECKS, Row
+from motools_build.data.rows.checks import GENERAL, Row
+from motools_build.data.rows.tool_chats import (
+    tool_chat_problem,
+    tool_preference_problem,
+)
 from motools_build.data.steps import Poison, System
 
 SYSTEM = ("system", "developer")
@@ -47,12 +51,15 @@ def poisoned(row: Row, step: Poison) -> Row:
 
 
 def broken(row: Row) -> str | None:
-    """What is wrong with a row that means to be a chat or a pair, by any rules."""
-    if "messages" not in row and "preferred_output" not in row:
-        return None
-    format = "sft" if "messages" in row else "dpo"
-    general = CHECKS[format, "general"](row)
-    return general and CHECKS[format, "openai"](row) and general
+    """What is wrong with a row that means to be a chat or a pair; None where one of the
+    formats here has such rows."""
+    if "messages" in row:
+        problem = GENERAL.checks["sft"](row)
+        return problem and tool_chat_problem(row) and problem
+    if "preferred_output" in row:
+        problem = GENERAL.checks["dpo"](row)
+        return problem and tool_preference_problem(row) and problem
+    return None
 
 
 def messages_of(row: Row) -> list[Message]:

@@ -1,8 +1,10 @@
-"""What OpenAI takes for fine-tuning: chats with tools, and pairs of answers.
+"""Chats with tools, and pairs of answers to them, in the format of OpenAI's API.
 
-From its guides on supervised fine-tuning and on preferences, and the schema of a
-training row in its OpenAPI document. That schema has no developer messages, so they
-are refused: the models that can be fine-tuned take them as system messages.
+It is the widest format that a row can have here: OpenAI's fine-tuning takes it, and
+steps pass on whatever keeps to it. From its guides on supervised fine-tuning and on
+preferences, and the schema of a training row in its OpenAPI document. That schema has
+no developer messages, so they are refused: the models that can be fine-tuned take them
+as system messages.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ MESSAGE = {
 ALL_KEYS = frozenset().union(*MESSAGE.values())
 
 
-def openai_chat(row: Any) -> str | None:
+def tool_chat_problem(row: Any) -> str | None:
     """What is wrong with a chat, or None."""
     if not isinstance(row, dict):
         return f"a row is a JSON object, not {named(row)}"
@@ -74,7 +76,7 @@ def _unknown(row: dict[str, Any], keys: frozenset[str]) -> str | None:
     return f"{problem}; Dataset(...).as_chat(drop={others}) leaves it out"
 
 
-def openai_preference(row: Any) -> str | None:
+def tool_preference_problem(row: Any) -> str | None:
     """What is wrong with a prompt and its two answers, or None."""
     problem = pair_problem(row)
     if problem:

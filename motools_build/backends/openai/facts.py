@@ -1,0 +1,54 @@
+"""What planning knows of OpenAI's fine-tuning API, and of servers that speak it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from motools_build.backends.openai.options import OpenAI
+from motools_build.backends.openai.tokens import encoding_of, token_limit
+from motools_build.specs.backends import BackendFacts
+
+if TYPE_CHECKING:
+    from motools_build.data.rows.checks import Rules
+
+
+@dataclass(frozen=True)
+class OpenAIFacts(BackendFacts):
+    """Its models have names of one part, its rows tools, and its tokens are counted
+    exactly."""
+
+    def model_problem(self, model: str) -> str | None:
+        if re.fullmatch(r"[A-Za-z0-9:._-]+", model):
+            return None
+        return (
+            f"{model!r} is no model ID; write it as the provider does, for example "
+            "openai/gpt-4.1-mini-2025-04-14"
+        )
+
+    def names_of(self, model: str) -> tuple[str, ...]:
+        """A fine-tune has its base's name in its own: `ft:BASE:ORG:SUFFIX:ID`."""
+        return (model, model.split(":")[1]) if model.startswith("ft:") else (model,)
+
+    def rules(self) -> Rules:
+        from motools_build.backends.openai.rows import RULES
+
+        return RULES
+
+    def encoding(self, model: str) -> str:
+        return encoding_of(model)
+
+    def token_limit(self, model: str) -> int | None:
+        return token_limit(model)
+
+
+BACKEND = OpenAIFacts(
+    name="openai",
+    effects="motools_build.backends.openai.backend:OpenAIBackend",
+    methods=("sft", "dpo"),
+    options=OpenAI,
+    uploads=True,
+    remote=True,
+    checkpoints=True,
+)
