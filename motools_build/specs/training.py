@@ -91,25 +91,29 @@ class Training(Gridded):
         for name in own:
             cls._refuse_grid(name, fields[name])
             if not is_backend(name):
-                continue  # pydantic says that there is no such field
+                there = (*cls.model_fields, *_having_options())
+                raise ValueError(
+                    f"{name}: there is no such field; {known(name, there)}"
+                )
             if name in options:
                 raise ValueError(f"{name}: it is given twice, once in options")
             options[name] = fields[name]
         others = {n: v for n, v in fields.items() if n in cls.model_fields}
-        unknown = {n: fields[n] for n in own if n not in options}
-        return {**others, **unknown, "options": options}
+        return {**others, "options": options}
 
     @classmethod
     def grid(cls, **fields: Any) -> tuple[Self, ...]:
         """One for each combination, as of every spec. A backend's options may be a grid
         of their own, `embedded=LoRA.grid(rank=[4, 8])`, or a table of lists,
         `embedded={"rank": [4, 8]}`."""
-        own = dict(fields.pop("options", {}))
-        own |= {n: fields.pop(n) for n in [*fields] if n not in cls.model_fields}
-        for name, value in own.items():
-            if isinstance(value, Mapping):
-                own[name] = _class_of(name).grid(**value)
-        return super().grid(**fields, **own)
+        axes: dict[str, Any] = {}
+        for name, value in fields.items():
+            named = isinstance(value, Mapping) and name == "options"
+            for field, values in (value if named else {name: value}).items():
+                if isinstance(values, Mapping):
+                    values = _class_of(field).grid(**values)
+                axes[field] = values
+        return super().grid(**axes)
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and is_backend(name):
@@ -164,12 +168,16 @@ def _class_of(backend: str) -> type[Options]:
     has none."""
     options = facts_of(backend).options
     if options is None:
-        having = [name for name in backend_names() if facts_of(name).options]
+        others = ", ".join(_having_options())
         raise InputError(
-            f"training: the {backend} backend has no options of its own; those of "
-            f"others: {', '.join(having)}"
+            f"training: the {backend} backend has no options of its own; these have "
+            f"some: {others}"
         )
     return cast(type[Options], options)
+
+
+def _having_options() -> list[str]:
+    return [name for name in backend_names() if facts_of(name).options]
 
 
 def _options(backend: str, given: Any) -> Options:
