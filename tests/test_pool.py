@@ -15,13 +15,15 @@ import pytest
 
 from motools_build import errors
 from motools_build.backends.base import Job, Made, Progress
-from motools_build.running.workers import WorkerPool, worker_environment
+from motools_build.running.launch.base import worker_environment
+from motools_build.running.launch.local import LocalLauncher
+from motools_build.running.workers import WorkerPool
 from tests.conftest import ROOT
 
 BACKEND = '''
 """Stands where the embedded backend does: its work is what a job's params ask for."""
 import os, subprocess, sys, time
-from motools_build import backends
+from motools_build.backends import registry
 from motools_build.backends.base import Backend, Made, Progress
 from motools_build.errors import EngineError
 
@@ -56,7 +58,7 @@ class Toy(Backend):
         return Made(str(os.getppid()), {"environment": dict(os.environ)})
 
 
-backends.get = lambda name: Toy()
+registry.get = lambda name, prices=None: Toy()
 '''
 
 
@@ -82,7 +84,7 @@ def run(
     told: list[Progress] = []
 
     async def main() -> list[Made | BaseException]:
-        pool = WorkerPool(size, Path("logs/worker.log"))
+        pool = WorkerPool(size, Path("logs/worker.log"), LocalLauncher({}))
         runs = [pool.run(job(what), LOG, told.append) for what in asked]
         found = await asyncio.gather(*runs, return_exceptions=True)
         await pool.close()
@@ -159,7 +161,7 @@ def test_a_workers_environment_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_cancelled_job_ends_its_worker_and_what_that_started() -> None:
     async def main() -> int:
-        pool = WorkerPool(1, Path("logs/worker.log"))
+        pool = WorkerPool(1, Path("logs/worker.log"), LocalLauncher({}))
         started: asyncio.Queue[Progress] = asyncio.Queue()
         task = asyncio.create_task(pool.run(job("spawn"), LOG, started.put_nowait))
         while (progress := await started.get()).unit != "pid":
@@ -177,7 +179,7 @@ def test_a_cancelled_job_ends_its_worker_and_what_that_started() -> None:
 
 def test_a_cancelled_job_ends_at_once() -> None:
     async def main() -> float:
-        pool = WorkerPool(1, Path("logs/worker.log"))
+        pool = WorkerPool(1, Path("logs/worker.log"), LocalLauncher({}))
         started = asyncio.Event()
         task = asyncio.create_task(
             pool.run(job("sleep"), LOG, lambda progress: started.set())
@@ -199,8 +201,9 @@ import asyncio, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from tests.test_pool import job
-from motools_build.pool import WorkerPool
-pool = WorkerPool(1, Path("worker.log"))
+from motools_build.running.launch.local import LocalLauncher
+from motools_build.running.workers import WorkerPool
+pool = WorkerPool(1, Path("worker.log"), LocalLauncher({{}}))
 def told(progress): print(progress.total, flush=True)
 asyncio.run(pool.run(job("sleep"), Path("logs/job.log"), told))
 """

@@ -74,7 +74,8 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
             for note in session.derive.told:
                 outfile.write(f"{note}\n")
             check_datasets(session)
-            session.settle  # noqa: B018 - refuses what is no time, before anything runs
+            # refuse what is no time, and no launcher, before anything runs
+            session.settle, session.launcher  # noqa: B018
             stale = [s for s in session.stages.values() if session.store.why_stale(s)]
             check_keys(stale)
             for account in payers(stale):

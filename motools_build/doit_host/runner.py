@@ -74,7 +74,9 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         self._runtime = Runtime(
             store=store,
             memo=session.memo,
-            pool=WorkerPool(self.workers, store.root / "logs/worker.log"),
+            pool=WorkerPool(
+                self.workers, store.root / "logs/worker.log", session.launcher
+            ),
             report=self._progress,
             payments=PayOnce(
                 store.states,

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.errors import InputError
+from motools_build.running.launch import registry as launchers
+from motools_build.running.launch.base import Launcher
 from motools_build.text.similar import known
 
 WHERE = "tool.motools_build"
@@ -31,6 +33,10 @@ class Config:
     """Names of `name=value` for the user's own tasks."""
     workers: int = 1
     """Worker processes; each training and eval of an embedded model uses all cores."""
+    launcher: str = launchers.LOCAL
+    """Who starts workers: `local`, or an entry point of `motools_build.launchers`."""
+    launchers: Mapping[str, Any] = field(default_factory=dict)
+    """Options of launchers, a table for each that has some."""
     settle_seconds: float | None = None
     """How long a job may take to show in its provider's lists; 60 if not given."""
     max_spend: float | None = None
@@ -82,7 +88,11 @@ def _checked(path: Path, name: str, value: Any) -> Any:
         if not number or not 0 <= value < 1e9:
             raise InputError(f"{path}: max_spend is an amount in USD, not {value!r}")
         return float(value)
-    if name in ("accounts", "prices"):
+    if name == "launcher":
+        if not isinstance(value, str) or not value:
+            raise InputError(f"{path}: launcher is a name, not {value!r}")
+        return value
+    if name in ("accounts", "prices", "launchers"):
         if not isinstance(value, dict):
             raise InputError(f"{path}: [{WHERE}.{name}] is a table, not {value!r}")
         return value
@@ -111,3 +121,18 @@ def settle_seconds(declared: float | None) -> float:
             f"MOTOOLS_SETTLE_SECONDS={given}: write a number of seconds, 0 or more"
         )
     return seconds
+
+
+def launcher(config: Config) -> Launcher:
+    """Who starts workers: the environment's choice, else the project's, else this
+    machine.
+
+    Raises InputError for a name that no launcher has, and for options that are wrong.
+    """
+    name = os.environ.get("MOTOOLS_LAUNCHER") or config.launcher
+    options = config.launchers.get(name, {})
+    if not isinstance(options, dict):
+        raise InputError(
+            f"pyproject.toml: [{WHERE}.launchers.{name}] is a table, not {options!r}"
+        )
+    return launchers.get(name, options)

@@ -45,7 +45,7 @@ def told_of_loads(
 async def _checked(session: Session, wanted: list[Stage]) -> Loaded:
     with tempfile.TemporaryDirectory() as folder:  # a plan leaves no logs
         logs = Path(folder)
-        pool = WorkerPool(1, logs / "worker.log")
+        pool = WorkerPool(1, logs / "worker.log", session.launcher)
         try:
             return await check(wanted, session.memo, pool, logs)
         finally:

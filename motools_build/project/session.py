@@ -17,7 +17,7 @@ from motools_build.errors import InputError, SelectionError
 from motools_build.keys import Digest, DigestMemo, opened
 from motools_build.planning.plan import Plan, plan
 from motools_build.planning.sources import Resolver
-from motools_build.project.config import Config, settle_seconds
+from motools_build.project.config import Config, launcher, settle_seconds
 from motools_build.project.selection import Selecting
 from motools_build.project.variables import (
     check_variables,
@@ -29,6 +29,7 @@ from motools_build.project.variables import (
 from motools_build.project.zoo import Zoo
 from motools_build.running.budget import Stops
 from motools_build.running.derived import Derive
+from motools_build.running.launch.base import Launcher
 from motools_build.running.learned import rows_of
 from motools_build.specs import ModelName, Setting
 from motools_build.stages import Stage
@@ -144,6 +145,11 @@ class Session(Selecting):
     def settle(self) -> float:
         """How long a job may take to show in lists. Raises InputError."""
         return settle_seconds(self.config.settle_seconds)
+
+    @cached_property
+    def launcher(self) -> Launcher:
+        """Who starts workers. Raises InputError."""
+        return launcher(self.config)
 
     @property
     def max_spend(self) -> float | None:

@@ -27,11 +27,12 @@ from motools_build.errors import (
 )
 from motools_build.keys import Digest, DigestMemo
 from motools_build.running.alike import Alike
+from motools_build.running.batches import Batches
 from motools_build.running.charging import charged
 from motools_build.running.effects import paid_of
 from motools_build.running.learned import check_sampled, filled
 from motools_build.running.pay_once import PayOnce
-from motools_build.running.workers import WorkerPool
+from motools_build.running.workers import Order, WorkerPool
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.runs import now
@@ -78,8 +79,13 @@ class Runtime:
     def alike(self) -> Alike:
         return Alike(self.store)
 
+    @cached_property
+    def batches(self) -> Batches:
+        return Batches(self.pool)
+
     async def close(self) -> None:
         """End workers, and the connections to providers."""
+        await self.batches.close()
         await self.pool.close()
         for backend in self._backends.values():
             await backend.close()
@@ -151,9 +157,8 @@ async def _make(stage: Stage, runtime: Runtime) -> None:
         if together is None:
             made = await runtime.pool.run(job, log, report)
         else:
-            made = await runtime.pool.run_together(
-                job, together, store.root / "work", log, report
-            )
+            order = Order(job, log, report)
+            made = await runtime.batches.run(order, together, store.root / "work")
     else:
         made = await backend.make(job, report)
     seconds = made.seconds or time.monotonic() - began

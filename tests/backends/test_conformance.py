@@ -19,6 +19,7 @@ from motools_build.errors import ArtifactError
 from motools_build.keys import DigestMemo
 from motools_build.planning.plan import Plan, plan
 from motools_build.planning.sources import Resolver
+from motools_build.running.launch.local import LocalLauncher
 from motools_build.running.pay_once import PayOnce
 from motools_build.running.run import Runtime, run_stage
 from motools_build.running.workers import WorkerPool
@@ -103,7 +104,7 @@ class Bench:
         runtime = Runtime(
             store=store,
             memo=DigestMemo(Path("artifacts/memo.json")),
-            pool=WorkerPool(1, Path("artifacts/logs/worker.log")),
+            pool=WorkerPool(1, Path("artifacts/logs/worker.log"), LocalLauncher({})),
             report=lambda stage, progress: self.said.append(progress),
             payments=PayOnce(store.states, store.ledger, settle=0.2),
             account_of=lambda name: self.accounts[name],

@@ -1,0 +1,1 @@
+"""`python -m motools_build.running.worker`: heavy stages, in a process of their own."""

@@ -1,0 +1,140 @@
+"""The worker itself: it takes requests, and does each in a child of its own.
+
+A request is a line of standard input. Messages about it are lines of standard output
+(see `running/launch/messages.py`). What a job prints goes to the log of the request, by
+way of the worker, which takes the values of keys out of it.
+
+The worker imports what its jobs need and loads base weights once; a child is forked
+from it and shares both. So an eval cannot leave modules, patches or another working
+folder behind for the next one. The worker has no threads, which makes forking safe.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import tempfile
+from collections import deque
+
+from motools_build.backends import registry
+from motools_build.backends.base import Job
+from motools_build.running.launch.messages import Ended, Request, encode
+from motools_build.running.worker import child
+from motools_build.running.worker.log import Log, printing_to
+from motools_build.task_code.audit import WATCH
+from motools_build.text.scrub import learn
+
+
+def main(with_host: bool = False) -> None:
+    """Do requests until the input ends.
+
+    With `with_host`, the end of the input means that the host is no more: the worker
+    ends at once, with its whole process group, whatever its job is at.
+    """
+    learn(os.environ)
+    channel = os.dup(1)
+    os.dup2(2, 1)  # whatever prints, prints elsewhere
+    host = _Host(0, with_host)
+    WATCH.start(os.getcwd())
+    while (line := host.request()) is not None:
+        _supervise(Request.decode(line), channel, host)
+
+
+class _Lines:
+    """Lines of a file descriptor, as they come."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._rest = b""
+
+    def read(self) -> list[bytes] | None:
+        """The whole lines that are there now; None at the end."""
+        data = os.read(self.descriptor, 1 << 16)
+        if not data:
+            return None
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return lines
+
+
+class _Host(_Lines):
+    """What the host sends: requests, while one of them is worked on."""
+
+    def __init__(self, descriptor: int, needed: bool) -> None:
+        super().__init__(descriptor)
+        self.over = False
+        """Whether the input has ended."""
+        self._needed = needed
+        self._waiting: deque[bytes] = deque()
+
+    def request(self) -> bytes | None:
+        """The next request, waited for; None if there will be none."""
+        while not self._waiting and not self.over:
+            self.listen()
+        return self._waiting.popleft() if self._waiting else None
+
+    def listen(self) -> None:
+        """Take in what there is; the end of a host that is needed ends the worker."""
+        lines = self.read()
+        if lines is None and self._needed:
+            os.killpg(0, signal.SIGKILL)
+        self.over = lines is None
+        self._waiting.extend(lines or [])
+
+
+def _supervise(request: Request, channel: int, host: _Host) -> None:
+    """Do the request in a child; pass on its messages, and how it ended."""
+    reader, writer = os.pipe()
+    printed, printer = os.pipe()
+    with Log(request.log, printed) as log:
+        prepared = _prepared(request.jobs[0], log)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        process = os.fork()
+        if process == 0:
+            for descriptor in (reader, channel, printed):
+                os.close(descriptor)
+            os._exit(child.do(request, writer, printer, prepared))
+        os.close(writer)
+        os.close(printer)
+        _pass_on(_Lines(reader), log, printed, channel, host)
+        os.close(reader)
+        _, status = os.waitpid(process, 0)
+    os.write(channel, encode(Ended(os.waitstatus_to_exitcode(status))))
+
+
+def _pass_on(
+    messages: _Lines, log: Log, printed: int, channel: int, host: _Host
+) -> None:
+    """Hand what the child says to the host, and what it prints to the log, until it
+    says no more; meanwhile, see whether the host is still there."""
+    watched = [messages.descriptor, printed]
+    while True:
+        listening = watched if host.over else [*watched, host.descriptor]
+        ready, _, _ = select.select(listening, [], [])
+        if host.descriptor in ready:
+            host.listen()
+        if printed in ready and not log.take_in():
+            watched.remove(printed)
+        if messages.descriptor in ready:
+            lines = messages.read()
+            if lines is None:
+                return
+            for line in lines:
+                os.write(channel, line + b"\n")
+
+
+def _prepared(job: Job, log: Log) -> BaseException | None:
+    """Import and load what the job's child should find ready. The error, if that
+    fails, is the child's to report."""
+    with tempfile.TemporaryFile() as said:
+        try:
+            with printing_to(said.fileno()):
+                registry.get(job.backend).prepare(job)
+        except BaseException as error:  # noqa: BLE001 - the child reports it
+            return error
+        finally:
+            said.seek(0)
+            log.write(said.read())
+    return None

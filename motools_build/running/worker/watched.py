@@ -1,0 +1,89 @@
+"""Evals run code of the project's own, which reads files.
+
+A file that is in the eval's key is compared with its planned digest as it is read. One
+that is in no key is noted in the eval's record.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from motools_build.backends import registry
+from motools_build.backends.base import CHECK, Job, Made, ReportOf
+from motools_build.errors import ArtifactError
+from motools_build.task_code.attempts import carry, noted
+from motools_build.task_code.audit import WATCH
+from motools_build.task_code.reads import READ, is_declared, variables_of
+
+
+def watched(
+    jobs: Sequence[Job], folder: Path | None, report: ReportOf
+) -> Mapping[str, Made | BaseException]:
+    """Do the jobs; of evals, check and note what their code reads. By key, what came of
+    each.
+
+    Raises ArtifactError if a planned file was another one when it was read.
+    """
+    if jobs[0].backend != "inspect" or CHECK in jobs[0].params:
+        return _made(jobs, folder, report)
+    WATCH.begin({path: d for job in jobs for path, d in job.files.items()})
+    logs = folder or Path(jobs[0].work)
+    try:
+        made = dict(_made(jobs, folder, report))
+    finally:
+        WATCH.end()
+        if WATCH.edited:  # whatever came of it: its logs count for nothing
+            for job in jobs:
+                carry(logs, Path(job.work))
+            raise ArtifactError("; ".join(WATCH.edited.values()))
+    for key, outcome in made.items():
+        if isinstance(outcome, Made):
+            (job,) = (job for job in jobs if job.key == key)
+            work = Path(job.work)
+            details = {**outcome.details, **_read_by(job, {logs, work})}
+            made[key] = replace(outcome, details=details)
+            (work / READ).unlink(missing_ok=True)
+    if folder is not None and not any(logs.glob("*.eval")):
+        (logs / READ).unlink(missing_ok=True)
+    return made
+
+
+def _read_by(job: Job, logs: set[Path]) -> dict[str, Any]:
+    """What a record should say of what an eval read, besides what is in its key."""
+    data = tuple(job.params.get("data", ()))
+    given = {one.details.get("file") for one in job.given.values()} - {None}
+    served = {os.path.abspath(str(file)) for file in given}
+    observed = WATCH.observed()
+    for folder in logs:  # an attempt before this one may have read more
+        observed = {**noted(folder), **observed}
+    observed = {
+        name: digest
+        for name, digest in sorted(observed.items())
+        if name not in job.files
+        and os.path.abspath(name) not in served
+        and not (name.endswith("/") and is_declared(name, data))
+    }
+    variables = {v for path in WATCH.sources() for v in variables_of(_bytes(path))}
+    told = {"observed": observed, "variables": sorted(variables)}
+    return {what: found for what, found in told.items() if found}
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
+
+
+def _made(
+    jobs: Sequence[Job], folder: Path | None, report: ReportOf
+) -> Mapping[str, Made | BaseException]:
+    backend = registry.get(jobs[0].backend)
+    if folder is not None:
+        return backend.work_together(jobs, str(folder), report)
+    (job,) = jobs
+    return {job.key: backend.work(job, lambda told: report(job.key, told))}
