@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from benchmarks.costs import Cost, median
-from motools_build.running.workers import worker_environment
+from motools_build.running.launch.base import worker_environment
 
 EMBEDDED = "embedded/smollm2-135m-instruct"
 

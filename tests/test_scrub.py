@@ -195,11 +195,12 @@ def test_a_worker_dies_with_what_it_said_in_its_log(tmp_path: Path) -> None:
     """What a job prints goes by way of the worker, which outlives it."""
     script = f"""
 import os, sys
-from motools_build import worker
+from pathlib import Path
+from motools_build.running.worker.log import Log, printing_to
 reader, writer = os.pipe()
-with worker._Log({str(tmp_path / "a.log")!r}, reader) as log:
+with Log(Path({str(tmp_path / "a.log")!r}), reader) as log:
     if os.fork() == 0:
-        with worker._printing_to(writer):
+        with printing_to(writer):
             print("asked with", os.environ["MY_API_KEY"], flush=True)
             os.write(1, b"cut off " + os.environb[b"MY_API_KEY"])
             os.kill(os.getpid(), 9)
