@@ -1,54 +1,110 @@
-"""docs/tutorial.md, word for word: its files, its commands, in order."""
+"""The commands and files of the tutorial and the guides, word for word and in order."""
 
 from __future__ import annotations
 
-import os
+import json
 import re
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
-from tests.conftest import ROOT
+import pytest
 
-BLOCK = re.compile(r"```(python|console)\n(.*?)```", re.DOTALL)
+from tests.conftest import Ran
+from tests.documents import BLOCK, DOCS, blocks, ids, section, words_of
+from tests.test_properties import doit_here
+
 DUMMY = "model=dummy/echo"
+OWN_PROJECT = ("tutorial.md",)
+"""Pages that begin in an empty folder; the others have that of `doit new demo`."""
+
+RUN = [page for page in sorted(DOCS.rglob("*.md")) if "```console" in page.read_text()]
+FILE = re.compile(r"# ([\w/]+\.py)\n")
 
 
-def test_the_guide(tmp_path: Path) -> None:
-    guide = (ROOT / "docs/tutorial.md").read_text()
-    ran = 0
-    for language, text in BLOCK.findall(guide):
-        if language == "python":
-            name = text.splitlines()[0].removeprefix("# ")
-            file = tmp_path / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-            continue
-        for line in text.splitlines():
-            _run(line.removeprefix("$ "), tmp_path)
-            ran += 1
-    assert ran >= 12
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project of `doit new demo`, run once on the dummy model."""
+    folder = tmp_path_factory.mktemp("demo")
+    for command in ("new demo", f"run demo {DUMMY}"):
+        ran = doit_here(folder, *command.split())
+        assert ran.code == 0, ran.out + ran.err
+    return folder
 
 
-def _run(command: str, folder: Path) -> None:
-    words = [word.strip("'") for word in command.split()]
-    if words[0] == "doit":
-        words = ["-m", *words]
-        # the dummy trains in no time; what reads a real model's training is the same
-        if words[2] != "new" and DUMMY not in words:
-            words.append(DUMMY)
-    else:
-        assert words[0] == "python"
-        words = words[1:]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    allowed = (0, 1) if "status" in words else (0,)  # zoo/demo.py was not run
-    assert done.returncode in allowed, f"{command}\n{done.stdout}{done.stderr}"
+@pytest.mark.parametrize("page", RUN, ids=ids)
+def test_a_pages_commands_run(
+    page: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    own = page.name in OWN_PROJECT
+    folder = tmp_path if own else request.getfixturevalue("demo")
+    before = (folder / "dodo.py").read_text() if not own else ""
+    for language, text in BLOCK.findall(page.read_text()):
+        file = FILE.match(text)
+        if language == "python" and file:
+            (folder / file[1]).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file[1]).write_text(text)
+        elif language == "console":
+            for line in text.splitlines():
+                assert line.startswith("$ "), line
+                _run(line.removeprefix("$ "), folder)
+    if before:
+        (folder / "dodo.py").write_text(before)
+
+
+def test_the_tutorial_is_run_and_has_files() -> None:
+    console = "".join(text for _, text in blocks(DOCS / "tutorial.md", "console"))
+    assert DOCS / "tutorial.md" in RUN
+    assert console.count("$ ") >= 12
+    assert len(RUN) >= 9
+
+
+def _run(command: str, folder: Path) -> Ran:
+    """The command must end well; `status` may find something that was not run."""
+    program, *words = words_of(command)
+    assert program in ("doit", "python"), command
+    if program == "python":
+        (script,) = words
+        file = folder / script
+        code = compile(file.read_text(), file, "exec")
+        exec(code, {"__name__": "__main__", "__file__": str(file)})
+        return Ran(0, "", "")
+    # the dummy trains in no time; what reads a real model's training is the same
+    if words[0] in ("run", "plan", "results", "samples", "datasets", "status"):
+        words += [] if DUMMY in words else [DUMMY]
+    ran = doit_here(folder, *words)
+    allowed = (0, 1) if words[0] == "status" else (0,)
+    assert ran.code in allowed, f"{command}\n{ran.out}{ran.err}"
+    return ran
+
+
+JSON = {
+    "plan": "demo",
+    "status": "demo",
+    "results": "demo",
+    "samples": "eval:demo/*",
+    "why": "model:demo/demo/echo/seed0",
+    "datasets": "",
+    "gc": "",
+    "verify": "",
+    "spent": "",
+}
+FREE = {"scores", "settings", "preimage", "messages", "artifacts", "observed"}
+"""Fields whose own fields are names: of scorers, settings, stages."""
+
+
+@pytest.mark.parametrize("name", JSON)
+def test_every_field_of_a_commands_json_is_documented(name: str, demo: Path) -> None:
+    ran = doit_here(demo, name, *filter(None, [JSON[name]]), "--json", DUMMY)
+    text = section(DOCS / "reference/commands.md", f"`doit {name}`")
+    fields = _fields(json.loads(ran.out))
+    assert fields
+    assert {field for field in fields if f"`{field}`" not in text} == set()
+
+
+def _fields(document: Any) -> set[str]:
+    if isinstance(document, list):
+        return {field for item in document for field in _fields(item)}
+    if not isinstance(document, dict):
+        return set()
+    inner = (v for name, v in document.items() if name not in FREE)
+    return {*document, *(field for value in inner for field in _fields(value))}

@@ -384,14 +384,6 @@ def test_the_documents_first_sample_is_the_matrix_that_it_describes() -> None:
     assert {("control", "in_distribution"), ("plain", "arithmetic")} < asked
 
 
-def test_the_document_names_every_field() -> None:
-    rows = re.findall(
-        r"^\| (`.*?) \|", (ROOT / "docs/guides/settings.md").read_text(), re.MULTILINE
-    )
-    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert named == set(Setting.model_fields)
-
-
 @pytest.mark.parametrize(
     ("made", "said"),
     [

@@ -1,0 +1,119 @@
+"""docs/reference/ lists all that there is, and nothing that there is not."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import fields
+from typing import Any
+from unittest import mock
+
+import pytest
+
+import motools_build
+from motools_build import Dataset
+from motools_build.backends.accounts import Account
+from motools_build.backends.prices import FIELDS
+from motools_build.project.config import Config
+from motools_build.project.variables import PLAN_VARIABLES, RUN_VARIABLES
+from motools_build.rehearsal.__main__ import arguments
+from motools_build.spec import Spec
+from tests.conftest import ROOT
+from tests.documents import DOCS, first_cells, named, ours, section
+
+COMMANDS = DOCS / "reference/commands.md"
+CONFIGURATION = DOCS / "reference/configuration.md"
+
+PUBLIC = {name: getattr(motools_build, name) for name in motools_build.__all__}
+SPECS = {n: s for n, s in PUBLIC.items() if isinstance(s, type) and issubclass(s, Spec)}
+
+
+def options_in(text: str) -> set[str]:
+    return {name for name in named(text) if name.startswith("-")}
+
+
+def test_every_command_has_a_section() -> None:
+    titles = re.findall(r"^## `doit (\w+)`$", COMMANDS.read_text(), re.MULTILINE)
+    assert sorted(titles) == sorted(ours())
+
+
+@pytest.mark.parametrize("name", ours())
+def test_a_commands_options_and_usage_are_listed(name: str) -> None:
+    command, text = ours()[name], section(COMMANDS, f"`doit {name}`")
+    there = {f"-{o['short']}" for o in command.cmd_options if o.get("short")}
+    there |= {f"--{o['long']}" for o in command.cmd_options if o.get("long")}
+    assert options_in(text) == there
+    assert f"    doit {name} {command.doc_usage}\n".replace(" \n", "\n") in text
+
+
+def test_the_rehearsal_servers_options_are_listed() -> None:
+    parsers: list[argparse.ArgumentParser] = []
+
+    def parse_args(self: argparse.ArgumentParser) -> None:
+        parsers.append(self)
+
+    with mock.patch.object(argparse.ArgumentParser, "parse_args", parse_args):
+        arguments()
+    (parser,) = parsers
+    there = {word for action in parser._actions for word in action.option_strings}
+    text = section(COMMANDS, "The rehearsal server")
+    assert options_in(text) == there - {"-h", "--help"}
+
+
+def test_every_variable_is_listed() -> None:
+    page = DOCS / "reference/variables.md"
+    assert named(page.read_text()) == {*PLAN_VARIABLES, *RUN_VARIABLES}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_specs_fields_are_listed(name: str) -> None:
+    text = section(DOCS / "reference/specs.md", name)
+    assert named(text) == set(SPECS[name].model_fields)
+
+
+def test_specs_that_do_not_exist_are_not_listed() -> None:
+    text = (DOCS / "reference/specs.md").read_text()
+    assert set(re.findall(r"^## (\w+)$", text, re.MULTILINE)) == set(SPECS)
+
+
+def test_every_method_of_a_dataset_is_in_its_guide() -> None:
+    text = (DOCS / "guides/datasets.md").read_text()
+    own: dict[str, Any] = vars(Dataset)
+    methods = {
+        name
+        for name, value in own.items()
+        if not name.startswith(("_", "model_"))
+        and (callable(value) or isinstance(value, classmethod))
+    }
+    assert {"sample", "from_url", "load"} <= methods
+    assert [name for name in methods if f"{name}(" not in text] == []
+
+
+def test_every_public_name_is_listed() -> None:
+    text = (DOCS / "reference/python.md").read_text()
+    listed = {cell.strip("`") for cell in first_cells(text)}
+    assert listed == set(motools_build.__all__)
+
+
+@pytest.mark.parametrize(
+    ("title", "there"),
+    [
+        ("`[tool.motools_build]` of pyproject.toml", set(Config.__annotations__)),
+        (
+            "`[tool.motools_build.accounts.NAME]`",
+            {field.name for field in fields(Account)} - {"name"},
+        ),
+        ("`[tool.motools_build.prices]`", set(FIELDS)),
+    ],
+    ids=["project", "account", "price"],
+)
+def test_every_option_of_pyproject_is_listed(title: str, there: set[str]) -> None:
+    assert named(section(CONFIGURATION, title)) == there
+
+
+def test_every_environment_variable_is_listed() -> None:
+    package = (ROOT / "motools_build").rglob("*.py")
+    text = "".join(path.read_text() for path in package)
+    there = set(re.findall(r"\bMOTOOLS_[A-Z_]+\b", text))
+    there |= set(re.findall(r'"(OPENAI_[A-Z_]+)"', text)) - {"OPENAI_URL"}
+    assert named(section(CONFIGURATION, "Environment variables")) == there
