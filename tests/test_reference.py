@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 from unittest import mock
 
 import pytest
@@ -17,6 +17,9 @@ from motools_build.backends.prices import FIELDS
 from motools_build.project.config import Config
 from motools_build.project.variables import PLAN_VARIABLES, RUN_VARIABLES
 from motools_build.rehearsal.__main__ import arguments
+from motools_build.report.intents import Action
+from motools_build.report.status import Word
+from motools_build.report.table import FLAT
 from motools_build.spec import Spec
 from tests.conftest import ROOT
 from tests.documents import DOCS, first_cells, named, ours, section
@@ -58,6 +61,16 @@ def test_the_rehearsal_servers_options_are_listed() -> None:
     there = {word for action in parser._actions for word in action.option_strings}
     text = section(COMMANDS, "The rehearsal server")
     assert options_in(text) == there - {"-h", "--help"}
+
+
+def test_every_status_and_every_action_of_a_plan_is_listed() -> None:
+    assert named(section(COMMANDS, "Status")) == set(get_args(Word))
+    assert set(get_args(Action)) <= named(section(COMMANDS, "`doit plan`"))
+
+
+def test_every_column_of_the_csv_is_listed() -> None:
+    text = section(COMMANDS, "`doit results`").split("CSV has the columns")[1]
+    assert set(re.findall(r"`(\w+)`", text)) == set(FLAT)
 
 
 def test_every_variable_is_listed() -> None:
