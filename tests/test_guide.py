@@ -18,7 +18,7 @@ OWN_PROJECT = ("tutorial.md",)
 """Pages that begin in an empty folder; the others have that of `doit new demo`."""
 
 RUN = [page for page in sorted(DOCS.rglob("*.md")) if "```console" in page.read_text()]
-FILE = re.compile(r"# ([\w/]+\.py)\n")
+FILE = re.compile(r"# ([\w/]+\.(?:py|yaml))\n")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_a_pages_commands_run(
     before = (folder / "dodo.py").read_text() if not own else ""
     for language, text in BLOCK.findall(page.read_text()):
         file = FILE.match(text)
-        if language == "python" and file:
+        if language in ("python", "yaml") and file:
             (folder / file[1]).parent.mkdir(parents=True, exist_ok=True)
             (folder / file[1]).write_text(text)
         elif language == "console":
