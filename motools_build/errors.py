@@ -8,6 +8,7 @@ MotoolsError
 │   ├── VariableError       a `name=value` of the command line
 │   ├── AccountError        an account's fields, or the key that it names
 │   ├── BackendError        a backend that is not installed, or cannot be imported
+│   ├── MissingExtra        an optional package that is needed is not installed
 │   └── SelectionError      no setting, stage or key by that name
 ├── ArtifactError           an artifact is missing, damaged or not what was planned
 │   └── NewerFormat         a later motools_build wrote it; it is left as it is
@@ -68,6 +69,11 @@ class AccountError(InputError):
 
 class BackendError(InputError):
     """A backend is not installed, or cannot be imported."""
+
+
+class MissingExtra(InputError):
+    """An optional package that is needed is not installed; the message says which extra
+    of motools_build has it."""
 
 
 class SelectionError(InputError):

@@ -14,6 +14,13 @@ from motools_build.report.results import Result, named_parts
 Group = tuple[str, str, str, str]
 """Arm, dataset, model and training."""
 
+MEAN = (
+    *("arm", "dataset", "model", "training", "eval", "scorer", "metric"),
+    *("mean", "half", "seeds", "of", "value", "low", "high", "scored", "asked"),
+    "status",
+)
+"""The fields of a mean, as JSON and data frames have them."""
+
 
 @dataclass(frozen=True)
 class Mean:
