@@ -29,3 +29,12 @@ def test_what_is_not_scored_throughout_is_told() -> None:
     assert list(told({"judge": counts("", scored=1, failed=1)})) == [
         "judge: 1 failed, 1 scored"
     ]
+
+
+def test_a_record_names_its_counts_whatever_they_are_called() -> None:
+    metrics = {"kind_scored": 7.0, "kind_evasive": 2.0, "mean": 1.0, "refused": 0.5}
+    named = ["kind_scored", "kind_evasive"]
+    assert values(metrics, told=named) == ["mean", "refused"]
+    counts = {"judge": {"outcomes": named}}
+    assert list(told({"judge": metrics}, counts)) == ["kind: 2 evasive, 7 scored"]
+    assert list(told({"judge": metrics})) == []

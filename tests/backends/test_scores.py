@@ -12,6 +12,7 @@ import pytest
 
 from motools_build.backends.base import Given, Job, Made
 from motools_build.backends.inspect.backend import InspectBackend
+from motools_build.backends.inspect.counted import outcomes_of
 from motools_build.backends.inspect.scores import number
 from motools_build.errors import EvalFailed
 from motools_build.report.outcomes import noticed, values
@@ -390,3 +391,26 @@ def test_a_model_that_was_never_asked_is_told(here: Path) -> None:
     assert details["never_asked"] is True
     assert any("never asked" in line for line in noticed(details))
     assert "never_asked" not in run("judges").details
+
+
+@pytest.mark.parametrize(
+    ("group", "values", "counts"),
+    [
+        ("anything", {"scored": 3, "evasive": 1}, True),
+        ("anything", {"scored": 0.5, "evasive": 1}, False),  # no whole numbers
+        ("anything", {"yes": 3, "no": 1}, False),  # nothing says how many are scored
+        (None, {"scored": 3, "evasive": 1}, False),  # metrics of their own
+    ],
+)
+def test_a_metric_of_several_counts_is_known_by_its_form(
+    group: str | None, values: dict[str, float], counts: bool
+) -> None:
+    from inspect_ai.log import EvalMetric, EvalScore
+
+    metrics = {
+        name: EvalMetric(name=name, group=group, value=value)
+        for name, value in values.items()
+    }
+    metrics["mean"] = EvalMetric(name="mean", value=2)
+    score = EvalScore(name="judge", scorer="judge", metrics=metrics)
+    assert list(outcomes_of(score)) == (list(values) if counts else [])

@@ -85,7 +85,7 @@ class Counted:
             own = [m for m in score.metrics if m in ("n", "unscored")]
             if own:
                 count["metrics"] = own
-            outcomes = list(_outcomes(score))
+            outcomes = list(outcomes_of(score))
             if outcomes:
                 count["outcomes"] = outcomes
             found[name] = count
@@ -238,7 +238,7 @@ class Counted:
         return found
 
 
-def _outcomes(score: EvalScore) -> Iterator[str]:
+def outcomes_of(score: EvalScore) -> Iterator[str]:
     """The metrics that count what became of the answers: the several values of one
     function, whole numbers all, that name how many answers are scored."""
     groups: dict[str, list[str]] = {}
