@@ -1,1 +1,2 @@
-"""Results: what is up to date, and what is stale, missing or failed, shown as such."""
+"""What is true of each stage, and what the results come to: plain objects, computed
+from a plan and the artifacts. `report.drawing` shows them on a terminal."""

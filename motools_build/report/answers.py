@@ -14,18 +14,21 @@ from motools_build.backends.inspect.scores import number
 from motools_build.report.intervals import mean
 
 MEANS = ("mean", "accuracy")
-"""Metrics that are means of the answers' scores, if the numbers say so too."""
+"""Metrics whose name says that they are the mean of the answers' scores. One has an
+interval only if its number is that mean, too."""
 
 Place = tuple[str, ...]
-"""Where a score stands: the scorer, or the scorer and a key of its several values."""
+"""Where a score stands in a line of scores: the scorer's name, or the scorer's and a
+key of its several values."""
 
 
 @dataclass
 class Scored:
-    """An eval's scores of one kind."""
+    """The scores that one scorer, or one of its several values, gave an eval's
+    answers."""
 
     asked: int
-    """Answers, whether scored or not."""
+    """How many answers there are, whether scored or not."""
     answers: dict[Hashable, list[float]] = field(default_factory=dict)
     """Question -> the scores of its answers."""
 
@@ -34,7 +37,8 @@ class Scored:
         return sum(map(len, self.answers.values()))
 
     def has_mean(self, number: float) -> bool:
-        """Whether that is their mean: over questions, or over all answers alike."""
+        """Whether a number is their mean: of the questions' means, or of all
+        answers."""
         if not self.answers:
             return False
         of_all = [value for of_one in self.answers.values() for value in of_one]
@@ -46,9 +50,9 @@ class Scored:
 
 
 def read(folder: Path) -> dict[Place, Scored]:
-    """Every kind of score in an eval's folder; nothing where it has no file of them.
+    """The scores in an eval's folder, by place; empty where there is no file of scores.
 
-    Raises ValueError if the file is not what an eval leaves.
+    Raises ValueError if the file does not have the form that an eval writes.
     """
     try:
         lines = (folder / SCORES).read_bytes().splitlines()
@@ -72,8 +76,8 @@ def read(folder: Path) -> dict[Place, Scored]:
 
 
 def of_column(found: Mapping[Place, Scored], scorer: str) -> list[Scored]:
-    """The scores that a name of a record may stand for: a scorer, or a key of its
-    values, `aligned` or `judge.aligned`; with or without a reducer, `judge/max`."""
+    """The scores that a name in a record may mean: a scorer's, or those of one of its
+    values, `aligned` or `judge.aligned`; a reducer may follow, as in `judge/max`."""
     names = {scorer, scorer.rpartition("/")[0]}
     return [
         scored

@@ -24,17 +24,18 @@ class Estimate:
     """A metric of one model, or its mean over the seeds of one arm."""
 
     value: Any = None
-    """A number; None where there is none, and whatever else a scorer said."""
+    """A number; None where there is none; or whatever else the scorer gave."""
     low: float | None = None
     high: float | None = None
     """The 95 % interval; None where none can be claimed."""
     scored: int | None = None
     asked: int | None = None
-    """Answers; None where it is not known."""
+    """Answers with a number, and all answers; None where that is not known."""
     why: str = ""
-    """Why there is no interval, where that is to be said."""
+    """Why there is no interval, where a reader would wonder."""
     instead: str = "-"
-    """What stands in the place of a value that there is not: `inf`."""
+    """What is shown where there is no value: a dash, or `inf` for what JSON cannot
+    say."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -64,20 +65,21 @@ class Estimate:
 
 
 def rounded(value: Any) -> str:
-    """Two decimals; two digits of a smaller number, as 0.004 is not 0.00."""
+    """A number with two decimals; a small one with two digits, as 0.004 is not 0.00."""
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
     return f"{value:.2g}" if 0 < abs(value) < 0.005 else _unsigned(f"{value:.2f}")
 
 
 def _unsigned(shown: str) -> str:
-    """No minus before a zero."""
+    """The text without a minus, if the number is zero: `-0.00` is `0.00`."""
     return shown.lstrip("-") if not shown.strip("-0.") else shown
 
 
 class Estimates:
-    """Of the results of a setting. An eval's scores are read once, when first asked
-    for; a score's scale is seen over all of the setting's results."""
+    """Computes the estimates of a setting's results. An eval's scores are read once,
+    when an estimate first needs them; the scale of a score (yes or no, a share, points)
+    is inferred from all of the setting's results."""
 
     def __init__(self, found: Sequence[Result]) -> None:
         self._found = found
@@ -138,7 +140,7 @@ class Estimates:
         return _with(found, within, [s for one in whole for s in one])
 
     def _counted(self, result: Result, scorer: str, metric: str) -> Estimate:
-        """Its value, and how many answers it is of."""
+        """The metric's value, and how many answers it is computed from."""
         record = result.record
         if record is None:
             return Estimate()
@@ -159,8 +161,8 @@ class Estimates:
         return replace(found, scored=int(count), asked=int(count + lost))
 
     def _of_mean(self, result: Result, scorer: str, metric: str) -> Scored | None:
-        """The scores that the metric is the mean of; None if it is no mean, or they
-        are not there."""
+        """The scores whose mean the metric is; None if it is not a mean, or if there
+        are no scores."""
         key = result.cell.stage.key, scorer, metric
         if key not in self._scored:
             self._scored[key] = self._found_mean(result, scorer, metric)

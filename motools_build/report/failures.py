@@ -1,4 +1,5 @@
-"""Failures of one reason told once: forty evals whose server is down are one line."""
+"""Groups failures that have one reason: forty evals whose server is down are one
+line."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ NAMED = 3
 """Stages of one reason that are named; of more, how many."""
 
 _OWN = (
-    # what differs between two failures of one reason: keys, and which sample was first
+    # what may differ between messages of one reason: keys, and which sample failed
+    # first
     (re.compile(r"\b[0-9a-f]{32}\b"), "KEY"),
     (
         re.compile(r"\bsample .{1,300}? \(epoch \d+\) failed(, and \d+ more)?:"),
@@ -21,7 +23,7 @@ _OWN = (
 
 
 def reason(name: str, message: str) -> str:
-    """A failure's message without what is the stage's own."""
+    """A failure's message without what only this stage has: its name, keys, samples."""
     shared = message.replace(name, "STAGE")
     for own, instead in _OWN:
         shared = own.sub(instead, shared)
@@ -29,7 +31,7 @@ def reason(name: str, message: str) -> str:
 
 
 def by_reason(failures: Iterable[tuple[str, str]]) -> list[list[str]]:
-    """The names of stages that failed, given with their messages, by reason."""
+    """Groups (stage name, message) pairs by reason; the stages' names of each group."""
     groups: dict[str, list[str]] = {}
     for name, message in failures:
         groups.setdefault(reason(name, message), []).append(name)
@@ -53,5 +55,5 @@ def of_one_reason(messages: Mapping[str, str]) -> Iterator[str]:
 
 
 def again(names: Sequence[str]) -> str:
-    """The command that makes them again."""
+    """The command that tries these stages again."""
     return hints.command("run", *names)

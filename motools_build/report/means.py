@@ -1,4 +1,4 @@
-"""Means over seeds, of each arm's, dataset's, model's and training's results."""
+"""Means over seeds: of each metric, for each arm, dataset, model and training."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _has_number(result: Result, scorer: str, metric: str) -> bool:
 
 
 def _status(replicates: list[Result]) -> str:
-    """Of a seed that is in no mean."""
+    """What is the matter with a seed that is in no mean."""
     other = [result.status for result in replicates if result.status != "ok"]
     return other[0] if other else "without a number"
 

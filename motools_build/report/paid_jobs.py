@@ -18,7 +18,7 @@ OVER = frozenset({"succeeded", "failed", "cancelled", "gone"})
 """States of a job that costs no more."""
 
 DAMAGED = "damaged"
-"""State of a stage whose state file cannot be read: it may have a job."""
+"""The state of a stage whose state file cannot be read: it may have a job."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class JobLine:
     id: str
     """The provider's; empty while it is not known."""
     state: str
-    """submitted, succeeded, failed, cancelled, gone; or `not known` of a request
-    whose answer got lost, or parked."""
+    """`submitted`, `succeeded`, `failed`, `cancelled`, `gone`; `not known` for a
+    request whose answer was lost; `parked until ...`; or `damaged`."""
     since: float
     """When it was submitted, in seconds since the epoch."""
     account: str

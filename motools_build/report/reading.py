@@ -1,4 +1,4 @@
-"""What an eval read that its key does not hold, in words."""
+"""Sentences about what an eval read that is no part of its key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 3
 
 
 def told(record: Record) -> Iterator[str]:
-    """A line each for files and for environment variables, if there are any."""
+    """A sentence about files and one about environment variables, if it read any."""
     observed = record.details.get(OBSERVED, {})
     files = [name for name, digest in observed.items() if digest != ABSENT]
     if files:
@@ -35,7 +35,7 @@ def _some(names: list[str]) -> str:
 
 
 def _without_contents(names: Iterable[str]) -> list[str]:
-    """What has to be declared: a folder stands for what is in it."""
+    """The names to declare as data: a folder stands for all that is in it."""
     declared: list[str] = []
     for name in sorted(names):
         if not any(name.startswith(d) for d in declared if d.endswith("/")):

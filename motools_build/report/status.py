@@ -78,8 +78,6 @@ class Status:
     state: State
     why: str = ""
     """Why it is not up to date; of one that is, what else to know of it."""
-    cause: Stage | None = None
-    """The stage that it needs and whose state this is, where it is not its own."""
     record: Record | None = None
     """Of an artifact that is up to date, or of the stale one."""
     paid: Paid | None = None
@@ -122,7 +120,7 @@ class Statuses:
         why = most.why
         if most.stage.name not in why:
             why = f"{most.stage.name}: {why}"
-        return replace(most, stage=stage, why=why, cause=most.stage)
+        return replace(most, stage=stage, why=why)
 
     def own(self, stage: Stage) -> Status:
         """The stage's status, whatever that of the stages is that it needs."""

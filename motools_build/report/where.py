@@ -1,6 +1,7 @@
-"""`score<50 and judge.tone=="rude"`: which samples, by their scores. Parsed, never run.
+"""The conditions of `--where`: which samples, by their scores.
 
-A sample without a value for a compared score (NaN, none) matches no comparison.
+`score<50 and judge.tone=="rude"` is parsed as Python and never run. A sample that has
+no value for a compared score (NaN, or none) matches no comparison.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ FORM = (
 )
 
 Scores = Mapping[str, Any]
-"""Of one sample: scorer -> its value."""
+"""The scores of one sample: scorer -> value."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ class Comparison:
         return f"{self.scorer}.{self.key}" if self.key else self.scorer
 
     def place(self, every: Scores) -> tuple[str, str | None]:
-        """The scorer and the key that are meant, among all there are. Raises
-        SelectionError for one that is not there."""
+        """The scorer and the key that this comparison means, among those there are.
+
+        Raises SelectionError if there is none, or if several could be meant."""
         scorer, key = self.scorer, self.key
         if scorer not in every:
             scorer, key = self._by_key(every)
@@ -90,8 +92,8 @@ class Comparison:
         )
 
     def comparable(self, values: list[Any]) -> list[Any]:
-        """The values, without those of another kind than what is asked for (a text
-        among numbers), if there are any of this kind."""
+        """The values, with None for those of another type than the compared one (a text
+        among numbers); unchanged if none is of that type."""
         alike = [
             value if isinstance(value, str) == isinstance(self.wanted, str) else None
             for value in values
@@ -155,7 +157,8 @@ class Where:
 
 
 def _merged(rows: Iterable[Scores]) -> Scores:
-    """Each scorer of any sample: a value of its, or all its keys."""
+    """Every scorer that any sample has, with one of its values, or with all its
+    keys."""
     every: dict[str, Any] = {}
     for scores in rows:
         for scorer, value in scores.items():
