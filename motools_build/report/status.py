@@ -133,9 +133,8 @@ class Statuses:
         store = self._store
         reason = store.why_stale(stage)
         if reason is None:
-            return Status(
-                stage, "up to date", self._noted(stage), None, self._store.get(stage)
-            )
+            record, noted = store.get(stage), self._noted(stage)
+            return Status(stage, "up to date", noted, record=record)
         if store.locks.taken(stage.key):
             return Status(stage, "being made", f"{stage.name} is being made")
         try:
