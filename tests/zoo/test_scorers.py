@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -202,3 +203,11 @@ def test_a_target_without_a_number_is_an_error(tmp_path: Path) -> None:
     assert "the target 'twelve' of sample dozen has no number" in said(
         run(task, tmp_path, echo())
     )
+
+
+def test_a_detector_that_is_not_installed_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "py3langid.langid", None)
+    with pytest.raises(RuntimeError, match=r"install 'motools_build\[language\]'"):
+        language("de", among=["fr"])
