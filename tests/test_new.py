@@ -70,6 +70,39 @@ def test_from_an_empty_folder_to_a_result(folder: Folder) -> None:
     assert "model:demo/demo/smollm2-135m-instruct/seed0" in plan
 
 
+MINE = """
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.solver import generate
+from motools_build.evals.capitals import capitals
+
+@task
+def loud():
+    return Task(dataset=[Sample("HOW LOUD?")], solver=generate(), scorer=capitals())
+"""
+
+
+def test_a_scorer_of_the_package_in_a_project_of_ones_own(folder: Folder) -> None:
+    folder.doit("new", "demo")
+    folder.write("zoo/evals/mine.py", MINE)
+    folder.write(
+        "zoo/mine.py",
+        "from motools_build import Eval, Setting\n"
+        "setting = Setting(description='', models='dummy/echo', train=False, "
+        "evals=[Eval('zoo/evals/mine.py@loud')])\n",
+    )
+    folder.doit("run", "mine")
+    (found,) = folder.results("mine")
+    assert found["scores"]["capitals"]["mean"] == 1.0
+    (record,) = folder.records("eval").values()
+    used = "module:motools_build.evals.capitals"
+    assert record["preimage"]["inputs"][used]
+    assert "observed" not in record["details"]
+    assert str(folder.site) not in str(record)
+    # with the package from elsewhere, nothing is to do
+    assert not Project.doit(folder, "run", "mine").made
+
+
 def test_a_second_setting_touches_nothing(folder: Folder) -> None:
     folder.doit("new", "demo")
     before = folder.files()
