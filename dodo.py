@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from motools_build.doit_host import zoo_tasks
+from motools_build.doit import zoo_tasks
 
 
 def task_zoo() -> Iterator[Any] | None:

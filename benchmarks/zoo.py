@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from motools_build.planning.plan import Plan
-from motools_build.project.session import begin
+from motools_build.project.project import Project
 from motools_build.report.estimates import Column, Estimate, Estimates, columns
 from motools_build.report.means import means
 from motools_build.report.results import Result, results
@@ -81,9 +81,9 @@ def spent(plan: Plan, store: ArtifactStore) -> str:
 
 
 def lines() -> Iterator[str]:
-    session = begin({"seeds": SEEDS})
-    plan = session.plan(SETTING)
-    found = results(plan, session.store)
+    project = Project({"seeds": SEEDS})
+    plan = project.plan(SETTING)
+    found = results(plan, project.store)
     missing = [r.cell.stage.name for r in found if r.status != "ok"]
     if missing:
         sys.exit(
@@ -112,7 +112,7 @@ def lines() -> Iterator[str]:
     yield ""
     yield from table(["model", *headings], by_seed(found, metrics, estimates))
     yield ""
-    yield f"Made by {spent(plan, session.store)}."
+    yield f"Made by {spent(plan, project.store)}."
 
 
 def main() -> None:

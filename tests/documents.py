@@ -74,11 +74,8 @@ class Option:
 def commands() -> dict[str, list[Option]]:
     """Every command of this project and its options."""
     from doit.cmd_base import DodoTaskLoader
-    from doit.doit_cmd import DoitMain
 
-    with chdir(ROOT):
-        plugins = DoitMain(config_filenames=["pyproject.toml"]).get_cmds()
-        found = {name: plugins.get_plugin(name) for name in plugins}
+    found = _classes()
     of_all = _options(DodoTaskLoader)
     return {name: [*_options(command), *of_all] for name, command in found.items()}
 
@@ -86,12 +83,18 @@ def commands() -> dict[str, list[Option]]:
 @cache
 def ours() -> dict[str, Any]:
     """The commands that this package brings, as classes."""
-    from doit.doit_cmd import DoitMain
+    return {
+        n: c for n, c in _classes().items() if c.__module__.startswith("motools_build")
+    }
+
+
+def _classes() -> dict[str, Any]:
+    from motools_build.doit_host.loading import Loader
+    from motools_build.doit_host.main import Main
 
     with chdir(ROOT):
-        plugins = DoitMain(config_filenames=["pyproject.toml"]).get_cmds()
-        found = {name: plugins.get_plugin(name) for name in plugins}
-    return {n: c for n, c in found.items() if c.__module__.startswith("motools_build")}
+        found: dict[str, Any] = Main(Loader()).get_cmds().to_dict()
+    return found
 
 
 def _options(command: Any) -> list[Option]:

@@ -187,8 +187,8 @@ class TestNothingToDo:
     def test_it_imports_nothing_heavy(self, tiny: Project) -> None:
         tiny.doit("run", "tiny")
         code = (
-            "import sys; from doit.doit_cmd import DoitMain; "
-            "code = DoitMain().run(sys.argv[1:]); "
+            "import sys; from motools_build.doit import run; "
+            "code = run(sys.argv[1:]); "
             f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr); "
             "sys.exit(code)"
         )

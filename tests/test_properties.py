@@ -23,7 +23,6 @@ from typing import Any
 from unittest import mock
 
 from doit import cmd_run
-from doit.doit_cmd import DoitMain
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -33,6 +32,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from motools_build.doit import run
 from motools_build.keys import digest_file
 from motools_build.store.records import Record
 from tests.conftest import Project, Ran
@@ -340,7 +340,7 @@ def doit_here(root: Path, *args: str) -> Ran:
         # so that digests are remembered here, where nothing is ever two seconds old
         mock.patch("motools_build.keys.RACY_NS", TIMESTAMPS_NS),
     ):
-        code = DoitMain().run(list(args))
+        code = run(args)
     return Ran(int(code or 0), out.getvalue(), err.getvalue())
 
 

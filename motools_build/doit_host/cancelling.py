@@ -14,10 +14,11 @@ from motools_build.backends.accounts import Accounts
 from motools_build.backends.base import Backend, Job, Provider
 from motools_build.doit_host.from_ledger import FromLedger, jobs_of
 from motools_build.doit_host.queries import OPT_JSON
+from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import AccountError, ArtifactError, MotoolsError, Refused
 from motools_build.keys import Key
-from motools_build.project.session import Session, current
+from motools_build.project.project import Project
 from motools_build.report.drawing.jobs import spoken
 from motools_build.report.paid_jobs import DAMAGED, JobLine, jobs
 from motools_build.running.effects import entry_of
@@ -46,20 +47,20 @@ class Cancel(FromLedger):
     cmd_options = (OPT_JSON, ALL)
 
     def _execute(self, json: bool, every: bool, pos_args: list[str]) -> int:
-        session = current()
+        project = current().project
         if bool(pos_args) == every:
             raise InvalidCommand(
                 "name jobs, by ID, key, stage, pattern or setting (`doit jobs` lists "
                 "them), or cancel every one: doit cancel --all"
             )
         if every:
-            session.stops().order(["*"], [])
-            found = [job for job in jobs(session.store) if not job.ended]
+            project.stops().order(["*"], [])
+            found = [job for job in jobs(project.store) if not job.ended]
         else:
-            found = jobs_of(session.store, pos_args)
+            found = jobs_of(project.store, pos_args)
             # what waits in a run, and has no job yet, is named by its stage alone
-            session.stops().order(pos_args, {job.key for job in found})
-        told = asyncio.run(_Cancelling(session).all(found))
+            project.stops().order(pos_args, {job.key for job in found})
+        told = asyncio.run(_Cancelling(project).all(found))
         if json:
             self._say(dumps([one.as_json() for one in told], ensure_ascii=False))
         else:
@@ -112,7 +113,7 @@ class Outcome:
 class _Cancelling:
     """One command's; a client for each account, all jobs at once."""
 
-    session: Session
+    project: Project
     _backends: dict[str, Backend] = field(default_factory=dict)
 
     async def all(self, found: list[JobLine]) -> list[Outcome]:
@@ -157,15 +158,15 @@ class _Cancelling:
 
     def _state(self, key: str) -> Paid | None:
         try:
-            return self.session.store.states.paid(key)
+            return self.project.store.states.paid(key)
         except ArtifactError:  # the ledger knows the job all the same
             return None
 
     def _unanswered(self, line: JobLine, paid: Paid) -> Outcome:
         """A request whose answer is not known, and that does not show."""
         age = time.time() - paid.since
-        left = self.session.settle - age
-        if left > 0 or self.session.store.locks.taken(line.key):
+        left = self.project.settle - age
+        if left > 0 or self.project.store.locks.taken(line.key):
             return Outcome(
                 line,
                 False,
@@ -199,7 +200,7 @@ class _Cancelling:
 
     def _remember(self, line: JobLine, paid: Paid | None) -> bool:
         """Write it down; False if a run is at the stage, which sees it by itself."""
-        store = self.session.store
+        store = self.project.store
         # the state may be lost, or tell of another attempt than this job's
         own = paid if paid and _tells_of(paid, line) else None
         told = own or _paid(line)
@@ -228,7 +229,7 @@ class _Cancelling:
         account.key()
         name = line.backend
         if name not in self._backends:
-            self._backends[name] = registry.get(name, self.session.prices)
+            self._backends[name] = registry.get(name, self.project.prices)
         params: dict[str, object] = {"account": account.as_params()}
         if paid and paid.made_of:
             params["made_of"] = paid.made_of
@@ -237,7 +238,7 @@ class _Cancelling:
 
     def _account(self, name: str) -> Account:
         """That account alone: another one's mistake is of no matter here."""
-        declared = self.session.config.accounts
+        declared = self.project.config.accounts
         only = {name: declared[name]} if name in declared else declared
         return Accounts(only, os.environ)[name]
 

@@ -14,12 +14,14 @@ from motools_build.data.rows.chat import ANSWERED
 from motools_build.data.rows.checks import GENERAL, SHOWN, Rules
 from motools_build.data.tokens import Tokens, count_tokens
 from motools_build.data.transforms import Source
+from motools_build.doit_host.helping import Needs
 from motools_build.doit_host.queries import Query
+from motools_build.doit_host.session import current
 from motools_build.errors import DatasetError, MotoolsError
 from motools_build.keys import Digest
 from motools_build.planning.later import origins
 from motools_build.project.checks import asked_problems, row_problems
-from motools_build.project.session import Session, current
+from motools_build.project.project import Project
 from motools_build.running.derived import pin_note, source_of
 from motools_build.running.learned import Learned, rows_of
 from motools_build.specs.model_name import ModelName
@@ -56,6 +58,7 @@ class Datasets(Query):
     name = "datasets"
     doc_purpose = "list datasets: rows, tokens, problems, who uses them"
     doc_usage = "[SETTING...] [model=...]"
+    needs = Needs(tasks=False, default=False, tells_broken=True)
     doc_description = (
         "Without names, those of all settings, and the files of datasets/ that none "
         "uses. Rows are checked by the rules of the models that learn from them; "
@@ -63,20 +66,20 @@ class Datasets(Query):
     )
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
-        session = current()
-        stages = session.chosen(self._planned(session, pos_args)).values()
+        project = current().project
+        stages = project.selection.chosen(self._planned(project, pos_args)).values()
         found: dict[tuple[str, str], Listed] = {}
         for stage in stages:
             if stage.kind == "model":
-                _add(session, stage, found)
+                _add(project, stage, found)
             elif stage.kind == "dataset" and stage.asks:
-                _add_prompts(session, stage, found)
+                _add_prompts(project, stage, found)
         if not pos_args:
             used = {path for _, path in found}
             used.update(path for stage in stages for path in _read_by(stage))
             for path in _unused(used):
-                found["", path] = _file(session, path)
-        session.memo.save()
+                found["", path] = _file(project, path)
+        project.memo.save()
         if json:
             body = [asdict(listed) for listed in found.values()]
             self._say(dumps(body, ensure_ascii=False))
@@ -110,25 +113,25 @@ def _many(problems: list[str]) -> str:
     return f"{SHOWN} or more" if len(problems) > SHOWN else str(len(problems))
 
 
-def _add(session: Session, stage: Stage, found: dict[tuple[str, str], Listed]) -> None:
+def _add(project: Project, stage: Stage, found: dict[tuple[str, str], Listed]) -> None:
     """Note a model's dataset, or one more setting that uses it."""
     params = stage.params
-    rows = rows_of(stage, session.store)
+    rows = rows_of(stage, project.store)
     if rows is None:  # its teacher was not asked yet
         assert stage.sampled is not None
-        rows = Learned(str(session.store.folder(stage.sampled) / DATA), "")
+        rows = Learned(str(project.store.folder(stage.sampled) / DATA), "")
     one = _noted(stage, found, params["name"], rows)
     if not rows.digest or not _is_there(one):
         return
     for used in stage.setup:
-        one.add(pin_note(used, session.store))
+        one.add(pin_note(used, project.store))
     method = params["training"]["method"]
     rules = ModelName.parse(params["model"]).facts.rules()
-    _look(session, one, method, rules, source_of(stage, rows))
+    _look(project, one, method, rules, source_of(stage, rows))
 
 
 def _add_prompts(
-    session: Session, stage: Stage, found: dict[tuple[str, str], Listed]
+    project: Project, stage: Stage, found: dict[tuple[str, str], Listed]
 ) -> None:
     """Note what a teacher is asked."""
     lesson = stage.params["lesson"]
@@ -136,7 +139,7 @@ def _add_prompts(
     one = _noted(stage, found, lesson["name"], rows)
     if _is_there(one):
         one.rows = _rows(one.path)
-        one.add(asked_problems(session, stage))
+        one.add(asked_problems(project, stage))
 
 
 def _noted(
@@ -163,10 +166,10 @@ def _read_by(stage: Stage) -> Iterable[str]:
     return origins(stage).values() if stage.kind == "dataset" else ()
 
 
-def _file(session: Session, path: str) -> Listed:
+def _file(project: Project, path: str) -> Listed:
     """A file that no setting uses; its first row tells what rows it has."""
     try:
-        listed = Listed(Path(path).stem, path, session.memo.digest(path))
+        listed = Listed(Path(path).stem, path, project.memo.digest(path))
         with open(path, "rb") as file:
             first = file.readline()
     except (OSError, MotoolsError) as error:  # it hides nothing of the others
@@ -176,7 +179,7 @@ def _file(session: Session, path: str) -> Listed:
         listed.add(prompt_problems(path))
         return listed
     method = "dpo" if b'"preferred_output"' in first else "sft"
-    _look(session, listed, method, GENERAL, None)
+    _look(project, listed, method, GENERAL, None)
     return listed
 
 
@@ -197,13 +200,13 @@ def _is_prompt(line: bytes) -> bool:
 
 
 def _look(
-    session: Session, one: Listed, method: str, rules: Rules, derived: Source | None
+    project: Project, one: Listed, method: str, rules: Rules, derived: Source | None
 ) -> None:
     """Rows, tokens and problems by these rules; remembered by its bytes."""
-    note, digest, path = session.memo.note, Digest(one.digest), one.path
+    note, digest, path = project.memo.note, Digest(one.digest), one.path
     one.rows = note("count-1", digest, partial(_rows, path))
     rows = Learned(path, digest)
-    one.add(row_problems(session, rows, method, rules, derived))
+    one.add(row_problems(project, rows, method, rules, derived))
     one.tokens = note(
         f"total-2:{ENCODING}:{method}:{rules.name}",
         digest,

@@ -12,7 +12,7 @@ from typing import Any
 
 from doit.dependency import JSONCodec, MD5Checker, SqliteDB
 
-from motools_build.project.session import current
+from motools_build.doit_host.session import current
 
 KNOWN = "stage"
 """The state of each file dependency of a stage."""
@@ -70,7 +70,7 @@ class StoreChecker(MD5Checker):  # type: ignore[misc]
         stage = session.targets.get(file_path)
         if stage is None:
             return bool(super().exists(file_path))
-        return session.store.why_stale(stage) is None
+        return session.project.store.why_stale(stage) is None
 
     def check_modified(self, file_path: str, file_stat: Any, state: Any) -> bool:
         if state == KNOWN:
@@ -84,5 +84,4 @@ class StoreChecker(MD5Checker):  # type: ignore[misc]
 
 
 def _is_ours(task: str) -> bool:
-    session = current()
-    return task in session.stages or task in session.groups or task in session.aliases
+    return current().is_ours(task)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.doit_host.queries import Query
+from motools_build.doit_host.session import begin, current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import MotoolsError, SelectionError
 from motools_build.project.selection import TAG
-from motools_build.project.session import begin, current
 from motools_build.report.paid_jobs import JobLine, jobs
 from motools_build.running.budget import fits
 from motools_build.store.artifacts import ArtifactStore
@@ -85,7 +85,7 @@ class Jobs(FromLedger):
         from motools_build.report.drawing.console import console_of
         from motools_build.report.drawing.jobs import print_jobs
 
-        store = current().store
+        store = current().project.store
         found = jobs_of(store, pos_args) if pos_args else jobs(store)
         if json:
             self._say(dumps([job.as_json() for job in found], ensure_ascii=False))

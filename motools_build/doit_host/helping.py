@@ -1,8 +1,9 @@
-"""`doit CMD --help`: doit's own help, and what `name=value` may be."""
+"""What the loader and doit's help are to know of a command."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from motools_build.project.variables import PLAN_VARIABLES, RUN_VARIABLES
@@ -16,6 +17,25 @@ OPT_HELP = {
     "default": False,
     "help": "show this",
 }
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a command asks of the loader."""
+
+    tasks: bool = True
+    """Whether stages become doit tasks. A command that only looks at plans needs none,
+    and is given an empty list."""
+    default: bool = True
+    """Whether the project's default settings are meant where no word is given."""
+    rows: bool = True
+    """Whether derived datasets must be there; if not, a remembered digest will do."""
+    only_names: bool = False
+    """Whether every word is a task's name, and each pattern is replaced by the names
+    that it fits, since doit's own command takes none."""
+    tells_broken: bool = False
+    """Whether the command itself tells of settings that cannot be planned, beside what
+    it tells of the others."""
 
 
 def variables_text(names: Mapping[str, str]) -> str:

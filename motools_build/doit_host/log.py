@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from motools_build.project.session import Session
+from motools_build.doit_host.session import Session
 from motools_build.running.run import LOGGER
 from motools_build.text.visible import shown
 
@@ -30,7 +30,7 @@ def logged(session: Session) -> Iterator[None]:
     """
     from logging.handlers import RotatingFileHandler
 
-    path = session.store.root / "logs/doit.log"
+    path = session.project.store.root / "logs/doit.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > SIZE:
         RotatingFileHandler(path, backupCount=KEPT, delay=True).doRollover()
@@ -45,7 +45,7 @@ def logged(session: Session) -> Iterator[None]:
             if names:
                 LOGGER.debug("hit in %s: %s", setting, " ".join(names))
         for stage in session.stages.values():
-            reason = session.store.why_stale(stage)
+            reason = session.project.store.why_stale(stage)
             if reason is None:
                 LOGGER.debug("hit %s %s", stage.name, stage.key)
             else:

@@ -15,9 +15,9 @@ from doit.cmd_base import Command
 
 from motools_build.doit_host.helping import OPT_HELP
 from motools_build.doit_host.terminal import InvalidCommand
+from motools_build.errors import InputError
 from motools_build.project import starter
-
-PYPROJECT = "pyproject.toml"
+from motools_build.project.config import PYPROJECT, document, is_project
 
 
 class New(Command):  # type: ignore[misc]
@@ -47,6 +47,8 @@ class New(Command):  # type: ignore[misc]
             texts = starter.of_setting(name)
             _check_absent(texts)
             _write(texts, added, starter.of_project(name))
+        except InputError as error:
+            raise InvalidCommand(str(error)) from error
         except OSError as error:
             raise InvalidCommand(
                 f"{error.filename} cannot be written ({error.strerror}); mend that, "
@@ -73,7 +75,7 @@ def _check_place(here: Path) -> None:
     if (here / PYPROJECT).exists():
         return
     for folder in here.parents:
-        if _is_ours(_document(folder / PYPROJECT)):
+        if is_project(document(folder / PYPROJECT)):
             raise InvalidCommand(
                 f"{here} is part of the project in {folder}: go there and run again"
             )
@@ -94,11 +96,11 @@ def _section_to_add(name: str) -> str | None:
     Raises InvalidCommand where adding it would change what the file says.
     """
     path = Path(PYPROJECT)
-    if not path.exists() or _is_ours(_document(path)):
+    if not path.exists() or is_project(document(path)):
         return None
     section = starter.section(name)
     before = path.read_text()
-    tool = _document(path).get("tool", {})
+    tool = document(path).get("tool", {})
     if "doit" not in tool and "motools_build" not in tool:
         try:
             tomllib.loads(f"{before}\n\n{section}")
@@ -109,20 +111,6 @@ def _section_to_add(name: str) -> str | None:
         f"{PYPROJECT} has a [tool] or a [tool.doit] of its own, and nothing was "
         f"written; add this to it and run again:\n\n{section}"
     )
-
-
-def _is_ours(document: dict[str, Any]) -> bool:
-    doit = document.get("tool", {}).get("doit", {})
-    return isinstance(doit, dict) and doit.get("loader") == "motools"
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidCommand(f"{path}: {error}; mend it, and run again") from error
 
 
 def _write(
@@ -141,7 +129,7 @@ def _write(
         elif path == "dodo.py" and "zoo_tasks" not in file.read_text():
             print(
                 "kept  dodo.py, which does not pick up zoo/; add to it:\n\n"
-                "from motools_build.doit_host import zoo_tasks\n\n\n"
+                "from motools_build.doit import zoo_tasks\n\n\n"
                 "def task_zoo():\n    return zoo_tasks()\n"
             )
         else:

@@ -14,11 +14,12 @@ from motools_build.backends.base import BY_HAND, Provider
 from motools_build.doit_host.cancelling import Cancel
 from motools_build.doit_host.from_ledger import Jobs
 from motools_build.doit_host.queries import Query
+from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import ArtifactError
+from motools_build.project.project import Project
 from motools_build.project.remote import check_keys, question
 from motools_build.project.reviving import bound_again, living, model_is_gone
-from motools_build.project.session import Session, current
 from motools_build.report.payments import other_rows, payment
 from motools_build.running.effects import ENDED, entry_of
 from motools_build.running.run import outputs_of, versions
@@ -39,9 +40,9 @@ class OneStage(Query):
     doc_description: str | None = None
     cmd_options = ()
 
-    def _model(self, session: Session, words: list[str]) -> Stage:
+    def _model(self, project: Project, words: list[str]) -> Stage:
         """The one paid model that the words mean. Raises InvalidCommand."""
-        stages = session.chosen(words) if words else {}
+        stages = project.selection.chosen(words) if words else {}
         found = {s.key: s for s in stages.values() if s.kind == "model"}
         if len(found) != 1:
             names = "\n".join(stage.name for stage in list(found.values())[:20])
@@ -65,28 +66,28 @@ class Retry(OneStage):
     doc_purpose = "allow another attempt of a job that failed"
 
     def _execute(self, pos_args: list[str]) -> int:
-        session = current()
-        stage = self._model(session, pos_args)
-        with _alone(session, stage):
-            paid = payment(stage, session.store)
+        project = current().project
+        stage = self._model(project, pos_args)
+        with _alone(project, stage):
+            paid = payment(stage, project.store)
             if paid is None or paid.phase not in ENDED:
-                self._refuse(session, stage, paid)
+                self._refuse(project, stage, paid)
                 assert paid is not None
-            elif not other_rows(stage, paid, session.store):
-                job = question(stage, session.store)
+            elif not other_rows(stage, paid, project.store):
+                job = question(stage, project.store)
                 lives = asyncio.run(
                     _with_provider(
-                        session, stage, lambda p: living(job, p, paid, session.settle)
+                        project, stage, lambda p: living(job, p, paid, project.settle)
                     )
                 )
                 if lives:
-                    again = bound_again(session, stage, paid, lives)
+                    again = bound_again(project, stage, paid, lives)
                     self._say(
                         f"{stage.name}: {again.id} lives at its provider, and no other "
                         f"attempt is paid for; to take it up: doit run {stage.name}"
                     )
                     return 0
-            tokens, cost = session.charge(stage)
+            tokens, cost = project.charge(stage)
             again = replace(
                 paid,
                 phase="absent",
@@ -97,11 +98,11 @@ class Retry(OneStage):
                 message="",
                 since=time.time(),
             )
-            session.store.ledger.note(entry_of(stage.key, again, "retry"))
-            session.store.remove(stage)
-            session.store.states.save_paid(stage.key, again)
+            project.store.ledger.note(entry_of(stage.key, again, "retry"))
+            project.store.remove(stage)
+            project.store.states.save_paid(stage.key, again)
         how = ENDED.get(paid.phase, "is gone from the provider")
-        if other_rows(stage, paid, session.store):
+        if other_rows(stage, paid, project.store):
             how = "is of other rows than its teacher's present ones"
         said = f": {paid.message}" if paid.message else ""
         price = "not known" if cost is None else f"about ${cost:.2f}"
@@ -113,20 +114,20 @@ class Retry(OneStage):
         )
         return 0
 
-    def _refuse(self, session: Session, stage: Stage, paid: Paid | None) -> None:
+    def _refuse(self, project: Project, stage: Stage, paid: Paid | None) -> None:
         """Raises InvalidCommand, unless the stage's model is gone from its provider, or
         its teacher wrote other rows since."""
-        if other_rows(stage, paid, session.store):
+        if other_rows(stage, paid, project.store):
             return
-        record = session.store.get(stage)
+        record = project.store.get(stage)
         if paid is None or record is None:
             raise InvalidCommand(
                 f"{stage.name} has not failed at its provider; `doit run` makes it"
             )
-        job, settle = question(stage, session.store), session.settle
+        job, settle = question(stage, project.store), project.settle
         gone = asyncio.run(
             _with_provider(
-                session,
+                project,
                 stage,
                 lambda p: model_is_gone(job, p, BY_HAND + record.output, settle),
             )
@@ -145,16 +146,16 @@ class Adopt(OneStage):
     doc_usage = "STAGE|KEY|JOB MODEL_ID"
 
     def _execute(self, pos_args: list[str]) -> int:
-        session = current()
+        project = current().project
         if len(pos_args) != 2:
             raise InvalidCommand("`doit adopt` takes a stage and a model's ID")
-        stage, model = self._model(session, pos_args[:1]), pos_args[1]
-        job, id = question(stage, session.store), BY_HAND + model
-        told = asyncio.run(_with_provider(session, stage, lambda p: p.poll(job, id)))
+        stage, model = self._model(project, pos_args[:1]), pos_args[1]
+        job, id = question(stage, project.store), BY_HAND + model
+        told = asyncio.run(_with_provider(project, stage, lambda p: p.poll(job, id)))
         if told.status != "succeeded":
             raise InvalidCommand(f"nothing was adopted: {told.message}")
-        with _alone(session, stage):
-            before = payment(stage, session.store)
+        with _alone(project, stage):
+            before = payment(stage, project.store)
             if before and before.phase in ("intent", "bound") and not before.adopted:
                 raise InvalidCommand(
                     f"{stage.name} has a job of its own under way "
@@ -173,40 +174,40 @@ class Adopt(OneStage):
                 adopted=True,
                 made_of=job.params.get("made_of", ""),
             )
-            session.store.ledger.note(entry_of(stage.key, paid, "bound"))
-            session.store.remove(stage)
-            work = session.store.work_folder(stage)
+            project.store.ledger.note(entry_of(stage.key, paid, "bound"))
+            project.store.remove(stage)
+            work = project.store.work_folder(stage)
             job = replace(job, work=str(work))
             made = asyncio.run(
-                _with_provider(session, stage, lambda p: p.collect(job, id))
+                _with_provider(project, stage, lambda p: p.collect(job, id))
             )
-            session.store.put(
+            project.store.put(
                 stage,
                 work,
                 output=made.output,
                 details={**made.details, "attempt": paid.attempt, "adopted": True},
-                inputs=outputs_of(stage, session.store),
+                inputs=outputs_of(stage, project.store),
                 made={"time": now(), "seconds": 0.0, "versions": versions()},
             )
-            session.store.ledger.note(entry_of(stage.key, paid, "succeeded"))
+            project.store.ledger.note(entry_of(stage.key, paid, "succeeded"))
         self._say(f"{stage.name} is {model} now, adopted by hand")
         return 0
 
 
 async def _with_provider(
-    session: Session, stage: Stage, ask: Callable[[Provider], Awaitable[T]]
+    project: Project, stage: Stage, ask: Callable[[Provider], Awaitable[T]]
 ) -> T:
-    backend = registry.get(stage.backend, session.prices)
+    backend = registry.get(stage.backend, project.prices)
     try:
-        return await ask(backend.provider(question(stage, session.store)))
+        return await ask(backend.provider(question(stage, project.store)))
     finally:
         await backend.close()
 
 
 @contextmanager
-def _alone(session: Session, stage: Stage) -> Iterator[None]:
+def _alone(project: Project, stage: Stage) -> Iterator[None]:
     """The stage's lock. Raises ArtifactError if a run has it."""
-    locks = session.store.locks
+    locks = project.store.locks
     if not locks.take(stage.key):
         raise ArtifactError(
             f"{stage.name} is being made by a run; stop it first (Ctrl-C: its job goes "

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from json import dumps
 from typing import Any
 
 from doit.cmd_base import DoitCmdBase
 
-from motools_build.doit_host.helping import Helped
+from motools_build.doit_host.helping import Helped, Needs
+from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand, of_the_system
 from motools_build.errors import MotoolsError
-from motools_build.project.checks import refused
-from motools_build.project.loadable import told_of_loads
-from motools_build.project.remote import ask_calendar, looked_up, payers
-from motools_build.project.session import Session, current
-from motools_build.running.run import versions
-from motools_build.stages import Stage
+from motools_build.project.forecast import Forecast, forecast
+from motools_build.project.project import Project
+from motools_build.project.reports import explained, how_far, plannable, tables
 from motools_build.text.visible import shown
 
 OPT_JSON = {
@@ -37,6 +33,7 @@ class Query(Helped, DoitCmdBase):  # type: ignore[misc]
     doc_usage = "[SETTING|STAGE|PATTERN|KEY|JOB|tag:NAME...] [model=...] [seeds=...]"
     doc_description: str | None = "Without names, the default setting."
     cmd_options: tuple[dict[str, Any], ...] = (OPT_JSON,)
+    needs = Needs(tasks=False, default=False, rows=False)
     broken: Mapping[str, MotoolsError] = {}
     """Settings that could not be planned, where none was named."""
 
@@ -66,17 +63,9 @@ class Query(Helped, DoitCmdBase):  # type: ignore[misc]
     def _say(self, text: str) -> None:
         self.outstream.write(shown(text) + "\n")
 
-    def _stages(self, session: Session, words: list[str]) -> list[Stage]:
-        return list(session.chosen(words or session.selected).values())
-
-    def _planned(self, session: Session, words: list[str]) -> list[str]:
-        """The words; without any, the settings that can be planned: a broken one hides
-        nothing of the others."""
-        if words:
-            return words
-        there = session.zoo.names
-        self.broken = {**session.zoo.misnamed, **session.broken(there)}
-        return [name for name in there if name not in self.broken]
+    def _planned(self, project: Project, words: list[str]) -> Sequence[str]:
+        named, self.broken = plannable(project, words)
+        return named
 
     def _tell_broken(self) -> None:
         for name, error in self.broken.items():
@@ -89,6 +78,7 @@ class Results(Query):
     name = "results"
     doc_purpose = "show a setting's results; stale, missing and failed ones as such"
     doc_usage = "[SETTING...] [model=...] [seeds=...]"
+    needs = Needs(tasks=False, rows=False)
     cmd_options = (
         OPT_JSON,
         {
@@ -103,14 +93,14 @@ class Results(Query):
     def _execute(self, json: bool, csv: bool, pos_args: list[str]) -> int:
         from motools_build.report.drawing.csv import csv_of
         from motools_build.report.drawing.results import print_results
-        from motools_build.report.table import table
 
         session = current()
+        project = session.project
         if json and csv:
             raise InvalidCommand("--json and --csv are two forms; ask for one")
         for name in pos_args:
-            session.chosen([name])  # refuses a name that means nothing
-        found = (table(session.plan(name), session.store) for name in session.selected)
+            project.selection.chosen([name])  # refuses a name that means nothing
+        found = tables(project, session.selected)
         if csv:
             self._say(csv_of(found).removesuffix("\n"))
             return 0
@@ -118,7 +108,7 @@ class Results(Query):
             if json:
                 self._say(dumps(one.as_json(), ensure_ascii=False))
             else:
-                print_results(one, self.outstream, str(session.store.root))
+                print_results(one, self.outstream, str(project.store.root))
         return 0
 
 
@@ -127,6 +117,7 @@ class Plan(Query):
 
     name = "plan"
     doc_purpose = "show what a run would do, and why"
+    needs = Needs(tasks=False)
     cmd_options = (
         OPT_JSON,
         {
@@ -139,33 +130,27 @@ class Plan(Query):
     )
 
     def _execute(self, json: bool, remote: bool, pos_args: list[str]) -> int:
-        from motools_build.report.calendar import endings
-        from motools_build.report.drawing.intents import lines, total
-        from motools_build.report.intents import intents
-
         session = current()
-        stages = self._stages(session, pos_args)
-        wrong = partial(refused, session)
-        found = intents(stages, session.store, session.charge, wrong)
-        notes: list[str] = []
-        if remote:
-            found = asyncio.run(looked_up(session, found))
-            notes = asyncio.run(ask_calendar(session, payers(stages)))
-        found, warnings = told_of_loads(session, found)
-        session.memo.save()
+        words = pos_args or session.selected
+        stages = list(session.project.selection.chosen(words).values())
+        told = forecast(session.project, stages, remote)
         if json:
-            self._say(dumps([i.as_json() for i in found], ensure_ascii=False))
-            return 0
-        for account in payers(stages):
-            self._say(f"paid to {account}")
-        for line in (*notes, *endings(stages, session.store, session.shutdowns)):
-            self._say(str(line))
-        for line in lines(found):
-            self._say(line)
-        for said in warnings:
-            self._say(f"warning: {said}")
-        self._say(total(found))
+            body = [intent.as_json() for intent in told.intents]
+            self._say(dumps(body, ensure_ascii=False))
+        else:
+            self._tell(told)
         return 0
+
+    def _tell(self, told: Forecast) -> None:
+        from motools_build.report.drawing.intents import lines, total
+
+        for account in told.accounts:
+            self._say(f"paid to {account}")
+        for line in (*told.unanswered, *told.endings, *lines(told.intents)):
+            self._say(str(line))
+        for said in told.warnings:
+            self._say(f"warning: {said}")
+        self._say(total(told.intents))
 
 
 class Why(Query):
@@ -178,18 +163,8 @@ class Why(Query):
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
         from motools_build.report.drawing.explanation import lines
-        from motools_build.report.explain import explanation
-        from motools_build.report.status import Statuses
 
-        session = current()
-        stages = list(session.chosen(pos_args, superseded=True).values())
-        if len({stage.key for stage in stages}) != 1:
-            names = "\n".join(stage.name for stage in stages[:20])
-            raise InvalidCommand(f"`doit why` explains one stage; name one:\n{names}")
-        stage, store = stages[0], session.store
-        status = Statuses(store, session.superseded_by).of(stage)
-        superseded = session.superseded_by(stage)
-        found = explanation(status, store, versions(), superseded)
+        found = explained(current().project, pos_args)
         if json:
             self._say(dumps(found.as_json(), ensure_ascii=False))
             return 0
@@ -204,15 +179,12 @@ class Status(Query):
     name = "status"
     doc_purpose = "show how far settings are (exit code 1: not complete)"
     doc_description = "Without names, all settings."
+    needs = Needs(tasks=False, default=False, rows=False, tells_broken=True)
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
         from motools_build.report.drawing.overview import print_overview
-        from motools_build.report.overview import overview
 
-        session = current()
-        stages = session.chosen(self._planned(session, pos_args)).values()
-        broken = {name: str(error) for name, error in self.broken.items()}
-        found = overview(stages, session.store, broken)
+        found = how_far(current().project, pos_args)
         if json:
             self._say(dumps(found.as_json(), ensure_ascii=False))
         else:

@@ -13,9 +13,9 @@ from doit.task import Task
 
 from motools_build.backends.base import Progress
 from motools_build.doit_host.bars import short_names, widths, words
+from motools_build.doit_host.session import current
 from motools_build.doit_host.tasks import DONE
 from motools_build.errors import JobFailed
-from motools_build.project.session import current
 from motools_build.stages import Stage
 from motools_build.store.records import Record
 from motools_build.text import hints
@@ -79,7 +79,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             if task.actions:
                 super().execute_task(task)
             return
-        reason = self.session.store.why_stale(stage) or "asked for again"
+        reason = self.session.project.store.why_stale(stage) or "asked for again"
         self._line(f".  {task.name}  ({reason})")
 
     def add_success(self, task: Task) -> None:
@@ -98,7 +98,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             return
         self._counts["made"] += 1
         self._touched[stage.setting] = None
-        record = self.session.store.get(stage)
+        record = self.session.project.store.get(stage)
         seconds = record.made["seconds"] if record else 0.0
         self._line(f"   {task.name}  made in {seconds:.1f} s")
         if record and stage.asks:
@@ -210,8 +210,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 more = f"{len(touched) - TABLES} more of {len(touched)} tables"
                 self._line(f"({more}: {hints.command('results', 'SETTING')})")
             for name in touched[:TABLES]:
-                found = table(self.session.plan(name), self.session.store, ROWS)
-                root = str(self.session.store.root)
+                found = table(
+                    self.session.project.plan(name), self.session.project.store, ROWS
+                )
+                root = str(self.session.project.store.root)
                 print_results(found, self.outstream, root)
 
     # ---- details
@@ -225,7 +227,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         }
         for names in by_reason(said.items()):
             stage = self.session.stages[names[0]]
-            remembered = self.session.store.states.failure(stage.key)
+            remembered = self.session.project.store.states.failure(stage.key)
             self._line("")
             self._line(f"FAILED {together(names)}")
             self._line(f"   {said[names[0]]}")

@@ -19,8 +19,8 @@ from doit.runner import Runner
 from doit.task import Task
 
 from motools_build.backends.base import Progress
+from motools_build.doit_host.session import Session
 from motools_build.errors import Deferred, GivenUp, MotoolsError
-from motools_build.project.session import Session
 from motools_build.project.variables import waits
 from motools_build.running.budget import Budget
 from motools_build.running.loads import check, checkable, remember, worth_it
@@ -70,25 +70,25 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue  # by nohup: whoever began this run wants it to live on
             loop.add_signal_handler(number, self._interrupt, number)
-        session, store = self.session, self.session.store
+        session, store = self.session, self.session.project.store
         self._runtime = Runtime(
             store=store,
-            memo=session.memo,
+            memo=session.project.memo,
             pool=WorkerPool(
-                self.workers, store.root / "logs/worker.log", session.launcher
+                self.workers, store.root / "logs/worker.log", session.project.launcher
             ),
             report=self._progress,
             payments=PayOnce(
                 store.states,
                 store.ledger,
-                settle=session.settle,
-                budget=Budget(session.max_spend),
-                stops=session.stops(),
-                wait=waits(session.variables),
+                settle=session.project.settle,
+                budget=Budget(session.project.max_spend),
+                stops=session.project.stops(),
+                wait=waits(session.project.variables),
             ),
-            account_of=session.account_of,
+            account_of=session.project.account_of,
             always=self.always_execute,
-            prices=session.prices,
+            prices=session.project.prices,
         )
         try:
             await self._check_loads(dispatcher)
@@ -105,14 +105,14 @@ class AsyncRunner(Runner):  # type: ignore[misc]
 
     async def _check_loads(self, dispatcher: TaskDispatcher) -> None:
         """Load the evals that are to run, if something would be paid before."""
-        store, tasks = self.session.store, _needed(dispatcher)
+        store, tasks = self.session.project.store, _needed(dispatcher)
         stages = [stage for task in tasks if (stage := _stage(task))]
         wanted = checkable(stages, store)
         if not wanted or not worth_it(stages, store):
             return
         logs = store.root / "logs"
         checking = asyncio.ensure_future(
-            check(wanted, self.session.memo, self._runtime.pool, logs)
+            check(wanted, self.session.project.memo, self._runtime.pool, logs)
         )
         checking.add_done_callback(lambda _: self._wake.set())
         await self._wake.wait()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from json import dumps
 
 from motools_build.doit_host.queries import OPT_JSON, Query
+from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
-from motools_build.project.session import current
+from motools_build.project.reports import samples
 
 TAKES_A_WORD = ("-n", "--where")
 
@@ -54,28 +55,10 @@ class Samples(Query):
 
     def _execute(self, json: bool, where: str, most: int, pos_args: list[str]) -> int:
         from motools_build.report.drawing.samples import print_transcripts
-        from motools_build.report.samples import transcripts
-        from motools_build.report.status import Statuses
-        from motools_build.report.where import Where
 
-        session = current()
         if most < 1:
             raise InvalidCommand(f"-n {most}: write a number of samples, 1 or more")
-        if not pos_args:
-            raise InvalidCommand(
-                "name an eval: doit samples 'eval:SETTING/*' (`doit results` and "
-                "`doit list --all` have the names)"
-            )
-        chosen = session.chosen(pos_args, superseded=True).values()
-        evals = [stage for stage in chosen if stage.kind == "eval"]
-        if not evals:
-            raise InvalidCommand(
-                f"{' '.join(pos_args)} is no eval; a name begins with eval:, as in "
-                "doit samples 'eval:SETTING/*'"
-            )
-        asked = Where.parse(where)
-        statuses = Statuses(session.store, session.superseded_by)
-        found = [transcripts(s, session.store, asked, statuses) for s in evals]
+        found = samples(current().project, pos_args, where)
         if json:
             body = [one.as_json(most) for one in found]
             self._say(dumps(body, ensure_ascii=False))

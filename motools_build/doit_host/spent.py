@@ -5,8 +5,8 @@ from __future__ import annotations
 from json import dumps
 
 from motools_build.doit_host.from_ledger import FromLedger
+from motools_build.doit_host.session import current
 from motools_build.errors import SelectionError
-from motools_build.project.session import current
 from motools_build.text.similar import known
 
 
@@ -27,8 +27,8 @@ class Spent(FromLedger):
         from motools_build.report.drawing.spent import print_spending
         from motools_build.report.spent import spending, spent
 
-        session = current()
-        lines = spent(session.store)
+        project = current().project
+        lines = spent(project.store)
         there = {line.setting for line in lines}
         for word in pos_args:
             if word not in there:
@@ -37,7 +37,7 @@ class Spent(FromLedger):
                 )
         budgets = {
             name: account["month_budget"]
-            for name, account in session.config.accounts.items()
+            for name, account in project.config.accounts.items()
             if isinstance(account, dict) and "month_budget" in account
         }
         found = spending(lines, budgets, pos_args)

@@ -8,9 +8,9 @@ from typing import Any
 from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
+from motools_build.doit_host.session import Session, current
 from motools_build.errors import MotoolsError, SelectionError
 from motools_build.planning.plan import Plan
-from motools_build.project.session import Session, current
 from motools_build.running.run import run_stage
 from motools_build.stages import ASKED, ON_DEMAND, Stage
 from motools_build.task_code.shipped import place_of
@@ -40,9 +40,9 @@ def tasks(session: Session, names: Iterable[str], *, prune: bool) -> Iterator[Ta
         session.groups.add(name)
         try:
             if session.brief:
-                yield _group(name, session.zoo[name].description)
+                yield _group(name, session.project.zoo[name].description)
                 continue
-            plan = session.plan(name)
+            plan = session.project.plan(name)
         except MotoolsError as error:
             if not session.lenient:
                 raise
@@ -57,17 +57,18 @@ def tasks(session: Session, names: Iterable[str], *, prune: bool) -> Iterator[Ta
         session.done[name] = done
         yield _group(
             name,
-            session.zoo[name].description,
+            session.project.zoo[name].description,
             stages=[stage.name for stage in plan.roots if stage.name in names],
             done=done,
-            complete=(session.complete, [plan]),
+            complete=(session.project.complete, [plan]),
         )
 
 
 def _needed(session: Session, plan: Plan) -> list[Stage]:
     """The stages that a run of the setting has to look at: what is stale, all that it
     is made from, and all that is made from it. The others have no need of a task."""
-    stale = {s.key for s in plan.roots if session.store.why_stale(s) is not None}
+    store = session.project.store
+    stale = {s.key for s in plan.roots if store.why_stale(s) is not None}
     if not stale:
         return []
     needed: set[str] = set()
@@ -128,7 +129,7 @@ def _task(session: Session, setting: str, stage: Stage) -> Task:
 
 
 def _is_up_to_date(session: Session, stage: Stage) -> bool:
-    return session.store.why_stale(stage) is None
+    return session.project.store.why_stale(stage) is None
 
 
 def _group(

@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 from doit import exceptions
-from doit.doit_cmd import DoitMain
 
 from motools_build.text.visible import Scrubbed, shown
 
@@ -30,20 +29,3 @@ def guard() -> None:
     for name in ("stdout", "stderr"):
         if not isinstance(getattr(sys, name), Scrubbed):
             setattr(sys, name, Scrubbed(getattr(sys, name)))
-
-
-_usual = DoitMain.process_args
-
-EMPTY = "\0"
-"""Stands for an empty word, while doit looks at the first character of each; no
-command line can hold it."""
-
-
-def _process_args(main: DoitMain, words: list[str]) -> list[str]:
-    """doit's own, which takes `name=value` for variables; but of an empty word it makes
-    a traceback, and so it becomes one that names nothing."""
-    left = _usual(main, [word or EMPTY for word in words])
-    return ["" if word == EMPTY else word for word in left]
-
-
-DoitMain.process_args = _process_args

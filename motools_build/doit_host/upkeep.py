@@ -8,10 +8,11 @@ from dataclasses import asdict
 from json import dumps
 
 from motools_build.doit_host.queries import OPT_JSON, Query
+from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import MotoolsError
+from motools_build.project.project import Project
 from motools_build.project.remote import ask_calendar, health, payers
-from motools_build.project.session import Session, current
 
 
 class Gc(Query):
@@ -54,7 +55,7 @@ class Gc(Query):
         from motools_build.store.upkeep import garbage, leftovers, remove
         from motools_build.text.sizes import bytes_of, human
 
-        session = current()
+        project = current().project
         try:
             most = bytes_of(max_size) if max_size else None
         except ValueError as error:
@@ -64,20 +65,20 @@ class Gc(Query):
         if not 0 <= keep < math.inf:
             raise InvalidCommand(f"--keep={keep}: write a number of days, 0 or more")
         try:
-            present = set(session.users_of_keys(besides=set()))
+            present = set(project.users_of_keys(besides=set()))
         except MotoolsError as error:
             raise InvalidCommand(
                 f"nothing was removed, as it cannot be told what settings use: {error}"
             ) from error
-        found = garbage(session.store, present, keep, most)
-        left = leftovers(session.store)
-        used = session.store.live.keys()
+        found = garbage(project.store, present, keep, most)
+        left = leftovers(project.store)
+        used = project.store.live.keys()
         kept = [item for item in found if item.key in used]
         size_of = {item.folder: item.size() for item in found}
         if yes:
             paths = [(item.key, item.folder) for item in found]
             paths += [(path.name, path) for path in left]
-            gone = {path for path, free in remove(paths, session.store) if free}
+            gone = {path for path, free in remove(paths, project.store) if free}
             kept = [item for item in found if item.folder not in gone]
             left = [path for path in left if path in gone]
         found = [item for item in found if item not in kept]
@@ -127,20 +128,20 @@ class Verify(Query):
     def _execute(self, json: bool, repair: bool, remote: bool) -> int:
         from motools_build.store.upkeep import artifacts, broken, set_aside
 
-        session = current()
+        project = current().project
         problems: dict[str, str] = {}
         count = 0
-        for found in artifacts(session.store):
+        for found in artifacts(project.store):
             count += 1
             problem = broken(found)
             if problem is None:
                 continue
             place = str(found.folder)
             if repair:
-                place = f"{place}, now {set_aside(found, session.store)}"
+                place = f"{place}, now {set_aside(found, project.store)}"
             problems[found.name] = f"{problem} ({place})"
-        there = asyncio.run(health(session)) if remote else []
-        ending = _calendar(session) if remote and not json else []
+        there = asyncio.run(health(project)) if remote else []
+        ending = _calendar(project) if remote and not json else []
         bad = bool(problems) or any(not one.is_well() for one in there)
         if json:
             body = {"artifacts": count, "broken": problems}
@@ -159,12 +160,12 @@ class Verify(Query):
         return int(bad)
 
 
-def _calendar(session: Session) -> list[str]:
+def _calendar(project: Project) -> list[str]:
     """When the models of all settings end, and what is to be run before."""
     from motools_build.report.calendar import endings
 
-    broken = session.broken(session.zoo.names)
-    names = [name for name in session.zoo.names if name not in broken]
-    stages = [stage for name in names for stage in session.plan(name).stages]
-    told = asyncio.run(ask_calendar(session, payers(stages)))
-    return [*told, *map(str, endings(stages, session.store, session.shutdowns))]
+    broken = project.selection.broken(project.zoo.names)
+    names = [name for name in project.zoo.names if name not in broken]
+    stages = [stage for name in names for stage in project.plan(name).stages]
+    told = asyncio.run(ask_calendar(project, payers(stages)))
+    return [*told, *map(str, endings(stages, project.store, project.shutdowns))]

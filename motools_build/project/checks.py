@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from motools_build.data.prompts import prompt_problems
 from motools_build.data.rows.checks import SHOWN, Rules, check_file, listed
 from motools_build.errors import DatasetError
 from motools_build.keys import Digest
-from motools_build.project.session import Session
+from motools_build.project.project import Project
 from motools_build.running.derived import source_of
 from motools_build.running.learned import Learned, rows_of
 from motools_build.specs.backends import BackendFacts
@@ -22,38 +23,38 @@ if TYPE_CHECKING:
     from motools_build.data.transforms import Source
 
 
-def check_datasets(session: Session) -> None:
-    """Validate the rows of each dataset that a stale stage is to read.
+def check_datasets(project: Project, stages: Iterable[Stage]) -> None:
+    """Validate the rows of each dataset that a stale one of the stages is to read.
 
     Raises DatasetError with all problems of all of them, before anything runs.
     """
     problems: dict[str, None] = {}  # several models may share a dataset
-    for stage in session.stages.values():
-        problems |= dict.fromkeys(problems_of(session, stage))
+    for stage in stages:
+        problems |= dict.fromkeys(problems_of(project, stage))
     if problems:
         raise DatasetError(listed(list(problems)) + "\nnothing was run")
 
 
-def refused(session: Session, stage: Stage) -> str | None:
+def refused(project: Project, stage: Stage) -> str | None:
     """What a run would refuse a stage for: the first problem of the rows that it is to
     read, and how many more there are."""
-    problems = problems_of(session, stage)
+    problems = problems_of(project, stage)
     if not problems:
         return None
     more = f" (and {len(problems) - 1} more: doit datasets)" if problems[1:] else ""
     return f"{problems[0]}{more}"
 
 
-def problems_of(session: Session, stage: Stage) -> list[str]:
+def problems_of(project: Project, stage: Stage) -> list[str]:
     """The problems of the rows that a stage is to learn from, or the prompts that it is
     to ask; none if it is up to date, or a teacher has yet to write them."""
     asks = stage.kind == "dataset" and stage.asks
-    if not (asks or stage.kind == "model") or not session.store.why_stale(stage):
+    if not (asks or stage.kind == "model") or not project.store.why_stale(stage):
         return []
     if asks:
-        return asked_problems(session, stage)
-    rows = rows_of(stage, session.store)
-    if rows is None or (stage.sampled and session.store.why_stale(stage.sampled)):
+        return asked_problems(project, stage)
+    rows = rows_of(stage, project.store)
+    if rows is None or (stage.sampled and project.store.why_stale(stage.sampled)):
         return []
     if not os.path.exists(rows.path):  # a run fetches it, and looks then
         return []
@@ -61,9 +62,9 @@ def problems_of(session: Session, stage: Stage) -> list[str]:
     model = ModelName.parse(stage.params["model"])
     facts = model.facts
     derived = source_of(stage, rows)
-    problems = row_problems(session, rows, method, facts.rules(), derived)
+    problems = row_problems(project, rows, method, facts.rules(), derived)
     if facts.token_limit(model.model) is not None:
-        problems = problems + session.memo.note(
+        problems = problems + project.memo.note(
             f"limit-1:{method}:{model.model}:{rows.path}",
             Digest(rows.digest),
             partial(_within_limit, facts, rows.path, method, model.model),
@@ -71,11 +72,11 @@ def problems_of(session: Session, stage: Stage) -> list[str]:
     return problems
 
 
-def asked_problems(session: Session, stage: Stage) -> list[str]:
+def asked_problems(project: Project, stage: Stage) -> list[str]:
     """The problems of the prompts that a teacher is asked."""
     lesson = stage.params["lesson"]
     rows = Learned(lesson["prompts"], lesson["digest"])
-    problems: list[str] = session.memo.note(
+    problems: list[str] = project.memo.note(
         f"prompts-2:{lesson['system'] is not None}:{rows.path}",
         Digest(rows.digest),
         partial(prompt_problems, rows.path, lesson["system"]),
@@ -89,11 +90,11 @@ def asked_problems(session: Session, stage: Stage) -> list[str]:
 
 
 def row_problems(
-    session: Session, rows: Learned, method: str, rules: Rules, derived: Source | None
+    project: Project, rows: Learned, method: str, rules: Rules, derived: Source | None
 ) -> list[str]:
     """The problems of a dataset's rows, at the lines that they come from; remembered
     for its bytes and its path, since they name it."""
-    problems: list[str] = session.memo.note(
+    problems: list[str] = project.memo.note(
         f"rows-2:{method}:{rules.name}:{rows.path}",
         Digest(rows.digest),
         partial(_row_problems, rows.path, method, rules, derived),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from motools_build.errors import InputError
 from motools_build.running.launch import registry as launchers
 from motools_build.running.launch.base import Launcher
 from motools_build.text.similar import known
+
+PYPROJECT = "pyproject.toml"
 
 WHERE = "tool.motools_build"
 
@@ -47,19 +50,9 @@ class Config:
     """See `Prices`."""
 
     @classmethod
-    def read(cls, path: Path = Path("pyproject.toml")) -> Config:
+    def read(cls, path: Path = Path(PYPROJECT)) -> Config:
         """Raises InputError for a field that does not exist or has another type."""
-        try:
-            document = tomllib.loads(path.read_bytes().decode())
-        except FileNotFoundError:
-            return cls()
-        except OSError as error:
-            raise InputError(f"{path} cannot be read ({error.strerror})") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} is not UTF-8 ({error}); save it anew") from error
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{path}: {error}") from error
-        section = document.get("tool", {}).get("motools_build", {})
+        section = _table(document(path), "tool").get("motools_build", {})
         if not isinstance(section, dict):
             raise InputError(f"{path}: [{WHERE}] is a table, not {section}")
         for name in section:
@@ -69,6 +62,42 @@ class Config:
                     + known(name, cls.__annotations__)
                 )
         return cls(**{n: _checked(path, n, v) for n, v in section.items()})
+
+
+def document(path: Path) -> dict[str, Any]:
+    """What a TOML file says; nothing if it is not there.
+
+    Raises InputError, with the file and the line, if it cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+        return tomllib.loads(data.decode())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = f"0x{data[error.start]:02x}"
+        raise InputError(
+            f"{path}:{line}: byte {byte} is not UTF-8, as TOML must be; save the file "
+            "as UTF-8"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        said = re.search(r"at line (\d+)", str(error))
+        line = int(said[1]) if said else data.count(b"\n") + 1
+        raise InputError(f"{path}:{line}: {error}; mend it, and run again") from error
+
+
+def is_project(document: Mapping[str, Any]) -> bool:
+    """Whether a pyproject.toml is that of a project: its doit is to use our loader."""
+    return _table(_table(document, "tool"), "doit").get("loader") == "motools"
+
+
+def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A table of a document; an empty one where there is none of that name."""
+    table = document.get(name)
+    return table if isinstance(table, dict) else {}
 
 
 def _checked(path: Path, name: str, value: Any) -> Any:

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motools_build.project.session import Session
+from motools_build.project.project import Project
 from motools_build.running.loads import Loaded, check, checkable
 from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def told_of_loads(
-    session: Session, found: list[Intent]
+    project: Project, found: list[Intent]
 ) -> tuple[list[Intent], list[str]]:
     """The intents, those blocked that a run would refuse or spare; and what Inspect
     warns of. What could be loaded is remembered, and nothing else is kept."""
     from motools_build.report.intents import Intent
 
     to_run = [intent.stage for intent in found if intent.action == "run"]
-    wanted = checkable(to_run, session.store)
+    wanted = checkable(to_run, project.store)
     if not wanted:
         return found, []
-    loaded = asyncio.run(_checked(session, wanted))
+    loaded = asyncio.run(_checked(project, wanted))
     stale = {stage.key for stage in to_run}
     spared = loaded.spared((intent.stage for intent in found), stale, set())
 
@@ -42,11 +42,11 @@ def told_of_loads(
     return [seen(intent) for intent in found], loaded.warnings
 
 
-async def _checked(session: Session, wanted: list[Stage]) -> Loaded:
+async def _checked(project: Project, wanted: list[Stage]) -> Loaded:
     with tempfile.TemporaryDirectory() as folder:  # a plan leaves no logs
         logs = Path(folder)
-        pool = WorkerPool(1, logs / "worker.log", session.launcher)
+        pool = WorkerPool(1, logs / "worker.log", project.launcher)
         try:
-            return await check(wanted, session.memo, pool, logs)
+            return await check(wanted, project.memo, pool, logs)
         finally:
             await pool.close()

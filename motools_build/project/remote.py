@@ -19,7 +19,7 @@ from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Paid, Record
 
 if TYPE_CHECKING:
-    from motools_build.project.session import Session
+    from motools_build.project.project import Project
     from motools_build.report.intents import Action, Intent
 
 
@@ -33,9 +33,9 @@ ASKED_AT_ONCE = 16
 class _Opened(dict[str, Backend]):
     """Backends by their identity, each opened on first use and closed in the end."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, project: Project) -> None:
         super().__init__()
-        self._prices = session.prices
+        self._prices = project.prices
 
     def __missing__(self, identity: str) -> Backend:
         self[identity] = registry.get(identity, self._prices)
@@ -68,19 +68,19 @@ def question(stage: Stage, store: ArtifactStore) -> Job:
     return Job(stage.kind, stage.backend, stage.key, stage.name, params, work="")
 
 
-async def looked_up(session: Session, found: list[Intent]) -> list[Intent]:
+async def looked_up(project: Project, found: list[Intent]) -> list[Intent]:
     """Intents, after a look at the providers: what is there would be adopted."""
-    opened = _Opened(session)
+    opened = _Opened(project)
 
     async def look(intent: Intent) -> Intent:
         stage = intent.stage
         if intent.action != "run" or not stage.at_provider:
             return intent
-        job = question(stage, session.store)
+        job = question(stage, project.store)
         if stage.sampled and "made_of" not in job.params:
             return intent  # a teacher writes its rows first
         provider = opened[stage.backend].provider(job)
-        return await _seen(intent, provider, job, payment(stage, session.store))
+        return await _seen(intent, provider, job, payment(stage, project.store))
 
     async with opened:  # together, so that they share the provider's listings
         return await asyncio.gather(*map(look, found))
@@ -102,19 +102,19 @@ async def _seen(
     return replace(intent, action=action, reason=why, cost=0.0, tokens=None)
 
 
-async def ask_calendar(session: Session, accounts: Iterable[Account]) -> list[str]:
+async def ask_calendar(project: Project, accounts: Iterable[Account]) -> list[str]:
     """Ask accounts that were not asked today when their models end, and remember it;
     what went wrong, if something did. It is worth no long wait, and stops nothing."""
-    due = [one for one in accounts if session.shutdowns.due(one.name)]
+    due = [one for one in accounts if project.shutdowns.due(one.name)]
     if not due:
         return []
     told = []
-    async with _Opened(session) as opened:
+    async with _Opened(project) as opened:
         for account in due:
             try:
                 async with asyncio.timeout(CALENDAR_SECONDS):
                     dates = await opened[account.identity].shutdowns(account)
-                session.shutdowns.note(account.name, dates)
+                project.shutdowns.note(account.name, dates)
             except (MotoolsError, TimeoutError) as error:
                 why = str(error) or f"no answer in {CALENDAR_SECONDS:g} s"
                 told.append(f"when models of account {account.name} end: {why}")
@@ -136,28 +136,28 @@ class Remote:
         return self.health in ("alive", "expiring")
 
 
-async def health(session: Session) -> list[Remote]:
+async def health(project: Project) -> list[Remote]:
     """Each file, job and model of a provider that a record names, and how it is."""
     at_once = asyncio.Semaphore(ASKED_AT_ONCE)
 
     async def look(record: Record, what: What, id: str) -> Remote:
         async with at_once:
-            how, about = await _health(session, opened, record, what, id)
+            how, about = await _health(project, opened, record, what, id)
         return Remote(what, id, record.name, how, about)
 
-    records = [r for kind in ("upload", "model") for r in session.store.records(kind)]
+    records = [r for kind in ("upload", "model") for r in project.store.records(kind)]
     made = [record for record in records if "account" in record.details]
-    async with _Opened(session) as opened:
+    async with _Opened(project) as opened:
         looks = [look(r, what, id) for r in made for what, id in _named(r)]
         return await asyncio.gather(*looks)
 
 
 async def _health(
-    session: Session, opened: _Opened, record: Record, what: What, id: str
+    project: Project, opened: _Opened, record: Record, what: What, id: str
 ) -> tuple[Health, str]:
     """As the account of the record sees it, if that is still the same server's."""
     try:
-        account = session.accounts[record.details["account"]]
+        account = project.accounts[record.details["account"]]
         if account.identity != record.backend:
             now = f"account {account.name} is at {account.identity} now"
             return "unknown", f"made at {record.backend}, and {now}"

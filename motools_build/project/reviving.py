@@ -13,7 +13,7 @@ from motools_build.store.records import Paid
 from motools_build.store.runs import now, seconds_of
 
 if TYPE_CHECKING:
-    from motools_build.project.session import Session
+    from motools_build.project.project import Project
     from motools_build.stages import Stage
 
 
@@ -62,7 +62,7 @@ async def model_is_gone(job: Job, provider: Provider, id: str, settle: float) ->
     return (await provider.poll(job, id)).status == "gone"
 
 
-def bound_again(session: Session, stage: Stage, paid: Paid, found: Found) -> Paid:
+def bound_again(project: Project, stage: Stage, paid: Paid, found: Found) -> Paid:
     """Take the living job up; the next run collects it."""
     again = replace(
         paid,
@@ -75,6 +75,6 @@ def bound_again(session: Session, stage: Stage, paid: Paid, found: Found) -> Pai
         missing=0.0,
         since=min(found.created, seconds_of(now())),
     )
-    session.store.ledger.note(entry_of(stage.key, again, "bound"))
-    session.store.states.save_paid(stage.key, again)
+    project.store.ledger.note(entry_of(stage.key, again, "bound"))
+    project.store.states.save_paid(stage.key, again)
     return again

@@ -14,7 +14,6 @@ the ledger, the run log and the artifacts.
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 
@@ -113,15 +112,17 @@ def fitting(word: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if fnmatchcase(name, word)]
 
 
-class Selecting(ABC):
-    """The part of a session that knows what words mean."""
+class Selection:
+    """Finds what words mean: in a zoo, in its plans, and among its artifacts.
 
-    zoo: Zoo
-    store: ArtifactStore
+    `plan` gives a setting's plan by its name, and raises InputError for a setting that
+    cannot be planned. A setting is planned only if a word may mean a part of it.
+    """
 
-    @abstractmethod
-    def plan(self, name: str) -> Plan:
-        """The setting's plan. Raises InputError."""
+    def __init__(
+        self, zoo: Zoo, store: ArtifactStore, plan: Callable[[str], Plan]
+    ) -> None:
+        self.zoo, self.store, self._plan = zoo, store, plan
 
     def settings_of(self, words: Iterable[str]) -> tuple[str, ...]:
         """The settings that command line words mean. A word of a user's own task
@@ -145,7 +146,7 @@ class Selecting(ABC):
             name
             for name in self.zoo.names
             if name not in self.broken([name])
-            and any(s.key.startswith(key) for s in self.plan(name).stages)
+            and any(s.key.startswith(key) for s in self._plan(name).stages)
         ]
 
     def broken(self, names: Iterable[str]) -> dict[str, MotoolsError]:
@@ -153,7 +154,7 @@ class Selecting(ABC):
         found: dict[str, MotoolsError] = {}
         for name in names:
             try:
-                self.plan(name)
+                self._plan(name)
             except MotoolsError as error:
                 found[name] = error
         return found
@@ -204,7 +205,7 @@ class Selecting(ABC):
             stages = {
                 stage.name: stage
                 for setting in self.settings_of([word])
-                for stage in self.plan(setting).stages
+                for stage in self._plan(setting).stages
             }
             if word in self.zoo.names:
                 chosen.update(stages)

@@ -12,32 +12,7 @@ PYPROJECT = """\
 loader = "motools"
 
 [tool.doit.plugins.loader]
-motools = "motools_build.doit_host.loader:Loader"
-
-[tool.doit.plugins.backend]
-motools = "motools_build.doit_host.dependencies:StoreBackend"
-
-[tool.doit.plugins.reporter]
-motools = "motools_build.doit_host.reporter:Reporter"
-
-[tool.doit.plugins.command]
-run = "motools_build.doit_host.commands:Run"
-clean = "motools_build.doit_host.commands:Clean"
-forget = "motools_build.doit_host.commands:Forget"
-ignore = "motools_build.doit_host.commands:Ignore"
-results = "motools_build.doit_host.queries:Results"
-plan = "motools_build.doit_host.queries:Plan"
-why = "motools_build.doit_host.queries:Why"
-status = "motools_build.doit_host.queries:Status"
-samples = "motools_build.doit_host.samples:Samples"
-datasets = "motools_build.doit_host.datasets:Datasets"
-gc = "motools_build.doit_host.upkeep:Gc"
-verify = "motools_build.doit_host.upkeep:Verify"
-jobs = "motools_build.doit_host.paying:Jobs"
-cancel = "motools_build.doit_host.paying:Cancel"
-retry = "motools_build.doit_host.paying:Retry"
-adopt = "motools_build.doit_host.paying:Adopt"
-spent = "motools_build.doit_host.spent:Spent"
+motools = "motools_build.doit:loader"
 """
 
 DEFAULT = """
@@ -51,7 +26,7 @@ DODO = '''\
 from collections.abc import Iterator
 from typing import Any
 
-from motools_build.doit_host import zoo_tasks
+from motools_build.doit import zoo_tasks
 
 
 def task_zoo() -> Iterator[Any] | None:

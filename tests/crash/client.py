@@ -18,14 +18,14 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 import openai.resources.fine_tuning  # noqa: F401
-from doit.doit_cmd import DoitMain
 
 import motools_build.backends.openai.backend
 import motools_build.doit_host.commands
 import motools_build.doit_host.dependencies
-import motools_build.doit_host.loader
+import motools_build.doit_host.loading
 import motools_build.doit_host.reporter
 import motools_build.doit_host.runner  # noqa: F401
+from motools_build.doit import run
 from motools_build.running import effects
 
 
@@ -137,4 +137,4 @@ def doit(args: tuple[str, ...], act: Act | None) -> int:
                 act()
 
     effects.passing = passing
-    return int(DoitMain().run(list(args)))
+    return run(args)

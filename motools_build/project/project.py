@@ -1,4 +1,10 @@
-"""One command: which settings it means, their plans, and their doit tasks."""
+"""A project: the folder with zoo/, datasets/ and artifacts/, under some variables.
+
+This is where to begin reading. A `Project` joins what the folder holds (its settings,
+its configuration, its artifacts) with the `name=value` variables of one command, and
+turns a setting into its plan: the stages that make it, each named by a key. All
+commands, and the Python interface (`motools_build.open_project`), begin with one.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +24,11 @@ from motools_build.keys import Digest, DigestMemo, opened
 from motools_build.planning.plan import Plan, plan
 from motools_build.planning.sources import Resolver
 from motools_build.project.config import Config, launcher, settle_seconds
-from motools_build.project.selection import Selecting
+from motools_build.project.selection import Selection
 from motools_build.project.variables import (
     check_variables,
     is_smoke,
     most_spent,
-    of_plans,
     overridden,
 )
 from motools_build.project.zoo import Zoo
@@ -33,18 +38,23 @@ from motools_build.running.launch.base import Launcher
 from motools_build.running.learned import rows_of
 from motools_build.specs import ModelName, Setting
 from motools_build.stages import Stage
-from motools_build.store.artifacts import RECORD, ArtifactStore
-from motools_build.text import hints
+from motools_build.store.artifacts import ArtifactStore
 from motools_build.text.scrub import learn, remember
 from motools_build.text.similar import known
 
 ARTIFACTS = Path("artifacts")
 
 
-class Session(Selecting):
-    """What the loader, the checker, the runner and the commands share."""
+class Project:
+    """The project in the working directory, as one command sees it.
+
+    `variables` are the command's `name=value` words. They change what a setting's
+    plan is, so two commands with other variables have two projects. Nothing is read
+    that is not asked for: a setting is imported, and planned, at its first use.
+    """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
+        """Raises InputError for a wrong pyproject.toml, .env or variable."""
         self.config = Config.read()
         _read_dotenv()
         for account in self.config.accounts.values():
@@ -57,25 +67,8 @@ class Session(Selecting):
         self.store = ArtifactStore(ARTIFACTS, self.memo)
         self.derive = Derive(self.store, self.memo)
         self.resolver = Resolver(self.memo, self.derive)
-        self.selected: tuple[str, ...] = ()
-        """Settings that the command names; they become tasks."""
-        self.brief = False
-        """Whether groups are enough (`doit list`): nothing is planned then."""
-        self.lenient = False
-        """Whether a broken setting is shown as such, rather than refused."""
-        self.prune = False
-        """Whether a setting that is complete may do without stage tasks."""
-        self.stages: dict[str, Stage] = {}
-        """By task name: those that have an action of their own."""
-        self.targets: dict[str, Stage] = {}
-        """By the path of their record."""
-        self.groups: set[str] = set()
-        self.done: dict[str, list[str]] = {}
-        """By setting: the stages that are up to date and need no task."""
-        self.aliases: dict[str, Stage] = {}
+        self.selection = Selection(self.zoo, self.store, self.plan)
         self._plans: dict[str, Plan] = {}
-        self.owners: dict[str, str] = {}
-        """Key -> the stage that carries the action; others of that key are aliases."""
 
     def default(self) -> tuple[str, ...]:
         """The settings of plain `doit run`. Raises SelectionError."""
@@ -93,8 +86,6 @@ class Session(Selecting):
                     + known(name, self.zoo.names)
                 )
         return self.config.default
-
-    # ---- plans
 
     def plan(self, name: str) -> Plan:
         """The setting's plan, under the command's variables. Raises InputError."""
@@ -203,7 +194,7 @@ class Session(Selecting):
         return users
 
     def complete(self, plan: Plan) -> bool:
-        """Whether a run of the setting has nothing to do."""
+        """Whether all that the setting asks for is made and up to date."""
         return all(self.store.why_stale(stage) is None for stage in plan.roots)
 
     def note_run(self) -> None:
@@ -211,10 +202,6 @@ class Session(Selecting):
         mean the latest run's key, whether that run had anything to do or not."""
         planned = {name: plan.stages for name, plan in self._plans.items()}
         self.store.runs.note(self.variables, planned)
-
-    def record_path(self, stage: Stage) -> str:
-        """The stage's target, as doit knows it."""
-        return f"{self.store.root}/{stage.folder}/{RECORD}"
 
 
 def _read_dotenv() -> None:
@@ -236,24 +223,3 @@ def _read_dotenv() -> None:
         learn(dotenv_values(stream=StringIO(text)))
         load_dotenv(stream=StringIO(text), override=False)
     learn(os.environ)
-
-
-_current: Session | None = None
-
-
-def begin(variables: Mapping[str, str]) -> Session:
-    """Start the session of this command. Raises InputError."""
-    global _current
-    _current = Session(variables)
-    hints.remember(of_plans(variables))
-    return _current
-
-
-def current() -> Session:
-    """The session of this command. Raises SelectionError outside of one."""
-    if _current is None:
-        raise SelectionError(
-            "dodo.py was loaded without motools_build's loader; pyproject.toml needs "
-            'its [tool.doit] section: loader = "motools", and the plugins'
-        )
-    return _current

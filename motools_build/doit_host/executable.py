@@ -1,0 +1,40 @@
+"""`motools`: the commands of `doit`, where doit itself is not on the PATH."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from motools_build.doit_host.main import run
+from motools_build.errors import InputError
+from motools_build.project.config import PYPROJECT, document, is_project
+
+ANYWHERE = ("new", "help", "--help", "--version")
+"""Words that need no project."""
+
+
+def main() -> int:
+    """Run the words of this process's command line; the exit code.
+
+    Where doit would end with a traceback (a pyproject.toml that cannot be read), or
+    find no task (a folder without a project), one sentence says what to do.
+    """
+    words = sys.argv[1:]
+    try:
+        there = is_project(document(Path(PYPROJECT)))
+        if not there and not (words and words[0] in ANYWHERE):
+            raise InputError(_no_project(Path.cwd()))
+    except InputError as error:
+        sys.stderr.write(f"ERROR: {error}\n")
+        return 3
+    return run(words)
+
+
+def _no_project(here: Path) -> str:
+    for folder in here.parents:
+        if is_project(document(folder / PYPROJECT)):
+            return f"{here} is part of the project in {folder}: go there and run again"
+    return (
+        f"there is no project in {here}; begin one there (`motools new NAME`), or go "
+        f'to one (its {PYPROJECT} has a section [tool.doit] with loader = "motools")'
+    )

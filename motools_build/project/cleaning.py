@@ -1,0 +1,59 @@
+"""Removing a setting's artifacts: `doit clean`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+
+from motools_build.errors import ArtifactError, MotoolsError
+from motools_build.project.project import Project
+from motools_build.stages import Stage
+from motools_build.store.state import UNFINISHED
+
+
+def clean(project: Project, stages: Sequence[Stage], dry: bool) -> Iterator[str]:
+    """Remove the stages' artifacts, and say of each what became of it.
+
+    What another setting uses is kept, and so is what a run uses or makes, and a job
+    that is not finished. With `dry`, nothing is removed. Raises ArtifactError, with
+    nothing removed, if it cannot be told what other settings use.
+    """
+    try:
+        used = project.users_of_keys(besides={stage.setting for stage in stages})
+    except MotoolsError as error:
+        raise ArtifactError(
+            f"nothing was removed, as it cannot be told what other settings use: "
+            f"{error}"
+        ) from error
+    with nullcontext() if dry else project.store.live.removing():
+        live = project.store.live.keys()
+        for stage in stages:
+            if stage.key in used:
+                yield f"kept {stage.name}: {used[stage.key]} uses it"
+            elif _unfinished(project, stage):
+                yield f"kept {stage.name}: its job is not finished (doit jobs)"
+            elif project.store.locks.taken(stage.key):
+                yield f"kept {stage.name}: a run is making it"
+            elif stage.key in live:
+                yield f"kept {stage.name}: a run is using it"
+            elif project.store.holds(stage):
+                yield f"would remove {stage.name}" if dry else _removed(project, stage)
+
+
+def _removed(project: Project, stage: Stage) -> str:
+    locks = project.store.locks
+    if not locks.take(stage.key):  # since it was looked at
+        return f"kept {stage.name}: a run is making it"
+    try:
+        project.store.remove(stage)
+    finally:
+        locks.drop(stage.key)
+    return f"removed {stage.name}"
+
+
+def _unfinished(project: Project, stage: Stage) -> bool:
+    """Whether there is nothing of the stage but an intent, or a job under way."""
+    if not stage.at_provider or project.store.folder(stage).exists():
+        return False
+    paid = project.store.states.paid(stage.key)
+    return paid is not None and paid.phase in UNFINISHED

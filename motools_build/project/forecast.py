@@ -1,0 +1,56 @@
+"""What a run would do, before it does: `doit plan`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from motools_build.account import Account
+from motools_build.project.checks import refused
+from motools_build.project.loadable import told_of_loads
+from motools_build.project.project import Project
+from motools_build.project.remote import ask_calendar, looked_up, payers
+from motools_build.stages import Stage
+
+if TYPE_CHECKING:
+    from motools_build.report.calendar import Ending
+    from motools_build.report.intents import Intent
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run would do with each stage, and what should be known before it."""
+
+    intents: list[Intent]
+    """In an order in which a run could go about it."""
+    accounts: list[Account]
+    """Who would pay."""
+    unanswered: list[str]
+    """What went wrong where a provider was asked, a sentence each."""
+    endings: list[Ending]
+    """The models that end at their providers, the earliest first."""
+    warnings: list[str]
+    """Inspect's own words about evals that were loaded."""
+
+
+def forecast(
+    project: Project, stages: Sequence[Stage], remote: bool = False
+) -> Forecast:
+    """What a run of these stages would do. Evals that would be made are loaded, as a
+    run would; with `remote`, providers are asked for jobs that could be adopted."""
+    from motools_build.report.calendar import endings
+    from motools_build.report.intents import intents
+
+    wrong = partial(refused, project)
+    found = intents(stages, project.store, project.charge, wrong)
+    unanswered: list[str] = []
+    if remote:
+        found = asyncio.run(looked_up(project, found))
+        unanswered = asyncio.run(ask_calendar(project, payers(stages)))
+    found, warnings = told_of_loads(project, found)
+    project.memo.save()
+    ending = endings(stages, project.store, project.shutdowns)
+    return Forecast(found, payers(stages), unanswered, ending, warnings)

@@ -1,0 +1,64 @@
+"""What is looked at before a run begins, so that nothing is paid for in vain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+
+from motools_build.errors import ArtifactError
+from motools_build.project.checks import check_datasets
+from motools_build.project.project import Project
+from motools_build.project.remote import ask_calendar, check_keys, payers
+from motools_build.stages import Stage
+
+Say = Callable[[str], object]
+"""Takes a line for the user, without its end."""
+
+
+def prepare(project: Project, stages: Collection[Stage], say: Say) -> None:
+    """Fetch what is to be fetched, and refuse what a run could not use: rows with
+    problems, an account without a key, a wrong settle time or launcher.
+
+    Says who pays and which models end, and notes the run in the run log. Raises
+    MotoolsError, before anything is made or paid.
+    """
+    with _artifacts_written():
+        store = project.store
+        project.derive.fetch(stage for stage in stages if store.why_stale(stage))
+        for note in project.derive.told:
+            say(note)
+        check_datasets(project, stages)
+        _ = project.settle, project.launcher  # each raises InputError
+        stale = [stage for stage in stages if store.why_stale(stage)]
+        check_keys(stale)
+        for account in payers(stale):
+            say(f"paid to {account}")
+        _say_endings(project, stale, say)
+        project.note_run()
+
+
+def _say_endings(project: Project, stages: Sequence[Stage], say: Say) -> None:
+    """Which models end, when, and what is to be run before. A provider is asked where
+    one is paid, once a day."""
+    accounts = payers(stages)
+    if not accounts:
+        return
+    from motools_build.report.calendar import endings
+
+    for problem in asyncio.run(ask_calendar(project, accounts)):
+        say(problem)
+    for ending in endings(stages, project.store, project.shutdowns):
+        say(str(ending))
+
+
+@contextmanager
+def _artifacts_written() -> Iterator[None]:
+    """Says what a system's error is about, where artifacts/ is written."""
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(
+            f"artifacts/ cannot be written ({error}); nothing was run: free some "
+            "space, or mend its permissions"
+        ) from error

@@ -1,0 +1,101 @@
+"""What is asked of a project, in words of the command line, and answered as data.
+
+The commands print these answers, and the Python interface returns them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from motools_build.errors import MotoolsError, SelectionError
+from motools_build.project.project import Project
+from motools_build.running.run import versions
+from motools_build.stages import Stage
+
+if TYPE_CHECKING:
+    from motools_build.report.explain import Explanation
+    from motools_build.report.overview import Overview
+    from motools_build.report.samples import Transcripts
+    from motools_build.report.table import Table
+
+
+def tables(project: Project, settings: Iterable[str]) -> Iterator[Table]:
+    """The results of each setting. Raises InputError for one that cannot be planned."""
+    from motools_build.report.table import table
+
+    return (table(project.plan(name), project.store) for name in settings)
+
+
+def plannable(
+    project: Project, words: Sequence[str]
+) -> tuple[Sequence[str], Mapping[str, MotoolsError]]:
+    """The words; without any, the settings that can be planned, and why the others
+    cannot: a broken setting hides nothing of the others."""
+    if words:
+        return words, {}
+    there = project.zoo.names
+    broken = {**project.zoo.misnamed, **project.selection.broken(there)}
+    return [name for name in there if name not in broken], broken
+
+
+def how_far(project: Project, words: Sequence[str]) -> Overview:
+    """How far the settings are that the words mean; without words, all."""
+    from motools_build.report.overview import overview
+
+    named, broken = plannable(project, words)
+    stages = project.selection.chosen(named).values()
+    said = {name: str(error) for name, error in broken.items()}
+    return overview(stages, project.store, said)
+
+
+def explained(project: Project, words: Sequence[str]) -> Explanation:
+    """What is known of the one stage that the words mean, present or superseded.
+
+    Raises SelectionError if they mean none, or several.
+    """
+    from motools_build.report.explain import explanation
+    from motools_build.report.status import Statuses
+
+    stages = one_key(project.selection.chosen(words, superseded=True).values())
+    if len(stages) != 1:
+        names = "\n".join(stage.name for stage in stages[:20])
+        raise SelectionError(f"`doit why` explains one stage; name one:\n{names}")
+    superseded = project.selection.superseded_by
+    status = Statuses(project.store, superseded).of(stages[0])
+    return explanation(status, project.store, versions(), superseded(stages[0]))
+
+
+def one_key(stages: Iterable[Stage]) -> list[Stage]:
+    """The stages; only the first of them if all have one key, and are the same work."""
+    found = list(stages)
+    return found[:1] if len({stage.key for stage in found}) == 1 else found
+
+
+def samples(
+    project: Project, words: Sequence[str], where: str = ""
+) -> list[Transcripts]:
+    """The transcripts of the evals that the words mean: of those samples that match
+    `where`, as in `score<50 and judge=='yes'`.
+
+    Raises SelectionError if no word means an eval, InputError for a wrong `where`.
+    """
+    from motools_build.report.samples import transcripts
+    from motools_build.report.status import Statuses
+    from motools_build.report.where import Where
+
+    if not words:
+        raise SelectionError(
+            "name an eval: doit samples 'eval:SETTING/*' (`doit results` and "
+            "`doit list --all` have the names)"
+        )
+    chosen = project.selection.chosen(words, superseded=True).values()
+    evals = [stage for stage in chosen if stage.kind == "eval"]
+    if not evals:
+        raise SelectionError(
+            f"{' '.join(words)} is no eval; a name begins with eval:, as in "
+            "doit samples 'eval:SETTING/*'"
+        )
+    asked = Where.parse(where)
+    statuses = Statuses(project.store, project.selection.superseded_by)
+    return [transcripts(stage, project.store, asked, statuses) for stage in evals]
