@@ -16,7 +16,7 @@ import pandas
 import pytest
 
 from motools_build.errors import MissingExtra
-from motools_build.project.session import begin
+from motools_build.project.project import Project as Folder
 from motools_build.report import frames
 from motools_build.report.frames import means_frame, results_frame, samples_frame
 from motools_build.report.samples import Transcripts
@@ -38,8 +38,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def tables(project: Project) -> list[Table]:
     with chdir(project.root):
-        session = begin({})
-        return [table(session.plan(n), session.store) for n in ("done", "never")]
+        opened = Folder({})
+        return [table(opened.plan(n), opened.store) for n in ("done", "never")]
 
 
 def printed(project: Project) -> list[dict[str, Any]]:

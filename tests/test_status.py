@@ -21,7 +21,7 @@ import pytest
 
 from motools_build.errors import StageFailed
 from motools_build.keys import Key, canonical, digest_bytes
-from motools_build.project.session import begin
+from motools_build.project.project import Project as Folder
 from motools_build.running.effects import entry_of
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
@@ -89,7 +89,7 @@ def lab(project: Project, monkeypatch: pytest.MonkeyPatch) -> Lab:
     project.dataset("tutor", 12)
     project.setting("tutor", models=f'["openai/{BASE}"]', controls="False")
     with chdir(project.root):
-        plan = begin({}).plan("tutor")
+        plan = Folder({}).plan("tutor")
     stages = {stage.name: stage for stage in plan.stages}
     return Lab(project.root, ArtifactStore(project.root / "artifacts"), stages)
 
