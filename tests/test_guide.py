@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Ran
-from tests.documents import BLOCK, DOCS, blocks, ids, section, words_of
+from tests.conftest import ROOT, Project, Ran
+from tests.documents import DOCS, blocks, ids, section, words_of
 from tests.test_properties import doit_here
 
 DUMMY = "model=dummy/echo"
@@ -18,7 +21,8 @@ OWN_PROJECT = ("tutorial.md",)
 """Pages that begin in an empty folder; the others have that of `doit new demo`."""
 
 RUN = [page for page in sorted(DOCS.rglob("*.md")) if "```console" in page.read_text()]
-FILE = re.compile(r"# ([\w/]+\.(?:py|yaml))\n")
+FILE = re.compile(r"# ([\w/]+\.(?:py|yaml|toml))\n")
+PLANNED = ("run", "plan", "results", "samples", "datasets", "status")
 
 
 @pytest.fixture(scope="module")
@@ -31,24 +35,56 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def again(demo: Path, tmp_path: Path) -> Path:
+    """A copy of that project, for a page that changes more than it adds."""
+    return shutil.copytree(demo, tmp_path / "again")
+
+
 @pytest.mark.parametrize("page", RUN, ids=ids)
 def test_a_pages_commands_run(
     page: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     own = page.name in OWN_PROJECT
-    folder = tmp_path if own else request.getfixturevalue("demo")
-    before = (folder / "dodo.py").read_text() if not own else ""
-    for language, text in BLOCK.findall(page.read_text()):
-        file = FILE.match(text)
-        if language in ("python", "yaml") and file:
-            (folder / file[1]).parent.mkdir(parents=True, exist_ok=True)
-            (folder / file[1]).write_text(text)
-        elif language == "console":
+    folder = tmp_path if own else request.getfixturevalue("again")
+    installs = any("entry-points" in text for _, text in blocks(page, "toml"))
+    for language, text in blocks(page):
+        name = FILE.match(text)
+        if language == "console":
             for line in text.splitlines():
                 assert line.startswith("$ "), line
-                _run(line.removeprefix("$ "), folder)
-    if before:
-        (folder / "dodo.py").write_text(before)
+                _run(line.removeprefix("$ "), folder, apart=installs)
+        elif name:
+            _write(folder, name[1], text)
+
+
+def _write(folder: Path, name: str, text: str) -> None:
+    """A file of a page: of the project, or of a package that is installed beside it."""
+    file = folder / name
+    if name == "pyproject.toml" and "entry-points" in text:
+        _install(folder / "site", text)
+        return
+    if name == "pyproject.toml":
+        before = file.read_text()
+        text = before[: before.index("[tool.motools_build]")] + text
+    elif name.startswith("my_package/"):
+        file = folder / "site" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def _install(site: Path, pyproject: str) -> None:
+    """A package as pip installs it: its metadata, with its entry points."""
+    groups = tomllib.loads(pyproject)["project"]["entry-points"]
+    lines = [
+        line
+        for group, points in groups.items()
+        for line in (f"[{group}]", *(f"{n} = {at}" for n, at in points.items()))
+    ]
+    info = site / "my_package-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Name: my_package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
 def test_the_tutorial_is_run_and_has_files() -> None:
@@ -58,8 +94,9 @@ def test_the_tutorial_is_run_and_has_files() -> None:
     assert len(RUN) >= 9
 
 
-def _run(command: str, folder: Path) -> Ran:
-    """The command must end well; `status` may find something that was not run."""
+def _run(command: str, folder: Path, apart: bool = False) -> Ran:
+    """The command must end well; `status` may find something that was not run. With
+    `apart`, in a process of its own, which finds the packages of `site`."""
     program, *words = words_of(command)
     assert program in ("doit", "python"), command
     if program == "python":
@@ -69,9 +106,13 @@ def _run(command: str, folder: Path) -> Ran:
         exec(code, {"__name__": "__main__", "__file__": str(file)})
         return Ran(0, "", "")
     # the dummy trains in no time; what reads a real model's training is the same
-    if words[0] in ("run", "plan", "results", "samples", "datasets", "status"):
-        words += [] if DUMMY in words else [DUMMY]
-    ran = doit_here(folder, *words)
+    if folder.name != "again" and words[0] in PLANNED and DUMMY not in words:
+        words.append(DUMMY)
+    if apart:
+        path = os.pathsep.join([str(folder / "site"), str(ROOT)])
+        ran = Project(folder).doit(*words, code=None, PYTHONPATH=path)
+    else:
+        ran = doit_here(folder, *words)
     allowed = (0, 1) if words[0] == "status" else (0,)
     assert ran.code in allowed, f"{command}\n{ran.out}{ran.err}"
     return ran
