@@ -312,6 +312,8 @@ def check(lab: Lab, says: Says) -> None:
     }
     for stage, word in ((MODEL, says.model), (EVAL, says.eval)):
         assert listed[stage][0] == ("U" if word == "ok" else "R")
+        assert listed[stage].endswith(")") == (word != "ok")
+        assert word == "ok" or listed[stage].endswith(f"({word})")
     # jobs
     states = [job["state"] for job in json.loads(lab.say("jobs", "--json"))]
     assert [one.startswith(says.job) for one in states] == [True] * bool(says.job)

@@ -155,6 +155,10 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
             and only_settings
             and not any(self._options.get(option) for option in details)
         )
+        if cmd.name == "list" and self._options.get("status"):
+            from motools_build.report.status import Statuses
+
+            session.statuses = Statuses(session.project.store)
         session.prune = (
             cmd.name == "run" and only_settings and not self._options.get("always")
         )

@@ -209,12 +209,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             if len(touched) > TABLES:
                 more = f"{len(touched) - TABLES} more of {len(touched)} tables"
                 self._line(f"({more}: {hints.command('results', 'SETTING')})")
+            project = self.session.project
             for name in touched[:TABLES]:
-                found = table(
-                    self.session.project.plan(name), self.session.project.store, ROWS
-                )
-                root = str(self.session.project.store.root)
-                print_results(found, self.outstream, root)
+                found = table(project.plan(name), project.store, ROWS)
+                print_results(found, self.outstream, str(project.store.root))
 
     # ---- details
 

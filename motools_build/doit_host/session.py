@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from motools_build.errors import SelectionError
 from motools_build.project.project import Project
@@ -10,6 +11,9 @@ from motools_build.project.variables import of_plans
 from motools_build.stages import Stage
 from motools_build.store.artifacts import RECORD
 from motools_build.text import hints
+
+if TYPE_CHECKING:
+    from motools_build.report.status import Statuses
 
 
 class Session:
@@ -39,6 +43,8 @@ class Session:
         """By setting: the stages that are up to date and need no task."""
         self.aliases: dict[str, Stage] = {}
         """By task name: stages whose key another task makes."""
+        self.statuses: Statuses | None = None
+        """Of `doit list --status`: what to say of each stage in its line."""
         self.owners: dict[str, str] = {}
         """Key -> the stage that carries the action; others of that key are aliases."""
 

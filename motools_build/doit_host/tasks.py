@@ -105,7 +105,7 @@ def _task(session: Session, setting: str, stage: Stage) -> Task:
             task_dep=[owner],
             uptodate=[(_is_up_to_date, [session, stage])],
             subtask_of=setting,
-            doc=f"the same as {owner}",
+            doc=f"the same as {owner}{_status(session, stage)}",
         )
     target = session.record_path(stage)
     session.stages[stage.name] = stage
@@ -123,9 +123,16 @@ def _task(session: Session, setting: str, stage: Stage) -> Task:
         targets=[target],
         setup=[session.owners[used.key] for used in stage.setup],
         subtask_of=setting,
-        doc=_doc(stage),
+        doc=_doc(stage) + _status(session, stage),
         meta={"key": stage.key},
     )
+
+
+def _status(session: Session, stage: Stage) -> str:
+    """What `doit list --status` says at the end of a stage's line, unless the stage is
+    up to date: doit's own letters know no more than that."""
+    word = session.statuses.of(stage).word if session.statuses else "ok"
+    return "" if word == "ok" else f" ({word})"
 
 
 def _is_up_to_date(session: Session, stage: Stage) -> bool:
