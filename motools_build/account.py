@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from motools_build.errors import AccountError
 from motools_build.text.scrub import remember, remember_url, scrub
@@ -71,10 +70,6 @@ class Account:
                 "has, such as a space or a curly quote; copy the key anew"
             )
         return key
-
-    def as_params(self) -> dict[str, Any]:
-        """JSON-like, for a stage's params: it may cross to a worker."""
-        return asdict(self)
 
     def __str__(self) -> str:
         url = scrub(self.base_url)

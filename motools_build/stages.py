@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from motools_build.account import Account
 from motools_build.keys import Key, stage_key
+from motools_build.params import LessonParams, Params
 
 Kind = Literal["base", "dataset", "upload", "model", "samples", "eval"]
 
@@ -37,9 +39,11 @@ class Stage:
     key: Key
     preimage: Mapping[str, Any]
     """kind, version, backend, spec and inputs: exactly what the key is made of."""
-    params: Mapping[str, Any]
-    """What the backend needs to do it and the key leaves out: paths, names, defaults.
-    JSON-like, since it may travel to a worker process."""
+    params: Params | None
+    """What its work needs to know and the key leaves out: paths, names, defaults. None
+    of a superseded stage, of which only its artifact's record tells."""
+    account: Account | None = None
+    """Who pays for it, and asks; None where no provider is needed."""
     files: tuple[str, ...] = ()
     """Source files whose bytes are inputs."""
     upstream: tuple[Stage, ...] = ()
@@ -57,15 +61,13 @@ class Stage:
     @property
     def at_provider(self) -> bool:
         """Whether a provider makes it, by an account; of an eval it only answers."""
-        return "account" in self.params and not self.asks
+        return self.account is not None and not self.asks
 
     @property
     def asks(self) -> bool:
         """Whether a model is asked, by Inspect: for scores, for answers, or for rows
         that another one learns from."""
-        return self.kind in ASKED or (
-            self.kind == "dataset" and "lesson" in self.params
-        )
+        return self.kind in ASKED or isinstance(self.params, LessonParams)
 
     @property
     def sampled(self) -> Stage | None:
@@ -134,7 +136,8 @@ class Staging:
         spec: Mapping[str, Any],
         canonical_spec: bytes,
         inputs: dict[str, str],
-        params: Mapping[str, Any],
+        params: Params,
+        account: Account | None = None,
         *,
         version: int | None = None,
         **relations: Any,
@@ -147,7 +150,7 @@ class Staging:
         name = self._name(kind, path, key)
         if name not in self.stages:
             self.stages[name] = Stage(
-                kind, backend, name, key, preimage, params, **relations
+                kind, backend, name, key, preimage, params, account, **relations
             )
         return self.stages[name]
 

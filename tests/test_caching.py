@@ -17,11 +17,13 @@ from inspect_ai.model import (
     get_model,
 )
 
+from motools_build.account import Account
 from motools_build.backends.asking import Reply, Request
 from motools_build.backends.base import Job
 from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.backends.inspect.caching import never_cached, nothing_cached
 from motools_build.backends.inspect.model_apis import judges, subject
+from motools_build.params import EvalParams, EvalTask, Subject
 from motools_build.serving import models
 
 pytestmark = [
@@ -100,20 +102,22 @@ def cached(here: Path) -> list[str]:
 
 def job(work: str, way: str = "", model: str = "dummy/echo", **more: Any) -> Job:
     Path(work).mkdir()
-    account = {
-        "name": "a",
-        "key_variable": "A_KEY",
-        "base_url": "http://127.0.0.1:9/v1",
-    }
-    params = {
-        **{"model": model, "file": "tasks.py", "function": "asks"},
-        **{"setting": "s", "dataset": "base", "seed": None, "subject": "s/base/echo"},
+    account = Account(name="a", key_variable="A_KEY", base_url="http://127.0.0.1:9/v1")
+    usual = {
         "overrides": {"args": {"way": way}, "epochs": 2},
         "roles": {"grader": "dummy/echo"},
-        **({"account": account} if model.startswith("openai/") else {}),
-        **more,
     }
-    return Job("eval", "inspect", "0" * 32, "eval:s/base/echo/asks", params, work)
+    task = EvalTask("asks", "asks", file="tasks.py", **{**usual, **more})
+    params = EvalParams(task, Subject(model, "s/base/echo", "s", "base", None))
+    return Job(
+        "eval",
+        "inspect",
+        "0" * 32,
+        "eval:s/base/echo/asks",
+        params,
+        work,
+        account=account if model.startswith("openai/") else None,
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from motools_build.account import Account
 from motools_build.backends.base import (
     Found,
     FoundBy,
@@ -164,9 +166,9 @@ class Folder:
         self.said.append(progress.note)
 
 
-def a_job(**account: object) -> Job:
-    params = {"account": {"name": "lab", **account}}
-    return Job("model", "toy", KEY, "model:s/d/m/seed0", params, work="")
+def a_job(**account: Any) -> Job:
+    lab = Account(**{"name": "lab", **account})
+    return Job("model", "toy", KEY, "model:s/d/m/seed0", None, work="", account=lab)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from motools_build import Dataset, Eval, LoRA, OpenAI, Setting, Training
 from motools_build.errors import InputError
 from motools_build.keys import digest_bytes
+from motools_build.params import UploadParams
 from motools_build.planning.evals import Sources
 from motools_build.planning.plan import plan
 
@@ -195,7 +196,7 @@ def test_held_out_rows_of_the_same_stem_are_another_upload() -> None:
         "upload:s/rows/openai",
         "upload:s/rows/openai-2",
     ]
-    assert [u.params["dataset"] for u in uploads] == [
+    assert [UploadParams.of(u).rows_path for u in uploads] == [
         "train/rows.jsonl",
         "held_out/rows.jsonl",
     ]

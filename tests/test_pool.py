@@ -21,7 +21,7 @@ from motools_build.running.workers import WorkerPool
 from tests.conftest import ROOT
 
 BACKEND = '''
-"""Stands where the embedded backend does: its work is what a job's params ask for."""
+"""Stands where the embedded backend does: its work is what a job's name asks for."""
 import os, subprocess, sys, time
 from motools_build.backends import registry
 from motools_build.backends.base import Backend, Made, Progress
@@ -34,7 +34,7 @@ class Toy(Backend):
     def work(self, job, report):
         print("hello from the job")
         report(Progress(1, os.getppid(), "the worker's process ID"))
-        what = job.params["what"]
+        what = job.name
         if what == "die" or (what == "die once" and not os.path.exists(job.work)):
             open(job.work, "w").close()
             os.kill(os.getpid(), 9)
@@ -71,7 +71,7 @@ def toy_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def job(what: str) -> Job:
-    return Job("model", "embedded", "k" * 32, "model:s", {"what": what}, "marker")
+    return Job("model", "embedded", "k" * 32, what, None, "marker")
 
 
 LOG = Path("logs/job.log")

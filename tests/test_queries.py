@@ -178,7 +178,7 @@ class TestGc:
             for name, record in tiny.records("model").items()
             if name.endswith("seed1")
         )
-        stage = Stage("model", "dummy", "model:tiny/x", Key(key), {}, {})
+        stage = Stage("model", "dummy", "model:tiny/x", Key(key), {}, None)
         store = ArtifactStore(tiny.root / "artifacts")
         with store.live.using([stage]):
             out = tiny.doit("gc", "--max-size=1", "--yes").out

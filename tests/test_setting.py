@@ -156,7 +156,7 @@ class TestBare:
         assert [c.model for c in found.cells] == ["openai/gpt-4.1", MODEL, FT]
         last = found.stages[-1]
         assert last.preimage["inputs"]["model"] == FT
-        assert last.params["account"]["name"] == "default"
+        assert last.account.name == "default"
         assert last.setting == "s"
 
     def test_they_have_the_keys_of_controls(self) -> None:

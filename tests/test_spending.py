@@ -11,6 +11,7 @@ import pytest
 
 from motools_build.backends.prices import Prices
 from motools_build.keys import Key
+from motools_build.params import EvalParams, EvalTask, Subject
 from motools_build.running.alike import Alike
 from motools_build.running.bounds import bound
 from motools_build.running.budget import Budget, Monthly, Stops, charges
@@ -37,7 +38,7 @@ def an_eval(tmp_path: Path, **params: Any) -> Stage:
     task.write_text(params.pop("code", "#").ljust(1000))
     rows = tmp_path / "rows.csv"
     rows.write_text("x" * 500)
-    usual = {"model": f"openai/{BASE}", "roles": {}, "overrides": {}}
+    model = params.pop("model", f"openai/{BASE}")
     preimage = {"kind": "eval", "backend": "inspect", "spec": {}, "inputs": {}}
     return Stage(
         kind="eval",
@@ -45,7 +46,9 @@ def an_eval(tmp_path: Path, **params: Any) -> Stage:
         name="eval:s/base/m/e",
         key=Key("0" * 32),
         preimage=preimage,
-        params={**usual, **params},
+        params=EvalParams(
+            EvalTask("e", "e", **params), Subject(model, "s/base/m", "s", "base", None)
+        ),
         files=(str(task), str(rows)),
     )
 

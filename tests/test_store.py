@@ -28,7 +28,7 @@ def stage(seed: int = 0, *, upstream: tuple[Stage, ...] = ()) -> Stage:
         name=f"{kind}:s/d/m/seed0",
         key=Key(digest_bytes(canonical(preimage))),
         preimage=preimage,
-        params={},
+        params=None,
         upstream=upstream,
     )
 

@@ -19,6 +19,14 @@ from motools_build.backends.base import Given, Job, Made
 from motools_build.backends.embedded.engine.model import Model
 from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.errors import EvalFailed
+from motools_build.params import (
+    EvalParams,
+    EvalTask,
+    Lesson,
+    LessonParams,
+    Scorer,
+    Subject,
+)
 from motools_build.serving import models
 from tests.embedded.toy import toy_metadata, toy_tensors, write_gguf
 
@@ -152,14 +160,17 @@ def job(task: str, work: str, **more: Any) -> Job:
     """An eval over a model that is sampled, and judged by another one."""
     first, epochs = more.get("first", 1), more.get("epochs", 4)
     Path(work).mkdir(exist_ok=True)
-    params = {
-        **{"model": "dummy/echo", "file": "tasks.py", "function": task},
-        **{"setting": "s", "dataset": "owls", "seed": 3, "arms": ["theirs"]},
-        **{"subject": more.get("subject", "s/owls/echo/seed3"), "eval": task},
-        "overrides": {"epochs": epochs, "temperature": 1.0, "seed": more.get("seed")},
-        "roles": {"grader": "dummy/echo"},
-        **({"first_epoch": first} if first > 1 else {}),
-    }
+    asked = EvalTask(
+        function=task,
+        eval_name=task,
+        file="tasks.py",
+        overrides={"epochs": epochs, "temperature": 1.0, "seed": more.get("seed")},
+        roles={"grader": "dummy/echo"},
+        first_epoch=first,
+    )
+    served_as = more.get("subject", "s/owls/echo/seed3")
+    subject = Subject("dummy/echo", served_as, "s", "owls", 3, ("theirs",))
+    params = EvalParams(asked, subject)
     name = f"eval:s/owls/echo/seed3/{task}"
     return Job("eval", "inspect", "0" * 32, name, params, work)
 
@@ -190,7 +201,7 @@ def answers(asked: Job, made: Made) -> Answers:
     """By question and epoch; those of the same question in any order."""
     found: Answers = defaultdict(list)
     for sample in log_of(asked, made).samples:
-        epoch = sample.epoch + asked.params.get("first_epoch", 1) - 1
+        epoch = sample.epoch + EvalParams.of(asked).task.first_epoch - 1
         said = [m.text for m in sample.messages if m.role == "assistant"]
         (score,) = sample.scores.values()
         said += [*sample.store.get("said", []), *score.explanation.split()]
@@ -307,13 +318,16 @@ def test_a_log_says_what_it_is_of(here: Path) -> None:
 
 def sampled(work: str) -> Job:
     """A dataset of two answers to each prompt, two of which are the same words."""
-    lesson = {"prompts": "prompts.jsonl", "digest": "d", "name": "p", "system": None}
-    params = {
-        **{"model": "dummy/echo", "subject": "s/base/echo", "setting": "s"},
-        **{"dataset": "taught", "name": "taught", "function": "sampled", "seed": None},
-        **{"overrides": {"epochs": 2, "temperature": 1.0}, "roles": {}},
-        "lesson": lesson,
-    }
+    lesson = Lesson(
+        dataset_name="taught",
+        prompts_path="prompts.jsonl",
+        prompts_digest="d",
+        prompts_name="p",
+        system=None,
+        overrides={"epochs": 2, "temperature": 1.0},
+    )
+    subject = Subject("dummy/echo", "s/base/echo", "s", "taught", None)
+    params = LessonParams(lesson, subject)
     Path(work).mkdir()
     return Job("dataset", "inspect", "0" * 32, "dataset:s/taught", params, work)
 
@@ -349,8 +363,9 @@ def test_blocks_of_other_questions_are_not_scored_as_one(here: Path) -> None:
     luck.random.seed(2)
     given = {f"samples:{first}": block(first) for first in (1, 3)}
     asked = job("nameless", "scored")
-    scorer = {"file": "tasks.py", "function": "judged", "args": {}, "reducer": []}
-    params = {**asked.params, "scorer": scorer, "overrides": {}}
+    its = EvalParams.of(asked)
+    scorer = Scorer("tasks.py", "judged", {}, ())
+    params = replace(its, task=replace(its.task, scorer=scorer, overrides={}))
     with pytest.raises(EvalFailed, match="of epoch 3 is another question"):
         run(replace(asked, params=params, given=given))
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
+from motools_build import params
 from motools_build.account import Account
 from motools_build.backends.asking import Answerer, Ask
 from motools_build.backends.prices import Prices
 from motools_build.errors import ArtifactError, EvalFailed, MotoolsError
 from motools_build.keys import digest_bytes
+from motools_build.params import AskParams, Params, RowsParams
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model
@@ -32,14 +34,14 @@ class Given:
 
 @dataclass(frozen=True)
 class Job:
-    """One stage, as a backend sees it. JSON-like: it may cross to a worker."""
+    """One stage, as a backend sees it. It may cross to a worker, as JSON."""
 
     kind: str
     backend: str
     key: str
     name: str
-    params: Mapping[str, Any]
-    """The stage's `params` (see `plan.py`)."""
+    params: Params | None
+    """The stage's; None where only the ledger tells of it."""
     work: str
     """An empty folder; every file left there becomes the artifact's payload."""
     given: Mapping[str, Given] = field(default_factory=dict)
@@ -47,6 +49,24 @@ class Job:
     files: Mapping[str, str] = field(default_factory=dict)
     """Of an eval: path -> digest of each file in its key. Its own code reads them, so
     that the worker checks them as they are read."""
+    account: Account | None = None
+    """Who pays for it, or asks the model."""
+    made_of: str = ""
+    """Digest of the rows, where the key does not say which: a teacher wrote them."""
+    only_load: bool = False
+    """Whether the eval is only loaded, to see whether it can be."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The job as a JSON object."""
+        return {**asdict(self), "params": self.params and params.to_json(self.params)}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        given = {role: Given(**one) for role, one in told["given"].items()}
+        its = told["params"] and params.from_json(told["params"])
+        account = told["account"] and Account(**told["account"])
+        return cls(**{**told, "given": given, "params": its, "account": account})
 
 
 @dataclass(frozen=True)
@@ -72,9 +92,6 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
-
-CHECK = "check"
-"""Param of a job that is only to be loaded, to see whether it can be."""
 
 ReportOf = Callable[[str, Progress], None]
 """Of several jobs at once: key, progress."""
@@ -260,12 +277,13 @@ class Backend:
 
 def planned_bytes(job: Job) -> bytes:
     """The dataset's bytes. Raises ArtifactError if they are not the planned ones."""
-    path = job.params["dataset"]
+    rows = RowsParams.of(job)
+    path = rows.rows_path
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read ({error})") from error
-    if digest_bytes(data) != job.params["digest"]:
+    if digest_bytes(data) != rows.rows_digest:
         raise ArtifactError(
             f"{path} was edited after this run was planned; nothing was made of it: "
             "run again"
@@ -278,7 +296,7 @@ def checkpoint_of(job: Job, model: Given) -> str:
 
     Raises EvalFailed if there is none.
     """
-    wanted = job.params["checkpoint"]
+    wanted = AskParams.of(job).task.checkpoint
     if wanted is None:
         return model.output
     kept = json.loads((Path(model.folder) / CHECKPOINTS).read_bytes())

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from motools_build.backends.base import Backend, Job, Made, Report
 from motools_build.data import DATA
-from motools_build.data.transforms import made
+from motools_build.data.fetching import fetch
+from motools_build.data.source import Source
 from motools_build.errors import DatasetError, StageFailed
 from motools_build.keys import digest_file
+from motools_build.params import FetchParams, HasParams, StepParams
+
+
+def written(what: HasParams, folder: Path) -> dict[str, Any]:
+    """Write the rows of a derived or fetched dataset into a folder; the details of its
+    record. Raises DatasetError for what cannot be made, or fetched."""
+    params = what.params
+    if isinstance(params, FetchParams):
+        pin, sha256, most = params.digest, params.sha256, params.largest
+        found = fetch(params.url, pin, folder / DATA, sha256, most)
+        return {"url": params.url, "sha256": found}
+    from motools_build.data.transforms import made
+
+    params = StepParams.of(what)
+    sources = [source for source in params.sources if isinstance(source, Source)]
+    assert len(sources) == len(params.sources), what.name  # a run fills them in
+    return made(params.step, sources, folder)
 
 
 class TransformBackend(Backend):
@@ -18,7 +37,7 @@ class TransformBackend(Backend):
     async def make(self, job: Job, report: Report) -> Made:
         work = Path(job.work)
         try:
-            details = await asyncio.to_thread(made, job.params, work)
+            details = await asyncio.to_thread(written, job, work)
         except DatasetError as error:
             raise StageFailed(str(error)) from error
         return Made(digest_file(work / DATA), details)

@@ -230,10 +230,16 @@ class _Cancelling:
         name = line.backend
         if name not in self._backends:
             self._backends[name] = registry.get(name, self.project.prices)
-        params: dict[str, object] = {"account": account.as_params()}
-        if paid and paid.made_of:
-            params["made_of"] = paid.made_of
-        job = Job("model", name, line.key, line.stage, params, work="")
+        job = Job(
+            kind="model",
+            backend=name,
+            key=line.key,
+            name=line.stage,
+            params=None,
+            work="",
+            account=account,
+            made_of=paid.made_of if paid else "",
+        )
         return self._backends[name].provider(job), job
 
     def _account(self, name: str) -> Account:

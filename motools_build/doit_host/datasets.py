@@ -19,6 +19,7 @@ from motools_build.doit_host.queries import Query
 from motools_build.doit_host.session import current
 from motools_build.errors import DatasetError, MotoolsError
 from motools_build.keys import Digest
+from motools_build.params import LessonParams, ModelParams
 from motools_build.planning.later import origins
 from motools_build.project.checks import asked_problems, row_problems
 from motools_build.project.project import Project
@@ -115,18 +116,18 @@ def _many(problems: list[str]) -> str:
 
 def _add(project: Project, stage: Stage, found: dict[tuple[str, str], Listed]) -> None:
     """Note a model's dataset, or one more setting that uses it."""
-    params = stage.params
+    params = ModelParams.of(stage)
     rows = rows_of(stage, project.store)
     if rows is None:  # its teacher was not asked yet
         assert stage.sampled is not None
         rows = Learned(str(project.store.folder(stage.sampled) / DATA), "")
-    one = _noted(stage, found, params["name"], rows)
+    one = _noted(stage, found, params.dataset_name, rows)
     if not rows.digest or not _is_there(one):
         return
     for used in stage.setup:
         one.add(pin_note(used, project.store))
-    method = params["training"]["method"]
-    rules = ModelName.parse(params["model"]).facts.rules()
+    method = params.recipe.method
+    rules = ModelName.parse(params.model).facts.rules()
     _look(project, one, method, rules, source_of(stage, rows))
 
 
@@ -134,9 +135,9 @@ def _add_prompts(
     project: Project, stage: Stage, found: dict[tuple[str, str], Listed]
 ) -> None:
     """Note what a teacher is asked."""
-    lesson = stage.params["lesson"]
-    rows = Learned(lesson["prompts"], lesson["digest"])
-    one = _noted(stage, found, lesson["name"], rows)
+    lesson = LessonParams.of(stage).task
+    rows = Learned(lesson.prompts_path, lesson.prompts_digest)
+    one = _noted(stage, found, lesson.prompts_name, rows)
     if _is_there(one):
         one.rows = _rows(one.path)
         one.add(asked_problems(project, stage))

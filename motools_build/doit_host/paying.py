@@ -18,10 +18,11 @@ from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import ArtifactError
 from motools_build.project.project import Project
-from motools_build.project.remote import check_keys, question
+from motools_build.project.remote import check_keys
 from motools_build.project.reviving import bound_again, living, model_is_gone
 from motools_build.report.payments import other_rows, payment
 from motools_build.running.effects import ENDED, entry_of
+from motools_build.running.learned import job_of
 from motools_build.running.run import outputs_of, versions
 from motools_build.stages import Stage
 from motools_build.store.records import Paid
@@ -50,7 +51,7 @@ class OneStage(Query):
                 f"`doit {self.name}` takes one model's stage; name one:\n{names}"
             )
         (stage,) = found.values()
-        if "account" not in stage.params:
+        if stage.account is None:
             raise InvalidCommand(
                 f"{stage.name} has no job at a provider: the {stage.backend} backend "
                 "works on this machine"
@@ -74,7 +75,7 @@ class Retry(OneStage):
                 self._refuse(project, stage, paid)
                 assert paid is not None
             elif not other_rows(stage, paid, project.store):
-                job = question(stage, project.store)
+                job = job_of(stage, project.store)
                 lives = asyncio.run(
                     _with_provider(
                         project, stage, lambda p: living(job, p, paid, project.settle)
@@ -124,7 +125,7 @@ class Retry(OneStage):
             raise InvalidCommand(
                 f"{stage.name} has not failed at its provider; `doit run` makes it"
             )
-        job, settle = question(stage, project.store), project.settle
+        job, settle = job_of(stage, project.store), project.settle
         gone = asyncio.run(
             _with_provider(
                 project,
@@ -150,7 +151,7 @@ class Adopt(OneStage):
         if len(pos_args) != 2:
             raise InvalidCommand("`doit adopt` takes a stage and a model's ID")
         stage, model = self._model(project, pos_args[:1]), pos_args[1]
-        job, id = question(stage, project.store), BY_HAND + model
+        job, id = job_of(stage, project.store), BY_HAND + model
         told = asyncio.run(_with_provider(project, stage, lambda p: p.poll(job, id)))
         if told.status != "succeeded":
             raise InvalidCommand(f"nothing was adopted: {told.message}")
@@ -167,12 +168,12 @@ class Adopt(OneStage):
                 stage=stage.name,
                 kind=stage.kind,
                 backend=stage.backend,
-                account=stage.params["account"]["name"],
+                account=job.account.name if job.account else "",
                 attempt=before.attempt if before else 1,
                 since=time.time(),
                 id=id,
                 adopted=True,
-                made_of=job.params.get("made_of", ""),
+                made_of=job.made_of,
             )
             project.store.ledger.note(entry_of(stage.key, paid, "bound"))
             project.store.remove(stage)
@@ -199,7 +200,7 @@ async def _with_provider(
 ) -> T:
     backend = registry.get(stage.backend, project.prices)
     try:
-        return await ask(backend.provider(question(stage, project.store)))
+        return await ask(backend.provider(job_of(stage, project.store)))
     finally:
         await backend.close()
 

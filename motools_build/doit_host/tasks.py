@@ -10,9 +10,19 @@ from doit.task import Task
 
 from motools_build.doit_host.session import Session, current
 from motools_build.errors import MotoolsError, SelectionError
+from motools_build.params import (
+    BaseParams,
+    EvalParams,
+    FetchParams,
+    LessonParams,
+    ModelParams,
+    StepParams,
+    UploadParams,
+)
+from motools_build.planning.later import name_of
 from motools_build.planning.plan import Plan
 from motools_build.running.run import run_stage
-from motools_build.stages import ASKED, ON_DEMAND, Stage
+from motools_build.stages import ON_DEMAND, Stage
 from motools_build.task_code.shipped import place_of
 from motools_build.text.visible import shown
 
@@ -159,18 +169,30 @@ def _group(
 
 
 def _doc(stage: Stage) -> str:
-    if stage.kind in ASKED:
-        what = "{eval}" if stage.kind == "eval" else "answers to {eval}"
-        trained = "" if stage.params["seed"] is None else ", fine-tuned on {dataset}"
-        return (what + " of {model}" + trained).format_map(stage.params)
-    if stage.asks:
-        return "{name}, sampled from {model}".format_map(stage.params)
-    derived = [used.params["name"] for used in stage.setup if used.kind == "dataset"]
-    made = {"dataset": derived[0]} if derived else {}
-    return {
-        "base": "base model {model}",
-        "dataset": "{name}, "
-        + ("fetched" if "url" in stage.params else "made by {step[step]}"),
-        "upload": "upload of {dataset}",
-        "model": "{model} fine-tuned on {dataset}, seed {seed}",
-    }[stage.kind].format_map({**stage.params, **made})
+    """What `doit list` says of a stage."""
+    match stage.params:
+        case EvalParams(task, subject):
+            what = "" if stage.kind == "eval" else "answers to "
+            learned = f", fine-tuned on {subject.dataset_name}"
+            trained = "" if subject.seed is None else learned
+            return f"{what}{task.eval_name} of {subject.model}{trained}"
+        case LessonParams(lesson, subject):
+            return f"{lesson.dataset_name}, sampled from {subject.model}"
+        case BaseParams(model):
+            return f"base model {model}"
+        case FetchParams(name):
+            return f"{name}, fetched"
+        case StepParams(name, step):
+            return f"{name}, made by {step['step']}"
+        case UploadParams(path):
+            return f"upload of {_derived(stage) or path}"
+        case ModelParams(path, model=model, seed=seed):
+            rows = _derived(stage) or path
+            return f"{model} fine-tuned on {rows}, seed {seed}"
+    raise TypeError(f"{stage.name} has {stage.params}")
+
+
+def _derived(stage: Stage) -> str | None:
+    """The name of the derived dataset that a stage is made of; None for a file."""
+    made = (name_of(used) for used in stage.setup if used.kind == "dataset")
+    return next(made, None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import cast
 
 from motools_build.account import Account
 from motools_build.keys import Digest, canonical
+from motools_build.params import EvalParams, EvalTask, Scorer, Subject
 from motools_build.specs import Dataset, Eval, ModelName
 from motools_build.specs.eval import Block
 from motools_build.stages import Kind, Stage, Staging
@@ -32,13 +32,10 @@ class Sources:
     the rows, which only a run knows."""
 
     @property
-    def rows(self) -> dict[str, object]:
-        """The params that say where rows are, and their digest; a run fills them in
+    def rows(self) -> tuple[str, str]:
+        """Path and digest of a dataset's rows; both are empty, and filled in by a run,
         where a teacher writes them."""
-        file, digest = (
-            ("", "") if self.sampled else (self.files[0], self.inputs["dataset"])
-        )
-        return {"dataset": file, "digest": digest}
+        return ("", "") if self.sampled else (self.files[0], self.inputs["dataset"])
 
 
 Resolve = Callable[[Dataset | Eval], Sources]
@@ -49,10 +46,9 @@ def identity_of(model: ModelName, account: Account) -> str:
     return account.identity if model.facts.remote else model.backend
 
 
-def paid_by(account: Account, *models: ModelName) -> dict[str, object]:
-    """The param that says who pays, if one of the models is a provider's."""
-    remote = any(model.facts.remote for model in models)
-    return {"account": account.as_params()} if remote else {}
+def payer(account: Account, *models: ModelName) -> Account | None:
+    """The account, if one of the models is a provider's; else None: nobody pays."""
+    return account if any(model.facts.remote for model in models) else None
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,9 @@ class Part:
     spec: dict[str, object]
     canonical_spec: bytes
     sources: Sources
-    params: dict[str, object]
+    task: EvalTask
+    account: Account | None = None
+    """Who asks the judges, if one of them is a provider's model."""
     block: str = ""
     """Of samples: which epochs, by name."""
 
@@ -71,15 +69,16 @@ class Part:
         cls,
         spec: dict[str, object],
         sources: Sources,
-        params: dict[str, object],
+        task: EvalTask,
+        account: Account | None = None,
         block: str = "",
     ) -> Part:
-        return cls(spec, canonical(spec), sources, params, block)
+        return cls(spec, canonical(spec), sources, task, account, block)
 
     def of_base(self) -> Part:
         spec = {name: v for name, v in self.spec.items() if name != "checkpoint"}
-        params = {**self.params, "checkpoint": None}
-        return self.of(spec, self.sources, params, self.block)
+        task = replace(self.task, checkpoint=None)
+        return self.of(spec, self.sources, task, self.account, self.block)
 
 
 @dataclass(slots=True)  # not frozen: that takes longer, thousands of times
@@ -87,14 +86,16 @@ class Answers:
     """Where an eval's answers come from: a model; or samples of it, made before."""
 
     inputs: dict[str, str]
-    params: dict[str, object]
+    subject: Subject
+    account: Account | None = None
+    """Who asks the model; None where nobody need pay, or its answers are there."""
     upstream: tuple[Stage, ...] = ()
     setup: tuple[Stage, ...] = ()
     tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Asked:
+class PlannedEval:
     """An eval, resolved: what all its stages have in common."""
 
     name: str
@@ -107,41 +108,31 @@ class Asked:
     """Blocks of answers, where the scorer is apart."""
 
     @classmethod
-    def of(cls, an_eval: Eval, sources: Sources, account: Account) -> Asked:
+    def of(cls, an_eval: Eval, sources: Sources, account: Account) -> PlannedEval:
         judges = {role: ModelName.parse(name) for role, name in an_eval.roles.items()}
         spec = an_eval.identity()
         overrides = an_eval.model_dump(
             mode="json", include=set(Eval.OVERRIDES), exclude_defaults=True
         )
-        params: dict[str, object] = {
-            "file": an_eval.file,
-            **({"package": an_eval.package} if an_eval.package else {}),
-            **({"data": list(an_eval.data)} if an_eval.data else {}),
-            "function": an_eval.function,
-            "eval": an_eval.name,
-            "overrides": overrides,
-            "roles": {},
-            "checkpoint": an_eval.checkpoint,
-        }
-        judging = {
-            "roles": {role: str(judge) for role, judge in judges.items()},
-            **paid_by(account, *judges.values()),
-        }
+        task = EvalTask(
+            function=an_eval.function,
+            eval_name=an_eval.name,
+            file=an_eval.file,
+            package=an_eval.package,
+            data=an_eval.data,
+            overrides=overrides,
+            checkpoint=an_eval.checkpoint,
+        )
         samples: tuple[Part, ...] = ()
         if an_eval.scorer is not None:
             assert sources.scoring is not None
             samples = tuple(
-                _block(block, spec, sources, params) for block in an_eval.blocks()
+                _block(block, spec, sources, task) for block in an_eval.blocks()
             )
-            params.pop("data", None)  # of the task, not of the scorer
             spec, sources = an_eval.scoring_identity(), sources.scoring
             file, _, function = an_eval.scorer.partition("@")
-            params["scorer"] = {
-                "file": file,
-                "function": function,
-                "args": an_eval.scorer_args,
-                "reducer": an_eval.reducer,
-            }
+            scorer = Scorer(file, function, an_eval.scorer_args, an_eval.reducer)
+            task = replace(task, data=(), scorer=scorer)  # data is the task's own
         if judges:
             spec["roles"] = {
                 role: f"{identity_of(judge, account)}/{judge.model}"
@@ -152,11 +143,16 @@ class Asked:
             backend=an_eval.backend,
             tags=an_eval.tags,
             checkpoint=an_eval.checkpoint,
-            whole=Part.of(spec, sources, {**params, **judging}),
+            whole=Part.of(
+                spec,
+                sources,
+                replace(task, roles={r: str(judge) for r, judge in judges.items()}),
+                payer(account, *judges.values()),
+            ),
             samples=samples,
         )
 
-    def of_base(self) -> Asked:
+    def of_base(self) -> PlannedEval:
         """The same eval of a base model, which has no checkpoints."""
         return replace(
             self,
@@ -165,11 +161,9 @@ class Asked:
             samples=tuple(part.of_base() for part in self.samples),
         )
 
-    def staged(
-        self, path: str, answers: Answers, about: dict[str, object], staging: Staging
-    ) -> Stage:
+    def staged(self, path: str, answers: Answers, staging: Staging) -> Stage:
         """The eval's stage for one model; where its scorer is apart, after those of the
-        blocks of answers. `about` is the params that are not of the model alone."""
+        blocks of answers."""
         blocks = {
             part.block: self._stage(
                 "samples", f"{path}/{part.block}", part, answers, staging
@@ -179,7 +173,7 @@ class Asked:
         if blocks:
             answers = Answers(
                 inputs={f"samples:{name}": block.key for name, block in blocks.items()},
-                params=about,
+                subject=answers.subject,
                 upstream=tuple(blocks.values()),
                 tags=answers.tags,
             )
@@ -195,7 +189,8 @@ class Asked:
             part.spec,
             part.canonical_spec,
             {**part.sources.inputs, **answers.inputs},
-            {**part.params, **answers.params},
+            EvalParams(part.task, answers.subject),
+            answers.account or part.account,
             files=part.sources.files,
             upstream=answers.upstream,
             tags=(*answers.tags, *self.tags),
@@ -208,17 +203,16 @@ def _block(
     block: Block,
     spec: dict[str, object],
     sources: Sources,
-    params: dict[str, object],
+    task: EvalTask,
 ) -> Part:
     """Answers to some epochs of a task, unscored."""
     of_all = {n: v for n, v in spec.items() if n not in ("epochs", "reducer")}
     epochs = {"epochs": block.epochs} if block.epochs else {}
     first = {"first_epoch": block.first} if block.first > 1 else {}
-    overrides = cast(dict[str, object], params["overrides"])
-    asked = {n: v for n, v in overrides.items() if n not in ("epochs", "reducer")}
+    each = {n: v for n, v in task.overrides.items() if n not in ("epochs", "reducer")}
     return Part.of(
         {**of_all, **epochs, **first},
         sources,
-        {**params, "overrides": {**asked, **epochs}, "first_epoch": block.first},
-        block.name,
+        replace(task, overrides={**each, **epochs}, first_epoch=block.first),
+        block=block.name,
     )

@@ -6,17 +6,14 @@ stages that write them, where a step of a file is keyed by the file's bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
 
+from motools_build.data.source import Source, Unwritten
 from motools_build.keys import canonical
+from motools_build.params import FetchParams, LessonParams, StepParams
 from motools_build.planning.evals import Sources
 from motools_build.specs import Dataset
 from motools_build.stages import Stage, Staging
-
-if TYPE_CHECKING:
-    from motools_build.data.transforms import Source
 
 BACKEND = "transform"
 
@@ -39,17 +36,17 @@ def later(
     model's part of stage names, since another base model's teacher writes other rows.
     """
     inputs: dict[str, str] = dict(code.inputs)
-    sources: list[dict[str, Any]] = []
+    sources: list[Source | Unwritten] = []
     files = list(code.files)
     written: list[Stage] = []
     for role, part, found in zip(ROLES, dataset.parts, parts, strict=False):
         if found.sampled:
             inputs[role] = found.sampled.key
-            sources.append({"written_by": found.sampled.key})
+            sources.append(Unwritten(found.sampled.key))
             written.append(found.sampled)
         else:
             inputs[role] = found.inputs["dataset"]
-            sources.append(asdict(source_of_part(part, found)))
+            sources.append(source_of_part(part, found))
             files += found.files
     identity = dataset.step.identity()
     before = (*written, *(stage for stage in made if stage))
@@ -60,11 +57,7 @@ def later(
         identity,
         canonical(identity),
         inputs,
-        {
-            "name": dataset.name,
-            "step": {"step": dataset.step.WORD, **dataset.step.model_dump(mode="json")},
-            "sources": sources,
-        },
+        step_params(dataset, sources),
         files=tuple(dict.fromkeys(files)),
         upstream=tuple(written),
         setup=tuple(dict.fromkeys(before)),
@@ -72,11 +65,15 @@ def later(
     )
 
 
+def step_params(dataset: Dataset, sources: Sequence[Source | Unwritten]) -> StepParams:
+    """The params of the stage that makes a dataset of others."""
+    step = {"step": dataset.step.WORD, **dataset.step.model_dump(mode="json")}
+    return StepParams(dataset.name, step, tuple(sources))
+
+
 def source_of_part(dataset: Dataset, sources: Sources) -> Source:
     """A part whose rows are there while planning, as the step that reads it is given
     it."""
-    from motools_build.data.transforms import Source
-
     digest, path = sources.inputs["dataset"], sources.files[0]
     if dataset.step is not None:
         return derived_source(sources.stages[-1], path, digest)
@@ -87,21 +84,28 @@ def source_of_part(dataset: Dataset, sources: Sources) -> Source:
 
 def derived_source(stage: Stage, path: str, digest: str) -> Source:
     """Rows that a stage wrote, with the files that they come from in the end."""
-    from motools_build.data.transforms import Source
+    return Source(path, digest, name_of(stage), derived=True, paths=origins(stage))
 
-    name = stage.params["name"]
-    return Source(path, digest, name, derived=True, paths=origins(stage))
+
+def name_of(stage: Stage) -> str:
+    """The name of the dataset that a stage makes, whichever way."""
+    params = stage.params
+    if isinstance(params, LessonParams):
+        return params.task.dataset_name
+    assert isinstance(params, StepParams | FetchParams), stage.name
+    return params.dataset_name
 
 
 def origins(stage: Stage) -> Mapping[str, str]:
     """Digest -> path of the files that a dataset's rows come from in the end: of what a
     teacher wrote, its prompts."""
-    if "lesson" in stage.params:
-        lesson = stage.params["lesson"]
-        return {lesson["digest"]: lesson["prompts"]}
+    if isinstance(stage.params, LessonParams):
+        lesson = stage.params.task
+        return {lesson.prompts_digest: lesson.prompts_path}
     paths: dict[str, str] = {}
-    for source in stage.params.get("sources", ()):
-        paths |= source.get("paths", {})
+    sources = stage.params.sources if isinstance(stage.params, StepParams) else ()
+    for source in sources:
+        paths |= source.paths if isinstance(source, Source) else {}
     for used in stage.upstream:
         paths |= origins(used)
     return paths

@@ -5,11 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from motools_build.account import Account
 from motools_build.errors import InputError
-from motools_build.planning.evals import Answers, Asked, Resolve, identity_of, paid_by
+from motools_build.params import Subject
+from motools_build.planning.evals import (
+    Answers,
+    PlannedEval,
+    Resolve,
+    identity_of,
+    payer,
+)
 from motools_build.planning.matrix import Draw, Line, drawn, matrix
 from motools_build.planning.teachers import Others, Teaching
 from motools_build.planning.trainings import Models
@@ -68,7 +75,7 @@ def plan(
         ask = Teaching(others).stage
         models = Models(name, setting, account, resolve, staging, labels, ask)
         # once a setting, not once a cell: a setting may have thousands of cells
-        evals = [Asked.of(e, resolve(e), account) for e in setting.evals]
+        evals = [PlannedEval.of(e, resolve(e), account) for e in setting.evals]
         cells = tuple(
             cell
             for model, label in labels.items()
@@ -95,30 +102,29 @@ def _labels(models: tuple[ModelName, ...]) -> dict[ModelName, str]:
 
 
 @dataclass(slots=True)  # not frozen: that takes longer, thousands of times
-class _Subject:
+class _Evaluated:
     """A model that evals are of: fine-tuned, or as it is."""
 
     path: str
     """Its part of stage names."""
-    about: dict[str, Any]
-    """The params of its evals that say what it is."""
     answers: Answers
     replicate: int = 0
     training: str = ""
 
     def cells(
-        self, asked: Asked, arms: tuple[str, ...], staging: Staging
+        self, an_eval: PlannedEval, arms: tuple[str, ...], staging: Staging
     ) -> Iterator[Cell]:
         """Where the eval's result belongs; a cell for each arm."""
-        path, about = f"{self.path}/{asked.name}", self.about
-        stage = asked.staged(path, self.answers, about, staging)
+        subject = self.answers.subject
+        path = f"{self.path}/{an_eval.name}"
+        stage = an_eval.staged(path, self.answers, staging)
         for arm in arms:
             yield Cell(
-                about["dataset"],
-                about["model"],
-                about["seed"],
+                subject.dataset_name,
+                subject.model,
+                subject.seed,
                 self.replicate,
-                asked.name,
+                an_eval.name,
                 stage,
                 arm,
                 self.training,
@@ -130,37 +136,37 @@ def _cells(
     model: ModelName,
     label: str,
     lines: tuple[Line, ...],
-    evals: list[Asked],
+    evals: list[PlannedEval],
 ) -> Iterator[Cell]:
     """All that is made from one base model; nothing is trained without lines."""
     setting, staging = models.setting, models.staging
     if lines:
         _check_checkpoints(evals, model)
     if not lines or setting.controls or str(model) in setting.bare:
-        subject = _as_it_is(models, model, label)
-        for asked in evals:
-            yield from subject.cells(asked.of_base(), ("",), staging)
+        evaluated = _as_it_is(models, model, label)
+        for an_eval in evals:
+            yield from evaluated.cells(an_eval.of_base(), ("",), staging)
     # a training is worked out once, not once a dataset
     draws = {t: drawn(setting, t, model) for t in {line.training for line in lines}}
     for line in lines:
         # once a line, not once a cell
         arms = [line.arms_of(an_eval) for an_eval in setting.evals]
-        asked_in = [pair for pair in zip(evals, arms, strict=True) if pair[1]]
-        for subject in _fine_tuned(models, line, model, label, draws[line.training]):
-            for asked, its_arms in asked_in:
-                yield from subject.cells(asked, its_arms, staging)
+        its = [pair for pair in zip(evals, arms, strict=True) if pair[1]]
+        for evaluated in _fine_tuned(models, line, model, label, draws[line.training]):
+            for an_eval, its_arms in its:
+                yield from evaluated.cells(an_eval, its_arms, staging)
 
 
-def _as_it_is(models: Models, model: ModelName, label: str) -> _Subject:
+def _as_it_is(models: Models, model: ModelName, label: str) -> _Evaluated:
     base, path = models.base(model, label), f"base/{label}"
     name = f"{identity_of(model, models.account)}/{model.model}"
-    about = _about(models, model, path, "base", None)
     answers = Answers(
         inputs={"model": base.key if base else name},
-        params={**about, **paid_by(models.account, model)},
+        subject=_subject(models, model, path, "base", None),
+        account=payer(models.account, model),
         setup=(base,) if base else (),
     )
-    return _Subject(path, about, answers)
+    return _Evaluated(path, answers)
 
 
 def _fine_tuned(
@@ -169,39 +175,38 @@ def _fine_tuned(
     model: ModelName,
     label: str,
     draws: tuple[Draw, ...],
-) -> Iterator[_Subject]:
-    base, payer = models.base(model, label), paid_by(models.account, model)
-    place = line.path(label)
+) -> Iterator[_Evaluated]:
+    base, account = models.base(model, label), payer(models.account, model)
+    place, arms = line.path(label), tuple(arm for arm in line.arms if arm)
     for draw, stage in models.trained(line, model, label, draws):
         path = f"{place}/{draw}"
-        about = _about(models, model, path, line.dataset.name, draw.seed)
-        about["arms"] = [arm for arm in line.arms if arm]
         answers = Answers(
             inputs={"model": stage.key},
-            params={**about, **payer},
+            subject=_subject(models, model, path, line.dataset.name, draw.seed, arms),
+            account=account,
             upstream=(stage,),
             setup=(base,) if base else (),
             tags=line.tags,
         )
-        yield _Subject(path, about, answers, draw.replicate, line.label)
+        yield _Evaluated(path, answers, draw.replicate, line.label)
 
 
-def _about(
-    models: Models, model: ModelName, path: str, dataset: str, seed: int | None
-) -> dict[str, Any]:
-    return {
-        "model": str(model),
-        "subject": f"{models.staging.place}/{path}",
-        "setting": models.name,
-        "dataset": dataset,
-        "seed": seed,
-    }
+def _subject(
+    models: Models,
+    model: ModelName,
+    path: str,
+    dataset: str,
+    seed: int | None,
+    arms: tuple[str, ...] = (),
+) -> Subject:
+    served_as = f"{models.staging.place}/{path}"
+    return Subject(str(model), served_as, models.name, dataset, seed, arms)
 
 
-def _check_checkpoints(evals: list[Asked], model: ModelName) -> None:
-    for asked in evals:
-        if asked.checkpoint is not None and not model.facts.checkpoints:
+def _check_checkpoints(evals: list[PlannedEval], model: ModelName) -> None:
+    for an_eval in evals:
+        if an_eval.checkpoint is not None and not model.facts.checkpoints:
             raise InputError(
-                f"eval {asked.name}: checkpoint={asked.checkpoint}: the "
+                f"eval {an_eval.name}: checkpoint={an_eval.checkpoint}: the "
                 f"{model.backend} backend keeps no checkpoints; leave it out"
             )

@@ -11,7 +11,8 @@ from dataclasses import replace
 from motools_build.account import Account
 from motools_build.errors import InputError
 from motools_build.keys import canonical
-from motools_build.planning.evals import identity_of, paid_by
+from motools_build.params import Lesson, LessonParams, Subject
+from motools_build.planning.evals import identity_of, payer
 from motools_build.planning.matrix import Draw, Line
 from motools_build.planning.trainings import Models
 from motools_build.specs import Dataset, ModelName, Setting, Teacher, Training
@@ -78,25 +79,24 @@ class Teaching:
                 "model": asked.key if asked else name,
                 "prompts": sources.inputs["dataset"],
             },
-            {
-                "model": str(model),
-                "subject": f"{staging.place}/{subject}",
-                "setting": models.name,
-                "dataset": dataset.name,
-                "seed": who.seed if who.of else None,
-                "name": dataset.name,
-                "function": "sampled",
-                "lesson": {
-                    "prompts": sources.files[0],
-                    "digest": sources.inputs["dataset"],
-                    "name": prompts.name,
-                    "system": lesson.system,
-                },
-                "overrides": lesson.overrides(),
-                "roles": {},
-                "checkpoint": None,
-                **paid_by(theirs.account, model),
-            },
+            LessonParams(
+                Lesson(
+                    dataset_name=dataset.name,
+                    prompts_path=sources.files[0],
+                    prompts_digest=sources.inputs["dataset"],
+                    prompts_name=prompts.name,
+                    system=lesson.system,
+                    overrides=lesson.overrides(),
+                ),
+                Subject(
+                    model=str(model),
+                    served_as=f"{staging.place}/{subject}",
+                    setting=models.name,
+                    dataset_name=dataset.name,
+                    seed=who.seed if who.of else None,
+                ),
+            ),
+            payer(theirs.account, model),
             files=sources.files,
             upstream=(teacher,) if teacher else (),
             setup=tuple(stage for stage in (base, made) if stage),

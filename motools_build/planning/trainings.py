@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from motools_build.account import Account
 from motools_build.errors import InputError
 from motools_build.keys import Digest
-from motools_build.planning.evals import Resolve, Sources, identity_of, paid_by
+from motools_build.params import BaseParams, ModelParams, Recipe, UploadParams
+from motools_build.planning.evals import Resolve, Sources, identity_of, payer
 from motools_build.planning.later import later
 from motools_build.planning.matrix import Draw, Line
 from motools_build.specs import Dataset, ModelName, Setting, Training
@@ -45,14 +46,14 @@ class Models:
             {},
             b"{}",
             {"weights": pinned},
-            {"model": str(model), "digest": pinned},
+            BaseParams(str(model), pinned),
         )
 
     def trained(
         self, line: Line, model: ModelName, label: str, draws: tuple[Draw, ...]
     ) -> Iterator[tuple[Draw, Stage]]:
         """The models of a line, one a draw."""
-        dataset, options = line.dataset, line.training.options_for(model)
+        dataset, recipe = line.dataset, _recipe(line.training, model)
         base = self.base(model, label)
         sources = self._sources(dataset, line.training, model, label)
         made = self.derived(dataset, sources)
@@ -66,15 +67,9 @@ class Models:
             **held_out,
             "base": base.key if base else model.model,
         }
-        params = {
-            "model": str(model),
-            **sources.rows,
-            "training": options,
-            "name": dataset.name,
-            **({"validation": checked.key} if checked else {}),
-            **paid_by(self.account, model),
-        }
         path, version = line.path(label), model.facts.version
+        rows_path, rows_digest = sources.rows
+        account = payer(self.account, model)
         relations = {
             "files": (*sources.files, *(checked.files if checked else ())),
             "tags": line.tags,
@@ -89,7 +84,16 @@ class Models:
                 draw.spec,
                 draw.canonical_spec,
                 inputs,
-                {**params, "seed": draw.seed},
+                ModelParams(
+                    rows_path,
+                    rows_digest,
+                    dataset.name,
+                    str(model),
+                    recipe,
+                    draw.seed,
+                    checked.key if checked else "",
+                ),
+                account,
                 version=version,
                 **relations,
             )
@@ -146,7 +150,8 @@ class Models:
             {},
             b"{}",
             {**sources.inputs, **scope},
-            {**sources.rows, **paid_by(self.account, model)},
+            UploadParams(*sources.rows),
+            payer(self.account, model),
             files=sources.files,
             upstream=(sources.sampled,) if sources.sampled else (),
             setup=tuple(stage for stage in (made, sources.sampled) if stage),
@@ -175,3 +180,14 @@ class Models:
                 "dataset that is trained on; hold other rows out"
             )
         return {"validation": digest}, self._upload(dataset, sources, model)
+
+
+def _recipe(training: Training, model: ModelName) -> Recipe:
+    """The training as the model's backend is told it, defaults included."""
+    own = training.own(model.backend) if model.facts.options else None
+    return Recipe(
+        method=training.method,
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        options=own.model_dump(mode="json") if own else {},
+    )

@@ -6,21 +6,19 @@ import os
 from collections.abc import Iterable
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from motools_build.data.prompts import prompt_problems
 from motools_build.data.rows.checks import SHOWN, Rules, check_file, listed
+from motools_build.data.source import Source
 from motools_build.errors import DatasetError
 from motools_build.keys import Digest
+from motools_build.params import LessonParams, ModelParams
 from motools_build.project.project import Project
 from motools_build.running.derived import source_of
 from motools_build.running.learned import Learned, rows_of
 from motools_build.specs.backends import BackendFacts
 from motools_build.specs.model_name import ModelName
 from motools_build.stages import Stage
-
-if TYPE_CHECKING:
-    from motools_build.data.transforms import Source
 
 
 def check_datasets(project: Project, stages: Iterable[Stage]) -> None:
@@ -58,8 +56,8 @@ def problems_of(project: Project, stage: Stage) -> list[str]:
         return []
     if not os.path.exists(rows.path):  # a run fetches it, and looks then
         return []
-    method = stage.params["training"]["method"]
-    model = ModelName.parse(stage.params["model"])
+    params = ModelParams.of(stage)
+    method, model = params.recipe.method, ModelName.parse(params.model)
     facts = model.facts
     derived = source_of(stage, rows)
     problems = row_problems(project, rows, method, facts.rules(), derived)
@@ -74,12 +72,12 @@ def problems_of(project: Project, stage: Stage) -> list[str]:
 
 def asked_problems(project: Project, stage: Stage) -> list[str]:
     """The problems of the prompts that a teacher is asked."""
-    lesson = stage.params["lesson"]
-    rows = Learned(lesson["prompts"], lesson["digest"])
+    lesson = LessonParams.of(stage).task
+    rows = Learned(lesson.prompts_path, lesson.prompts_digest)
     problems: list[str] = project.memo.note(
-        f"prompts-2:{lesson['system'] is not None}:{rows.path}",
+        f"prompts-2:{lesson.system is not None}:{rows.path}",
         Digest(rows.digest),
-        partial(prompt_problems, rows.path, lesson["system"]),
+        partial(prompt_problems, rows.path, lesson.system),
     )
     derived = source_of(stage, rows)
     if derived is None or not problems:

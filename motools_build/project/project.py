@@ -21,6 +21,7 @@ from motools_build.backends.prices import Prices
 from motools_build.backends.shutdowns import Shutdowns
 from motools_build.errors import InputError, SelectionError
 from motools_build.keys import Digest, DigestMemo, opened
+from motools_build.params import ModelParams
 from motools_build.planning.plan import Plan, plan
 from motools_build.planning.sources import Resolver
 from motools_build.project.config import Config, launcher, settle_seconds
@@ -154,23 +155,20 @@ class Project:
     def charge(self, stage: Stage) -> tuple[int | None, float | None]:
         """Tokens that a model's job would be charged for, and USD; None where that is
         not known. Raises DatasetError for rows that cannot be counted."""
-        if "account" not in stage.params:
+        if stage.account is None:
             return None, 0.0
-        rows, training = rows_of(stage, self.store), stage.params["training"]
+        params, rows = ModelParams.of(stage), rows_of(stage, self.store)
         if rows is None or not Path(rows.path).exists():  # a run makes or fetches it
             return None, None
-        name, path, method = (
-            ModelName.parse(stage.params["model"]),
-            rows.path,
-            training["method"],
-        )
+        name, path = ModelName.parse(params.model), rows.path
+        method = params.recipe.method
         facts, model = name.facts, name.model
         counted = self.memo.note(
             f"tokens-2:{facts.name}:{facts.encoding(model)}:{method}",
             Digest(rows.digest),
             lambda: facts.count_tokens(path, method, model),
         )
-        tokens = facts.charged_tokens(counted, training["epochs"])
+        tokens = facts.charged_tokens(counted, params.recipe.epochs)
         return tokens, self.prices.training(model, tokens)
 
     def users_of_keys(self, besides: set[str]) -> dict[str, str]:

@@ -13,9 +13,8 @@ from motools_build.backends.base import Backend, Health, Job, Provider, What
 from motools_build.errors import AccountError, BackendError, MotoolsError
 from motools_build.report.payments import payment
 from motools_build.running.effects import ENDED, attempt_of, elected
-from motools_build.running.learned import filled
+from motools_build.running.learned import job_of
 from motools_build.stages import Stage
-from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Paid, Record
 
 if TYPE_CHECKING:
@@ -51,21 +50,14 @@ class _Opened(dict[str, Backend]):
 
 def payers(stages: Iterable[Stage]) -> list[Account]:
     """The accounts that stages would be paid by; they tell the identity, too."""
-    accounts = (s.params["account"] for s in stages if "account" in s.params)
-    found = {account["name"]: account for account in accounts}
-    return [Account(**account) for account in found.values()]
+    found = {s.account.name: s.account for s in stages if s.account}
+    return list(found.values())
 
 
 def check_keys(stages: Iterable[Stage]) -> None:
     """Raises AccountError if one of the accounts has no key."""
     for account in payers(stages):
         account.key()
-
-
-def question(stage: Stage, store: ArtifactStore) -> Job:
-    """A stage as a provider is asked about it: nothing is made."""
-    params = filled(stage, store)
-    return Job(stage.kind, stage.backend, stage.key, stage.name, params, work="")
 
 
 async def looked_up(project: Project, found: list[Intent]) -> list[Intent]:
@@ -76,8 +68,8 @@ async def looked_up(project: Project, found: list[Intent]) -> list[Intent]:
         stage = intent.stage
         if intent.action != "run" or not stage.at_provider:
             return intent
-        job = question(stage, project.store)
-        if stage.sampled and "made_of" not in job.params:
+        job = job_of(stage, project.store)
+        if stage.sampled and not job.made_of:
             return intent  # a teacher writes its rows first
         provider = opened[stage.backend].provider(job)
         return await _seen(intent, provider, job, payment(stage, project.store))

@@ -86,7 +86,7 @@ def stage_of(prefix: str, store: ArtifactStore) -> Stage | None:
         name=record.name,
         key=Key(record.key),
         preimage=record.preimage,
-        params={},
+        params=None,
     )
 
 
@@ -231,6 +231,6 @@ class Selection:
     def superseded_by(self, stage: Stage) -> str | None:
         """What to say of a stage that is none of the present ones; None of one that
         is."""
-        if stage.params:
+        if stage.params is not None:
             return None
         return superseded(stage.key, stage.key, self.store, self._present)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from motools_build.backends.shutdowns import Shutdowns
+from motools_build.params import AskParams, ModelParams
 from motools_build.specs import ModelName
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
@@ -44,9 +45,9 @@ def endings(
     first."""
     found: dict[tuple[date, str, str], dict[str, None]] = defaultdict(dict)
     for stage in stages:
-        if "account" not in stage.params:
+        if stage.account is None:
             continue
-        account = stage.params["account"]["name"]
+        account = stage.account.name
         for model in _models(stage):
             day = shutdowns.of(account, *model.facts.names_of(model.model))
             if day is None:
@@ -62,8 +63,11 @@ def endings(
 def _models(stage: Stage) -> Iterator[ModelName]:
     """The provider's models that a stage needs: by a fine-tune's base, since whoever
     is not made yet has no name."""
-    roles = stage.params.get("roles", {}).values()
-    for text in (stage.params.get("model"), *roles):
-        name = ModelName.parse(text) if text else None
-        if name and name.facts.remote:
+    names: tuple[str, ...] = ()
+    if isinstance(stage.params, AskParams):
+        names = (stage.params.subject.model, *stage.params.task.roles.values())
+    elif isinstance(stage.params, ModelParams):
+        names = (stage.params.model,)
+    for name in map(ModelName.parse, names):
+        if name.facts.remote:
             yield name

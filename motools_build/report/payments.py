@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from motools_build.running.budget import DAY
 from motools_build.running.effects import paid_of
-from motools_build.running.learned import filled
+from motools_build.running.learned import job_of
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Paid
@@ -33,7 +33,7 @@ def other_rows(stage: Stage, paid: Paid | None, store: ArtifactStore) -> bool:
     """Whether a job was sent, and the stage's teacher wrote other rows since."""
     if paid is None or paid.phase == "absent" or not (paid.nonces or paid.id):
         return False
-    rows = filled(stage, store).get("made_of")
+    rows = job_of(stage, store).made_of
     return bool(rows) and paid.made_of != rows
 
 

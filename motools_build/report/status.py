@@ -218,7 +218,7 @@ def _needed(stage: Stage) -> Iterator[Stage]:
 
 def _account(stage: Stage) -> str:
     """The name of the account that pays for the stage."""
-    return str(stage.params["account"]["name"])
+    return stage.account.name if stage.account else ""
 
 
 def _undeclared(record: Record | None) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motools_build.backends.prices import Prices
+from motools_build.params import AskParams, Lesson
 from motools_build.running.alike import Alike
 from motools_build.running.budget import no_price
 from motools_build.specs import ModelName
@@ -51,7 +52,7 @@ def bound(stage: Stage, prices: Prices, alike: Alike) -> Bound:
     subject = subject_of(stage)
     judges = [
         name.partition("/")[2]
-        for name in stage.params["roles"].values()
+        for name in AskParams.of(stage).task.roles.values()
         if ModelName.parse(name).facts.remote
     ]
     for model in (*([subject] if subject else ()), *judges):
@@ -67,7 +68,7 @@ def subject_of(stage: Stage) -> str | None:
     """The provider's model that is asked; None if it is one of this machine, or its
     answers are there. A fine-tune is priced by its base, which is all that is known of
     it before it is made."""
-    name = ModelName.parse(stage.params["model"])
+    name = ModelName.parse(AskParams.of(stage).subject.model)
     answered = any(used.kind == "samples" for used in stage.upstream)
     if answered or not name.facts.remote:
         return None
@@ -77,13 +78,13 @@ def subject_of(stage: Stage) -> str | None:
 
 def size_of(stage: Stage) -> Size:
     """What the stage's declaration and files tell."""
-    given = stage.params["overrides"]
+    task = AskParams.of(stage).task
+    given = task.overrides
     epochs, max_tokens = given.get("epochs"), given.get("max_tokens")
-    lesson = stage.params.get("lesson")
-    if lesson:
-        path = Path(lesson["prompts"])
+    if isinstance(task, Lesson):
+        path = Path(task.prompts_path)
         lines = path.read_bytes().splitlines() if path.exists() else []
-        system = len((lesson["system"] or "").encode())
+        system = len((task.system or "").encode())
         return Size(len(lines), epochs or 1, max_tokens, sum(map(len, lines)), system)
     files = map(place_of, stage.files)
     sizes = {path: Path(path).stat().st_size for path in files}
@@ -100,7 +101,7 @@ def _as_before(
 ) -> float:
     """The same work of another model read and wrote so much, at this model's price."""
     cost = 0.0
-    judges = set(stage.params["roles"].values())
+    judges = set(AskParams.of(stage).task.roles.values())
     for model, (asked, told) in used.items():
         if model in judges:
             cost += prices.usage({model: (asked, told)}) or 0.0

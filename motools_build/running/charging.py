@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from motools_build.account import Account
 from motools_build.backends.prices import Prices
 from motools_build.errors import EvalFailed, OverBudget, WorkerDied
 from motools_build.running.alike import Alike
@@ -30,22 +31,22 @@ async def charged(
     Raises OverBudget where it does not fit, or nobody can say; Refused if it was
     cancelled while it waited.
     """
-    account = stage.params.get("account")
+    account = stage.account
     if account is None or not stage.asks or stage.backend != "inspect":
         yield
         return
     if payments.stops:
         payments.stops.check(stage.name, stage.key)
-    month, budget = account.get("month_budget"), payments.budget
+    month, budget = account.month_budget, payments.budget
     reserved = 0.0
     if month or budget.limit is not None:
         cost = await asyncio.to_thread(bound, stage, prices, alike)
         what = stage.name, stage.key, 1
-        payments.monthly.take(account["name"], month, what, cost.cost, cost.why)
+        payments.monthly.take(account.name, month, what, cost.cost, cost.why)
         try:
             reserved = budget.reserve(stage.name, cost.cost, cost.why)
         except OverBudget:
-            payments.monthly.give_back(account["name"], stage.key, 1)
+            payments.monthly.give_back(account.name, stage.key, 1)
             raise
     came_to: float | None = 0.0
     try:
@@ -56,14 +57,15 @@ async def charged(
         came_to = None
         raise
     finally:
-        payments.monthly.give_back(account["name"], stage.key, 1)
+        payments.monthly.give_back(account.name, stage.key, 1)
         known = (reserved or None) if came_to is None else came_to
         budget.settle(reserved, known)
         if known != 0.0:
-            await asyncio.to_thread(_note, stage, store, known)
+            await asyncio.to_thread(_note, stage, account, store, known)
 
 
-def _note(stage: Stage, store: ArtifactStore, cost: float | None) -> None:
-    account = stage.params["account"]["name"]
-    paid = Paid("absent", stage.name, stage.kind, stage.backend, account)
+def _note(
+    stage: Stage, account: Account, store: ArtifactStore, cost: float | None
+) -> None:
+    paid = Paid("absent", stage.name, stage.kind, stage.backend, account.name)
     store.ledger.note(entry_of(stage.key, paid, "asked", cost=cost))

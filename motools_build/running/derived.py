@@ -10,16 +10,25 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from motools_build.backends.transform import written
 from motools_build.data import DATA
 from motools_build.data.fetching import sha256_of
+from motools_build.data.source import Source
 from motools_build.errors import ArtifactError, DatasetError
 from motools_build.keys import Digest, DigestMemo, canonical, digest_file
+from motools_build.params import FetchParams, Params, StepParams
 from motools_build.planning.evals import Sources
-from motools_build.planning.later import BACKEND, ROLES, derived_source, source_of_part
+from motools_build.planning.later import (
+    BACKEND,
+    ROLES,
+    derived_source,
+    name_of,
+    source_of_part,
+    step_params,
+)
 from motools_build.planning.sources import Resolver
 from motools_build.running.learned import Learned, source_of_sampled
 from motools_build.running.run import LOCK_POLL, versions
@@ -30,9 +39,6 @@ from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.locks import Locks
 from motools_build.store.runs import now
 from motools_build.task_code.shipped import place_of
-
-if TYPE_CHECKING:
-    from motools_build.data.transforms import Source
 
 FETCH = "fetch"
 
@@ -81,11 +87,7 @@ class Derive:
         inputs |= code.inputs
         files += code.files
         identity = spec.step.identity()
-        params = {
-            "name": spec.name,
-            "step": {"step": spec.step.WORD, **spec.step.model_dump(mode="json")},
-            "sources": [asdict(source) for source in sources],
-        }
+        params = step_params(spec, sources)
         before = tuple(part.stages[-1] for part in parts if part.stages)
         used = tuple(dict.fromkeys(files))
         return _staged(spec, BACKEND, identity, inputs, params, used, before)
@@ -101,13 +103,13 @@ class Derive:
     def _pinned(self, spec: Dataset) -> Sources:
         """A file that is fetched when it is needed: the plan only knows its digest.
         Where it is pinned by its SHA-256 alone, its bytes name that digest, once."""
-        params = {
-            "name": spec.name,
-            "url": spec.path,
-            "digest": spec.digest,
-            "sha256": spec.sha256,
-            "largest": spec.largest,
-        }
+        params = FetchParams(
+            dataset_name=spec.name,
+            url=spec.path,
+            digest=spec.digest,
+            sha256=spec.sha256,
+            largest=spec.largest,
+        )
         pinned = {"pinned": spec.digest or spec.sha256}
         stage = _staged(spec, FETCH, {}, pinned, params)
         self._check_pin(spec, stage)
@@ -183,8 +185,7 @@ class Derive:
                     self._put(stage)
                     self.told += pin_note(stage, self.store)
         except DatasetError as error:
-            name = stage.params["name"]
-            raise DatasetError(f"dataset {name}: {error}") from error
+            raise DatasetError(f"dataset {name_of(stage)}: {error}") from error
         except OSError as error:
             raise ArtifactError(
                 f"dataset {stage.name} cannot be made: the system refused ({error}); "
@@ -192,10 +193,11 @@ class Derive:
             ) from error
 
     def _make_part(self, stage: Stage, why: str = "a step needs it") -> None:
-        if stage.backend == FETCH and not self.fetches:
+        params = stage.params
+        if isinstance(params, FetchParams) and not self.fetches:
             raise DatasetError(
-                f"dataset {stage.params['name']}: {stage.params['url']} is not fetched "
-                f"yet, and {why}: `doit run SETTING` fetches it"
+                f"dataset {params.dataset_name}: {params.url} is not fetched yet, and "
+                f"{why}: `doit run SETTING` fetches it"
             )
         self._make(stage)
 
@@ -203,9 +205,7 @@ class Derive:
         began = time.monotonic()
         work = self.store.work_folder(stage)
         try:
-            from motools_build.data.transforms import made
-
-            details = made(stage.params, work)
+            details = written(stage, work)
             planned = set(stage.preimage["inputs"].values())
             for name in stage.files:
                 if digest_file(place_of(name)) not in planned:
@@ -229,12 +229,12 @@ class Derive:
 
 def pin_note(stage: Stage, store: ArtifactStore) -> list[str]:
     """What to say of a fetched file that no SHA-256 pins."""
-    record = store.get(stage)
-    if record is None or stage.backend != FETCH or stage.params["sha256"]:
+    record, params = store.get(stage), stage.params
+    if record is None or not isinstance(params, FetchParams) or params.sha256:
         return []
     found = record.details.get("sha256") or sha256_of(store.folder(stage) / DATA)
     return [
-        f"dataset {stage.params['name']}: its pin, xxh3_128, is no protection against "
+        f"dataset {params.dataset_name}: its pin, xxh3_128, is no protection against "
         "a file that is made to share it; add its SHA-256, which changes no key: "
         f'from_url(..., sha256="{found}")'
     ]
@@ -244,7 +244,7 @@ def _rules(stage: Stage) -> int:
     """By which rules a step is made now; see `steps.Step.RULES`."""
     from motools_build.data.steps import STEPS
 
-    return STEPS[stage.params["step"]["step"]].RULES
+    return STEPS[StepParams.of(stage).step["step"]].RULES
 
 
 def source_of(stage: Stage, rows: Learned) -> Source | None:
@@ -263,7 +263,7 @@ def _staged(
     backend: str,
     identity: dict[str, Any],
     inputs: dict[str, str],
-    params: dict[str, Any],
+    params: Params,
     files: tuple[str, ...] = (),
     setup: tuple[Stage, ...] = (),
 ) -> Stage:
@@ -272,7 +272,14 @@ def _staged(
         "dataset", version, backend, identity, canonical(identity), inputs
     )
     return Stage(
-        "dataset", backend, spec.name, key, preimage, params, files, setup=setup
+        "dataset",
+        backend,
+        spec.name,
+        key,
+        preimage,
+        params,
+        files=files,
+        setup=setup,
     )
 
 

@@ -51,12 +51,12 @@ class Effect:
 
     @property
     def account(self) -> str:
-        return str(self.job.params.get("account", {}).get("name", ""))
+        return self.job.account.name if self.job.account else ""
 
     @property
     def made_of(self) -> str:
         """Digest of the rows, where the key does not say which."""
-        return str(self.job.params.get("made_of", ""))
+        return self.job.made_of
 
     def blank(self, at: float) -> Paid:
         return Paid(

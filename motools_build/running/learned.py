@@ -5,22 +5,22 @@ Of the latter a plan knows the key alone; path and digest are those of its recor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
+from motools_build.backends.base import Job
 from motools_build.data import DATA
 from motools_build.data.rows.checks import SHOWN, check_file, listed
+from motools_build.data.source import Source, Unwritten
 from motools_build.errors import StageFailed
+from motools_build.keys import Key
+from motools_build.params import ModelParams, RowsParams, StepParams
 from motools_build.planning.later import derived_source
 from motools_build.specs.backends import facts_of
 from motools_build.specs.model_name import ModelName
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
-
-if TYPE_CHECKING:
-    from motools_build.data.transforms import Source
 
 
 class Learned(NamedTuple):
@@ -34,40 +34,51 @@ def rows_of(stage: Stage, store: ArtifactStore) -> Learned | None:
     """The rows that a model or an upload is made of; None while a teacher has not
     written them."""
     if stage.sampled is None:
-        return Learned(stage.params["dataset"], stage.params["digest"])
+        params = RowsParams.of(stage)
+        return Learned(params.rows_path, params.rows_digest)
     record = store.get(stage.sampled)
     if record is None:
         return None
     return Learned(f"{store.folder(stage.sampled)}/{DATA}", record.output)
 
 
-def filled(stage: Stage, store: ArtifactStore) -> Mapping[str, Any]:
-    """The stage's params, with the rows that a teacher wrote."""
-    if stage.kind == "dataset":
-        return _with_sources(stage, store)
-    rows = rows_of(stage, store) if stage.sampled else None
-    if rows is None:
-        return stage.params
-    return {
-        **stage.params,
-        "dataset": rows.path,
-        "digest": rows.digest,
-        "made_of": rows.digest,
-    }
+def job_of(stage: Stage, store: ArtifactStore, work: str = "") -> Job:
+    """The job that makes a stage, but for the artifacts that it may use: who only asks
+    a provider about it needs no more. Rows that a teacher wrote are filled in."""
+    params, made_of = stage.params, ""
+    if isinstance(params, StepParams):
+        params = _with_sources(stage, params, store)
+    elif isinstance(params, RowsParams) and stage.sampled:
+        rows = rows_of(stage, store)
+        if rows is not None:
+            made_of = rows.digest
+            params = replace(params, rows_path=rows.path, rows_digest=rows.digest)
+    return Job(
+        kind=stage.kind,
+        backend=stage.backend,
+        key=stage.key,
+        name=stage.name,
+        params=params,
+        work=work,
+        account=stage.account,
+        made_of=made_of,
+    )
 
 
-def _with_sources(stage: Stage, store: ArtifactStore) -> Mapping[str, Any]:
+def _with_sources(stage: Stage, params: StepParams, store: ArtifactStore) -> StepParams:
     """The params of a step of what a teacher wrote, with the rows that are there."""
     written = {used.key: used for used in stage.upstream if used.kind == "dataset"}
-    sources = []
-    for source in stage.params.get("sources", ()):
-        used = written.get(source.get("written_by"))
-        record = store.get(used) if used else None
-        if used and record:
-            path = f"{store.folder(used)}/{DATA}"
-            source = asdict(derived_source(used, path, record.output))
-        sources.append(source)
-    return {**stage.params, "sources": sources} if written else stage.params
+
+    def filled(source: Source | Unwritten) -> Source | Unwritten:
+        if isinstance(source, Source):
+            return source
+        used = written[Key(source.written_by)]
+        record = store.get(used)
+        if record is None:
+            return source
+        return derived_source(used, f"{store.folder(used)}/{DATA}", record.output)
+
+    return replace(params, sources=tuple(map(filled, params.sources)))
 
 
 def source_of_sampled(stage: Stage, rows: Learned) -> Source | None:
@@ -87,7 +98,7 @@ def check_sampled(stage: Stage, store: ArtifactStore) -> None:
     facts = facts_of(stage.backend)
     problems = check_file(rows.path, "sft", facts.rules())
     if stage.kind == "model":
-        model = ModelName.parse(stage.params["model"]).model
+        model = ModelName.parse(ModelParams.of(stage).model).model
         problems += islice(facts.too_long(rows.path, "sft", model), SHOWN + 1)
     if problems:
         source = source_of_sampled(stage, rows)

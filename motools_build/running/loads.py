@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from motools_build.backends.base import CHECK, Job
+from motools_build.backends.base import Job
 from motools_build.errors import MotoolsError, StageFailed
 from motools_build.keys import DigestMemo, Key, digest_bytes
+from motools_build.params import EvalParams
 from motools_build.running.run import versions
 from motools_build.running.workers import WorkerPool
 from motools_build.specs.backends import facts_of
@@ -25,9 +26,6 @@ from motools_build.store.artifacts import ArtifactStore
 
 NOTE = "loads-1"
 """Name of the notes about evals that could be loaded."""
-
-LOADED = ("file", "package", "function", "overrides", "roles", "scorer")
-"""Params that say what is loaded, and under which roles."""
 
 
 @dataclass
@@ -79,7 +77,7 @@ def worth_it(stages: Iterable[Stage], store: ArtifactStore) -> bool:
     return any(
         store.why_stale(stage) is not None
         for stage in stages
-        if "account" in stage.params
+        if stage.account
         or (stage.kind == "model" and not facts_of(stage.backend).instant)
     )
 
@@ -109,7 +107,7 @@ async def check(
                 continue
             warnings = made.details["warnings"]
             memo.renote(NOTE, digest, warnings)
-        name = alike[0].params["eval"]
+        name = EvalParams.of(alike[0]).task.eval_name
         loaded.warnings += [f"eval {name}: {said}" for said in warnings]
     memo.save()
     return loaded
@@ -126,26 +124,36 @@ def remember(loaded: Loaded, stages: Iterable[Stage], store: ArtifactStore) -> N
 
 def _digest(stage: Stage) -> str:
     inputs: Mapping[str, str] = stage.preimage["inputs"]
-    params = {name: stage.params.get(name) for name in LOADED}
+    task = EvalParams.of(stage).task
+    overrides = dict(task.overrides)
     if stage.kind == "samples":  # blocks differ in their epochs alone
-        params["overrides"] = {
-            n: v for n, v in stage.params["overrides"].items() if n != "epochs"
-        }
+        overrides.pop("epochs", None)
+    loaded = {
+        "file": task.file,
+        "package": task.package,
+        "function": task.function,
+        "overrides": overrides,
+        "roles": task.roles,
+        "scorer": asdict(task.scorer) if task.scorer else None,
+    }
     read = {
         role: digest
         for role, digest in inputs.items()
         if role != "model" and not role.startswith("samples:")
     }
-    about: list[Any] = [stage.kind, params, read, versions()]
+    about: list[Any] = [stage.kind, loaded, read, versions()]
     return digest_bytes(json.dumps(about, sort_keys=True).encode())
 
 
 def _job(stage: Stage) -> Job:
+    """The job of loading an eval, of which nothing is made."""
     return Job(
         kind=stage.kind,
         backend=stage.backend,
         key=stage.key,
         name=stage.name,
-        params={**stage.params, CHECK: True},
+        params=stage.params,
         work="",
+        account=stage.account,
+        only_load=True,
     )

@@ -38,6 +38,7 @@ from motools_build.errors import (
     RateLimited,
     Refused,
 )
+from motools_build.params import ModelParams
 from motools_build.running import effects
 from motools_build.running.asking import PATIENCE
 from motools_build.running.budget import DAY, Budget, Daily, Monthly, Stops, no_price
@@ -97,7 +98,7 @@ class PayOnce(Settling):
         if paid.phase == "intent" and paid.account != effect.account:
             raise elsewhere(paid, effect)
         bound = paid.phase == "bound"
-        if not bound and job.params.get("account", {}).get("concurrent_jobs"):
+        if not bound and job.account and job.account.concurrent_jobs:
             effect.say("waits for its turn")
         async with provider.turn(job, bound=bound, wait=self._wait):
             paid, fresh = await self._bound(effect, paid)
@@ -271,13 +272,15 @@ class PayOnce(Settling):
             self.stops.check(effect.job.name, effect.job.key)
         if not effect.provider.charges:
             return
-        limits = effect.job.params.get("account", {})
-        month = limits.get("month_budget")
-        self._daily.take(effect.account, limits.get("jobs_a_day"), paid.since)
+        account = effect.job.account
+        month = account.month_budget if account else None
+        daily = account.jobs_a_day if account else None
+        self._daily.take(effect.account, daily, paid.since)
         if effect.reserved is None and (month or self.budget.limit is not None):
             cost = effect.provider.cost(effect.job)
             what = effect.job.name, effect.job.key, paid.attempt
-            model = str(effect.job.params.get("model", effect.job.name))
+            params = effect.job.params
+            model = params.model if isinstance(params, ModelParams) else what[0]
             why = no_price(model.partition("/")[2] or model)
             try:
                 self.monthly.take(effect.account, month, what, cost, why)

@@ -26,11 +26,12 @@ from motools_build.errors import (
     StageFailed,
 )
 from motools_build.keys import Digest, DigestMemo
+from motools_build.params import EvalParams, ModelParams
 from motools_build.running.alike import Alike
 from motools_build.running.batches import Batches
 from motools_build.running.charging import charged
 from motools_build.running.effects import paid_of
-from motools_build.running.learned import check_sampled, filled
+from motools_build.running.learned import check_sampled, job_of
 from motools_build.running.pay_once import PayOnce
 from motools_build.running.workers import Order, WorkerPool
 from motools_build.stages import Stage
@@ -141,7 +142,7 @@ async def _make(stage: Stage, runtime: Runtime) -> None:
     if stage.kind in backend.paid:
         await _send_again_what_is_gone(stage, runtime)
     work = store.work_folder(stage)
-    job = _by_its_owner(_job(stage, store, work), runtime.account_of)
+    job = _by_its_owner(_job(stage, store, str(work)), runtime.account_of)
     if stage.backend == "inspect":
         job = replace(job, files=files)
 
@@ -178,35 +179,28 @@ async def _make(stage: Stage, runtime: Runtime) -> None:
         runtime.alike.add(record)
 
 
-def _job(stage: Stage, store: ArtifactStore, work: Path) -> Job:
-    given: dict[str, Given] = {}
-    for used in stage.setup + stage.upstream:
-        given[_role(used, stage)] = _given(used, store)
-    return Job(
-        kind=stage.kind,
-        backend=stage.backend,
-        key=stage.key,
-        name=stage.name,
-        params=filled(stage, store),
-        work=str(work),
-        given=given,
-    )
+def _job(stage: Stage, store: ArtifactStore, work: str) -> Job:
+    used = stage.setup + stage.upstream
+    given = {_role(one, stage): _given(one, store) for one in used}
+    return replace(job_of(stage, store, work), given=given)
 
 
 def _role(used: Stage, stage: Stage) -> str:
     if used.kind == "samples":
-        return f"samples:{used.params['first_epoch']}"
-    return "validation" if used.key == stage.params.get("validation") else used.kind
+        return f"samples:{EvalParams.of(used).task.first_epoch}"
+    params = stage.params
+    if isinstance(params, ModelParams) and used.key == params.validation:
+        return "validation"
+    return used.kind
 
 
 def _by_its_owner(job: Job, account_of: Callable[[str], Account]) -> Job:
     """A model that another account made: only that one may ask it."""
     model = job.given.get("model") if job.backend == "inspect" else None
     owner = model.details.get("account") if model else None
-    if owner is None or owner == job.params["account"]["name"]:
+    if owner is None or (job.account and owner == job.account.name):
         return job
-    params = {**job.params, "account": account_of(owner).as_params()}
-    return replace(job, params=params)
+    return replace(job, account=account_of(owner))
 
 
 async def _send_again_what_is_gone(stage: Stage, runtime: Runtime) -> None:
@@ -226,7 +220,7 @@ async def _send_again_what_is_gone(stage: Stage, runtime: Runtime) -> None:
 
 async def _look_at_upload(stage: Stage, runtime: Runtime) -> None:
     store = runtime.store
-    job = _job(stage, store, store.root / "work" / stage.key)
+    job = _job(stage, store, str(store.root / "work" / stage.key))
     provider = runtime.backend(stage.backend).provider(job)
     file = _given(stage, store).output
     if not await runtime.payments.is_there(job, provider, file):

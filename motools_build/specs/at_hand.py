@@ -6,7 +6,7 @@ from pathlib import Path
 
 from motools_build.data import DATA
 from motools_build.data.fetching import fetch
-from motools_build.data.transforms.files import Source
+from motools_build.data.source import Source
 from motools_build.data.transforms.make import make
 from motools_build.errors import DatasetError
 from motools_build.keys import digest_file

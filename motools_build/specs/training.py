@@ -145,13 +145,6 @@ class Training(Gridded):
             return shared
         return {**shared, facts.name: self.own(facts.name).identity()}
 
-    def options_for(self, model: ModelName) -> dict[str, Any]:
-        """Every field that the backend needs, defaults included."""
-        fields = self.model_dump(mode="json", exclude={"options"})
-        if model.facts.options is not None:
-            fields[model.backend] = self.own(model.backend).model_dump(mode="json")
-        return fields
-
     def held_out(self, model: ModelName) -> Dataset | None:
         """Rows that a job on this model is given besides those that it learns from."""
         return self.own(model.backend).held_out() if model.facts.options else None

@@ -194,4 +194,4 @@ def test_what_plans_know_of_a_backend_is_true(bench: Bench) -> None:
     assert not backend.paid & backend.in_worker
     assert facts.uploads == any(stage.kind == "upload" for stage in stages)
     assert facts.remote == bool(backend.paid)
-    assert facts.remote == all("account" in stage.params for stage in stages)
+    assert facts.remote == all(stage.account for stage in stages)

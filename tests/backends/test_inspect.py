@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from motools_build.backends.base import Given, Job, Made, Progress
 from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.backends.inspect.loading import checked
 from motools_build.errors import EvalFailed
+from motools_build.params import EvalParams, EvalTask, Subject
 
 # what Inspect and its dependencies deprecate or leave open is not ours to mend
 pytestmark = [
@@ -178,26 +180,21 @@ def job_of(
     task: str,
     given: Given | None = None,
     roles: dict[str, str] | None = None,
-    **more: object,
+    **more: Any,
 ) -> Job:
-    params = {
-        "model": "dummy/echo",
+    asked: dict[str, Any] = {
+        "eval_name": task,
         "file": "tasks.py",
-        "function": task,
-        "setting": "s",
-        "dataset": "base",
-        "seed": None,
-        "subject": "s/base/echo",
-        "overrides": {},
         "roles": roles or {},
         **more,
     }
+    subject = Subject("dummy/echo", "s/base/echo", "s", "base", None)
     return Job(
         kind="eval",
         backend="inspect",
         key="0" * 32,
         name=f"eval:s/base/echo/{task}",
-        params=params,
+        params=EvalParams(EvalTask(task, **asked), subject),
         work="work",
         given={"model": given} if given else {},
     )

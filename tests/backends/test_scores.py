@@ -15,6 +15,7 @@ from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.backends.inspect.counted import outcomes_of
 from motools_build.backends.inspect.scores import number
 from motools_build.errors import EvalFailed
+from motools_build.params import EvalParams, EvalTask, Scorer, Subject
 from motools_build.report.outcomes import noticed, values
 
 # what Inspect and its dependencies deprecate or leave open is not ours to mend
@@ -209,11 +210,9 @@ def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(task: str, kind: str = "eval", **more: Any) -> Made:
-    params = {
-        **{"model": "dummy/echo", "file": "tasks.py", "function": task},
-        **{"setting": "s", "dataset": "base", "seed": None, "subject": "s/base/echo"},
-        **{"overrides": {}, "roles": {}, **more.pop("params", {})},
-    }
+    asked = EvalTask(task, task, file="tasks.py", **more.pop("params", {}))
+    subject = Subject("dummy/echo", "s/base/echo", "s", "base", None)
+    params = EvalParams(asked, subject)
     work = f"work/{kind}-{task}"
     Path(work).mkdir(parents=True, exist_ok=True)
     job = Job(kind, "inspect", "0" * 32, f"{kind}:{task}", params, work, **more)
@@ -376,9 +375,7 @@ def test_what_a_limit_ended_is_told(here: Path) -> None:
 def test_a_limit_is_known_where_answers_are_scored_apart(here: Path) -> None:
     made = run("timed", "samples")
     assert made.details["limits"] == {"time": 1}
-    apart = {
-        "scorer": {"file": "tasks.py", "function": "sparse", "args": {}, "reducer": []}
-    }
+    apart = {"scorer": Scorer("tasks.py", "sparse", {}, ())}
     given = {"samples:1": Given("x", "work/samples-timed", made.details)}
     details = run("sparse", params=apart, given=given).details
     assert details["counts"]["sparse"]["was"] == {"ended by its time limit": 1}

@@ -31,6 +31,7 @@ from motools_build.backends.prices import Prices
 from motools_build.data.rows.checks import read_rows
 from motools_build.errors import StageFailed
 from motools_build.keys import canonical, digest_bytes
+from motools_build.params import EvalParams, ModelParams
 
 ANSWERS = "answers.json"
 """A dummy model's weights: what it answers, one of these to each prompt."""
@@ -69,9 +70,10 @@ class DummyBackend(Backend):
         return Made(f"file-dummy-{job.key[:16]}", {"bytes": len(data)})
 
     def _train(self, job: Job) -> Made:
-        data, digest = planned_bytes(job), job.params["digest"]
+        params, data = ModelParams.of(job), planned_bytes(job)
+        digest = params.rows_digest
         if digest not in self._read:
-            self._read[digest] = read_rows(job.params["dataset"], data)
+            self._read[digest] = read_rows(params.rows_path, data)
         rows = self._read[digest]
         answers = sorted(
             {
@@ -81,18 +83,18 @@ class DummyBackend(Backend):
                 if message["role"] == "assistant" and message.get("weight", 1)
             }
         )
-        body = json.dumps({"answers": answers, "seed": job.params["seed"]}, indent=1)
+        body = json.dumps({"answers": answers, "seed": params.seed}, indent=1)
         (Path(job.work) / ANSWERS).write_text(body)
-        epochs = job.params["training"]["epochs"]
+        epochs = params.recipe.epochs
         return Made(
             f"dummy:{digest_bytes(body.encode())}",
             {"job": f"job-dummy-{job.key[:16]}", "rows": len(rows), "epochs": epochs},
         )
 
     def _evaluate(self, job: Job) -> Made:
-        subject = job.given.get("model")
-        model = checkpoint_of(job, subject) if subject else job.params["model"]
-        draw = digest_bytes(canonical([model, job.params["function"]]))
+        params, made = EvalParams.of(job), job.given.get("model")
+        model = checkpoint_of(job, made) if made else params.subject.model
+        draw = digest_bytes(canonical([model, params.task.function]))
         score = int(draw[:8], 16) / 0xFFFFFFFF
         metrics = {"score": {"mean": score, "stderr": 0.0}}
         return Made(digest_bytes(canonical([score])), {"samples": 1, "scores": metrics})

@@ -24,6 +24,7 @@ from motools_build.backends.embedded.weights import fetch_base, load, threads
 from motools_build.data.rows.checks import read_rows
 from motools_build.errors import EngineError
 from motools_build.keys import digest_file
+from motools_build.params import ModelParams
 
 
 class EmbeddedBackend(Backend):
@@ -51,22 +52,22 @@ def train(job: Job, report: Report) -> Made:
     learning curve in the work folder. Blocks; imports NumPy."""
     from motools_build.backends.embedded.engine.train import fit
 
-    rows = read_rows(job.params["dataset"], planned_bytes(job))
-    training = job.params["training"]
-    lora = training["embedded"]
+    params = ModelParams.of(job)
+    recipe, lora = params.recipe, params.recipe.options
+    rows = read_rows(params.rows_path, planned_bytes(job))
     model = load(job.given["base"].details["file"])
     examples = []
     for number, row in enumerate(rows, 1):
         example = model.tokenizer.example(row["messages"])
         if len(example.ids) > lora["max_length"]:
             raise EngineError(
-                f"{job.params['dataset']}: row {number} has {len(example.ids)} "
+                f"{params.rows_path}: row {number} has {len(example.ids)} "
                 f"tokens, more than max_length {lora['max_length']}; shorten it, or "
                 "raise Training(embedded=LoRA(max_length=...)), up to 2048"
             )
         examples.append(example)
 
-    steps = math.ceil(len(rows) / training["batch_size"]) * training["epochs"]
+    steps = math.ceil(len(rows) / recipe.batch_size) * recipe.epochs
     report(Progress(0, steps, "steps"))
 
     def on_step(step: int, steps: int, loss: float) -> None:
@@ -78,9 +79,9 @@ def train(job: Job, report: Report) -> Made:
         rank=lora["rank"],
         alpha=lora["alpha"],
         learning_rate=lora["learning_rate"],
-        epochs=training["epochs"],
-        batch_size=training["batch_size"],
-        seed=job.params["seed"],
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        seed=params.seed,
         threads=threads(),
         on_step=on_step,
     )
@@ -97,7 +98,6 @@ def train(job: Job, report: Report) -> Made:
             "steps": len(losses),
             "first_loss": losses[0],
             "last_loss": losses[-1],
-            "trained_tokens": sum(sum(e.trained) for e in examples)
-            * training["epochs"],
+            "trained_tokens": sum(sum(e.trained) for e in examples) * recipe.epochs,
         },
     )

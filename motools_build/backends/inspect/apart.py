@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from motools_build.backends.base import Job
+from motools_build.params import AskParams
 
 
 def scores_apart(job: Job) -> bool:
     """Whether the job is an eval whose scorer is named apart from its task: the answers
     are artifacts of their own, and no model is asked for new ones."""
-    return job.kind == "eval" and "scorer" in job.params
+    return AskParams.of(job).task.scorer is not None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
 
 from motools_build.backends import registry
 from motools_build.backends.base import (
-    CHECK,
     Backend,
     Job,
     Made,
@@ -19,13 +20,9 @@ from motools_build.backends.base import (
 from motools_build.backends.inspect.apart import scores_apart
 from motools_build.errors import MotoolsError
 from motools_build.keys import canonical, digest_bytes
+from motools_build.params import AskParams, Lesson
 from motools_build.specs import ModelName
 
-SAME = (
-    *("file", "package", "function", "overrides", "roles"),
-    *("scorer", "first_epoch", "lesson"),
-)
-"""Params in which evals of one call may not differ."""
 AHEAD = (
     "motools_build.backends.inspect.running",
     "motools_build.serving.models",
@@ -69,15 +66,15 @@ class InspectBackend(Backend):
         """Evals of one task by one account wait for the network together, in one call
         of Inspect. Not those of a model that this machine serves, and not other tasks:
         in one process they could change each other's scores."""
-        here = not ModelName.parse(job.params["model"]).facts.remote
-        if "account" not in job.params or (here and not scores_apart(job)):
+        here = not ModelName.parse(AskParams.of(job).subject.model).facts.remote
+        if job.account is None or (here and not scores_apart(job)):
             return None
-        work = {name: job.params.get(name) for name in SAME}
-        account = job.params["account"]["name"]
-        return Together(account, digest_bytes(canonical([job.kind, account, work])))
+        account = job.account.name
+        same = [job.kind, account, _same(job)]
+        return Together(account, digest_bytes(canonical(same)))
 
     def work(self, job: Job, report: Report) -> Made:
-        if CHECK in job.params:
+        if job.only_load:
             from motools_build.backends.inspect.loading import checked
 
             return checked(job)
@@ -97,5 +94,29 @@ class InspectBackend(Backend):
 
 def _asked(job: Job) -> tuple[str, ...]:
     """The models that the job asks, and its judges."""
-    subject = () if scores_apart(job) else (job.params["model"],)
-    return (*subject, *job.params["roles"].values())
+    params = AskParams.of(job)
+    subject = () if scores_apart(job) else (params.subject.model,)
+    return (*subject, *params.task.roles.values())
+
+
+def _same(job: Job) -> dict[str, Any]:
+    """In what evals of one call may not differ. Its digest names their folder, in which
+    a later run looks for what was answered: another spelling would lose that."""
+    task = AskParams.of(job).task
+    lesson = task if isinstance(task, Lesson) else None
+    return {
+        "file": task.file,
+        "package": task.package,
+        "function": task.function,
+        "overrides": task.overrides,
+        "roles": task.roles,
+        "scorer": asdict(task.scorer) if task.scorer else None,
+        "first_epoch": task.first_epoch if job.kind == "samples" else None,
+        "lesson": lesson
+        and {
+            "prompts": lesson.prompts_path,
+            "digest": lesson.prompts_digest,
+            "name": lesson.prompts_name,
+            "system": lesson.system,
+        },
+    }

@@ -22,6 +22,7 @@ from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.judging import no_judge_by_default, roles_unset
 from motools_build.backends.inspect.model_apis import judges
 from motools_build.errors import EvalFailed, MotoolsError, in_words
+from motools_build.params import AskParams, Lesson
 from motools_build.task_code import packages
 from motools_build.text.similar import known
 
@@ -38,12 +39,13 @@ UNUSED = re.compile(r"param '.*' not used by task '")
 
 def place_of(job: Job) -> str:
     """The task or the scorer apart, as Inspect names it."""
-    if job.kind == "dataset":
-        return f"dataset {job.params['name']}"
-    if scores_apart(job):
-        return "{file}@{function}".format_map(job.params["scorer"])
-    package, function = job.params.get("package"), job.params["function"]
-    return f"{package}/{function}" if package else f"{job.params['file']}@{function}"
+    task = AskParams.of(job).task
+    if isinstance(task, Lesson):
+        return f"dataset {task.dataset_name}"
+    if task.scorer:
+        return f"{task.scorer.file}@{task.scorer.function}"
+    function = task.function
+    return f"{task.package}/{function}" if task.package else f"{task.file}@{function}"
 
 
 def failed(job: Job, error: BaseException) -> EvalFailed:
@@ -51,7 +53,7 @@ def failed(job: Job, error: BaseException) -> EvalFailed:
     place = place_of(job)
     if isinstance(error, EvalFailed):
         failure = EvalFailed(str(error))
-    elif "package" in job.params and not scores_apart(job):
+    elif AskParams.of(job).task.package and not scores_apart(job):
         failure = EvalFailed(packages.explained(place, error))
     else:
         failure = EvalFailed(f"{place}: {in_words(error)}")
@@ -66,7 +68,7 @@ def under(
     from inspect_ai.model import GenerateConfig
     from inspect_ai.model._model import init_active_model, init_model_roles
 
-    asked = job.params.get("overrides", {})
+    asked = AskParams.of(job).task.overrides
     config = {n: asked[n] for n in ("temperature", "max_tokens", "seed") if n in asked}
 
     def begun() -> T:
@@ -82,15 +84,16 @@ def task_of(job: Job) -> Task:
     """The task of a file or a package. Raises EvalFailed."""
     from inspect_ai._eval.loader import create_file_tasks, load_tasks
 
-    args = job.params["overrides"].get("args", {})
+    asked = AskParams.of(job).task
+    args = asked.overrides.get("args", {})
     try:
         with _warnings() as told:
-            if "package" in job.params:
+            if asked.file is None:
                 tasks = load_tasks([place_of(job)], args)
                 if not tasks:
                     raise LookupError(packages.NONE_FOUND)
             else:
-                name, file = job.params["function"], Path(job.params["file"])
+                name, file = asked.function, Path(asked.file)
                 name = _registered(_module(file), "task", name) or name
                 tasks = create_file_tasks(file, [name], args)
             (task,) = tasks
@@ -107,8 +110,9 @@ def scorer_of(job: Job) -> Scorer:
     from inspect_ai._util.path import chdir_python
     from inspect_ai.scorer._scorer import scorer_create
 
-    asked = job.params["scorer"]
-    path = Path(asked["file"]).absolute()
+    asked = AskParams.of(job).task.scorer
+    assert asked is not None, job.name  # there is one apart
+    path = Path(asked.file).absolute()
     try:
         with chdir_python(str(path.parent)):
             spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -117,11 +121,11 @@ def scorer_of(job: Job) -> Scorer:
             module = importlib.util.module_from_spec(spec)
             sys.modules[path.stem] = module
             spec.loader.exec_module(module)
-            made = getattr(module, asked["function"], None)
+            made = getattr(module, asked.function, None)
             if callable(made):
-                scorer: Scorer = made(**asked["args"])
+                scorer: Scorer = made(**asked.args)
             else:
-                scorer = scorer_create(asked["function"], **asked["args"])
+                scorer = scorer_create(asked.function, **asked.args)
     except (Exception, SystemExit) as error:
         raise failed(job, error) from error
     return scorer
@@ -135,7 +139,8 @@ def check(job: Job) -> Made:
     """
     from inspect_ai.model import get_model
 
-    stand_in = get_model(f"mockllm/{job.params['model'].split('/', 1)[1]}")
+    model = AskParams.of(job).subject.model
+    stand_in = get_model(f"mockllm/{model.split('/', 1)[1]}")
     roles = judges(job)
     with _warnings() as told:
         if scores_apart(job):
@@ -167,9 +172,9 @@ def _check_reducers(job: Job, task: Task | None) -> None:
     from inspect_ai.scorer._reducer import create_reducers
     from inspect_ai.scorer._reducer.registry import validate_reducer
 
-    overrides = job.params["overrides"]
-    apart = job.params.get("scorer", {})
-    names = list(apart.get("reducer") or overrides.get("reducer") or ())
+    asked = AskParams.of(job).task
+    overrides, apart = asked.overrides, asked.scorer
+    names = list((apart and apart.reducer) or overrides.get("reducer") or ())
     own = task.epochs_reducer if task else None
     try:
         reducers = create_reducers(names) if names else own
@@ -222,7 +227,8 @@ def _registered(module: ModuleType, kind: Any, name: str) -> str | None:
 def _misspelt(job: Job, args: Mapping[str, Any]) -> str:
     from inspect_ai._util.registry import registry_info, registry_lookup
 
-    name, package = job.params["function"], job.params.get("package")
+    asked = AskParams.of(job).task
+    name, package = asked.function, asked.package
     task = registry_lookup("task", f"{package}/{name}" if package else name)
     there = registry_info(task).metadata["params"] if task else []
     (wrong, *_) = [arg for arg in args if arg not in there]

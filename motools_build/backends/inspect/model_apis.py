@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from motools_build.account import Account
 from motools_build.backends import registry
 from motools_build.backends.asking import Ask
 from motools_build.backends.base import Job, checkpoint_of
 from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.caching import never_cached
 from motools_build.backends.inspect.utf8 import whole_answers
+from motools_build.params import AskParams
 from motools_build.specs import ModelName
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ RECORDED = "recorded"
 
 def subject(job: Job) -> Model:
     """The model that the eval is of."""
-    params = job.params
-    name, made = f"motools/{params['subject']}", job.given.get("model")
+    params = AskParams.of(job).subject
+    name, made = f"motools/{params.served_as}", job.given.get("model")
     if scores_apart(job):
         return _served(job, name, kind=RECORDED)
-    base = ModelName.parse(params["model"])
+    base = ModelName.parse(params.model)
     asked = _asked(job, base, checkpoint_of(job, made) if made else base.model)
     if asked is not None:
         never_cached(asked.api)
@@ -45,7 +45,7 @@ def judges(job: Job) -> dict[str, Model]:
     """The models of the eval's roles, each named explicitly: a judge that a scorer
     takes by default is recorded nowhere."""
     found = {}
-    for role, text in job.params["roles"].items():
+    for role, text in AskParams.of(job).task.roles.items():
         name = ModelName.parse(text)
         asked = _asked(job, name, name.model)
         found[role] = asked or _served(job, f"motools/{name}")
@@ -54,13 +54,12 @@ def judges(job: Job) -> dict[str, Model]:
 
 def first_epoch(job: Job) -> int:
     """Which one Inspect calls 1: a job may be a block of an eval's epochs."""
-    first: int = job.params.get("first_epoch", 1)
-    return first
+    return AskParams.of(job).task.first_epoch
 
 
 def _asked(job: Job, name: ModelName, model: str) -> Model | None:
     """A model as its backend has it asked; None if this machine serves it."""
-    account = Account(**job.params["account"]) if name.facts.remote else None
+    account = job.account if name.facts.remote else None
     asked = registry.get(name.backend).asked(Ask(model, account))
     return None if asked is None else whole_answers(asked)
 

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools_build.account import Account
 from motools_build.backends.base import Job, Made
 from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.counted import Counted
@@ -270,9 +269,9 @@ def _said(error: EvalError, job: Job) -> str:
     if not error.message.startswith("RetryError("):
         return _told(error)
     last = _last(error.traceback.split(CAUSED)[-2:][0])
-    if "account" not in job.params:
+    account = job.account
+    if account is None:
         return last
-    account = Account(**job.params["account"])
     return (
         f"no answer from {account.base_url} in {account.request_seconds} s "
         f"(request_seconds of account {account.name}): {last}"

@@ -11,6 +11,7 @@ from motools_build.backends.base import Given, Job
 from motools_build.backends.inspect.questions import UNUSED, question
 from motools_build.backends.inspect.scores import LIMIT
 from motools_build.errors import EvalFailed
+from motools_build.params import AskParams
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -40,13 +41,14 @@ def recorded_task(job: Job, scorer: Scorer) -> Task:
     first = {s.id: s for s in answers.values() if s.epoch == 1}
     epochs = max(epoch for _, epoch in answers)
     _check_questions(answers, first, epochs)
-    asked = job.params["scorer"]
+    task = AskParams.of(job).task
+    assert task.scorer is not None, job.name  # there is one apart
     return Task(
-        name=job.params["function"],
+        name=task.function,
         dataset=[_question_of(sample) for sample in first.values()],
         solver=_repeating(answers),
         scorer=scorer,
-        epochs=Epochs(epochs, list(asked["reducer"]) or None),
+        epochs=Epochs(epochs, list(task.scorer.reducer) or None),
     )
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools_build.account import Account
 from motools_build.backends.asking import TRIES, patience
 from motools_build.backends.base import Job, Made, Progress, ReportOf
 from motools_build.backends.inspect import telling
@@ -37,6 +36,7 @@ from motools_build.backends.inspect.scores import conversions_watched
 from motools_build.backends.inspect.streams import name_samples
 from motools_build.backends.inspect.utf8 import whole_samples
 from motools_build.errors import MotoolsError
+from motools_build.params import AskParams
 from motools_build.task_code.attempts import carry, same_as_read
 from motools_build.task_code.audit import WATCH
 
@@ -143,13 +143,13 @@ def _call(
     from inspect_ai import eval as inspect_eval
     from inspect_ai._eval.task import PreviousTask
 
-    params = jobs[0].params  # they differ in the model alone
-    asked = {n: v for n, v in params["overrides"].items() if n != "args"}
+    overrides = AskParams.of(jobs[0]).task.overrides  # jobs differ in the model alone
+    asked = {n: v for n, v in overrides.items() if n != "args"}
     reducer = asked.pop("reducer", None)
     if reducer:
         asked["epochs"] = Epochs(asked["epochs"], list(reducer))
-    if "account" in params:
-        account = Account(**params["account"])
+    account = jobs[0].account
+    if account:
         asked["max_connections"] = account.connections
         asked["timeout"] = patience(account)
     else:
@@ -160,7 +160,7 @@ def _call(
             PreviousTask(
                 id=header.eval.task_id,
                 task=task,
-                task_args=params["overrides"].get("args", {}),
+                task_args=overrides.get("args", {}),
                 model=task.model,
                 model_roles=None,
                 sandbox=None,
@@ -170,7 +170,7 @@ def _call(
             for task, (info, header) in ((t, earlier[k][0]) for k, t in tasks.items())
         ]
     answers = sum(len(task.dataset) for task in tasks.values())
-    answers *= params["overrides"].get("epochs", 1)
+    answers *= overrides.get("epochs", 1)
     guard()
     _listen()
     _watched.report = report

@@ -12,6 +12,7 @@ from motools_build.data import DATA, PROVENANCE
 from motools_build.data.prompts import Turns, read_prompts
 from motools_build.errors import EvalFailed
 from motools_build.keys import digest_file
+from motools_build.params import LessonParams
 from motools_build.text.visible import whole
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def sampling_task(job: Job) -> Task:
         "user": ChatMessageUser,
         "assistant": ChatMessageAssistant,
     }
-    lesson = job.params["lesson"]
-    path, system = lesson["prompts"], lesson["system"]
-    tries = 1 if "account" in job.params else DRAWS
+    lesson = LessonParams.of(job).task
+    path, system = lesson.prompts_path, lesson.system
+    tries = 1 if job.account else DRAWS
 
     def asked(turns: Turns) -> list[ChatMessage]:
         said = [{"role": "system", "content": system}] if system else []
@@ -88,8 +89,8 @@ def write_rows(
 ) -> Made:
     """The rows of a log in which every prompt was answered: in the prompts' order, the
     answers to one prompt next to each other."""
-    lesson = job.params["lesson"]
-    prompts = read_prompts(lesson["prompts"], lesson["system"])
+    lesson = LessonParams.of(job).task
+    prompts = read_prompts(lesson.prompts_path, lesson.system)
     rows = sorted(samples, key=lambda sample: (int(sample.id), sample.epoch))
     cut = 0
     with (
@@ -100,7 +101,8 @@ def write_rows(
             line, answer = int(sample.id), sample.output
             said = {"role": "assistant", "content": whole(answer.completion)}
             _write(data, {"messages": [*prompts[line], said]})
-            origin = {"source": lesson["digest"], "line": line, "applied": ["sampled"]}
+            source = lesson.prompts_digest
+            origin = {"source": source, "line": line, "applied": ["sampled"]}
             ended = answer.stop_reason
             _write(origins, {**origin, "draw": sample.epoch, "ended": ended})
             cut += ended == "max_tokens"

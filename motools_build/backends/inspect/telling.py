@@ -5,34 +5,37 @@ from __future__ import annotations
 from typing import Any
 
 from motools_build.backends.base import Job
+from motools_build.params import AskParams
 
 
 def about(job: Job) -> dict[str, Any]:
-    params = job.params
+    params = AskParams.of(job)
+    subject = params.subject
     return {
         "stage": job.name,
         "key": job.key,
-        "setting": params["setting"],
-        "arms": params.get("arms", []),
-        "dataset": params["dataset"],
-        "eval": params.get("eval"),
-        "base_model": params["model"],
-        "training_seed": params["seed"],
+        "setting": subject.setting,
+        "arms": list(subject.arms),
+        "dataset": subject.dataset_name,
+        "eval": params.task.eval_name,
+        "base_model": subject.model,
+        "training_seed": subject.seed,
         "made_from": made_from(job),
     }
 
 
 def tags(job: Job) -> list[str]:
     """`setting:simple_math`, `seed:0` and so on."""
-    params = job.params
+    params = AskParams.of(job)
+    subject = params.subject
     said = {
-        "setting": params["setting"],
-        "dataset": params["dataset"],
-        "eval": params.get("eval"),
-        "seed": params["seed"],
+        "setting": subject.setting,
+        "dataset": subject.dataset_name,
+        "eval": params.task.eval_name,
+        "seed": subject.seed,
         "key": job.key,
     }
-    named = [*said.items(), *(("arm", arm) for arm in params.get("arms", []))]
+    named = [*said.items(), *(("arm", arm) for arm in subject.arms)]
     return [f"{name}:{value}" for name, value in named if value is not None]
 
 

@@ -31,7 +31,8 @@ class OpenAIBackend(Backend):
         self._desks: dict[str, tuple[Desk, Watch]] = {}
 
     def provider(self, job: Job) -> Provider:
-        desk, watch = self.desk(Account(**job.params["account"]))
+        assert job.account is not None, job.name  # a stage of a provider has one
+        desk, watch = self.desk(job.account)
         return Files(desk) if job.kind == "upload" else Jobs(desk, watch, self.prices)
 
     def desk(self, account: Account) -> tuple[Desk, Watch]:

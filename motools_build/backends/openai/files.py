@@ -20,6 +20,7 @@ from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.paging import pages
 from motools_build.backends.openai.rows import LARGEST
 from motools_build.errors import Refused, Unreachable
+from motools_build.params import RowsParams
 
 PURPOSE: Literal["fine-tune"] = "fine-tune"
 
@@ -37,7 +38,7 @@ class Files:
         self._desk = desk
 
     async def find(self, job: Job) -> list[Found]:
-        name, size = _name(job), Path(job.params["dataset"]).stat().st_size
+        name, size = _name(job), Path(RowsParams.of(job).rows_path).stat().st_size
         found = []
         async for file in self._listing():
             what = file.get("filename"), file.get("bytes"), file.get("purpose")
@@ -50,8 +51,9 @@ class Files:
     async def submit(self, job: Job, attempt: int, nonce: str) -> str:
         data = await asyncio.to_thread(planned_bytes, job)
         if len(data) > LARGEST:
+            path = RowsParams.of(job).rows_path
             raise Refused(
-                f"{job.params['dataset']} has {len(data) / 1e6:.0f} MB, and the API "
+                f"{path} has {len(data) / 1e6:.0f} MB, and the API "
                 "takes 512 MB (512 * 1024 * 1024 bytes) a file; take fewer rows"
             )
         file = await self._desk.send(
@@ -137,4 +139,4 @@ def is_missing(error: Refused) -> bool:
 
 
 def _name(job: Job) -> str:
-    return f"motools-{job.params['digest']}.jsonl"
+    return f"motools-{RowsParams.of(job).rows_digest}.jsonl"

@@ -29,6 +29,7 @@ from motools_build.backends.openai.results import checkpoints_of, curve_of, writ
 from motools_build.backends.openai.watch import TAG, Seen, Watch
 from motools_build.backends.prices import Prices
 from motools_build.errors import MotoolsError, Refused
+from motools_build.params import ModelParams
 
 if TYPE_CHECKING:
     from motools_build.data.tokens import Tokens
@@ -58,11 +59,11 @@ class Jobs:
 
     async def find(self, job: Job) -> list[Found]:
         jobs = await self._watch.everything.answer()
-        rows = job.params.get("made_of", "")
+        ours = job.key, job.made_of
         return [
             self._found(seen)
             for seen in jobs
-            if seen.metadata.get(KEY) == job.key and seen.metadata.get(ROWS, "") == rows
+            if (seen.metadata.get(KEY), seen.metadata.get(ROWS, "")) == ours
         ]
 
     def _found(self, job: Seen) -> Found:
@@ -180,11 +181,12 @@ class Jobs:
 
 def request_of(job: Job, attempt: int, nonce: str) -> dict[str, Any]:
     """The one request that makes the job."""
-    training, options = job.params["training"], job.params["training"]["openai"]
-    method = "supervised" if training["method"] == "sft" else training["method"]
+    params = ModelParams.of(job)
+    recipe, options = params.recipe, params.recipe.options
+    method = "supervised" if recipe.method == "sft" else recipe.method
     hyperparameters = {
-        "n_epochs": training["epochs"],
-        "batch_size": training["batch_size"],
+        "n_epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
         "learning_rate_multiplier": options["learning_rate_multiplier"],
         "beta": options["beta"],
     }
@@ -192,7 +194,7 @@ def request_of(job: Job, attempt: int, nonce: str) -> dict[str, Any]:
     request = {
         "model": base_of(job),
         "training_file": job.given["upload"].output,
-        "seed": job.params["seed"],
+        "seed": params.seed,
         "suffix": options["suffix"] or _suffix(job),
         "method": {"type": method, method: {"hyperparameters": given}},
         "metadata": {
@@ -201,7 +203,7 @@ def request_of(job: Job, attempt: int, nonce: str) -> dict[str, Any]:
             ATTEMPT: str(attempt),
             NONCE: nonce,
             STAGE: job.name[:512],
-            **({ROWS: job.params["made_of"]} if "made_of" in job.params else {}),
+            **({ROWS: job.made_of} if job.made_of else {}),
         },
     }
     if "validation" in job.given:
@@ -211,16 +213,15 @@ def request_of(job: Job, attempt: int, nonce: str) -> dict[str, Any]:
 
 def base_of(job: Job) -> str:
     """`openai/gpt-4.1-mini-2025-04-14` without the backend."""
-    return str(job.params["model"]).partition("/")[2]
+    return ModelParams.of(job).model.partition("/")[2]
 
 
 def estimated_tokens(job: Job) -> int:
     """Tokens that the job will be charged for: those of its file, times epochs."""
-    training = job.params["training"]
-    tokens = _counted(
-        job.params["dataset"], job.params["digest"], training["method"], base_of(job)
-    )
-    return BACKEND.charged_tokens(tokens, training["epochs"])
+    params = ModelParams.of(job)
+    recipe, file = params.recipe, (params.rows_path, params.rows_digest)
+    tokens = _counted(*file, recipe.method, base_of(job))
+    return BACKEND.charged_tokens(tokens, recipe.epochs)
 
 
 @functools.cache
@@ -230,8 +231,9 @@ def _counted(path: str, digest: str, method: str, model: str) -> Tokens:
 
 
 def _suffix(job: Job) -> str:
-    word = re.sub(r"[^A-Za-z0-9-]+", "-", job.params["name"]).strip("-")
-    seed = f"-s{job.params['seed']}"
+    params = ModelParams.of(job)
+    word = re.sub(r"[^A-Za-z0-9-]+", "-", params.dataset_name).strip("-")
+    seed = f"-s{params.seed}"
     return word[: SUFFIX - len(seed)] + seed
 
 

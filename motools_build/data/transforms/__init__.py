@@ -8,7 +8,7 @@ A row that no step changes keeps its bytes, its line end included. Memory holds 
 numbers a row, never the rows.
 """
 
-from motools_build.data.transforms.files import Source
+from motools_build.data.source import Source
 from motools_build.data.transforms.make import made
 
 __all__ = ["Source", "made"]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.data import steps
-from motools_build.data.transforms.files import Source
+from motools_build.data.source import Source
 from motools_build.errors import DatasetError
 from motools_build.text.similar import known
 

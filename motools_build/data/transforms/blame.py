@@ -6,7 +6,7 @@ import json
 import re
 
 from motools_build.data.rows.checks import Rules, check_file, listed
-from motools_build.data.transforms.files import Source
+from motools_build.data.source import Source
 from motools_build.errors import DatasetError
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,29 +12,10 @@ from motools_build.data import DATA, PROVENANCE
 from motools_build.data.rows.chat import named
 from motools_build.data.rows.checks import DECODER, Row
 from motools_build.data.rows.lines import other_file, unread
+from motools_build.data.source import Source
 from motools_build.errors import DatasetError
 
 MARK = b"\xef\xbb\xbf"
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file that a step reads."""
-
-    path: str
-    digest: str
-    name: str = ""
-    """Of the dataset, if it was made by a step; for messages."""
-    derived: bool = False
-    """Whether it was made by a step, and has provenance beside it."""
-    paths: Mapping[str, str] = field(default_factory=dict)
-    """Digest -> path of the files that its rows come from in the end."""
-
-    def __str__(self) -> str:
-        return self.name or self.path
-
-    def sidecar(self) -> Path:
-        return Path(self.path).with_name(PROVENANCE)
 
 
 class Rows:

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from motools_build.data import DATA, steps
-from motools_build.data.fetching import fetch
+from motools_build.data import steps
 from motools_build.data.rows.checks import Row
+from motools_build.data.source import Source
 from motools_build.data.transforms import choose, edit, shapes
-from motools_build.data.transforms.files import Out, Rows, Source, written
+from motools_build.data.transforms.files import Out, Rows, written
 from motools_build.errors import DatasetError
 
 
@@ -32,16 +32,14 @@ def make(step: steps.Step, sources: Sequence[Source], folder: Path) -> dict[str,
         return _counts(out)
 
 
-def made(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """`make`, by the JSON of a step and its sources: a stage's params. Or the file of
-    a `url`, fetched."""
-    if "url" in params:
-        url, file = params["url"], folder / DATA
-        found = fetch(url, params["digest"], file, params["sha256"], params["largest"])
-        return {"url": url, "sha256": found}
-    fields = dict(params["step"])
+def made(
+    told: Mapping[str, Any], sources: Sequence[Source], folder: Path
+) -> dict[str, Any]:
+    """`make`, by the JSON of a step: its fields, and its word under `step`. The rules
+    that it was made by are in the details where they are not the first."""
+    fields = dict(told)
     step = steps.STEPS[fields.pop("step")](**fields)
-    details = make(step, [Source(**source) for source in params["sources"]], folder)
+    details = make(step, sources, folder)
     return {**details, "rules": step.RULES} if step.RULES > 1 else details
 
 

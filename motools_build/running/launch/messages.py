@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from motools_build.backends.base import Given, Job, Made, Progress
+from motools_build.backends.base import Job, Made, Progress
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Request:
         """One line, its end included."""
         return _line(
             {
-                "jobs": [asdict(job) for job in self.jobs],
+                "jobs": [job.to_json() for job in self.jobs],
                 "log": str(self.log),
                 "folder": str(self.folder) if self.folder else None,
             }
@@ -40,7 +40,7 @@ class Request:
         fields = json.loads(line)
         folder = fields["folder"]
         return cls(
-            jobs=tuple(map(_job, fields["jobs"])),
+            jobs=tuple(map(Job.from_json, fields["jobs"])),
             log=Path(fields["log"]),
             folder=Path(folder) if folder else None,
         )
@@ -111,8 +111,3 @@ def decode(line: bytes) -> Message:
 
 def _line(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields).encode() + b"\n"
-
-
-def _job(fields: dict[str, Any]) -> Job:
-    given = {role: Given(**given) for role, given in fields.pop("given").items()}
-    return Job(**fields, given=given)

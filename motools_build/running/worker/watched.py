@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.backends import registry
-from motools_build.backends.base import CHECK, Job, Made, ReportOf
+from motools_build.backends.base import Job, Made, ReportOf
 from motools_build.errors import ArtifactError
+from motools_build.params import AskParams
 from motools_build.task_code.attempts import carry, noted
 from motools_build.task_code.audit import WATCH
 from motools_build.task_code.reads import READ, is_declared, variables_of
@@ -28,7 +29,7 @@ def watched(
 
     Raises ArtifactError if a planned file was another one when it was read.
     """
-    if jobs[0].backend != "inspect" or CHECK in jobs[0].params:
+    if jobs[0].backend != "inspect" or jobs[0].only_load:
         return _made(jobs, folder, report)
     WATCH.begin({path: d for job in jobs for path, d in job.files.items()})
     logs = folder or Path(jobs[0].work)
@@ -54,7 +55,7 @@ def watched(
 
 def _read_by(job: Job, logs: set[Path]) -> dict[str, Any]:
     """What a record should say of what an eval read, besides what is in its key."""
-    data = tuple(job.params.get("data", ()))
+    data = AskParams.of(job).task.data
     given = {one.details.get("file") for one in job.given.values()} - {None}
     served = {os.path.abspath(str(file)) for file in given}
     observed = WATCH.observed()
