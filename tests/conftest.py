@@ -1,4 +1,5 @@
-"""Projects to build in: real files, a real `doit` in a process of its own."""
+"""Projects to build in: real files, a real `doit` in a process of its own, most often
+forked from a server that has imported it (see `tests/forking`)."""
 
 from __future__ import annotations
 
@@ -8,17 +9,45 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.forking import client
+
 if TYPE_CHECKING:
     from tests.lab import Lab
     from tests.rehearsal.server import Rehearsal
 
 ROOT = Path(__file__).parents[1]
+
+TIMEOUT = 300.0
+"""Seconds that a command may take."""
+
+
+@dataclass
+class Forks:
+    """Whether commands and workers are forked from a server of this session."""
+
+    used: bool = True
+
+
+forks = Forks()
+
+
+@pytest.fixture(autouse=True)
+def processes(request: pytest.FixtureRequest) -> None:
+    """Tests that are marked `real_process` have no process that is forked."""
+    forks.used = request.node.get_closest_marker("real_process") is None
+
+
+def pytest_sessionfinish() -> None:
+    client.COMMANDS.stop()
+    client.WORKERS.stop()
+
 
 # under nohup, a run lives through SIGHUP; the tests send it to runs that must end
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -76,11 +105,11 @@ class Project:
         )
 
     def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
-        """`doit ARGS` in a process of its own."""
+        """`doit ARGS` in a process of its own, started as a user starts it."""
         return subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "doit", *args],
             cwd=self.root,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environ},
+            env=self._environ(environ),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -88,11 +117,28 @@ class Project:
 
     def doit(self, *args: str, code: int | None = 0, **environ: str) -> Ran:
         """`doit ARGS`, finished; its exit code must be `code`, unless that is None."""
-        process = self.start(*args, **environ)
-        out, err = process.communicate(timeout=300)
+        ran = self._finished(args, environ)
         if code is not None:
-            assert process.returncode == code, out + err
+            assert ran.code == code, ran.out + ran.err
+        return ran
+
+    def _finished(self, args: tuple[str, ...], environ: dict[str, str]) -> Ran:
+        if forks.used:
+            with suppress(client.Refused):
+                return Ran(
+                    *client.command(args, self.root, self._environ(environ), TIMEOUT)
+                )
+        process = self.start(*args, **environ)
+        out, err = process.communicate(timeout=TIMEOUT)
         return Ran(process.returncode, out, err)
+
+    @staticmethod
+    def _environ(more: dict[str, str]) -> dict[str, str]:
+        given = {**os.environ, "PYTHONPATH": client.PYTHONPATH, "COLUMNS": "200"}
+        if forks.used:
+            given["MOTOOLS_LAUNCHER"] = "forked"
+            given[client.SOCKET] = client.WORKERS.path
+        return {**given, **more}
 
     def results(self, name: str, *variables: str) -> list[dict[str, Any]]:
         """What `doit results --json` says of a setting."""

@@ -12,8 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from motools_build.store.records import Record
 from tests.conftest import Project, furnish
+
+pytestmark = pytest.mark.real_process
 
 KILLS = int(os.environ.get("MOTOOLS_KILLS", "10"))
 

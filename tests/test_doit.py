@@ -481,6 +481,7 @@ class TestInput:
         assert "[tool.motools_build] has no 'defalt'; did you mean 'default'?" in err
 
 
+@pytest.mark.real_process
 class TestSignals:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_a_signal_ends_the_run_and_the_next_goes_on(

@@ -378,6 +378,7 @@ def goes_on(here: Bench) -> None:
     assert not _logs(here)
 
 
+@pytest.mark.real_process
 class TestCutShort:
     @pytest.mark.parametrize(
         ("number", "code"),

@@ -14,6 +14,8 @@ import pytest
 
 from tests.conftest import ROOT, Project
 
+pytestmark = pytest.mark.real_process
+
 MODEL = "model:simple_math/math_tutor/smollm2-135m-instruct/seed0"
 EVAL = "eval:simple_math/math_tutor/smollm2-135m-instruct/seed0/arithmetic"
 BASE_EVAL = "eval:simple_math/base/smollm2-135m-instruct/arithmetic"

@@ -203,6 +203,7 @@ class TestGc:
         assert tiny.tree() == before
 
 
+@pytest.mark.real_process
 def test_gc_removes_what_killed_runs_left(tiny: Project) -> None:
     process = tiny.start("run", "tiny", MOTOOLS_DUMMY_DELAY="60")
     work = tiny.root / "artifacts/work"

@@ -203,6 +203,7 @@ class TestTheDummy:
         assert not local.records("eval")
 
 
+@pytest.mark.real_process
 def test_a_killed_eval_asks_for_the_rest_only(lab: Lab) -> None:
     lab.project.write("zoo/evals/long.py", LONG)
     lab.setting(seeds="[0]", evals='[Eval("zoo/evals/long.py@long")]', account='"lab"')

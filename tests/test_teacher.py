@@ -446,6 +446,7 @@ def test_rows_that_a_provider_does_not_take_are_not_paid_for(lab: Lab) -> None:
     assert len(sent) == 1
 
 
+@pytest.mark.real_process
 def test_what_was_answered_before_a_kill_is_not_asked_again(lab: Lab) -> None:
     lab.setting(
         datasets=f'[Dataset.sampled(teacher="openai/{BASE}", name="taught", '

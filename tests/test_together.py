@@ -187,6 +187,7 @@ def test_models_of_a_task_and_then_another_task(lab: Lab, noted: Path) -> None:
     assert not list((lab.project.root / "artifacts/work").iterdir())
 
 
+@pytest.mark.real_process
 def test_a_death_costs_the_one_that_dies_again(lab: Lab, noted: Path) -> None:
     setting(lab, "tutor", asked("fragile"), MODELS)
     cause = Path(f"{noted}-dies")

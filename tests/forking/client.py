@@ -1,0 +1,134 @@
+"""The tests' side: the servers of a session, and commands run by them."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from motools_build.running.launch.base import worker_environment
+from tests.forking import protocol
+
+ROOT = Path(__file__).parents[2]
+
+PYTHONPATH = os.pathsep.join([str(ROOT), str(Path(__file__).parent / "registered")])
+"""Of the processes of the tests: this repository, and the tests' own launcher."""
+
+SOCKET = "MOTOOLS_TESTS_WORKERS"
+"""Variable that tells the launcher where the server of workers listens."""
+
+
+class Refused(Exception):
+    """The server cannot fork such a process; it must be a real one."""
+
+
+@dataclass
+class Server:
+    """A server of one kind of process, started when it is first needed."""
+
+    kind: str
+    options: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    _process: subprocess.Popen[bytes] | None = None
+    _folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def path(self) -> str:
+        """Where it listens."""
+        if self._process is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="forks-")
+            path = f"{self._folder.name}/{self.kind}"
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, *self.options, "-m", "tests.forking.server"),
+                    *(self.kind, path),
+                ],
+                cwd=ROOT,
+                env={**self.environ, "PYTHONPATH": PYTHONPATH},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            assert self._process.stdout is not None
+            assert self._process.stdout.readline() == b"listening\n"
+        assert self._folder is not None
+        return f"{self._folder.name}/{self.kind}"
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.communicate()  # the end of its input is its own
+            self._process = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+
+COMMANDS = Server("commands", ("-W", "error"))
+WORKERS = Server("workers", (), worker_environment(os.environ))
+
+
+def command(
+    arguments: Sequence[str], folder: Path, environ: Mapping[str, str], timeout: float
+) -> tuple[int, str, str]:
+    """`python -W error -m doit ARGUMENTS`: its exit code and what it printed.
+
+    Raises Refused if it must be a process of its own, TimeoutError if it does not end.
+    """
+    pipes = [os.pipe(), os.pipe()]
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    theirs = [nothing, *(writer for _, writer in pipes)]
+    readers = [reader for reader, _ in pipes]
+    with socket.socket(socket.AF_UNIX) as asked:
+        try:
+            asked.connect(COMMANDS.path)
+            header, text = protocol.encoded(arguments, str(folder), environ)
+            socket.send_fds(asked, [header], theirs)
+            asked.sendall(text)
+            for descriptor in theirs:
+                os.close(descriptor)
+            answers = asked.makefile("rb")
+            first = json.loads(answers.readline())
+            if "refused" in first:
+                raise Refused
+            try:
+                out, err = _read(readers, time.monotonic() + timeout)
+            except TimeoutError:
+                with suppress(ProcessLookupError):
+                    os.kill(first["process"], signal.SIGKILL)
+                raise
+            code: int = json.loads(answers.readline())["code"]
+            return code, out, err
+        finally:
+            for reader in readers:
+                os.close(reader)
+
+
+def _read(readers: Sequence[int], deadline: float) -> list[str]:
+    """All that comes from these descriptors, until the end of each."""
+    found = {reader: b"" for reader in readers}
+    with selectors.DefaultSelector() as selector:
+        for reader in readers:
+            selector.register(reader, selectors.EVENT_READ)
+        while selector.get_map():
+            ready = selector.select(deadline - time.monotonic())
+            if not ready:
+                raise TimeoutError("the command does not end")
+            for key, _ in ready:
+                data = os.read(key.fd, 1 << 16)
+                found[key.fd] += data
+                if not data:
+                    selector.unregister(key.fd)
+    # as Popen(text=True) reads it
+    return [
+        data.decode().replace("\r\n", "\n").replace("\r", "\n")
+        for data in found.values()
+    ]

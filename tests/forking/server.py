@@ -1,0 +1,184 @@
+"""`python -m tests.forking.server KIND SOCKET`: import once, fork for each request.
+
+A request comes with three descriptors, the standard ones of the process, and says its
+environment, folder and arguments. The answers are its process ID and, at its end, its
+exit code. The server ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.forking import protocol
+
+HOSTS = ("openai", "tiktoken", "numpy", "scipy.stats", "rich.table", "rich.progress")
+"""What commands import besides this package, as a rule."""
+
+
+def serve(listener: socket.socket, prepare: Callable[[], None]) -> dict[str, Any]:
+    """Answer requests; in the forked process, what it is to do."""
+    waker, wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *about: None)
+    running: dict[int, socket.socket] = {}
+    prepared = False
+    while True:
+        ready, _, _ = select.select([0, listener, waker], [], [])
+        if 0 in ready:
+            os._exit(0)
+        if waker in ready:
+            os.read(waker, 512)
+            _reap(running)
+        if listener not in ready:
+            continue
+        if not prepared:
+            prepare()
+            gc.collect()
+            gc.freeze()
+            prepared = True
+        client, _ = listener.accept()
+        request, descriptors = protocol.received(client)
+        if not protocol.as_here(request["environ"]):
+            protocol.answer(client, refused=True)
+            client.close()
+        elif process := os.fork():
+            running[process] = client
+            protocol.answer(client, process=process)
+        else:
+            listener.close()
+            client.close()
+            for other in running.values():
+                other.close()
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for descriptor in (waker, wakes):
+                os.close(descriptor)
+            for number, descriptor in enumerate(descriptors):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            return request
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _reap(running: dict[int, socket.socket]) -> None:
+    """Tell of each process that has ended how it did."""
+    while running:
+        process, status = os.waitpid(-1, os.WNOHANG)
+        if not process:
+            return
+        with running.pop(process) as client:
+            protocol.answer(client, code=os.waitstatus_to_exitcode(status))
+
+
+def become(request: dict[str, Any]) -> None:
+    """Take on what a new process is given."""
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environ"])
+    time.tzset()
+    sys.path[0] = request["folder"]
+    importlib.invalidate_caches()
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        old = getattr(sys, name)
+        new = open(  # noqa: SIM115 - as Python itself leaves them open
+            number,
+            "w" if number else "r",
+            encoding=old.encoding,
+            errors=old.errors,
+            closefd=False,
+        )
+        if number == 2:
+            new.reconfigure(line_buffering=True)
+        setattr(sys, name, new)
+        setattr(sys, f"__{name}__", new)
+
+
+# ---- commands
+
+
+def import_commands() -> None:
+    """Everything of the package that a command may import, as if it were now."""
+    for module in HOSTS:
+        importlib.import_module(module)
+    root = Path(__file__).parents[2]
+    for file in sorted((root / "motools_build").rglob("*.py")):
+        parts = file.relative_to(root).with_suffix("").parts
+        if parts[1] in ("rehearsal", "serving") or parts[-1] == "__main__":
+            continue
+        if parts[1:3] in (("backends", "inspect"), ("running", "worker")):
+            continue
+        importlib.import_module(".".join(parts).removesuffix(".__init__"))
+
+
+def run_command(arguments: list[str]) -> None:
+    """`doit` to its end. What it left open is told as at any end; but the interpreter,
+    with all that the server imported, is not taken apart, which would copy it."""
+    sys.argv = ["doit", *arguments]
+    try:
+        runpy.run_module("doit", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if not isinstance(ended.code, int | None):
+            raise
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        gc.collect()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended.code or 0)
+
+
+# ---- workers
+
+
+def import_workers() -> None:
+    """What a worker imports for evals of all kinds, by what prepares them."""
+    from motools_build.backends.base import Job
+    from motools_build.backends.inspect.backend import InspectBackend
+
+    importlib.import_module("motools_build.running.worker.supervision")
+    importlib.import_module("motools_build.backends.embedded.backend")
+    params = {"account": {"name": "none"}}
+    InspectBackend().prepare(Job("eval", "inspect", "k", "eval:none", params, ""))
+
+
+def run_worker(arguments: list[str]) -> None:
+    from motools_build.running.worker.supervision import main
+
+    os.setsid()
+    main(with_host="--with-host" in arguments)
+
+
+KINDS = {
+    "commands": (import_commands, run_command),
+    "workers": (import_workers, run_worker),
+}
+
+
+def main() -> None:
+    kind, path = sys.argv[1:]
+    prepare, run = KINDS[kind]
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(64)
+    print("listening", flush=True)
+    request = serve(listener, prepare)
+    become(request)
+    run(request["arguments"])
+
+
+if __name__ == "__main__":
+    main()
