@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import tomllib
 from dataclasses import fields
 from typing import Any, get_args
 from unittest import mock
@@ -122,6 +123,12 @@ def test_every_public_name_is_listed() -> None:
 )
 def test_every_option_of_pyproject_is_listed(title: str, there: set[str]) -> None:
     assert named(section(CONFIGURATION, title)) == there
+
+
+def test_every_extra_is_listed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = set(project["optional-dependencies"])
+    assert named(section(CONFIGURATION, "Extras")) == extras
 
 
 def test_every_environment_variable_is_listed() -> None:
