@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from motools_build import Setting
+from motools_build.project import starter
 from motools_build.project.variables import PLAN_VARIABLES, RUN_VARIABLES
 from tests.conftest import ROOT
 from tests.documents import (
@@ -107,6 +108,17 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_printed_commands_exist(page: Path) -> None:
+    check_commands(page)
+
+
+def test_commands_printed_for_agents_of_a_new_project_exist(tmp_path: Path) -> None:
+    page = tmp_path / "AGENTS.md"
+    page.write_text(starter.of_project("demo")["AGENTS.md"])
+    assert len(list(printed_commands(page))) >= 8
+    check_commands(page)
+
+
+def check_commands(page: Path) -> None:
     variables = {*PLAN_VARIABLES, *RUN_VARIABLES}
     for printed in printed_commands(page):
         if re.search(r"[|\[]", printed.replace("--where", "")):

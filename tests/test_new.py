@@ -15,6 +15,7 @@ from tests.conftest import ROOT, Project, Ran
 
 TEXTS = {
     *("pyproject.toml", "dodo.py", ".gitignore", "artifacts/.gitignore"),
+    "AGENTS.md",
     *("zoo/demo.py", "zoo/evals/demo_eval.py", "datasets/demo.jsonl"),
 }
 

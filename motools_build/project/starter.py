@@ -46,6 +46,40 @@ ARTIFACTS = """\
 !.gitignore
 """
 
+AGENTS = """\
+# For coding agents
+
+This is a project of motools_build, a `make` for LLM fine-tuning experiments: settings
+are declared, `doit` makes what is stale. There is nothing to delete before a run.
+
+- `zoo/NAME.py` declares a setting, `datasets/*.jsonl` are chats, one a line, and
+  `zoo/evals/*.py` are Inspect tasks. Begin with a copy of those that are there.
+  `python -c "import motools_build; help(motools_build.Eval)"` explains a declaration,
+  `doit help` lists the commands, `doit CMD --help` their options.
+- `doit plan NAME --json` says what a run would do and what it would cost; it makes and
+  sends nothing. Look at it before every run that may cost money.
+- `doit run NAME model=dummy/echo` tries the whole graph for free.
+  `doit run NAME smoke=yes` tries a small version of the real one.
+- `doit run NAME` makes what is stale. A run that was killed is simply run again.
+- `doit results NAME --json` has the results, `doit samples 'eval:NAME/*' --json` the
+  transcripts, `doit status --json` how far all is, `doit jobs --json` the jobs at
+  providers, `doit why STAGE --json` why a stage is stale.
+- Exit codes: 0 done; 1 a stage failed, or something is incomplete; 2 a failure kept
+  other stages from running; 3 wrong input, and nothing was run or spent.
+
+Never:
+
+- edit, move or rename anything below `artifacts/`: a record that was edited is damaged.
+- delete `artifacts/ledger.jsonl` or `artifacts/state/`: they tell which jobs are paid.
+- repair a failed job by requests of your own. `doit retry STAGE` allows another attempt
+  and says what it costs; ask first.
+- run models of a provider (`openai/...`), `max_spend=no` or `-a` unless you are asked
+  to. Limit a run that costs money: `max_spend=5`, in USD.
+- report a result whose status is not `ok`, or a mean without its interval and the
+  number of seeds.
+- write an API key into a file other than `.env`.
+"""
+
 SETTING = '''\
 """NAME: does a small model learn to end each answer with "Meow."?"""
 
@@ -160,6 +194,7 @@ def of_project(name: str) -> dict[str, str]:
         "dodo.py": DODO,
         ".gitignore": GITIGNORE,
         "artifacts/.gitignore": ARTIFACTS,
+        "AGENTS.md": AGENTS,
     }
 
 
