@@ -27,7 +27,7 @@ LOG = Path("logs/job.log")
 
 
 def job(key: str = "k") -> Job:
-    return Job("model", "embedded", key, "model:s", {}, "work")
+    return Job("model", "embedded", key, "model:s", None, "work")
 
 
 # ---- a launcher of another package

@@ -148,10 +148,12 @@ def import_workers() -> None:
     """What a worker imports for evals of all kinds, by what prepares them."""
     from motools_build.backends.base import Job
     from motools_build.backends.inspect.backend import InspectBackend
+    from motools_build.params import EvalParams, EvalTask, Subject
 
     importlib.import_module("motools_build.running.worker.supervision")
     importlib.import_module("motools_build.backends.embedded.backend")
-    params = {"account": {"name": "none"}}
+    subject = Subject("openai/none", "s/base/none", "s", "base", None)
+    params = EvalParams(EvalTask("none", "none"), subject)
     InspectBackend().prepare(Job("eval", "inspect", "k", "eval:none", params, ""))
 
 
