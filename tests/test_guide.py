@@ -41,19 +41,33 @@ def again(demo: Path, tmp_path: Path) -> Path:
     return shutil.copytree(demo, tmp_path / "again")
 
 
-@pytest.mark.parametrize("page", RUN, ids=ids)
+def _installs(page: Path) -> bool:
+    """Whether a page has a package that is to be installed."""
+    return any("entry-points" in text for _, text in blocks(page, "toml"))
+
+
+@pytest.mark.parametrize("page", [p for p in RUN if not _installs(p)], ids=ids)
 def test_a_pages_commands_run(
     page: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     own = page.name in OWN_PROJECT
-    folder = tmp_path if own else request.getfixturevalue("again")
-    installs = any("entry-points" in text for _, text in blocks(page, "toml"))
+    _follow(page, tmp_path if own else request.getfixturevalue("again"), apart=False)
+
+
+@pytest.mark.real_process
+@pytest.mark.parametrize("page", [p for p in RUN if _installs(p)], ids=ids)
+def test_a_pages_package_works_once_it_is_installed(page: Path, again: Path) -> None:
+    _follow(page, again, apart=True)
+
+
+def _follow(page: Path, folder: Path, apart: bool) -> None:
+    """Write the page's files and run its commands, in order."""
     for language, text in blocks(page):
         name = FILE.match(text)
         if language == "console":
             for line in text.splitlines():
                 assert line.startswith("$ "), line
-                _run(line.removeprefix("$ "), folder, apart=installs)
+                _run(line.removeprefix("$ "), folder, apart=apart)
         elif name:
             _write(folder, name[1], text)
 
