@@ -8,29 +8,39 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from motools_build.errors import AccountError
+from motools_build.keys import digest_bytes
 from motools_build.text.scrub import remember, remember_url, scrub
 
 OPENAI_URL = "https://api.openai.com/v1"
 
+PROVIDER = "openai"
+"""Whose an account is that names no provider."""
+
 DEFAULT = "default"
-"""The account of the SDK's own variables, where pyproject.toml has none so called."""
+"""The account of that provider which no pyproject.toml declares: it is made of the
+variables of the provider's own SDK."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """`[tool.motools_build.accounts.NAME]`: where jobs of the `openai` backend go."""
+    """`[tool.motools_build.accounts.NAME]`: where the jobs of a backend go."""
 
     name: str = DEFAULT
+    provider: str = PROVIDER
+    """The backend whose models it pays for."""
     key_variable: str = "OPENAI_API_KEY"
-    """Name of the environment variable that holds the key."""
+    """Name of the environment variable that holds the key; empty where the provider
+    asks for none."""
     base_url: str = OPENAI_URL
     organization: str = ""
     project: str = ""
     identity: str = "openai"
-    """In keys: `openai` for OpenAI's own URL, else `openai@host:port`."""
+    """In keys: `openai` for OpenAI's own URL, else `openai@host:port`; of another
+    provider, what its backend says."""
     concurrent_jobs: int | None = None
     """Unfinished jobs at once; the others wait their turn here."""
     jobs_a_day: int | None = None
@@ -43,6 +53,8 @@ class Account:
     """Requests of evals at once, over all models that are asked with this account."""
     request_seconds: int = 1800
     """After which an eval gives up on one answer, its tries again included."""
+    own: Mapping[str, str | int] = field(default_factory=dict, hash=False)
+    """Fields that only accounts of this provider have, by name."""
 
     def __post_init__(self) -> None:
         remember_url(self.base_url)
@@ -55,12 +67,14 @@ class Account:
 
     def key(self, environ: Mapping[str, str] | None = None) -> str:
         """The key, from the environment. Raises AccountError if there is none."""
+        if not self.key_variable:
+            return ""
         environ = os.environ if environ is None else environ
         key = environ.get(self.key_variable, "").strip()
         if not key:
             raise AccountError(
                 f"account {self.name}: the environment variable {self.key_variable} "
-                f"is not set, so there is no key for {self.base_url}; export it, put "
+                f"is not set, so there is no key for {self.place}; export it, put "
                 "it into .env, or name another account (account=NAME)"
             )
         if not re.fullmatch(r"[!-~]+", key):
@@ -71,6 +85,22 @@ class Account:
             )
         return key
 
+    @property
+    def place((self) -> str:
+        """Where its requests go, for people."""
+        return scrub(self.base_url) or self.identity
+
     def __str__(self) -> str:
-        url = scrub(self.base_url)
-        return f"{self.identity} by account {self.name} ({url})"
+        return f"{self.identity} by account {self.name} ({self.place})"
+
+
+def address_of(url: str) -> str:
+    """A service's address as part of an identity: `host:port`, and its path where that
+    is not the usual `/v1`, since one host may have several services."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    path = parts.path.rstrip("/").removesuffix("/v1").strip("/")
+    # an identity is part of the names of folders
+    word = re.sub(r"[^A-Za-z0-9_.-]+", "-", path)
+    exact = "" if word == path else f"-{digest_bytes(path.encode())[:8]}"
+    return f"{parts.hostname}:{port}" + (f"-{word}{exact}" if path else "")

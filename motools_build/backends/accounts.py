@@ -1,64 +1,172 @@
-"""The accounts that pyproject.toml declares, and the environment's own."""
+"""The accounts that pyproject.toml declares, and those of the environment.
+
+An account belongs to a provider, the backend whose models it pays for. What stands for
+its service in keys, and the fields that only its accounts have, are that backend's own
+(`BackendFacts`).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from motools_build.account import DEFAULT, OPENAI_URL, Account
-from motools_build.errors import AccountError
+from motools_build.account import DEFAULT, PROVIDER, Account
+from motools_build.errors import AccountError, BackendError
+from motools_build.specs.backends import BackendFacts, facts_of, is_backend
 from motools_build.text.scrub import remember_url
 from motools_build.text.similar import known
 
-IDENTITY = re.compile(r"openai(@[\w:-][\w.:-]*)?")
+IDENTITY = re.compile(r"(?P<provider>[A-Za-z0-9_.-]+)(?:@[\w:-][\w.:-]*)?")
 """It is part of the names of folders."""
+
+FIELDS = {f.name: f.type for f in fields(Account) if f.name not in ("name", "own")}
+"""What the accounts of all providers have, and each one's type."""
 
 
 class Accounts:
-    """The accounts that pyproject.toml names, and the default one."""
+    """The accounts that pyproject.toml names, and one of the environment for each
+    provider."""
 
     def __init__(self, section: Mapping[str, Any], environ: Mapping[str, str]) -> None:
         """Raises AccountError for a field that does not exist or has another type."""
-        self._accounts = {DEFAULT: _from_environment(environ)}
+        self._environ = environ
+        self._declared: dict[str, Account | BackendError] = {}
         for name, given in section.items():
             where = f"tool.motools_build.accounts.{name}"
-            self._accounts[name] = _parsed(name, given, where)
+            try:
+                self._declared[name] = _parsed(name, given, where)
+            except BackendError as error:  # not installed: nobody else's mistake
+                self._declared[name] = error
 
     def __getitem__(self, name: str) -> Account:
-        """Raises AccountError for an unknown name."""
-        if name not in self._accounts:
+        """Raises AccountError for an unknown name, and BackendError where the backend
+        of its provider is not installed."""
+        found = self._declared.get(name)
+        if isinstance(found, BackendError):
+            raise BackendError(f"account {name}: {found}") from found
+        if found is None:
+            if not _is_of_environment(name):
+                raise AccountError(
+                    f"there is no account {name!r}; "
+                    f"{known(name, {DEFAULT, *self._declared})} "
+                    "(accounts are declared in pyproject.toml: "
+                    "[tool.motools_build.accounts.NAME])"
+                )
+            found = self._declared[name] = self._from_environment(name)
+        return found
+
+    def of_provider(self, provider: str, names: Iterable[str]) -> Account:
+        """Who pays a provider, where a setting names these accounts: the one of them
+        that is the provider's; else the one called `default`, or like the provider;
+        else the environment's.
+
+        Raises AccountError for an unknown name, and for two of one provider.
+        """
+        found = [a for a in map(self.__getitem__, names) if a.provider == provider]
+        if len(found) > 1:
             raise AccountError(
-                f"there is no account {name!r}; {known(name, self._accounts)} "
-                "(accounts are declared in pyproject.toml: "
-                "[tool.motools_build.accounts.NAME])"
+                f"the accounts {found[0].name} and {found[1].name} are both of "
+                f"{provider}, and one of them pays; leave the other out"
             )
-        return self._accounts[name]
+        if found:
+            return found[0]
+        declared = self._declared.get(DEFAULT)
+        if isinstance(declared, Account) and declared.provider == provider:
+            return declared
+        if provider == PROVIDER and declared is None:
+            return self[DEFAULT]
+        other = self._declared.get(provider)
+        if isinstance(other, Account) and other.provider != provider:
+            raise AccountError(
+                f"the account {provider!r} is of {other.provider}; name one of "
+                f"{provider} (account=NAME)"
+            )
+        return self[provider]
+
+    def _from_environment(self, name: str) -> Account:
+        provider = PROVIDER if name == DEFAULT else name
+        facts = facts_of(provider)
+        given = facts.from_environment(self._environ)
+        url = self._environ.get(facts.url_variable) or facts.base_url
+        _check_url(url, facts.url_variable)
+        fixed: dict[str, Any] = {
+            "name": name,
+            "provider": provider,
+            "key_variable": facts.key_variable,
+            "base_url": url,
+            "own": {n: v for n, v in given.items() if n in facts.account_fields},
+        }
+        common: dict[str, Any] = {
+            n: v for n, v in given.items() if n not in facts.account_fields
+        }
+        account = Account(**common, **fixed)
+        return _identified(account, facts, None, f"the {provider} account of no name,")
 
 
-def _from_environment(environ: Mapping[str, str]) -> Account:
-    """What the SDK itself would use."""
-    url = environ.get("OPENAI_BASE_URL") or OPENAI_URL
-    return Account(
-        base_url=_checked_url(url, "OPENAI_BASE_URL"),
-        organization=environ.get("OPENAI_ORG_ID", ""),
-        project=environ.get("OPENAI_PROJECT_ID", ""),
-        identity=_identity(url),
-    )
+@dataclass(frozen=True)
+class Payers:
+    """Who pays for a setting: one account for each provider whose models it has."""
+
+    accounts: Accounts
+    names: tuple[str, ...] = (DEFAULT,)
+    """Those that the setting names."""
+
+    def __call__(self, provider: str) -> Account:
+        """Raises AccountError; BackendError for a provider that is not installed."""
+        return self.accounts.of_provider(provider, self.names)
 
 
 def _parsed(name: str, given: Any, where: str) -> Account:
     if not isinstance(given, dict):
         raise AccountError(f"pyproject.toml: [{where}] is a table, not {given!r}")
-    kinds = {f.name: f.type for f in fields(Account) if f.name != "name"}
+    provider = given.get("provider", PROVIDER)
+    if not isinstance(provider, str):
+        raise AccountError(
+            f"pyproject.toml: [{where}] provider is a text, not {provider!r}"
+        )
+    facts = facts_of(provider)
+    if not facts.remote:
+        raise AccountError(
+            f"pyproject.toml: [{where}] provider: the {provider} backend works on this "
+            "machine and has no accounts; leave this one out"
+        )
+    _check_types(given, {**FIELDS, **facts.account_fields}, where)
+    variable = given.get("key_variable", facts.key_variable)
+    if variable and not re.fullmatch(r"[A-Za-z_]\w*", variable):
+        raise AccountError(  # without showing it: it may be pasted into a report
+            f"pyproject.toml: [{where}] key_variable is the *name* of an environment "
+            "variable, and this is none; if it is a key, take it out of the file, and "
+            "revoke it if others could have read it"
+        )
+    url = given.get("base_url", facts.base_url)
+    _check_url(url, f"[{where}] base_url")
+    fixed = {"name": name, "provider": provider, "key_variable": variable}
+    common = {n: v for n, v in given.items() if n in FIELDS}
+    own = {n: v for n, v in given.items() if n not in FIELDS}
+    account = Account(**{**common, **fixed, "base_url": url}, own=own)
+    return _identified(account, facts, given.get("identity"), f"[{where}]")
+
+
+def _is_of_environment(name: str) -> bool:
+    """Whether an account that is not declared is made of the environment: `default`, or
+    the name of another provider."""
+    if name in (DEFAULT, PROVIDER):
+        return name == DEFAULT
+    return is_backend(name) and facts_of(name).remote
+
+
+def _check_types(
+    given: Mapping[str, Any], kinds: Mapping[str, Any], where: str
+) -> None:
     for field, value in given.items():
         if field not in kinds:
             raise AccountError(
                 f"pyproject.toml: [{where}] has no {field!r}; {known(field, kinds)}"
             )
-        if "int" in kinds[field]:
+        if kinds[field] is int or "int" in str(kinds[field]):
             if type(value) is not int or value < 1:
                 raise AccountError(
                     f"pyproject.toml: [{where}] {field} is 1 or more, not {value!r}"
@@ -67,24 +175,30 @@ def _parsed(name: str, given: Any, where: str) -> Account:
             raise AccountError(
                 f"pyproject.toml: [{where}] {field} is a text, not {value!r}"
             )
-    if not re.fullmatch(r"[A-Za-z_]\w*", given.get("key_variable", "OPENAI_API_KEY")):
-        raise AccountError(  # without showing it: it may be pasted into a report
-            f"pyproject.toml: [{where}] key_variable is the *name* of an environment "
-            "variable, and this is none; if it is a key, take it out of the file, and "
-            "revoke it if others could have read it"
-        )
-    url = _checked_url(given.get("base_url", OPENAI_URL), f"[{where}] base_url")
-    identity = given.get("identity") or _identity(url)
-    if not IDENTITY.fullmatch(identity):
+
+
+def _identified(
+    account: Account, facts: BackendFacts, declared: str | None, where: str
+) -> Account:
+    """The account, with what stands for its service in keys. Raises AccountError for
+    what the backend refuses."""
+    problem = facts.account_problem(account)
+    if problem:
+        raise AccountError(f"pyproject.toml: {where} {problem}")
+    identity = declared or facts.identity(account)
+    match, name = IDENTITY.fullmatch(identity), facts.name
+    if not match or match["provider"] != name:
         raise AccountError(
-            f"pyproject.toml: [{where}] identity is `openai`, or `openai@` and "
-            "letters, digits, dots, colons and dashes, as in openai@gateway:443, not "
+            f"pyproject.toml: {where} identity is `{name}`, or `{name}@` and letters, "
+            f"digits, dots, colons and dashes, as in {name}@gateway:443, not "
             f"{identity!r}: folders of artifacts/ are called by it"
         )
-    return Account(**{**given, "name": name, "base_url": url, "identity": identity})
+    return replace(account, identity=identity)
 
 
-def _checked_url(url: str, where: str) -> str:
+def _check_url(url: str, where: str) -> None:
+    if not url:  # a provider without a server
+        return
     remember_url(url)
     try:
         parts = urlsplit(url)
@@ -103,13 +217,3 @@ def _checked_url(url: str, where: str) -> str:
         raise AccountError(
             f"{where} holds a password; keys come by key_variable, never by the URL"
         )
-    return url
-
-
-def _identity(url: str) -> str:
-    """A rehearsal server's IDs never pass for OpenAI's."""
-    parts = urlsplit(url)
-    if parts.hostname == "api.openai.com":
-        return "openai"
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return f"openai@{parts.hostname}:{port}"

@@ -25,6 +25,7 @@ from importlib.metadata import (
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motools_build.account import Account, address_of
 from motools_build.errors import BackendError, DatasetError
 from motools_build.keys import Digest
 from motools_build.specs.grid import Gridded
@@ -85,6 +86,40 @@ class BackendFacts:
     instant: bool = False
     """Whether a training takes no time and costs nothing, so that there is no need to
     check beforehand that the evals of its models can be loaded."""
+
+    # ---- accounts, where it is remote
+
+    key_variable: str = ""
+    """The environment variable of an account's key, where the account names no other
+    one; empty if no key is needed."""
+
+    base_url: str = ""
+    """Of the provider's own service; empty if there is no server."""
+
+    url_variable: str = ""
+    """The environment variable that names another one, where no pyproject.toml does."""
+
+    account_fields: Mapping[str, type[str] | type[int]] = field(default_factory=dict)
+    """Fields that only its accounts have, each a text, or a whole number of 1 or
+    more."""
+
+    def from_environment(self, environ: Mapping[str, str]) -> Mapping[str, str]:
+        """Fields of the account that no pyproject.toml declares, from the variables
+        that the provider's own tools read."""
+        return {}
+
+    def identity(self, account: Account) -> str:
+        """What stands for the account's service in keys, and so in the names of
+        folders: the backend's name, or `NAME@` and letters, digits, dots, colons,
+        dashes and underscores. Services of which one does not know the other's models
+        must differ in it."""
+        if account.base_url == self.base_url:
+            return self.name
+        return f"{self.name}@{address_of(account.base_url)}"
+
+    def account_problem(self, account: Account) -> str | None:
+        """What is wrong with an account, or None."""
+        return None
 
     # ---- models
 

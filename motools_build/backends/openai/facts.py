@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from motools_build.account import OPENAI_URL, Account
 from motools_build.backends.openai.options import OpenAI
 from motools_build.backends.openai.tokens import encoding_of, token_limit
 from motools_build.specs.backends import BackendFacts
@@ -18,6 +21,19 @@ if TYPE_CHECKING:
 class OpenAIFacts(BackendFacts):
     """Its models have names of one part, its rows tools, and its tokens are counted
     exactly."""
+
+    def from_environment(self, environ: Mapping[str, str]) -> Mapping[str, str]:
+        """What the SDK itself would use."""
+        return {
+            "organization": environ.get("OPENAI_ORG_ID", ""),
+            "project": environ.get("OPENAI_PROJECT_ID", ""),
+        }
+
+    def identity(self, account: Account) -> str:
+        """A rehearsal server's IDs never pass for OpenAI's."""
+        if urlsplit(account.base_url).hostname == "api.openai.com":
+            return self.name
+        return super().identity(account)
 
     def model_problem(self, model: str) -> str | None:
         if re.fullmatch(r"[A-Za-z0-9:._-]+", model):
@@ -51,4 +67,7 @@ BACKEND = OpenAIFacts(
     uploads=True,
     remote=True,
     checkpoints=True,
+    key_variable="OPENAI_API_KEY",
+    base_url=OPENAI_URL,
+    url_variable="OPENAI_BASE_URL",
 )
