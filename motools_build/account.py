@@ -86,7 +86,7 @@ class Account:
         return key
 
     @property
-    def place((self) -> str:
+    def place(self) -> str:
         """Where its requests go, for people."""
         return scrub(self.base_url) or self.identity
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from motools_build.account import Account
@@ -43,7 +43,8 @@ class Stage:
     """What its work needs to know and the key leaves out: paths, names, defaults. None
     of a superseded stage, of which only its artifact's record tells."""
     account: Account | None = None
-    """Who pays for it, and asks; None where no provider is needed."""
+    """Who pays for the model that it trains or asks; None where that is no provider's,
+    or its answers are there."""
     files: tuple[str, ...] = ()
     """Source files whose bytes are inputs."""
     upstream: tuple[Stage, ...] = ()
@@ -52,6 +53,8 @@ class Stage:
     """Of the dataset, its arms and the eval; for selection only."""
     setup: tuple[Stage, ...] = ()
     """Stages made on demand, only when this one must be made."""
+    judges: Mapping[str, Account] = field(default_factory=dict)
+    """By role: who pays for a judge that is a provider's model."""
 
     @property
     def folder(self) -> str:
@@ -62,6 +65,11 @@ class Stage:
     def at_provider(self) -> bool:
         """Whether a provider makes it, by an account; of an eval it only answers."""
         return self.account is not None and not self.asks
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """All who pay for it, each once: for the model, and for its judges."""
+        return payers(self.account, self.judges)
 
     @property
     def asks(self) -> bool:
@@ -82,6 +90,14 @@ class Stage:
 
     def __str__(self) -> str:
         return self.name
+
+
+def payers(
+    account: Account | None, judges: Mapping[str, Account]
+) -> tuple[Account, ...]:
+    """The accounts of a model and its judges, each once."""
+    own = (account,) if account else ()
+    return tuple({one.name: one for one in (*own, *judges.values())}.values())
 
 
 def work_of(preimage: Mapping[str, Any]) -> str:

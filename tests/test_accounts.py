@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from motools_build.backends.accounts import Accounts
-from motools_build.errors import AccountError
+from motools_build.errors import AccountError, BackendError
 from tests.conformance.upstream import upstream
 from tests.lab import EVAL, KEY, MODEL, TASK, UPLOAD, Lab
 from tests.rehearsal.server import BASE
@@ -85,6 +85,10 @@ class TestAccounts:
             ('base_url = "https://me:sk-pasted-by-mistake@host"', "holds a password"),
             ("concurrent_jobs = 0", "concurrent_jobs is 1 or more, not 0"),
             ("organization = 5", "organization is a text, not 5"),
+            ("provider = 5", "provider is a text, not 5"),
+            ('provider = "dummy"', "the dummy backend works on this machine"),
+            ('shop = "x"', "has no 'shop'"),
+            ('identity = "elsewhere"', "identity is `openai`, or `openai@`"),
         ],
     )
     def test_a_wrong_declaration(self, fields: str, said: str) -> None:
@@ -93,6 +97,50 @@ class TestAccounts:
         assert said in str(error.value)
         assert "tool.motools_build.accounts.lab" in str(error.value)
         assert "pasted" not in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("url", "identity"),
+        [
+            ("https://api.openai.com/v1", "openai"),
+            ("https://api.openai.com/v1/", "openai"),
+            ("http://127.0.0.1:8080/v1", "openai@127.0.0.1:8080"),
+            ("http://127.0.0.1:8080", "openai@127.0.0.1:8080"),
+            ("https://gateway.example/v1", "openai@gateway.example:443"),
+            ("https://gateway.example/team-a/v1", "openai@gateway.example:443-team-a"),
+            ("https://gateway.example/a/b", "openai@gateway.example:443-a-b-354b81d0"),
+        ],
+    )
+    def test_what_stands_for_a_service_in_keys(self, url: str, identity: str) -> None:
+        assert Accounts({"lab": {"base_url": url}}, {})["lab"].identity == identity
+        assert Accounts({}, {"OPENAI_BASE_URL": url})["default"].identity == identity
+
+    def test_services_on_one_host_share_no_key(self) -> None:
+        paths = ("a/b", "a-b", "a/b-", "A/b", "a/v1/b", "a%2Fb", "v1/v1", "é")
+        section = {
+            name: {"base_url": f"https://host/{path}/v1"}
+            for name, path in zip("abcdefgh", paths, strict=True)
+        }
+        accounts = Accounts(section, {})
+        identities = {accounts[name].identity for name in section}
+        assert len(identities) == len(paths)
+        assert all(re.fullmatch(r"openai@[\w.:-]+", one) for one in identities)
+
+    def test_who_pays_a_provider(self) -> None:
+        accounts = Accounts({"lab": {}, "twin": {}}, {})
+        assert accounts.of_provider("openai", ["lab"]).name == "lab"
+        assert accounts.of_provider("openai", ["default"]).name == "default"
+        with pytest.raises(AccountError, match="lab and twin are both of openai"):
+            accounts.of_provider("openai", ["lab", "twin"])
+        with pytest.raises(AccountError, match="there is no account 'openai'"):
+            accounts["openai"]
+        with pytest.raises(AccountError, match="there is no account 'dummy'"):
+            accounts["dummy"]
+
+    def test_a_provider_that_is_not_installed(self) -> None:
+        accounts = Accounts({"lab": {}, "far": {"provider": "faraway"}}, {})
+        assert accounts["lab"].provider == "openai"
+        with pytest.raises(BackendError, match="account far: there is no backend 'far"):
+            accounts["far"]
 
     def test_an_unknown_account(self, lab: Lab) -> None:
         lab.setting()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -104,19 +104,6 @@ class Accounts:
         }
         account = Account(**common, **fixed)
         return _identified(account, facts, None, f"the {provider} account of no name,")
-
-
-@dataclass(frozen=True)
-class Payers:
-    """Who pays for a setting: one account for each provider whose models it has."""
-
-    accounts: Accounts
-    names: tuple[str, ...] = (DEFAULT,)
-    """Those that the setting names."""
-
-    def __call__(self, provider: str) -> Account:
-        """Raises AccountError; BackendError for a provider that is not installed."""
-        return self.accounts.of_provider(provider, self.names)
 
 
 def _parsed(name: str, given: Any, where: str) -> Account:

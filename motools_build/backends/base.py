@@ -16,6 +16,7 @@ from motools_build.backends.prices import Prices
 from motools_build.errors import ArtifactError, EvalFailed, MotoolsError
 from motools_build.keys import digest_bytes
 from motools_build.params import AskParams, Params, RowsParams
+from motools_build.stages import payers
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model
@@ -50,7 +51,9 @@ class Job:
     """Of an eval: path -> digest of each file in its key. Its own code reads them, so
     that the worker checks them as they are read."""
     account: Account | None = None
-    """Who pays for it, or asks the model."""
+    """Who pays for the model that it trains or asks."""
+    judges: Mapping[str, Account] = field(default_factory=dict)
+    """By role: who pays for a judge that is a provider's model."""
     made_of: str = ""
     """Digest of the rows, where the key does not say which: a teacher wrote them."""
     only_load: bool = False
@@ -66,7 +69,14 @@ class Job:
         given = {role: Given(**one) for role, one in told["given"].items()}
         its = told["params"] and params.from_json(told["params"])
         account = told["account"] and Account(**told["account"])
-        return cls(**{**told, "given": given, "params": its, "account": account})
+        judges = {role: Account(**one) for role, one in told["judges"].items()}
+        accounts = {"account": account, "judges": judges}
+        return cls(**{**told, "given": given, "params": its, **accounts})
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """All who pay for it, each once: for the model, and for its judges."""
+        return payers(self.account, self.judges)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from motools_build.project.project import Project
 from motools_build.report.drawing.jobs import spoken
 from motools_build.report.paid_jobs import DAMAGED, JobLine, jobs
 from motools_build.running.effects import entry_of
+from motools_build.specs.backends import facts_of
 from motools_build.store.records import Paid
 
 ALL = {
@@ -220,11 +221,12 @@ class _Cancelling:
         """Raises AccountError where the account is not what it was, or has no key."""
         account = self._account(line.account)
         if account.identity != line.backend:
+            variable = facts_of(account.provider).url_variable
             raise AccountError(
                 f"account {line.account} is at {account.identity} now "
-                f"({account.base_url}), and this job is at {line.backend}: give the "
-                "account that base URL again (OPENAI_BASE_URL, or base_url in "
-                "pyproject.toml)"
+                f"({account.place}), and this job is at {line.backend}: give the "
+                f"account that {'base URL' if account.base_url else 'service'} again "
+                f"({variable}{', or base_url in ' * bool(variable)}pyproject.toml)"
             )
         account.key()
         name = line.backend

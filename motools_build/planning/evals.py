@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from motools_build.account import Account
 from motools_build.keys import Digest, canonical
@@ -40,15 +40,26 @@ class Sources:
 
 Resolve = Callable[[Dataset | Eval], Sources]
 
-
-def identity_of(model: ModelName, account: Account) -> str:
-    """The backend in keys: a provider's also says which server."""
-    return account.identity if model.facts.remote else model.backend
+Payer = Callable[[str], Account]
+"""Who pays a provider, by its name. Raises AccountError."""
 
 
-def payer(account: Account, *models: ModelName) -> Account | None:
-    """The account, if one of the models is a provider's; else None: nobody pays."""
-    return account if any(model.facts.remote for model in models) else None
+def payer_of(account: Account | Payer | None) -> Payer:
+    """One account pays for all; by default that of no name."""
+    if account is None or isinstance(account, Account):
+        one = account or Account()
+        return lambda provider: one
+    return account
+
+
+def identity_of(model: ModelName, payer: Payer) -> str:
+    """The backend in keys: a provider's also says which service."""
+    return payer(model.backend).identity if model.facts.remote else model.backend
+
+
+def paid_by(payer: Payer, model: ModelName) -> Account | None:
+    """The account that pays for a model; None where it is of this machine."""
+    return payer(model.backend) if model.facts.remote else None
 
 
 @dataclass(frozen=True)
@@ -59,8 +70,8 @@ class Part:
     canonical_spec: bytes
     sources: Sources
     task: EvalTask
-    account: Account | None = None
-    """Who asks the judges, if one of them is a provider's model."""
+    judges: Mapping[str, Account] = field(default_factory=dict)
+    """By role: who pays for a judge that is a provider's model."""
     block: str = ""
     """Of samples: which epochs, by name."""
 
@@ -70,15 +81,15 @@ class Part:
         spec: dict[str, object],
         sources: Sources,
         task: EvalTask,
-        account: Account | None = None,
+        judges: Mapping[str, Account] | None = None,
         block: str = "",
     ) -> Part:
-        return cls(spec, canonical(spec), sources, task, account, block)
+        return cls(spec, canonical(spec), sources, task, judges or {}, block)
 
     def of_base(self) -> Part:
         spec = {name: v for name, v in self.spec.items() if name != "checkpoint"}
         task = replace(self.task, checkpoint=None)
-        return self.of(spec, self.sources, task, self.account, self.block)
+        return self.of(spec, self.sources, task, self.judges, self.block)
 
 
 @dataclass(slots=True)  # not frozen: that takes longer, thousands of times
@@ -88,7 +99,7 @@ class Answers:
     inputs: dict[str, str]
     subject: Subject
     account: Account | None = None
-    """Who asks the model; None where nobody need pay, or its answers are there."""
+    """Who pays for the model; None where nobody need, or its answers are there."""
     upstream: tuple[Stage, ...] = ()
     setup: tuple[Stage, ...] = ()
     tags: tuple[str, ...] = ()
@@ -108,7 +119,7 @@ class PlannedEval:
     """Blocks of answers, where the scorer is apart."""
 
     @classmethod
-    def of(cls, an_eval: Eval, sources: Sources, account: Account) -> PlannedEval:
+    def of(cls, an_eval: Eval, sources: Sources, payer: Payer) -> PlannedEval:
         judges = {role: ModelName.parse(name) for role, name in an_eval.roles.items()}
         spec = an_eval.identity()
         overrides = an_eval.model_dump(
@@ -135,7 +146,7 @@ class PlannedEval:
             task = replace(task, data=(), scorer=scorer)  # data is the task's own
         if judges:
             spec["roles"] = {
-                role: f"{identity_of(judge, account)}/{judge.model}"
+                role: f"{identity_of(judge, payer)}/{judge.model}"
                 for role, judge in judges.items()
             }
         return cls(
@@ -147,7 +158,11 @@ class PlannedEval:
                 spec,
                 sources,
                 replace(task, roles={r: str(judge) for r, judge in judges.items()}),
-                payer(account, *judges.values()),
+                {
+                    role: payer(judge.backend)
+                    for role, judge in judges.items()
+                    if judge.facts.remote
+                },
             ),
             samples=samples,
         )
@@ -190,7 +205,8 @@ class PlannedEval:
             part.canonical_spec,
             {**part.sources.inputs, **answers.inputs},
             EvalParams(part.task, answers.subject),
-            answers.account or part.account,
+            answers.account,
+            judges=part.judges,
             files=part.sources.files,
             upstream=answers.upstream,
             tags=(*answers.tags, *self.tags),

@@ -12,10 +12,12 @@ from motools_build.errors import InputError
 from motools_build.params import Subject
 from motools_build.planning.evals import (
     Answers,
+    Payer,
     PlannedEval,
     Resolve,
     identity_of,
-    payer,
+    paid_by,
+    payer_of,
 )
 from motools_build.planning.matrix import Draw, Line, drawn, matrix
 from motools_build.planning.teachers import Others, Teaching
@@ -60,22 +62,22 @@ def plan(
     name: str,
     setting: Setting,
     resolve: Resolve,
-    account: Account | None = None,
+    account: Account | Payer | None = None,
     variant: str = "",
     others: Others | None = None,
 ) -> Plan:
     """The stages of a setting, or of a variant of it, whose stages are called
     `kind:setting/variant/...`; `others` gives the settings that its teachers are of.
     Raises InputError for what cannot be planned."""
-    account = account or Account()
+    payer = payer_of(account)
     staging = Staging(f"{name}/{variant}" if variant else name)
     try:
         lines = matrix(setting)
         labels = _labels(tuple(lines))
         ask = Teaching(others).stage
-        models = Models(name, setting, account, resolve, staging, labels, ask)
+        models = Models(name, setting, payer, resolve, staging, labels, ask)
         # once a setting, not once a cell: a setting may have thousands of cells
-        evals = [PlannedEval.of(e, resolve(e), account) for e in setting.evals]
+        evals = [PlannedEval.of(e, resolve(e), payer) for e in setting.evals]
         cells = tuple(
             cell
             for model, label in labels.items()
@@ -159,11 +161,11 @@ def _cells(
 
 def _as_it_is(models: Models, model: ModelName, label: str) -> _Evaluated:
     base, path = models.base(model, label), f"base/{label}"
-    name = f"{identity_of(model, models.account)}/{model.model}"
+    name = f"{identity_of(model, models.payer)}/{model.model}"
     answers = Answers(
         inputs={"model": base.key if base else name},
         subject=_subject(models, model, path, "base", None),
-        account=payer(models.account, model),
+        account=paid_by(models.payer, model),
         setup=(base,) if base else (),
     )
     return _Evaluated(path, answers)
@@ -176,7 +178,7 @@ def _fine_tuned(
     label: str,
     draws: tuple[Draw, ...],
 ) -> Iterator[_Evaluated]:
-    base, account = models.base(model, label), payer(models.account, model)
+    base, account = models.base(model, label), paid_by(models.payer, model)
     place, arms = line.path(label), tuple(arm for arm in line.arms if arm)
     for draw, stage in models.trained(line, model, label, draws):
         path = f"{place}/{draw}"

@@ -12,7 +12,7 @@ from motools_build.account import Account
 from motools_build.errors import InputError
 from motools_build.keys import canonical
 from motools_build.params import Lesson, LessonParams, Subject
-from motools_build.planning.evals import identity_of, payer
+from motools_build.planning.evals import Payer, identity_of, paid_by, payer_of
 from motools_build.planning.matrix import Draw, Line
 from motools_build.planning.trainings import Models
 from motools_build.specs import Dataset, ModelName, Setting, Teacher, Training
@@ -21,7 +21,7 @@ from motools_build.specs.sampled import Sampled
 from motools_build.stages import Stage
 from motools_build.text.similar import known
 
-Others = Callable[[str], tuple[Setting, Account]]
+Others = Callable[[str], tuple[Setting, Account | Payer]]
 """A setting by its name, under the command's variables, and who pays for it. Raises
 SelectionError if there is none."""
 
@@ -67,7 +67,7 @@ class Teaching:
         sources = models.resolve(prompts)
         made = models.derived(prompts, sources)
         asked = teacher or base
-        name = f"{identity_of(model, theirs.account)}/{model.model}"
+        name = f"{identity_of(model, theirs.payer)}/{model.model}"
         identity = lesson.identity()
         return staging.add(
             "dataset",
@@ -96,7 +96,7 @@ class Teaching:
                     seed=who.seed if who.of else None,
                 ),
             ),
-            payer(theirs.account, model),
+            paid_by(theirs.payer, model),
             files=sources.files,
             upstream=(teacher,) if teacher else (),
             setup=tuple(stage for stage in (base, made) if stage),
@@ -114,7 +114,11 @@ class Teaching:
             except InputError as error:
                 raise type(error)(f"{field} {error}") from error
             self._known[name] = replace(
-                models, name=name, setting=setting, account=account, mark=f"@{name}"
+                models,
+                name=name,
+                setting=setting,
+                payer=payer_of(account),
+                mark=f"@{name}",
             )
         return self._known[name]
 

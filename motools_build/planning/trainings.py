@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from motools_build.account import Account
 from motools_build.errors import InputError
 from motools_build.keys import Digest
 from motools_build.params import BaseParams, ModelParams, Recipe, UploadParams
-from motools_build.planning.evals import Resolve, Sources, identity_of, payer
+from motools_build.planning.evals import Payer, Resolve, Sources, identity_of, paid_by
 from motools_build.planning.later import later
 from motools_build.planning.matrix import Draw, Line
 from motools_build.specs import Dataset, ModelName, Setting, Training
@@ -24,7 +23,7 @@ class Models:
     name: str
     """The setting's."""
     setting: Setting
-    account: Account
+    payer: Payer
     resolve: Resolve
     staging: Staging
     labels: Mapping[ModelName, str]
@@ -61,7 +60,7 @@ class Models:
         held_out, checked = self._validation(line.training, model, sources)
         parts = checked.setup if checked else ()
         used = (base, made, sources.sampled, upload, checked, *parts)
-        backend = identity_of(model, self.account)
+        backend = identity_of(model, self.payer)
         inputs = {
             **sources.inputs,
             **held_out,
@@ -69,7 +68,7 @@ class Models:
         }
         path, version = line.path(label), model.facts.version
         rows_path, rows_digest = sources.rows
-        account = payer(self.account, model)
+        account = paid_by(self.payer, model)
         relations = {
             "files": (*sources.files, *(checked.files if checked else ())),
             "tags": line.tags,
@@ -142,16 +141,16 @@ class Models:
         if not model.facts.uploads:
             return None
         made = self.derived(dataset, sources)
-        scope = {"scope": self.account.scope} if model.facts.remote else {}
+        scope = {"scope": self.payer(model.backend).scope} if model.facts.remote else {}
         return self.staging.add(
             "upload",
-            identity_of(model, self.account),
+            identity_of(model, self.payer),
             f"{self._called(dataset, sources)}/{model.backend}",
             {},
             b"{}",
             {**sources.inputs, **scope},
             UploadParams(*sources.rows),
-            payer(self.account, model),
+            paid_by(self.payer, model),
             files=sources.files,
             upstream=(sources.sampled,) if sources.sampled else (),
             setup=tuple(stage for stage in (made, sources.sampled) if stage),

@@ -22,6 +22,7 @@ from motools_build.backends.shutdowns import Shutdowns
 from motools_build.errors import InputError, SelectionError
 from motools_build.keys import Digest, DigestMemo, opened
 from motools_build.params import ModelParams
+from motools_build.planning.evals import Payer
 from motools_build.planning.plan import Plan, plan
 from motools_build.planning.sources import Resolver
 from motools_build.project.config import Config, launcher, settle_seconds
@@ -103,16 +104,17 @@ class Project:
         variables: Mapping[str, str] | None = None,
         variant: str = "",
     ) -> Plan:
-        def other(name: str) -> tuple[Setting, Account]:
+        def other(name: str) -> tuple[Setting, Payer]:
             theirs = overridden(self.zoo[name], variables or {})
-            return theirs, self.accounts[theirs.account]
+            return theirs, self._payer(theirs)
 
-        judges = (n for e in setting.evals for n in e.roles.values())
-        asked = (*judges, *setting.teachers())
-        models = (*setting.base_models(), *map(ModelName.parse, asked))
-        remote = any(model.facts.remote for model in models)
-        account = self.accounts[setting.account] if remote else None
-        return plan(name, setting, self.resolver, account, variant, other)
+        payer = self._payer(setting)
+        return plan(name, setting, self.resolver, payer, variant, other)
+
+    def _payer(self, setting: Setting) -> Payer:
+        """Who pays for what a setting asks of providers; accounts are looked at only
+        where one of its models is a provider's."""
+        return lambda provider: self.accounts.of_provider(provider, setting.account)
 
     @cached_property
     def accounts(self) -> Accounts:

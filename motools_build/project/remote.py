@@ -50,7 +50,7 @@ class _Opened(dict[str, Backend]):
 
 def payers(stages: Iterable[Stage]) -> list[Account]:
     """The accounts that stages would be paid by; they tell the identity, too."""
-    found = {s.account.name: s.account for s in stages if s.account}
+    found = {account.name: account for s in stages for account in s.accounts}
     return list(found.values())
 
 

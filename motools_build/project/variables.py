@@ -15,7 +15,7 @@ from motools_build.text.similar import known
 PLAN_VARIABLES = {
     "model": "base models instead of the setting's: model=dummy/echo",
     "seeds": "seeds instead of the setting's: seeds=0,1,2",
-    "account": "who pays, instead of the setting's account: account=NAME",
+    "account": "who pays, instead of the setting's accounts: account=NAME,NAME",
     "smoke": "a small variant, under keys of its own: smoke=yes",
     "checkpoint": "evaluate this checkpoint of each model: checkpoint=-2",
 }
@@ -106,7 +106,7 @@ def overridden(setting: Setting, variables: Mapping[str, str]) -> Setting:
             )
         fields["seeds"] = [int(word) for word in words]
     if "account" in variables:
-        fields["account"] = variables["account"]
+        fields["account"] = _split("account", variables["account"])
     if "checkpoint" in variables:
         fields["evals"] = _at_checkpoint(setting, variables["checkpoint"])
     if not fields:

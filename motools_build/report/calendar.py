@@ -45,10 +45,7 @@ def endings(
     first."""
     found: dict[tuple[date, str, str], dict[str, None]] = defaultdict(dict)
     for stage in stages:
-        if stage.account is None:
-            continue
-        account = stage.account.name
-        for model in _models(stage):
+        for model, account in _models(stage):
             day = shutdowns.of(account, *model.facts.names_of(model.model))
             if day is None:
                 continue
@@ -60,14 +57,14 @@ def endings(
     )
 
 
-def _models(stage: Stage) -> Iterator[ModelName]:
-    """The provider's models that a stage needs: by a fine-tune's base, since whoever
-    is not made yet has no name."""
-    names: tuple[str, ...] = ()
-    if isinstance(stage.params, AskParams):
-        names = (stage.params.subject.model, *stage.params.task.roles.values())
-    elif isinstance(stage.params, ModelParams):
-        names = (stage.params.model,)
-    for name in map(ModelName.parse, names):
-        if name.facts.remote:
-            yield name
+def _models(stage: Stage) -> Iterator[tuple[ModelName, str]]:
+    """The providers' models that a stage needs, each with its account's name: by a
+    fine-tune's base, since whoever is not made yet has no name."""
+    params = stage.params
+    if isinstance(params, AskParams) and stage.account:
+        yield ModelName.parse(params.subject.model), stage.account.name
+    elif isinstance(params, ModelParams) and stage.account:
+        yield ModelName.parse(params.model), stage.account.name
+    for role, account in stage.judges.items():
+        judge = AskParams.of(stage).task.roles[role]
+        yield ModelName.parse(judge), account.name

@@ -138,7 +138,7 @@ def _is_free(stage: Stage) -> bool:
     """Whether nobody charges for it: it runs on this machine, asks no model at all, or
     only sends a file."""
     asks_none = stage.kind == "upload" or (stage.asks and stage.backend != "inspect")
-    return asks_none or stage.account is None
+    return asks_none or not stage.accounts
 
 
 class _Pace:

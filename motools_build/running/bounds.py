@@ -9,7 +9,8 @@ the end is counted when they end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from motools_build.backends.prices import Prices
@@ -45,6 +46,8 @@ class Bound:
 
     cost: float | None
     why: str = ""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Of the cost, by the account that pays it."""
 
 
 def bound(stage: Stage, prices: Prices, alike: Alike) -> Bound:
@@ -60,8 +63,35 @@ def bound(stage: Stage, prices: Prices, alike: Alike) -> Bound:
             return Bound(None, no_price(model))
     used = alike.usage(stage)
     if used is not None:
-        return Bound(_as_before(used, stage, subject, prices))
-    return _at_most(size_of(stage), subject, judges, prices)
+        shares = _as_before(used, stage, subject, prices)
+        return Bound(sum(shares.values()), shares=shares)
+    found = _at_most(size_of(stage), subject, judges, prices)
+    if found.cost is None or not subject:
+        return found
+    return replace(found, shares={_payer(stage): found.cost})
+
+
+def shares_of(
+    stage: Stage, usage: Mapping[str, tuple[int, int]], prices: Prices
+) -> dict[str, float | None]:
+    """USD that each of the stage's accounts pays for what was asked; None where that is
+    not known."""
+    costs: dict[str, float | None] = {account.name: 0.0 for account in stage.accounts}
+    for model, tokens in usage.items():
+        payer, cost = _payer(stage, model), prices.usage({model: tokens})
+        so_far = costs[payer]
+        costs[payer] = None if cost is None or so_far is None else so_far + cost
+    return costs
+
+
+def _payer(stage: Stage, model: str = "") -> str:
+    """The account that pays for a model, as Inspect names it: a judge's; or else that
+    of the model under test, or where it is one of this machine, of the first judge."""
+    roles = AskParams.of(stage).task.roles
+    for role, account in stage.judges.items():
+        if roles[role] == model:
+            return account.name
+    return next((account.name for account in stage.accounts), "")
 
 
 def subject_of(stage: Stage) -> str | None:
@@ -98,16 +128,19 @@ def size_of(stage: Stage) -> Size:
 
 def _as_before(
     used: dict[str, tuple[int, int]], stage: Stage, subject: str | None, prices: Prices
-) -> float:
-    """The same work of another model read and wrote so much, at this model's price."""
-    cost = 0.0
+) -> dict[str, float]:
+    """The same work of another model read and wrote so much, at this model's price; by
+    the account that pays it."""
+    shares = {account.name: 0.0 for account in stage.accounts}
     judges = set(AskParams.of(stage).task.roles.values())
     for model, (asked, told) in used.items():
         if model in judges:
-            cost += prices.usage({model: (asked, told)}) or 0.0
-        elif subject:
-            cost += prices.inference(subject, asked, told) or 0.0
-    return cost
+            cost = prices.usage({model: (asked, told)})
+        else:
+            cost = prices.inference(subject, asked, told) if subject else 0.0
+        payer = _payer(stage, model)
+        shares[payer] = shares.get(payer, 0.0) + (cost or 0.0)
+    return shares
 
 
 def _at_most(

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from motools_build.account import Account
 from motools_build.backends.prices import Prices
 from motools_build.errors import EvalFailed, OverBudget, WorkerDied
 from motools_build.running.alike import Alike
-from motools_build.running.bounds import bound
+from motools_build.running.bounds import Bound, bound, shares_of
 from motools_build.running.effects import entry_of
 from motools_build.running.pay_once import PayOnce
 from motools_build.stages import Stage
@@ -31,41 +30,66 @@ async def charged(
     Raises OverBudget where it does not fit, or nobody can say; Refused if it was
     cancelled while it waited.
     """
-    account = stage.account
-    if account is None or not stage.asks or stage.backend != "inspect":
+    payers = stage.accounts
+    if not payers or not stage.asks or stage.backend != "inspect":
         yield
         return
     if payments.stops:
         payments.stops.check(stage.name, stage.key)
-    month, budget = account.month_budget, payments.budget
-    reserved = 0.0
-    if month or budget.limit is not None:
-        cost = await asyncio.to_thread(bound, stage, prices, alike)
-        what = stage.name, stage.key, 1
-        payments.monthly.take(account.name, month, what, cost.cost, cost.why)
-        try:
-            reserved = budget.reserve(stage.name, cost.cost, cost.why)
-        except OverBudget:
-            payments.monthly.give_back(account.name, stage.key, 1)
-            raise
-    came_to: float | None = 0.0
+    limited = payments.budget.limit is not None
+    reserved = Bound(0.0)
+    if limited or any(account.month_budget for account in payers):
+        reserved = await asyncio.to_thread(bound, stage, prices, alike)
+        _reserve(stage, payments, reserved)
+    came_to: dict[str, float | None] = dict.fromkeys((a.name for a in payers), 0.0)
     try:
         yield
-        record = store.get(stage)
-        came_to = record.details.get("cost") if record else None
+        came_to = _told(stage, store, prices)
     except (*ASKED, asyncio.CancelledError):
-        came_to = None
+        came_to = dict.fromkeys(came_to)
         raise
     finally:
-        payments.monthly.give_back(account.name, stage.key, 1)
-        known = (reserved or None) if came_to is None else came_to
-        budget.settle(reserved, known)
-        if known != 0.0:
-            await asyncio.to_thread(_note, stage, account, store, known)
+        for name, cost in came_to.items():
+            payments.monthly.give_back(name, stage.key, 1)
+            if cost is None:
+                came_to[name] = reserved.shares.get(name) or None
+        known = [cost for cost in came_to.values() if cost is not None]
+        total = sum(known) if len(known) == len(came_to) else reserved.cost or None
+        payments.budget.settle(reserved.cost or 0.0, total)
+        for name, cost in came_to.items():
+            if cost != 0.0:
+                await asyncio.to_thread(_note, stage, store, name, cost)
 
 
-def _note(
-    stage: Stage, account: Account, store: ArtifactStore, cost: float | None
-) -> None:
-    paid = Paid("absent", stage.name, stage.kind, stage.backend, account.name)
+def _reserve(stage: Stage, payments: PayOnce, cost: Bound) -> None:
+    """Raises OverBudget, and reserves nothing, where it does not fit: in a month's
+    budget of one of the accounts, or in the run's."""
+    what = stage.name, stage.key, 1
+    try:
+        for account in stage.accounts:
+            share = cost.cost and cost.shares.get(account.name, 0.0)
+            month = account.month_budget
+            payments.monthly.take(account.name, month, what, share, cost.why)
+        payments.budget.reserve(stage.name, cost.cost, cost.why)
+    except OverBudget:
+        for account in stage.accounts:
+            payments.monthly.give_back(account.name, stage.key, 1)
+        raise
+
+
+def _told(
+    stage: Stage, store: ArtifactStore, prices: Prices
+) -> dict[str, float | None]:
+    """USD by account, as the record of what was made tells."""
+    record = store.get(stage)
+    details = record.details if record else {}
+    if len(stage.accounts) == 1:
+        return {stage.accounts[0].name: details.get("cost")}
+    if "usage" not in details:
+        return {account.name: None for account in stage.accounts}
+    return shares_of(stage, details["usage"], prices)
+
+
+def _note(stage: Stage, store: ArtifactStore, account: str, cost: float | None) -> None:
+    paid = Paid("absent", stage.name, stage.kind, stage.backend, account)
     store.ledger.note(entry_of(stage.key, paid, "asked", cost=cost))

@@ -61,6 +61,7 @@ def job_of(stage: Stage, store: ArtifactStore, work: str = "") -> Job:
         params=params,
         work=work,
         account=stage.account,
+        judges=stage.judges,
         made_of=made_of,
     )
 

@@ -77,7 +77,7 @@ def worth_it(stages: Iterable[Stage], store: ArtifactStore) -> bool:
     return any(
         store.why_stale(stage) is not None
         for stage in stages
-        if stage.account
+        if stage.accounts
         or (stage.kind == "model" and not facts_of(stage.backend).instant)
     )
 
@@ -155,5 +155,6 @@ def _job(stage: Stage) -> Job:
         params=stage.params,
         work="",
         account=stage.account,
+        judges=stage.judges,
         only_load=True,
     )

@@ -48,8 +48,9 @@ class Setting(Spec):
     replicates: int = Field(default=1, ge=1, le=1000)
     """Trainings of each seed, where a backend's seed does not fix the weights."""
     evals: Annotated[Evals, Many] = Evals()
-    account: str = "default"
-    """Who pays, of the accounts in pyproject.toml; in no key."""
+    account: Annotated[tuple[str, ...], Many, Some] = ("default",)
+    """Who pays, of the accounts in pyproject.toml: one, or one for each of several
+    providers; in no key."""
     controls: bool = True
     """Whether the base models are evaluated too."""
 

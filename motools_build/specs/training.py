@@ -198,5 +198,6 @@ def _said(backend: str, error: ValidationError, kind: type[Options]) -> str:
             reason = f"there is no such option; {known(field, kind.model_fields)}"
         else:
             reason = item["msg"].removeprefix("Value error, ")
-        reasons.append(f"{backend}.{field}: {reason}" if field else reason)
+        place = f"{backend}.{field}" if field else backend
+        reasons.append(f"{place}: {reason}")
     return "; ".join(reasons)

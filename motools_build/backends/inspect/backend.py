@@ -67,11 +67,11 @@ class InspectBackend(Backend):
         of Inspect. Not those of a model that this machine serves, and not other tasks:
         in one process they could change each other's scores."""
         here = not ModelName.parse(AskParams.of(job).subject.model).facts.remote
-        if job.account is None or (here and not scores_apart(job)):
+        if not job.accounts or (here and not scores_apart(job)):
             return None
-        account = job.account.name
-        same = [job.kind, account, _same(job)]
-        return Together(account, digest_bytes(canonical(same)))
+        accounts = "+".join(account.name for account in job.accounts)
+        same = [job.kind, accounts, _same(job)]
+        return Together(accounts, digest_bytes(canonical(same)))
 
     def work(self, job: Job, report: Report) -> Made:
         if job.only_load:

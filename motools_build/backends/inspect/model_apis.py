@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from motools_build.account import Account
 from motools_build.backends import registry
 from motools_build.backends.asking import Ask
 from motools_build.backends.base import Job, checkpoint_of
@@ -27,7 +28,8 @@ def subject(job: Job) -> Model:
     if scores_apart(job):
         return _served(job, name, kind=RECORDED)
     base = ModelName.parse(params.model)
-    asked = _asked(job, base, checkpoint_of(job, made) if made else base.model)
+    model = checkpoint_of(job, made) if made else base.model
+    asked = _asked(base, model, job.account)
     if asked is not None:
         never_cached(asked.api)
         return asked
@@ -47,7 +49,7 @@ def judges(job: Job) -> dict[str, Model]:
     found = {}
     for role, text in AskParams.of(job).task.roles.items():
         name = ModelName.parse(text)
-        asked = _asked(job, name, name.model)
+        asked = _asked(name, name.model, job.judges.get(role))
         found[role] = asked or _served(job, f"motools/{name}")
     return found
 
@@ -57,9 +59,8 @@ def first_epoch(job: Job) -> int:
     return AskParams.of(job).task.first_epoch
 
 
-def _asked(job: Job, name: ModelName, model: str) -> Model | None:
+def _asked(name: ModelName, model: str, account: Account | None) -> Model | None:
     """A model as its backend has it asked; None if this machine serves it."""
-    account = job.account if name.facts.remote else None
     asked = registry.get(name.backend).asked(Ask(model, account))
     return None if asked is None else whole_answers(asked)
 

@@ -269,13 +269,14 @@ def _said(error: EvalError, job: Job) -> str:
     if not error.message.startswith("RetryError("):
         return _told(error)
     last = _last(error.traceback.split(CAUSED)[-2:][0])
-    account = job.account
-    if account is None:
+    if not job.accounts:
         return last
-    return (
-        f"no answer from {account.base_url} in {account.request_seconds} s "
-        f"(request_seconds of account {account.name}): {last}"
+    given_up = " or ".join(
+        f"from {account.place} in {account.request_seconds} s (request_seconds of "
+        f"account {account.name})"
+        for account in job.accounts
     )
+    return f"no answer {given_up}: {last}"
 
 
 def _told(error: EvalError) -> str:

@@ -148,10 +148,10 @@ def _call(
     reducer = asked.pop("reducer", None)
     if reducer:
         asked["epochs"] = Epochs(asked["epochs"], list(reducer))
-    account = jobs[0].account
-    if account:
-        asked["max_connections"] = account.connections
-        asked["timeout"] = patience(account)
+    accounts = jobs[0].accounts
+    if accounts:
+        asked["max_connections"] = min(account.connections for account in accounts)
+        asked["timeout"] = max(map(patience, accounts))
     else:
         asked["max_connections"] = SERVED
     listed: list[Any] = list(tasks.values())

@@ -54,7 +54,7 @@ def sampling_task(job: Job) -> Task:
     }
     lesson = LessonParams.of(job).task
     path, system = lesson.prompts_path, lesson.system
-    tries = 1 if job.account else DRAWS
+    tries = 1 if job.accounts else DRAWS
 
     def asked(turns: Turns) -> list[ChatMessage]:
         said = [{"role": "system", "content": system}] if system else []
