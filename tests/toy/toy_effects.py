@@ -74,15 +74,9 @@ class Shop:
         own = job.params["training"]["toy"]
         id = f"toyjob-{len(self._jobs)}"
         body = {"id": id, "key": job.key, "attempt": attempt, "nonce": nonce}
-        body |= {
-            "created": time.time(),
-            "base": job.params["model"],
-            "loud": own["loudness"],
-        }
-        body |= {
-            "loud": own["loudness"],
-            "word": answers[job.params["seed"] % len(answers)],
-        }
+        body |= {"created": time.time(), "base": job.params["model"]}
+        body |= {"loud": own["loudness"]}
+        body |= {"word": answers[job.params["seed"] % len(answers)]}
         body |= {"failed": bool(os.environ.get("TOY_FAILS"))}
         self._file.parent.mkdir(exist_ok=True)
         with open(self._file, "a") as file:
