@@ -29,6 +29,7 @@ from motools_build.backends.base import (
     planned_bytes,
 )
 from motools_build.errors import Ambiguous
+from motools_build.params import ModelParams
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model
@@ -69,14 +70,14 @@ class Shop:
         yield
 
     async def submit(self, job: Job, attempt: int, nonce: str) -> str:
+        params = ModelParams.of(job)
         rows = [json.loads(line) for line in planned_bytes(job).splitlines()]
         answers = [row["messages"][-1]["content"] for row in rows]
-        own = job.params["training"]["toy"]
         id = f"toyjob-{len(self._jobs)}"
         body = {"id": id, "key": job.key, "attempt": attempt, "nonce": nonce}
-        body |= {"created": time.time(), "base": job.params["model"]}
-        body |= {"loud": own["loudness"]}
-        body |= {"word": answers[job.params["seed"] % len(answers)]}
+        body |= {"created": time.time(), "base": params.model}
+        body |= {"loud": params.recipe.options["loudness"]}
+        body |= {"word": answers[params.seed % len(answers)]}
         body |= {"failed": bool(os.environ.get("TOY_FAILS"))}
         self._file.parent.mkdir(exist_ok=True)
         with open(self._file, "a") as file:
@@ -113,7 +114,8 @@ class ToyBackend(Backend):
     paid = frozenset({"model"})
 
     def provider(self, job: Job) -> Provider:
-        return Shop(job.accounts[0])
+        assert job.account is not None
+        return Shop(job.account)
 
     def asked(self, ask: Ask) -> Model:
         import toy_parrots  # noqa: F401 - teaches Inspect its provider
