@@ -1,4 +1,5 @@
-"""make for LLM fine-tuning experiments: what a module of zoo/ imports.
+"""make for LLM fine-tuning experiments: what a module of zoo/ imports, and
+`open_project()` for notebooks and scripts.
 
 The public names are loaded on first use, so that importing the package costs nothing.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from motools_build.api import open_project
     from motools_build.backends.embedded.facts import LoRA
     from motools_build.backends.openai.options import OpenAI
     from motools_build.specs import Arm, Dataset, Eval, Setting, Teacher, Training
@@ -22,6 +24,7 @@ __all__ = [
     "Setting",
     "Teacher",
     "Training",
+    "open_project",
 ]
 
 _OPTIONS = {
@@ -32,6 +35,10 @@ _OPTIONS = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "open_project":
+        from motools_build.api import open_project
+
+        return open_project
     if name in __all__:
         from importlib import import_module
 

@@ -13,6 +13,7 @@ MotoolsError
 ├── ArtifactError           an artifact is missing, damaged or not what was planned
 │   └── NewerFormat         a later motools_build wrote it; it is left as it is
 ├── BaseModelError          a base model's weights cannot be had, or are others
+├── RunFailed               stages of a run that Python called for failed
 ├── Deferred                a stage was left to a later run; not a failure
 ├── ProviderError           an answer, or the lack of one, to a single request
 │   ├── Ambiguous           whether it took effect is not known
@@ -35,6 +36,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 
 from motools_build.text.scrub import scrub
 
@@ -91,6 +93,19 @@ class NewerFormat(ArtifactError):
 
 class BaseModelError(MotoolsError):
     """A base model's weights cannot be had, or are not the pinned ones."""
+
+
+class RunFailed(MotoolsError):
+    """A run from Python (`open_project().run`) ended, and some of it failed."""
+
+    def __init__(self, failures: Mapping[str, str]) -> None:
+        count = len(failures)
+        said = (f"{name}: {why}" for name, why in failures.items())
+        of = "1 task failed" if count == 1 else f"{count} tasks failed"
+        super().__init__("\n".join((of, *said)))
+        self.failures = dict(failures)
+        """Name of each stage or task that failed -> why. What could not be made as its
+        inputs failed is not among them."""
 
 
 class Deferred(MotoolsError):

@@ -83,9 +83,8 @@ def commands() -> dict[str, list[Option]]:
 @cache
 def ours() -> dict[str, Any]:
     """The commands that this package brings, as classes."""
-    return {
-        n: c for n, c in _classes().items() if c.__module__.startswith("motools_build")
-    }
+    found = _classes().items()
+    return {n: c for n, c in found if c.__module__.startswith("motools_build")}
 
 
 def _classes() -> dict[str, Any]:

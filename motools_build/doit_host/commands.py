@@ -37,6 +37,7 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
     doc_usage = "[SETTING|STAGE|PATTERN|KEY|JOB|tag:NAME|TASK...] [model=...]"
     runner: AsyncRunner | None = None
     """What ran, once it did: it knows what failed."""
+    _ends = False
 
     def _say(self, line: str) -> None:
         self.told.write(shown(line) + "\n")
@@ -107,6 +108,8 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
         def runner(*args: Any) -> AsyncRunner:
             count = workers or session.project.config.workers
             self.runner = AsyncRunner(session, count, *args)
+            if self._ends:
+                self.runner.end()
             return self.runner
 
         usual, cmd_run.Runner = cmd_run.Runner, runner
@@ -120,10 +123,18 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
         finally:
             cmd_run.Runner = usual
 
+    def end(self) -> None:
+        """End the run, from another thread; at once, or as soon as it has begun."""
+        self._ends = True
+        if self.runner is not None:
+            self.runner.end()
+
     def _leave(self, code: int) -> None:
         """End now if a user's own task still runs in its thread: Python would wait for
-        it, and whoever pressed Ctrl-C will not."""
-        if any(t.name.startswith("task") for t in threading.enumerate()):
+        it, and whoever pressed Ctrl-C will not. In a process that lives on, it runs to
+        its end."""
+        names = [thread.name for thread in threading.enumerate()]
+        if self.loader.ends and any(name.startswith("task") for name in names):
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)

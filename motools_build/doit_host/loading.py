@@ -44,7 +44,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
 
     def __init__(self, ends: bool = False) -> None:
         super().__init__()
-        self._ends = ends
+        self.ends = ends
 
     def setup(self, opt_values: dict[str, Any]) -> None:
         from doit import doit_cmd
@@ -122,7 +122,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         try:
             yield
         finally:
-            if self._ends:
+            if self.ends:
                 gc.freeze()
                 # a cycle, and frozen: at the end nobody takes it apart, one by one
                 self._session = (self, current())

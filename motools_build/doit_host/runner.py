@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from doit.control import ExecNode, TaskDispatcher
@@ -20,6 +22,7 @@ from doit.task import Task
 
 from motools_build.backends.base import Progress
 from motools_build.doit_host.session import Session
+from motools_build.doit_host.tasks import needed, stage_of
 from motools_build.errors import Deferred, GivenUp, MotoolsError
 from motools_build.project.variables import waits
 from motools_build.running.budget import Budget
@@ -50,7 +53,14 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         self.workers = workers
         self.interrupted: int | None = None
         """The signal that ended the run, if one did."""
-        self._deferred: set[str] = set()
+        self.made: list[str] = []
+        """Stages that this run made, in the order in which they were done."""
+        self.failures: dict[str, str] = {}
+        """Name of each task that failed -> why."""
+        self.deferred: dict[str, str] = {}
+        """Name of each task that is left to a later run -> why."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ends = False
         self._given_up: set[str] = set()
         """What was told of accounts whose server is silent."""
         self._not_asked: set[str] = set()
@@ -64,12 +74,11 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         asyncio.run(self._main(task_dispatcher))
 
     async def _main(self, dispatcher: TaskDispatcher) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        for number in SIGNALS:
-            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
-                continue  # by nohup: whoever began this run wants it to live on
-            loop.add_signal_handler(number, self._interrupt, number)
+        self._heed_signals(self._loop)
+        if self._ends:
+            self._interrupt(signal.SIGINT)
         session, store = self.session, self.session.project.store
         self._runtime = Runtime(
             store=store,
@@ -96,17 +105,32 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         finally:
             for task in self._running:
                 task.cancel()
-            stages = [t for t, n in self._running.items() if _stage(n.task)]
+            stages = [t for t, n in self._running.items() if stage_of(n.task)]
             if stages:  # a user's own task in its thread cannot be cancelled
                 await asyncio.wait(stages)
             await self._runtime.close()
             self._tell("duplicates", list(self._runtime.payments.duplicates.values()))
             self._threads.shutdown(wait=self.interrupted is None)
 
+    def _heed_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # in a notebook: signals are the main thread's, which calls `end`
+        for number in SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # by nohup: whoever began this run wants it to live on
+            loop.add_signal_handler(number, self._interrupt, number)
+
+    def end(self) -> None:
+        """End the run, from another thread: as Ctrl-C ends that of a terminal."""
+        self._ends = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._interrupt, signal.SIGINT)
+
     async def _check_loads(self, dispatcher: TaskDispatcher) -> None:
         """Load the evals that are to run, if something would be paid before."""
-        store, tasks = self.session.project.store, _needed(dispatcher)
-        stages = [stage for task in tasks if (stage := _stage(task))]
+        store, tasks = self.session.project.store, needed(dispatcher)
+        stages = [stage for task in tasks if (stage := stage_of(task))]
         wanted = checkable(stages, store)
         if not wanted or not worth_it(stages, store):
             return
@@ -169,19 +193,21 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         failed."""
         deferred = isinstance(fail, LeftToLater) or (
             isinstance(fail, UnmetDependency)
-            and all(dep.task.name in self._deferred for dep in node.bad_deps)
+            and all(dep.task.name in self.deferred for dep in node.bad_deps)
         )
         if not deferred:
+            if not isinstance(fail, UnmetDependency):
+                self.failures[node.task.name] = _reason(fail)
             super()._handle_task_error(node, fail)
             return
         node.run_status = "failure"  # its dependents are not run
-        self._deferred.add(node.task.name)
+        why = str(fail.message) if isinstance(fail, LeftToLater) else ""
+        self.deferred[node.task.name] = why
         quiet = {dep.task.name for dep in node.bad_deps} & self._not_asked
         if isinstance(fail, NotAsked) or quiet:
             self._not_asked.add(node.task.name)
             self._tell("not_asked", node.task)
             return
-        why = str(fail.message) if isinstance(fail, LeftToLater) else ""
         self._tell("deferred", node.task, why)
 
     def _begin(self, node: ExecNode, tasks: dict[str, Task]) -> ExecNode | None:
@@ -206,7 +232,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         return node
 
     async def _execute(self, task: Task) -> BaseFail | None:
-        stage = _stage(task)
+        stage = stage_of(task)
         if stage is None:
             loop = asyncio.get_running_loop()
             failure: BaseFail | None = await loop.run_in_executor(
@@ -228,7 +254,9 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             return TaskFailed(str(error))
         except Exception as error:  # noqa: BLE001 - reported, and kept in its state
             return TaskError(f"{task.name}: {type(error).__name__}", error)
-        if not made:
+        if made:
+            self.made.append(stage.name)
+        else:
             self._tell("taken", task)
         return None
 
@@ -247,29 +275,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             getattr(self.reporter, event)(*args)
 
 
-def _stage(task: Task) -> Stage | None:
-    """The stage that a task makes; None for a task of the user's own."""
-    action = task.actions[0] if task.actions else None
-    if action is None or getattr(action, "py_callable", None) is not run_stage:
-        return None
-    stage: Stage = action.args[0]
-    return stage
-
-
-def _needed(dispatcher: TaskDispatcher) -> list[Task]:
-    """The tasks that the command means, each after those that it needs."""
-    found: dict[str, Task] = {}
-    seen: set[str] = set()
-
-    def add(name: str) -> None:
-        task = dispatcher.tasks.get(name)
-        if task is None or name in seen:
-            return
-        seen.add(name)
-        for used in (*task.setup_tasks, *task.task_dep):
-            add(used)
-        found[name] = task
-
-    for name in dispatcher.selected_tasks:
-        add(name)
-    return list(found.values())
+def _reason(fail: BaseFail) -> str:
+    """Why a task failed, as the reporter says it."""
+    said = fail.get_msg() if isinstance(fail, TaskError) else fail.message
+    return str(said).rstrip()

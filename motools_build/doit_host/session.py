@@ -68,6 +68,13 @@ def begin(variables: Mapping[str, str]) -> Session:
     return _current
 
 
+def end() -> None:
+    """Forget the session, in a process that lives on after its command."""
+    global _current
+    _current = None
+    hints.remember({})
+
+
 def current() -> Session:
     """The session of this command. Raises SelectionError outside of one."""
     if _current is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from doit.control import TaskDispatcher
 from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
@@ -59,10 +60,10 @@ def tasks(session: Session, names: Iterable[str], *, prune: bool) -> Iterator[Ta
             first = str(error).splitlines()[0]
             yield _group(name, f"broken: {first}")
             continue
-        needed = _needed(session, plan) if prune else plan.stages
-        for stage in needed:
+        looked_at = _to_look_at(session, plan) if prune else plan.stages
+        for stage in looked_at:
             yield _task(session, name, stage)
-        names = {stage.name for stage in needed}
+        names = {stage.name for stage in looked_at}
         done = [stage.name for stage in plan.roots if stage.name not in names]
         session.done[name] = done
         yield _group(
@@ -74,7 +75,7 @@ def tasks(session: Session, names: Iterable[str], *, prune: bool) -> Iterator[Ta
         )
 
 
-def _needed(session: Session, plan: Plan) -> list[Stage]:
+def _to_look_at(session: Session, plan: Plan) -> list[Stage]:
     """The stages that a run of the setting has to look at: what is stale, all that it
     is made from, and all that is made from it. The others have no need of a task."""
     store = session.project.store
@@ -147,6 +148,34 @@ def _status(session: Session, stage: Stage) -> str:
 
 def _is_up_to_date(session: Session, stage: Stage) -> bool:
     return session.project.store.why_stale(stage) is None
+
+
+def stage_of(task: Task) -> Stage | None:
+    """The stage that a task makes; None for a task of the user's own."""
+    action = task.actions[0] if task.actions else None
+    if action is None or getattr(action, "py_callable", None) is not run_stage:
+        return None
+    stage: Stage = action.args[0]
+    return stage
+
+
+def needed(dispatcher: TaskDispatcher) -> list[Task]:
+    """The tasks that the command means, each after those that it needs."""
+    found: dict[str, Task] = {}
+    seen: set[str] = set()
+
+    def add(name: str) -> None:
+        task = dispatcher.tasks.get(name)
+        if task is None or name in seen:
+            return
+        seen.add(name)
+        for used in (*task.setup_tasks, *task.task_dep):
+            add(used)
+        found[name] = task
+
+    for name in dispatcher.selected_tasks:
+        add(name)
+    return list(found.values())
 
 
 def _group(

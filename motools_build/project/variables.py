@@ -42,6 +42,20 @@ def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> Non
     most_spent(given)
 
 
+def as_words(variables: Mapping[str, object]) -> dict[str, str]:
+    """Values from Python as one would write them on the command line: `[0, 1]` is
+    `0,1`, True is `yes`, and None is as if the variable were not given."""
+    return {name: _word(v) for name, v in variables.items() if v is not None}
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple | range):
+        return ",".join(map(_word, value))
+    return str(value)
+
+
 def of_plans(variables: Mapping[str, str]) -> dict[str, str]:
     """Those that change what a stage's name means."""
     return {name: v for name, v in variables.items() if name in PLAN_VARIABLES}

@@ -1,0 +1,296 @@
+"""The Python interface: a project from a notebook or a script.
+
+    import motools_build
+
+    project = motools_build.open_project("path/to/project")
+    project.run("simple_math", seeds=[0, 1])
+    frame = project.results("simple_math", seeds=[0, 1])
+
+What the commands print is what these return: `doit results` and `project.results` are
+of the same data, and raise and print the same errors. Words mean what they mean on the
+command line: a setting, a stage, a pattern, a key, a job, `tag:NAME`. Variables
+(`model`, `seeds`, `smoke`, ...) are given by name, with Python's values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from motools_build.errors import ArtifactError, InputError, SelectionError
+from motools_build.project.config import PYPROJECT, document, is_project
+from motools_build.project.entering import in_folder
+from motools_build.project.project import Project
+from motools_build.project.variables import as_words
+from motools_build.specs import Setting
+from motools_build.stages import Stage
+
+if TYPE_CHECKING:
+    import pandas
+
+    from motools_build.project.forecast import Forecast
+    from motools_build.report.overview import Overview
+    from motools_build.report.table import Table
+    from motools_build.store.records import Record
+
+T = TypeVar("T")
+
+
+def open_project(path: str | PathLike[str] = ".") -> OpenProject:
+    """The project in a folder: where its pyproject.toml and zoo/ are.
+
+    Nothing of it is read or imported until it is asked for. Raises InputError if the
+    folder holds no project.
+    """
+    folder = Path(path).resolve()
+    if not is_project(document(folder / PYPROJECT)):
+        raise InputError(
+            f"there is no project in {folder} (its {PYPROJECT} would have a section "
+            '[tool.doit] with loader = "motools"); `motools new NAME` begins one there'
+        )
+    return OpenProject(folder)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What was made, and where it lies."""
+
+    record: Record
+    """What it was made from, when, by what, and its output."""
+    folder: Path
+    """Its files, and record.json."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run that ended well."""
+
+    made: tuple[str, ...]
+    """The stages that it made, in the order in which they were done; what was up to
+    date is not among them."""
+    deferred: dict[str, str]
+    """Name of each stage that is left to a later run (`wait=False`, or a provider's
+    limit) -> why."""
+    tables: tuple[Table, ...]
+    """The results of each setting that was named."""
+
+    @property
+    def results(self) -> pandas.DataFrame:
+        """The results as one frame; see `OpenProject.results`."""
+        from motools_build.report.frames import results_frame
+
+        return results_frame(self.tables)
+
+
+class Settings(Mapping[str, Setting]):
+    """The settings of zoo/, by name. A module is imported when it is asked for, as it
+    is then, and only for that; it raises SettingError if it declares no setting."""
+
+    def __init__(self, project: OpenProject) -> None:
+        self._project = project
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self._project._ask(lambda project: project.zoo.names, {})
+
+    def __getitem__(self, name: str) -> Setting:
+        if name not in self._names:  # a KeyError, as of any mapping
+            raise KeyError(name)
+        return self._project._ask(lambda project: project.zoo[name], {})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(self._names)})"
+
+
+@dataclass(frozen=True)
+class OpenProject:
+    """A project's commands, as methods. Each call sees the project as it is then.
+
+    For the time of a call, the working directory of the process is the project's
+    folder, and the environment has the variables of its .env; calls from several
+    threads wait for each other.
+    """
+
+    path: Path
+    """The project's folder, absolute."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of zoo/: a mapping of names to `Setting`."""
+        return Settings(self)
+
+    def run(self, *words: str, **variables: Any) -> Ran:
+        """Make what is stale, as `doit run` does; without words, the default setting.
+
+        The runner's lines go to standard output. Running twice makes nothing twice, and
+        a run of another process is waited for where both make the same stage. An
+        interrupt (Ctrl-C, or a notebook's stop button) ends the run, and is raised;
+        what is made is kept, and the next run goes on.
+
+        Raises RunFailed, with each failed stage and why, when all the rest is made;
+        InputError, with nothing run or paid, for what a run would refuse.
+        """
+        from motools_build.doit_host.calling import Call
+
+        call, given = Call(), as_words(variables)
+
+        def ran() -> Ran:
+            runner = call.run(_checked(words), given)
+            project = Project(given)
+            named = project.selection.settings_of(words or project.default())
+            from motools_build.project.reports import tables
+
+            found = tuple(tables(project, named))
+            return Ran(tuple(runner.made), runner.deferred, found)
+
+        return in_folder(self.path, ran, call.end)
+
+    def plan(self, *words: str, remote: bool = False, **variables: Any) -> Forecast:
+        """What a run would do with each stage, and why, as `doit plan` shows it: its
+        `intents`, each with an action, a reason, seconds and USD where they are known.
+
+        With `remote`, providers are asked for jobs that could be adopted.
+        """
+        from motools_build.project.forecast import forecast
+
+        def found(project: Project) -> Forecast:
+            stages = project.selection.chosen(words or project.default())
+            return forecast(project, [*stages.values()], remote)
+
+        return self._ask(found, variables)
+
+    def status(self, *words: str, **variables: Any) -> Overview:
+        """How far settings are, as `doit status` shows it; without words, all.
+
+        Its `complete` says whether a run would have nothing to do; `settings` counts
+        models and evals by their status; `jobs` are those under way at providers.
+        """
+        from motools_build.project.reports import how_far
+
+        return self._ask(lambda project: how_far(project, words), variables)
+
+    def results(self, *words: str, **variables: Any) -> pandas.DataFrame:
+        """The results of settings as a frame, as `doit results --json` has them; of the
+        default setting, if no word is given. A row for each cell and metric, with its
+        95 % interval; a cell without a result is a row without a metric. The columns
+        are those of `motools_build.report.frames.results_frame`.
+
+        Raises MissingExtra if pandas is not installed.
+        """
+        from motools_build.report.frames import results_frame
+
+        return results_frame(self._tables(words, variables))
+
+    def means(self, *words: str, **variables: Any) -> pandas.DataFrame:
+        """The means over seeds as a frame, as `doit results --json` has them, a row for
+        each arm, dataset, model, training, eval and metric.
+
+        Raises MissingExtra if pandas is not installed.
+        """
+        from motools_build.report.frames import means_frame
+
+        return means_frame(self._tables(words, variables))
+
+    def samples(
+        self, *words: str, where: str = "", most: int | None = None, **variables: Any
+    ) -> pandas.DataFrame:
+        """The samples of evals as a frame, as `doit samples --json` has them: what was
+        asked, answered and scored, a row for each. `where` compares scores
+        (`where="score<50"`); `most` is of each eval, the first ones.
+
+        Raises SelectionError if the words mean no eval, MissingExtra without pandas.
+        """
+        from motools_build.project.reports import samples
+        from motools_build.report.frames import samples_frame
+
+        return self._ask(
+            lambda project: samples_frame(samples(project, words, where), most),
+            variables,
+        )
+
+    def model(self, word: str, **variables: Any) -> str | Path:
+        """A model for one's own code: its ID if it is at a provider (`ft:...`), else
+        the folder of its weights. The word is a model's stage, its key or its job, or
+        a setting that has one model.
+
+        Raises SelectionError if it means none, or several; ArtifactError if it is not
+        made.
+        """
+
+        def found(project: Project) -> str | Path:
+            stage = _one(project, word, ("model", "base"))
+            made = self._artifact(project, stage)
+            return made.record.output if stage.at_provider else made.folder
+
+        return self._ask(found, variables)
+
+    def artifact(self, word: str, **variables: Any) -> Artifact:
+        """The record and the folder of a stage's artifact: by its key, or eight or more
+        digits of it, or by the stage's name. Superseded artifacts have keys, too.
+
+        Raises SelectionError if nothing is called that, ArtifactError if it is not
+        made.
+        """
+
+        def found(project: Project) -> Artifact:
+            return self._artifact(project, _one(project, word))
+
+        return self._ask(found, variables)
+
+    def _artifact(self, project: Project, stage: Stage) -> Artifact:
+        record = project.store.get(stage)
+        if record is None:
+            raise ArtifactError(
+                f"{stage.name}: {project.store.why_stale(stage)}; run it first: "
+                f"project.run({stage.name!r})"
+            )
+        return Artifact(record, self.path / project.store.folder(stage))
+
+    def _tables(
+        self, words: tuple[str, ...], variables: Mapping[str, Any]
+    ) -> list[Table]:
+        from motools_build.project.reports import tables
+
+        def found(project: Project) -> list[Table]:
+            for word in words:
+                project.selection.chosen([word])  # refuses what means nothing
+            named = project.selection.settings_of(words or project.default())
+            return [*tables(project, named)]
+
+        return self._ask(found, variables)
+
+    def _ask(self, call: Callable[[Project], T], variables: Mapping[str, Any]) -> T:
+        given = as_words(variables)
+        return in_folder(self.path, lambda: call(Project(given)))
+
+
+def _one(project: Project, word: str, kinds: tuple[str, ...] = ()) -> Stage:
+    """The one stage, of these kinds if any are given, that a word means."""
+    from motools_build.project.reports import one_key
+
+    chosen = project.selection.chosen([word], superseded=True).values()
+    found = one_key(stage for stage in chosen if not kinds or stage.kind in kinds)
+    if len(found) != 1:
+        what = " or ".join(kinds) or "stage"
+        names = ", ".join(stage.name for stage in found[:20]) or "none"
+        raise SelectionError(f"{word!r} does not mean one {what}, but: {names}")
+    return found[0]
+
+
+def _checked(words: tuple[str, ...]) -> tuple[str, ...]:
+    for word in words:
+        if word.startswith("-") or "=" in word:
+            raise SelectionError(
+                f"{word!r} is no name of a setting or stage; variables are given by "
+                "name: run('simple_math', seeds=[0, 1])"
+            )
+    return words
