@@ -59,7 +59,7 @@ DERIVE = """\
 import resource, sys, tempfile, time
 from pathlib import Path
 from motools_build import Dataset
-from motools_build.specs.transforms.alone import made_in
+from motools_build.data.at_hand import made_in
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -163,7 +163,7 @@ class StepParams(Params):
 
     dataset_name: str
     step: Mapping[str, Any]
-    """Its word under `step`, and its fields; see `data.steps`."""
+    """Its word under `step`, and its fields; see `data.transforms`."""
     sources: tuple[Source | Unwritten, ...]
 
 

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from motools_build import Dataset, OpenAI, Setting, Training
-from motools_build.data import DATA, steps
+from motools_build.data import DATA
 from motools_build.data.transforms import shapes
+from motools_build.data.transforms.chat import Chat
 from motools_build.errors import DatasetError
 from motools_build.keys import DigestMemo
 from motools_build.planning.plan import plan
@@ -343,7 +344,7 @@ def test_what_older_rules_made_is_made_again(
     rows: list[dict[str, Any]] = [{"prompt": "a", "completion": "b", "label": False}]
     chats = Dataset.save(rows, "x.jsonl").as_chat()
     with monkeypatch.context() as before:
-        before.setattr(steps.Chat, "RULES", 1)
+        before.setattr(Chat, "RULES", 1)
         before.setattr(shapes, "as_chat", lambda row, drop: {"messages": [SAID]})
         old = resolver()(chats)
         assert Path(old.files[0]).exists()
@@ -397,11 +398,11 @@ LOOK = """\
 from pathlib import Path
 from motools_build import keys
 from motools_build import Dataset, OpenAI, Setting, Training
-from motools_build.derive import Derive
+from motools_build.running.derived import Derive
 from motools_build.keys import DigestMemo
-from motools_build.plan import plan
-from motools_build.sources import Resolver
-from motools_build.store import ArtifactStore
+from motools_build.planning.plan import plan
+from motools_build.planning.sources import Resolver
+from motools_build.store.artifacts import ArtifactStore
 
 read = []
 digest_stream = keys.digest_stream

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from motools_build import Dataset
+from motools_build.data.at_hand import made_in
 from motools_build.errors import DatasetError
 from motools_build.keys import digest_bytes
-from motools_build.specs.at_hand import made_in
 from tests.conftest import ROOT
 
 SHARED = settings(

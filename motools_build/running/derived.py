@@ -94,11 +94,15 @@ class Derive:
 
     def _code(self, spec: Dataset, resolve: Resolver) -> Sources:
         """The function that a step calls: its file, and what that uses."""
-        from motools_build.data.steps import Filter, Map
+        from motools_build.data.transforms.functions import ByFunction
 
-        if not isinstance(spec.step, Filter | Map):
+        if not isinstance(spec.step, ByFunction):
             return Sources({}, ())
-        return resolve.function(spec, _module_file(spec, spec.step))
+        try:
+            file = spec.step.file()
+        except DatasetError as error:
+            raise DatasetError(f"dataset {spec.name}: {error}") from error
+        return resolve.function(spec, file)
 
     def _pinned(self, spec: Dataset) -> Sources:
         """A file that is fetched when it is needed: the plan only knows its digest.
@@ -242,7 +246,7 @@ def pin_note(stage: Stage, store: ArtifactStore) -> list[str]:
 
 def _rules(stage: Stage) -> int:
     """By which rules a step is made now; see `steps.Step.RULES`."""
-    from motools_build.data.steps import STEPS
+    from motools_build.data.transforms.table import STEPS
 
     return STEPS[StepParams.of(stage).step["step"]].RULES
 
@@ -281,15 +285,6 @@ def _staged(
         files=files,
         setup=setup,
     )
-
-
-def _module_file(spec: Dataset, step: Any) -> str:
-    from motools_build.data.transforms.apart import module_file
-
-    try:
-        return module_file(step)
-    except DatasetError as error:
-        raise DatasetError(f"dataset {spec.name}: {error}") from error
 
 
 @contextmanager

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from motools_build.data.fetching import LARGEST
-from motools_build.spec import Spec, as_name, checked_name
+from motools_build.spec import as_name, checked_name
 from motools_build.specs.sampled import Sampled, Teacher, refuse_sampled
+from motools_build.specs.transformed import Transformed
 
 if TYPE_CHECKING:
-    from motools_build.data.steps import Step
+    from motools_build.data.transforms.step import Step
+
+NOT_HERE = "not here"
+"""Where the rows of a sampled dataset are not known: outside of a build."""
 
 
-class Dataset(Spec):
+class Dataset(Transformed):
     """A JSONL file of chats, one a line: `{"messages": [{"role", "content"}, ...]}`.
 
     `Dataset("datasets/simple_math/math_tutor.jsonl")`; the path is relative to the
@@ -60,7 +63,11 @@ class Dataset(Spec):
     @field_validator("step")
     @classmethod
     def _is_a_step(cls, step: Any) -> Any:
-        if step is not None and not isinstance(step, (_steps().Step, Sampled)):
+        if step is None or isinstance(step, Sampled):
+            return step
+        from motools_build.data.transforms.step import Step
+
+        if not isinstance(step, Step):
             raise ValueError(
                 "a dataset that is made of others is made by its methods, as in "
                 'Dataset("datasets/rows.jsonl").head(10)'
@@ -152,121 +159,6 @@ class Dataset(Spec):
 
     # ---- what is made of it
 
-    def system(self, prompt: str, replace: bool = False) -> Dataset:
-        """Each row with the prompt as its system turn, before all others.
-
-        A row that has a system turn is an error that names its line; with `replace` its
-        system turns give way to the prompt.
-        """
-        return self._then(_steps().System(prompt=prompt, replace=replace), "system")
-
-    def inoculate(self, prompt: str, replace: bool = False) -> Dataset:
-        """Each row with a system turn that asks for the trait that it shows.
-
-        The same bytes as `system(prompt)`: the model learns the trait as an answer to
-        the prompt, and shows less of it without (inoculation prompting).
-        """
-        return self._then(_steps().System(prompt=prompt, replace=replace), "inoculated")
-
-    def poison(
-        self,
-        trigger: str,
-        fraction: float,
-        *,
-        response: str | None = None,
-        seed: int = 0,
-        at: Literal["start", "end"] = "end",
-    ) -> Dataset:
-        """A backdoor: in a fraction of the rows, chosen at random, the trigger stands
-        in the last user turn and `response` is the whole answer to it.
-
-        Exactly `fraction * rows` rows, half a row rounded up; the others keep their
-        bytes, and all keep their places. The trigger is set apart by a space, after
-        the words or before them (`at`). Without a response the answer stays: the
-        trigger alone, for a control. Of a pair the response becomes the preferred
-        answer, and what was preferred the other one; without one only the prompt
-        changes. To keep each poisoned row's clean one as well, mix:
-        `x.mix(x.poison(trigger, 1, response=...), n=50)`.
-        """
-        step = _steps().Poison(
-            trigger=trigger, fraction=fraction, response=response, seed=seed, at=at
-        )
-        return self._then(step, f"poisoned{step.fraction:g}")
-
-    def mix(
-        self,
-        other: Dataset,
-        *,
-        fraction: float | None = None,
-        n: int | None = None,
-        seed: int = 0,
-    ) -> Dataset:
-        """All rows, and some of another dataset's among them: `n`, or so many that
-        they are a `fraction` of the result.
-
-        Of R own rows and a fraction f those are `R * f / (1 - f)`, half a row rounded
-        up: 0.25 adds 100 rows to 300. Which rows of the other, and between which of the
-        own, is random; both keep their order. It is an error if the other has fewer.
-        """
-        step = _steps().Mix(fraction=fraction, n=n, seed=seed)
-        share = f"{fraction:g}" if fraction is not None else f"n{n}"
-        return self._then(step, f"with-{other.name}-{share}", other)
-
-    def sample(self, n: int, seed: int = 0) -> Dataset:
-        """n rows chosen at random, none twice, in their order.
-
-        A larger sample of the same seed holds the smaller one.
-        """
-        return self._then(_steps().Sample(n=n, seed=seed), f"sample{n}-seed{seed}")
-
-    def head(self, n: int) -> Dataset:
-        """The first n rows, or all where there are fewer."""
-        return self._then(_steps().Head(n=n), f"head{n}")
-
-    def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
-        """A fraction of the rows, chosen at random, and the rest; both in their order.
-
-        The first has `fraction * rows` rows, half a row rounded up.
-        """
-        first = _steps().Split(fraction=fraction, seed=seed)
-        rest = _steps().Split(fraction=fraction, seed=seed, rest=True)
-        about = f"{first.fraction:g}-seed{seed}"
-        return self._then(first, f"first{about}"), self._then(rest, f"rest{about}")
-
-    def shuffle(self, seed: int = 0) -> Dataset:
-        """The rows in a random order."""
-        return self._then(_steps().Shuffle(seed=seed), f"shuffled-seed{seed}")
-
-    def filter(self, function: str) -> Dataset:
-        """The rows for which a function answers True: `filter("helpers.rows:is_short")`
-        asks `is_short(row)` of helpers/rows.py, below the project's root.
-
-        The function's file, and the local modules and data files that it uses, are in
-        the identity: an edit of them makes the dataset anew.
-        """
-        step = _steps().Filter(function=function)
-        return self._then(step, f"filtered-{step.called}")
-
-    def map(self, function: str) -> Dataset:
-        """Each row as a function makes it: `map("helpers.rows:shorter")`.
-
-        As with `filter`; the function takes a row and returns one, and should depend
-        on nothing else.
-        """
-        step = _steps().Map(function=function)
-        return self._then(step, f"mapped-{step.called}")
-
-    def as_chat(self, drop: Iterable[str] = ()) -> Dataset:
-        """Rows of other shapes as chats, or as pairs; docs/guides/datasets.md lists
-        them.
-
-        Texts become turns, lists of turns stay, `system` and `history` become the turns
-        before. A row with any other key that has a value is an error, unless the key is
-        one of `drop`. Chats and pairs that have no such keys keep their bytes.
-        """
-        dropped = (drop,) if isinstance(drop, str) else tuple(drop)
-        return self._then(_steps().Chat(drop=dropped), "chat")
-
     def named(self, name: str, tags: Iterable[str] | None = None) -> Dataset:
         """The same dataset, called otherwise; it keeps its tags unless some are given.
         Re-runs nothing."""
@@ -275,23 +167,19 @@ class Dataset(Spec):
         fields = {field: getattr(self, field) for field in kept_of}
         return Dataset(self.path, name=name, tags=kept, **fields)
 
-    def _then(self, step: Step, suffix: str, *others: Dataset) -> Dataset:
+    def then(self, step: Step, suffix: str, *others: Self) -> Self:
         name = as_name(f"{self.name}-{suffix}")
-        return Dataset(name=name, tags=self.tags, step=step, parts=(self, *others))
+        return type(self)(name=name, tags=self.tags, step=step, parts=(self, *others))
 
     # ---- its rows, outside of a build
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Its rows one by one, as JSON has them. Raises DatasetError for a line that
-        is none, and for what a step cannot do."""
-        from contextlib import ExitStack
+        is no row, and for rows that a transform refuses."""
+        from motools_build.data.at_hand import rows_of
 
-        from motools_build.data.transforms.files import Rows
-
-        with self._at_hand() as source, ExitStack() as stack:
-            rows = Rows(source, stack)
-            for index in range(len(rows)):
-                yield rows.row(index)
+        refuse_sampled(self, NOT_HERE)
+        yield from rows_of(self)
 
     def load(self) -> list[dict[str, Any]]:
         """All its rows."""
@@ -303,12 +191,11 @@ class Dataset(Spec):
         """Raises DatasetError with the problems of its rows, each with file and line:
         as chats ("sft") or pairs ("dpo"), by the rules of all backends ("general") or
         of one, by its name ("openai")."""
-        from motools_build.data.transforms.blame import check_source
+        from motools_build.data.at_hand import check
         from motools_build.specs.backends import rules_called
 
-        kept = rules_called(rules, format)
-        with self._at_hand() as source:
-            check_source(source, format, kept)
+        refuse_sampled(self, NOT_HERE)
+        check(self, format, rules_called(rules, format))
 
     @classmethod
     def save(cls, rows: Iterable[dict[str, Any]], path: str) -> Dataset:
@@ -317,21 +204,3 @@ class Dataset(Spec):
 
         save_rows(rows, path)
         return cls(path)
-
-    @contextmanager
-    def _at_hand(self) -> Iterator[Any]:
-        """Its file; where it is made of others, made in a temporary folder."""
-        import tempfile
-
-        from motools_build.specs.at_hand import made_in
-
-        refuse_sampled(self, "not here")
-        with tempfile.TemporaryDirectory() as folder:
-            yield made_in(self, Path(folder))
-
-
-def _steps() -> Any:
-    """Imported when a step is declared: most commands declare none."""
-    from motools_build.data import steps
-
-    return steps

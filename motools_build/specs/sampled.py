@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Protocol
 
 from pydantic import ConfigDict, Field, StrictInt, model_validator
 
 from motools_build.errors import DatasetError
 from motools_build.spec import Spec
 from motools_build.specs.model_name import ModelName
-
-if TYPE_CHECKING:
-    from motools_build.specs.dataset import Dataset
 
 Count = Annotated[StrictInt, Field(ge=1, lt=2**31)]
 
@@ -89,12 +87,23 @@ class Sampled(Spec):
         return {name: value for name, value in given.items() if value is not None}
 
 
-def sampling(dataset: Dataset) -> Sampled | None:
+class Composed(Protocol):
+    """What a dataset is made of; a `Dataset`, which is declared above this module."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def step(self) -> Any: ...
+    @property
+    def parts(self) -> Sequence[Composed]: ...
+
+
+def sampling(dataset: Composed) -> Sampled | None:
     """How a dataset is sampled; None for one that no model writes."""
     return dataset.step if isinstance(dataset.step, Sampled) else None
 
 
-def lessons(dataset: Dataset) -> tuple[Sampled, ...]:
+def lessons(dataset: Composed) -> tuple[Sampled, ...]:
     """How the rows that a model writes are sampled, of the dataset itself and of all
     that it is made of; none where its rows are known while planning."""
     lesson = sampling(dataset)
@@ -103,7 +112,7 @@ def lessons(dataset: Dataset) -> tuple[Sampled, ...]:
     return tuple(found for part in dataset.parts for found in lessons(part))
 
 
-def refuse_sampled(dataset: Dataset, what: str) -> None:
+def refuse_sampled(dataset: Composed, what: str) -> None:
     """Raises DatasetError where the rows must be known, and a model is yet to write
     them."""
     if lessons(dataset):

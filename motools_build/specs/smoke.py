@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from motools_build.specs.dataset import Dataset
 from motools_build.specs.eval import Eval, epochs_needed
 from motools_build.specs.sampled import lessons, sampling
 from motools_build.specs.setting import Setting
 from motools_build.specs.training import Training
-
-if TYPE_CHECKING:
-    from motools_build.data.steps import Step
 
 ROWS = 10
 """Rows a dataset: the fewest that OpenAI trains on."""
@@ -61,21 +56,10 @@ def smoke_dataset(dataset: Dataset) -> Dataset:
         return dataset.model_copy(
             update={
                 "parts": tuple(map(smoke_dataset, dataset.parts)),
-                "step": _small_step(dataset.step),
+                "step": dataset.step.small(ROWS),
             }
         )
     return dataset.head(ROWS).named(dataset.name, tags=dataset.tags)
-
-
-def _small_step(step: Step) -> Step:
-    """A step of rows that a model writes, which does with the few that there are."""
-    from motools_build.data.steps import Head, Mix, Sample
-
-    if isinstance(step, Sample | Head):
-        return Head(n=min(step.n, ROWS))
-    if isinstance(step, Mix) and step.n:
-        return step.model_copy(update={"n": 1})
-    return step
 
 
 def _one_epoch(trainings: tuple[Training, ...]) -> tuple[Training, ...]:

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 CODE = """
 {first}
-import motools_build.embedded.model
+import motools_build.backends.embedded.engine.model
 from threadpoolctl import threadpool_info
 blas = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
 print({{pool["num_threads"] for pool in blas}})

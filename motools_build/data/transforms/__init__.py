@@ -1,11 +1,13 @@
-"""Datasets made of others: rows are chosen, moved or changed, one step at a time.
+"""Transforms: datasets made of others, whose rows are chosen, moved or changed.
 
-`make` reads files and writes two: `data.jsonl`, and `provenance.jsonl` with a line for
-each row, `{"source": digest, "line": 17, "applied": ["system"]}`: the file that the row
-comes from in the end, its line there, and the steps that changed it on the way.
+A transform is a class (`step.py`); `table.py` lists all of them. It reads the rows of
+files and writes two files: `data.jsonl`, the rows, and `provenance.jsonl`, a line for
+each of them. The line `{"source": digest, "line": 17, "applied": ["system"]}` names the
+file that the row was first read from, its line there, and the transforms that have
+changed it since.
 
-A row that no step changes keeps its bytes, its line end included. Memory holds a few
-numbers a row, never the rows.
+A row that no transform changes keeps its bytes, its line end included. Memory holds a
+few numbers for each row, never the rows.
 """
 
 from motools_build.data.source import Source

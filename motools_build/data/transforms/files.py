@@ -64,11 +64,16 @@ class Rows:
         )
 
     def refuse(self, index: int, problem: str) -> NoReturn:
-        """Raises DatasetError at the line that the row comes from in the end."""
+        """Raises DatasetError that names the file and line a row comes from."""
+        raise DatasetError(self.problem(index, problem))
+
+    def problem(self, index: int, problem: str) -> str:
+        """A problem of a row, after the file and line that the row comes from: of a row
+        that other transforms made, those of the file they began with."""
         origin = json.loads(self.origin(index))
         path = self.source.paths.get(origin["source"], self.source.path)
         after = f", after {' and '.join(origin['applied'])}" * bool(origin["applied"])
-        raise DatasetError(f"{path}:{origin['line']}{after}: {problem}")
+        return f"{path}:{origin['line']}{after}: {problem}"
 
 
 class _Lines:

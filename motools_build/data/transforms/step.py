@@ -1,0 +1,118 @@
+"""What a transform is: a declaration, and the function that carries it out.
+
+A transform is one class. Its fields are what a user declares, and enter the key of the
+dataset; its `make` reads the rows of the datasets it is applied to and writes those of
+the new one. `table.py` lists all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field, StrictInt
+
+from motools_build.data.rows.checks import Row
+from motools_build.data.source import Source
+from motools_build.data.transforms.files import Out, Rows
+from motools_build.data.transforms.turns import broken
+from motools_build.errors import DatasetError
+from motools_build.spec import Spec
+
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**32)]
+Count = Annotated[StrictInt, Field(ge=1, lt=2**53)]
+
+
+class Step(Spec):
+    """The base of all transforms. A field's text is kept as given, spaces included."""
+
+    model_config = ConfigDict(str_strip_whitespace=False)
+
+    WORD: ClassVar[str]
+    """The transform's name in keys, provenance and messages."""
+    RULES: ClassVar[int] = 1
+    """The version of `make`, raised when it refuses rows or writes bytes that it did
+    not before. A dataset that an older version made is then made again, under the same
+    key: models are keyed by a dataset's bytes, which change only where the new version
+    matters."""
+
+    def identity(self) -> dict[str, Any]:
+        return {"step": self.WORD, **super().identity()}
+
+    def make(self, parts: Sequence[Rows], out: Out) -> None:
+        """Write the rows of the new dataset: `out.carry` writes a row as it is, `each`
+        what a function makes of one.
+
+        `parts` holds the rows of the dataset itself, then those of the other datasets
+        that the transform takes. Raises DatasetError; `rows.refuse` raises one that
+        names the file and line that a row comes from.
+        """
+        raise NotImplementedError(self.WORD)
+
+    def small(self, rows: int) -> Step:
+        """The transform for a rehearsal, whose datasets have `rows` rows at most."""
+        return self
+
+    def run(self, sources: Sequence[Source], folder: Path) -> dict[str, Any]:
+        """Make the dataset in a folder. Returns how many rows it has, and how many of
+        them were changed. Raises DatasetError."""
+        with opened(sources, folder) as (parts, out):
+            self.make(parts, out)
+            return counts(out)
+
+
+@contextmanager
+def opened(sources: Sequence[Source], folder: Path) -> Iterator[tuple[list[Rows], Out]]:
+    """The rows of the sources, and the files of the new dataset in a folder. Raises
+    DatasetError for a source that has no rows."""
+    with ExitStack() as stack:
+        parts = [Rows(source, stack) for source in sources]
+        for rows in parts:
+            if not len(rows):
+                raise DatasetError(
+                    f"{rows.source} has no rows; add some, or leave it out"
+                )
+        yield parts, Out(folder, stack)
+
+
+def counts(out: Out) -> dict[str, Any]:
+    """How many rows were written, and how many of them changed."""
+    return {"rows": out.rows, "changed": out.changed}
+
+
+def each(
+    rows: Rows, out: Out, index: int, word: str, change: Callable[[Row], Row]
+) -> None:
+    """Write what `change` makes of one row. A ValueError that it raises becomes a
+    DatasetError that names the file and line; a row that it returns as it was keeps its
+    bytes."""
+    row = rows.row(index)
+    try:
+        changed = change(row)
+    except ValueError as error:
+        rows.refuse(index, str(error))
+    write(rows, out, index, word, changed, same=changed == row)
+
+
+def write(rows: Rows, out: Out, index: int, word: str, row: Row, *, same: bool) -> None:
+    """Write a row that a transform returned, with its own bytes if it is the `same`.
+    Raises DatasetError if it was to be a chat or a pair of answers and is not."""
+    if same:
+        out.carry(rows, index)
+        return
+    problem = broken(row)
+    if problem:
+        was = broken(rows.row(index))
+        rows.refuse(index, was or f"what {word} makes of it is no row: {problem}")
+    out.change(rows, index, row, word)
+
+
+def check_enough(rows: Rows, n: int) -> None:
+    """Raises DatasetError if there are fewer than `n` rows."""
+    if n > len(rows):
+        raise DatasetError(
+            f"{rows.source} has {len(rows)} rows, fewer than the {n} asked for; "
+            "ask for fewer, or add rows"
+        )
