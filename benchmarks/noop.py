@@ -118,7 +118,7 @@ def project(folder: Path, settings: int, seeds: int) -> list[str]:
                     inputs={used.key: "x" for used in stage.upstream},
                     made={"seconds": 1.0},
                 )
-                folder_of = store.folder(stage)
+                folder_of = store.root / stage.folder
                 files += [f"{folder_of}/record.json", f"{folder_of}/payload"]
     return files
 

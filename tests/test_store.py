@@ -70,7 +70,7 @@ def test_what_is_put_is_got(store: ArtifactStore) -> None:
 @pytest.mark.parametrize("cut", range(0, 700, 23))
 def test_a_damaged_record_is_no_record(store: ArtifactStore, cut: int) -> None:
     put(store, stage())
-    path = store.folder(stage()) / "record.json"
+    path = (store.root / stage().folder) / "record.json"
     whole = path.read_bytes()
     at = cut % len(whole)
     for broken in (whole[:at], whole[:at] + b"~" + whole[at + 1 :]):
@@ -100,7 +100,7 @@ def test_what_a_newer_version_made_is_neither_made_again_nor_removed(
 def test_a_record_of_another_key_is_no_record(store: ArtifactStore) -> None:
     put(store, stage())
     other = stage(1)
-    store.folder(stage()).rename(store.folder(other))
+    (store.root / stage().folder).rename(store.root / other.folder)
     assert ArtifactStore(store.root).why_stale(other) == "its record is damaged"
 
 
@@ -108,7 +108,7 @@ def test_a_record_whose_preimage_is_another_keys_is_no_record(
     store: ArtifactStore,
 ) -> None:
     record = put(store, stage())
-    file = store.folder(stage()) / "record.json"
+    file = (store.root / stage().folder) / "record.json"
     other = Record(**{**vars(record), "preimage": stage(1).preimage})
     file.write_bytes(other.encode())  # sealed, as a tool that rewrites records does
     again = ArtifactStore(store.root)
@@ -126,10 +126,10 @@ def test_a_record_whose_preimage_is_another_keys_is_no_record(
 
 def test_a_truncated_payload_is_found_at_once(store: ArtifactStore) -> None:
     put(store, stage())
-    (store.folder(stage()) / "weights").write_bytes(b"wei")
+    ((store.root / stage().folder) / "weights").write_bytes(b"wei")
     again = ArtifactStore(store.root)
     assert again.why_stale(stage()) == "weights has 3 bytes, not 7"
-    (store.folder(stage()) / "weights").unlink()
+    ((store.root / stage().folder) / "weights").unlink()
     assert ArtifactStore(store.root).why_stale(stage()) == "weights is missing"
 
 
@@ -137,7 +137,7 @@ def test_a_flipped_bit_is_found_before_the_payload_is_used(
     store: ArtifactStore,
 ) -> None:
     put(store, stage())
-    (store.folder(stage()) / "weights").write_bytes(b"weighty")
+    ((store.root / stage().folder) / "weights").write_bytes(b"weighty")
     assert store.why_stale(stage()) is None
     with pytest.raises(ArtifactError, match="weights is damaged"):
         store.check_payload(stage())
@@ -164,9 +164,9 @@ def test_an_eval_outlives_its_model(store: ArtifactStore) -> None:
 
 def test_put_replaces_what_was_damaged(store: ArtifactStore) -> None:
     put(store, stage(), payload=b"old")
-    (store.folder(stage()) / "leftover").write_bytes(b"?")
+    ((store.root / stage().folder) / "leftover").write_bytes(b"?")
     put(store, stage(), payload=b"new")
-    names = sorted(path.name for path in store.folder(stage()).iterdir())
+    names = sorted(path.name for path in (store.root / stage().folder).iterdir())
     assert names == ["record.json", "weights"]
 
 
@@ -263,24 +263,24 @@ class TestLinks:
 def test_nothing_is_written_outside(store: ArtifactStore) -> None:
     for backend in ("openai@/../../../x", "a/b", "../.."):
         with pytest.raises(ArtifactError, match="is outside of"):
-            store.folder(replace(stage(), backend=backend))
+            store.planned_file(replace(stage(), backend=backend), "x")
 
 
 class TestWhatARunUses:
     def test_is_kept_until_it_ends(self, store: ArtifactStore) -> None:
         model = stage()
         put(store, model)
-        paths = [(model.key, store.folder(model))]
+        paths = [(model.key, (store.root / model.folder))]
         with store.live.using([stage(1, upstream=(model,))]):
-            assert list(remove(paths, store)) == [(store.folder(model), False)]
-        assert list(remove(paths, store)) == [(store.folder(model), True)]
+            assert list(remove(paths, store)) == [((store.root / model.folder), False)]
+        assert list(remove(paths, store)) == [((store.root / model.folder), True)]
 
     def test_is_what_is_being_made(self, store: ArtifactStore) -> None:
         model = stage()
         put(store, model)
         assert store.locks.take(model.key)
-        paths = [(model.key, store.folder(model))]
-        assert list(remove(paths, store)) == [(store.folder(model), False)]
+        paths = [(model.key, (store.root / model.folder))]
+        assert list(remove(paths, store)) == [((store.root / model.folder), False)]
         store.locks.drop(model.key)
 
     def test_a_run_that_died_uses_nothing(self, store: ArtifactStore) -> None:

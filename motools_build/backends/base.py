@@ -28,8 +28,8 @@ class Given:
 
     output: str
     """Identity of what it is: the digest of the weights, a provider's ID."""
-    folder: str
-    """Where its payload lies."""
+    path: str
+    """Where its payload lies on this machine: a folder, or a base model's file."""
     details: Mapping[str, Any]
 
 
@@ -234,6 +234,12 @@ class Backend:
     def __init__(self, prices: Prices | None = None) -> None:
         self.prices = prices or Prices()
 
+    def local_file(self, output: str) -> Path | None:
+        """The file of this machine whose digest is `output`, if it is here: the payload
+        of what `make` made with `local` in its details, which has 15 GB or is shared by
+        all projects of a user. It is not read for that; who uses it checks it."""
+        return None
+
     async def make(self, job: Job, report: Report) -> Made:
         raise TypeError(f"{type(self).__name__} makes no {job.kind} on the host")
 
@@ -309,7 +315,7 @@ def checkpoint_of(job: Job, model: Given) -> str:
     wanted = AskParams.of(job).task.checkpoint
     if wanted is None:
         return model.output
-    kept = json.loads((Path(model.folder) / CHECKPOINTS).read_bytes())
+    kept = json.loads((Path(model.path) / CHECKPOINTS).read_bytes())
     by_step = {checkpoint["step"]: checkpoint["model"] for checkpoint in kept}
     steps = sorted(by_step)
     if wanted < 0 and -wanted <= len(steps):

@@ -120,7 +120,7 @@ def _add(project: Project, stage: Stage, found: dict[tuple[str, str], Listed]) -
     rows = rows_of(stage, project.store)
     if rows is None:  # its teacher was not asked yet
         assert stage.sampled is not None
-        rows = Learned(str(project.store.folder(stage.sampled) / DATA), "")
+        rows = Learned(project.store.planned_file(stage.sampled, DATA), "")
     one = _noted(stage, found, params.dataset_name, rows)
     if not rows.digest or not _is_there(one):
         return
@@ -128,7 +128,7 @@ def _add(project: Project, stage: Stage, found: dict[tuple[str, str], Listed]) -
         one.add(pin_note(used, project.store))
     method = params.recipe.method
     rules = ModelName.parse(params.model).facts.rules()
-    _look(project, one, method, rules, source_of(stage, rows))
+    _look(project, one, method, rules, source_of(stage, rows, project.store))
 
 
 def _add_prompts(

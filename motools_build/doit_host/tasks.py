@@ -9,6 +9,7 @@ from doit.control import TaskDispatcher
 from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
+from motools_build.data import DATA
 from motools_build.doit_host.session import Session, current
 from motools_build.errors import MotoolsError, SelectionError
 from motools_build.params import (
@@ -122,8 +123,12 @@ def _task(session: Session, setting: str, stage: Stage) -> Task:
     session.stages[stage.name] = stage
     session.targets[target] = stage
     # what a setup stage makes need not be there before it is needed
-    made = [f"/{used.folder}/" for used in stage.setup if used.kind == "dataset"]
-    files = [path for path in stage.files if not any(part in path for part in made)]
+    made = {
+        session.store.planned_file(used, DATA)
+        for used in stage.setup
+        if used.kind == "dataset"
+    }
+    files = [path for path in stage.files if path not in made]
     before = list(dict.fromkeys(_made_before(stage)))
     return Task(
         stage.name,

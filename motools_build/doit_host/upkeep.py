@@ -22,8 +22,9 @@ class Gc(Query):
     doc_purpose = "remove artifacts that no setting and no recent run refers to"
     doc_usage = "[--keep=DAYS] [--max-size=20GB] [--yes]"
     doc_description = (
-        "A dry run unless --yes. Nothing at a provider is touched, nor downloaded base "
-        "models, nor the run log."
+        "A dry run unless --yes. It also shortens the run log to the notes of these "
+        "days and each setting's last one. Nothing at a provider is touched, nor "
+        "downloaded base models, nor the ledger of what was paid for."
     )
     cmd_options = (
         OPT_JSON,
@@ -52,7 +53,12 @@ class Gc(Query):
     )
 
     def _execute(self, json: bool, keep: float, max_size: str, yes: bool) -> int:
-        from motools_build.store.upkeep import garbage, leftovers, remove
+        from motools_build.store.upkeep import (
+            broken_before,
+            garbage,
+            leftovers,
+            remove,
+        )
         from motools_build.text.sizes import bytes_of, human
 
         project = current().project
@@ -72,15 +78,18 @@ class Gc(Query):
             ) from error
         found = garbage(project.store, present, keep, most)
         left = leftovers(project.store)
+        damaged = broken_before(project.store, keep)
         used = project.store.live.keys()
         kept = [item for item in found if item.key in used]
         size_of = {item.folder: item.size() for item in found}
         if yes:
             paths = [(item.key, item.folder) for item in found]
-            paths += [(path.name, path) for path in left]
+            paths += [(path.name, path) for path in (*left, *damaged)]
             gone = {path for path, free in remove(paths, project.store) if free}
             kept = [item for item in found if item.folder not in gone]
             left = [path for path in left if path in gone]
+            damaged = [path for path in damaged if path in gone]
+            project.store.runs.prune(keep)
         found = [item for item in found if item not in kept]
         sizes = {item.name: size_of[item.folder] for item in found}
         total = sum(size_of[item.folder] for item in found)
@@ -93,9 +102,13 @@ class Gc(Query):
             self._say(f"{verb} {item_name}  {human(size)}")
         for item in kept:
             self._say(f"kept {item.name}: a run is using it")
-        more = "" if yes or not (found or left) else "; `doit gc --yes` does it"
+        more = (
+            "" if yes or not (found or left or damaged) else "; `doit gc --yes` does it"
+        )
         if left:
             self._say(f"{verb} {len(left)} leftovers of runs that were killed")
+        if damaged:
+            self._say(f"{verb} {len(damaged)} damaged artifacts that were set aside")
         self._say(f"{verb} {len(found)} artifacts, {human(total)}{more}")
         return 0
 
@@ -126,20 +139,19 @@ class Verify(Query):
     )
 
     def _execute(self, json: bool, repair: bool, remote: bool) -> int:
-        from motools_build.store.upkeep import artifacts, broken, set_aside
+        from motools_build.store import upkeep
 
         project = current().project
-        problems: dict[str, str] = {}
-        count = 0
-        for found in artifacts(project.store):
-            count += 1
-            problem = broken(found)
-            if problem is None:
-                continue
-            place = str(found.folder)
-            if repair:
-                place = f"{place}, now {set_aside(found, project.store)}"
-            problems[found.name] = f"{problem} ({place})"
+        everything = list(upkeep.artifacts(project.store))
+        damaged = {one: said for one in everything if (said := upkeep.broken(one))}
+        now = dict.fromkeys(damaged, "")
+        if repair:
+            now |= zip(damaged, upkeep.repair(damaged, project.store), strict=True)
+        problems = {
+            one.name: f"{said} ({one.folder}{now[one]})"
+            for one, said in damaged.items()
+        }
+        count = len(everything)
         there = asyncio.run(health(project)) if remote else []
         ending = _calendar(project) if remote and not json else []
         bad = bool(problems) or any(not one.is_well() for one in there)

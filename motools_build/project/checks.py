@@ -59,7 +59,7 @@ def problems_of(project: Project, stage: Stage) -> list[str]:
     params = ModelParams.of(stage)
     method, model = params.recipe.method, ModelName.parse(params.model)
     facts = model.facts
-    derived = source_of(stage, rows)
+    derived = source_of(stage, rows, project.store)
     problems = row_problems(project, rows, method, facts.rules(), derived)
     if facts.token_limit(model.model) is not None:
         problems = problems + project.memo.note(
@@ -79,7 +79,7 @@ def asked_problems(project: Project, stage: Stage) -> list[str]:
         Digest(rows.digest),
         partial(prompt_problems, rows.path, lesson.system),
     )
-    derived = source_of(stage, rows)
+    derived = source_of(stage, rows, project.store)
     if derived is None or not problems:
         return problems
     from motools_build.data.transforms.blame import blamed

@@ -22,7 +22,7 @@ from motools_build.keys import Key
 from motools_build.planning.plan import Plan
 from motools_build.project.zoo import Zoo
 from motools_build.stages import KINDS, Stage
-from motools_build.store.artifacts import RECORD, ArtifactStore
+from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Record
 from motools_build.text import hints
 from motools_build.text.similar import known
@@ -66,12 +66,7 @@ def past(prefix: str, store: ArtifactStore) -> dict[str, str]:
 
 
 def _records(prefix: str, store: ArtifactStore) -> list[Record]:
-    there = (
-        Record.decode(path.read_bytes())
-        for kind in KINDS
-        for path in sorted((store.root / kind).glob(f"*-{prefix}*/{RECORD}"))
-    )
-    return [record for record in there if record]
+    return [record for kind in KINDS for record in store.records(kind, prefix)]
 
 
 def stage_of(prefix: str, store: ArtifactStore) -> Stage | None:

@@ -37,7 +37,7 @@ def results(
 
 def _result(cell: Cell, store: ArtifactStore, statuses: Statuses) -> Result:
     status = statuses.of(cell.stage)
-    folder = store.folder(cell.stage) if status.word == "ok" else None
+    folder = store.materialise(cell.stage) if status.word == "ok" else None
     return Result(cell, status.word, status.record, status.why, folder)
 
 

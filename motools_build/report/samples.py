@@ -87,13 +87,13 @@ def transcripts(
     if word == "ok" and status.record:
         if "log" not in status.record.details:
             return Transcripts(stage, word, "a dummy eval: it has no transcripts")
-        folder = store.folder(stage)
+        folder = store.materialise(stage)
         lines = (folder / SCORES).read_bytes().splitlines()
         rows = [json.loads(line) for line in lines]
         scored = {(row["id"], row["epoch"]): row["scores"] for row in rows}
         log = folder / status.record.details["log"]
     else:
-        kept = list((store.root / "work" / stage.key).glob("*.eval"))
+        kept = list(store.unfinished(stage).glob("*.eval"))
         if word != "failed" or not kept:
             return Transcripts(stage, word, note)
         log = max(kept, key=lambda path: path.stat().st_mtime)

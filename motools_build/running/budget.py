@@ -13,9 +13,10 @@ from typing import Any
 
 from motools_build.backends.prices import WHERE as PRICES
 from motools_build.errors import OverBudget, Parked, Refused
+from motools_build.store.files import append
 from motools_build.store.ledger import Ledger
 from motools_build.store.records import Entry
-from motools_build.store.runs import append, now, seconds_of
+from motools_build.store.runs import now, seconds_of
 from motools_build.text import hints
 
 DAY = 86_400.0

@@ -69,7 +69,7 @@ class Derive:
         parts = [resolve(part) for part in spec.parts]
         stage = self._stage(spec, parts, resolve)
         digest = self._digest(stage)
-        path = f"{self.store.root}/{stage.folder}/{DATA}"
+        path = self.store.planned_file(stage, DATA)
         before = {s.key: s for part in parts for s in part.stages}
         stages = (*before.values(), stage)
         return Sources({"dataset": digest}, (path,), stages=stages)
@@ -118,7 +118,7 @@ class Derive:
         stage = _staged(spec, FETCH, {}, pinned, params)
         self._check_pin(spec, stage)
         digest = Digest(spec.digest) if spec.digest else self._fetched(stage)
-        path = f"{self.store.root}/{stage.folder}/{DATA}"
+        path = self.store.planned_file(stage, DATA)
         return Sources({"dataset": digest}, (path,), stages=(stage,))
 
     def _fetched(self, stage: Stage) -> Digest:
@@ -141,7 +141,7 @@ class Derive:
         record = self.store.get(stage)
         if record is None or not spec.sha256:
             return
-        file = self.store.folder(stage) / DATA
+        file = self.store.materialise(stage) / DATA
         found = record.details.get("sha256") or self.memo.note(
             f"sha256-1:{stage.key}", Digest(record.output), partial(sha256_of, file)
         )
@@ -236,7 +236,7 @@ def pin_note(stage: Stage, store: ArtifactStore) -> list[str]:
     record, params = store.get(stage), stage.params
     if record is None or not isinstance(params, FetchParams) or params.sha256:
         return []
-    found = record.details.get("sha256") or sha256_of(store.folder(stage) / DATA)
+    found = record.details.get("sha256") or sha256_of(store.materialise(stage) / DATA)
     return [
         f"dataset {params.dataset_name}: its pin, xxh3_128, is no protection against "
         "a file that is made to share it; add its SHA-256, which changes no key: "
@@ -251,13 +251,13 @@ def _rules(stage: Stage) -> int:
     return STEPS[StepParams.of(stage).step["step"]].RULES
 
 
-def source_of(stage: Stage, rows: Learned) -> Source | None:
+def source_of(stage: Stage, rows: Learned, store: ArtifactStore) -> Source | None:
     """The derived or sampled dataset that a stage reads; None for a file."""
     if stage.sampled:
         return source_of_sampled(stage, rows)
     path, digest = rows
     for used in stage.setup:
-        if used.backend == BACKEND and f"/{used.folder}/" in path:
+        if used.backend == BACKEND and path == store.planned_file(used, DATA):
             return derived_source(used, path, digest)
     return None
 

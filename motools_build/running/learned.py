@@ -39,7 +39,7 @@ def rows_of(stage: Stage, store: ArtifactStore) -> Learned | None:
     record = store.get(stage.sampled)
     if record is None:
         return None
-    return Learned(f"{store.folder(stage.sampled)}/{DATA}", record.output)
+    return Learned(str(store.materialise(stage.sampled) / DATA), record.output)
 
 
 def job_of(stage: Stage, store: ArtifactStore, work: str = "") -> Job:
@@ -77,7 +77,7 @@ def _with_sources(stage: Stage, params: StepParams, store: ArtifactStore) -> Ste
         record = store.get(used)
         if record is None:
             return source
-        return derived_source(used, f"{store.folder(used)}/{DATA}", record.output)
+        return derived_source(used, str(store.materialise(used) / DATA), record.output)
 
     return replace(params, sources=tuple(map(filled, params.sources)))
 

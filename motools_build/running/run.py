@@ -220,7 +220,7 @@ async def _send_again_what_is_gone(stage: Stage, runtime: Runtime) -> None:
 
 async def _look_at_upload(stage: Stage, runtime: Runtime) -> None:
     store = runtime.store
-    job = _job(stage, store, str(store.root / "work" / stage.key))
+    job = _job(stage, store, str(store.unfinished(stage)))
     provider = runtime.backend(stage.backend).provider(job)
     file = _given(stage, store).output
     if not await runtime.payments.is_there(job, provider, file):
@@ -289,7 +289,7 @@ def _given(used: Stage, store: ArtifactStore) -> Given:
     record = store.get(used)
     if record is None:
         raise ArtifactError(f"{used.name} is missing; run again to make it anew")
-    return Given(record.output, str(store.folder(used)), record.details)
+    return Given(record.output, str(store.materialise(used)), record.details)
 
 
 def _remember(stage: Stage, runtime: Runtime, error: Exception) -> None:

@@ -20,7 +20,8 @@ def looked_up(name: str) -> tuple[str, str | None]:
     if is_backend(backend) and not facts_of(backend).remote:
         return ModelName.parse(name).backend, None
     root = _project_root()
-    record = find_model(ArtifactStore(root / "artifacts"), name)
+    store = ArtifactStore(root / "artifacts")
+    record = find_model(store, name)
     provider, _, server = record.backend.partition("@")
     if facts_of(provider).remote:
         there = f" (and --model-base-url, for {server})" if server else ""
@@ -28,8 +29,7 @@ def looked_up(name: str) -> tuple[str, str | None]:
             f"{record.name} is not on this machine but at {provider}, which is asked "
             f"for it by its own name: --model {provider}/{record.output}{there}"
         )
-    folder = root / "artifacts" / record.kind / f"{record.backend}-{record.key}"
-    return record.backend, str(folder)
+    return record.backend, str(store.payload_of(record))
 
 
 def find_model(store: ArtifactStore, word: str) -> Record:

@@ -1,9 +1,15 @@
-"""The artifact store: `artifacts/<kind>/<backend>-<key>/`, the only state there is."""
+"""The artifact store: `artifacts/<kind>/<backend>-<key>/`, the only state there is.
+
+An artifact is a folder: a record (`record.json`) and a payload, the files that the
+record lists with sizes and digests. It is there whole, or not at all: `put` fills a
+work folder, writes the record into it last, and moves it into its place in one step.
+
+Everything else reaches a payload by `materialise`, and asks the store rather than
+looking at paths.
+"""
 
 from __future__ import annotations
 
-import itertools
-import os
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
@@ -11,50 +17,52 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.errors import ArtifactError
-from motools_build.keys import Digest, DigestMemo, Key, digest_file, digest_stream
+from motools_build.keys import DigestMemo, Key, digest_file
 from motools_build.stages import Stage
+from motools_build.store.files import SharedSync, delete, read_small, sync, write
+from motools_build.store.folders import Folders
 from motools_build.store.ledger import Ledger
 from motools_build.store.live import Live
 from motools_build.store.locks import Locks
+from motools_build.store.observed import Observed
+from motools_build.store.payload import RECORD, kept, local_file, wrong_size
 from motools_build.store.records import Record
 from motools_build.store.runs import RunLog
-from motools_build.store.state import States, sync, write
-from motools_build.task_code.reads import READ, difference, digest_now
+from motools_build.store.state import States
 from motools_build.text.scrub import scrub_values
 
-RECORD = "record.json"
-
 OBSERVED = "observed"
-"""Of a record's details: name -> digest of what it was made from and no key holds."""
+"""Name in a record's details of what an eval read and no key holds: name -> digest."""
 
 OUTPUTS = {"samples": "answers", "dataset": "rows"}
-"""What a stage of a kind is made for, where that is no model."""
+"""What a stage of a kind makes, for messages; of the other kinds, weights."""
 
 
 class ArtifactStore:
-    """Artifacts by key, complete or absent; beside them the state of
-    what is not there yet, the ledger and the run log.
+    """The artifacts of a folder by key; with them the state of those that are not made
+    yet (`states`), the ledger, the run log, and the locks of runs.
 
-    Records are read once a process; `put` and `remove` are seen at once, another
-    process's by `forget`.
+    A record is read once a process. What this process puts or removes is seen at once,
+    what another one does after `forget`.
     """
 
     def __init__(
         self, root: Path = Path("artifacts"), memo: DigestMemo | None = None
     ) -> None:
         self.root = root
-        self._digest = memo.present if memo else digest_file
-        self._now: dict[str, Digest] = {}  # of observed inputs, one look each
-        self.runs = RunLog(root / "runs.jsonl")
+        self.locks = Locks(root / "lock")
+        """Held by whoever makes a stage, by the stage's key."""
+        self.runs = RunLog(root / "runs.jsonl", self.locks)
         self.states = States(root)
         self.ledger = Ledger(root / "ledger.jsonl")
-        self.locks = Locks(root / "lock")
-        """Of whoever makes a stage, by its key."""
         self.live = Live(root, self.locks)
-        self._clock = itertools.count()
-        self._syncing = threading.Lock()
-        self._synced: dict[Path, int] = {}  # when its last sync began, by the clock
-        self._records: dict[Key, Record | str] = {}  # or what is wrong with it
+        self._folders = Folders(root)
+        self._digest = memo.present if memo else digest_file
+        self._observed = Observed(self._digest)
+        self._hashing = threading.Lock()
+        self._sync = SharedSync()
+        self._records: dict[Key, Record | str] = {}
+        """By key: the record, or what is wrong with it."""
 
     # ---- reading
 
@@ -66,9 +74,9 @@ class ArtifactStore:
     def why_stale(self, stage: Stage) -> str | None:
         """Why the stage must be made, in a few words; None if it is up to date.
 
-        Besides its own record, the outputs it was made from must be the present
-        ones: a model made again under the same key may have other weights. Where
-        the model is gone, its results stay valid.
+        A stage is up to date if its artifact is whole and the present outputs of what
+        it was made from are those that were used: a model made again under the same key
+        may have other weights. If the model is gone, its results stay valid.
         """
         found = self._look(stage)
         if isinstance(found, str):
@@ -85,73 +93,95 @@ class ArtifactStore:
             if reason:
                 return f"{upstream.name} is stale: {reason}"
         observed = found.details.get(OBSERVED)
-        return self._what_changed(observed) if observed else None
-
-    def _what_changed(self, observed: Mapping[str, str]) -> str | None:
-        """The first input that no key holds and that is not what was recorded."""
-        for name, recorded in observed.items():
-            now = self._now.get(name)
-            if now is None:  # a local: another thread may clear what is remembered
-                try:
-                    now = self._now[name] = digest_now(name, self._digest)
-                except OSError:
-                    now = None
-            what = difference(name, recorded, now)
-            if what:
-                return what
-        return None
+        return self._observed.what_changed(observed) if observed else None
 
     def forget(self, stage: Stage) -> None:
-        """Look at the disk again: another process may have made it."""
+        """Look at the disk again: another process may have made the stage."""
         self._records.pop(stage.key, None)
-        self._now.clear()
+        self._observed.forget()
 
-    def folder(self, stage: Stage) -> Path:
-        """Where the stage's record and payload lie."""
-        folder = self.root / stage.folder
-        if ".." in folder.parts or len(Path(stage.folder).parts) != 2:
+    def materialise(self, stage: Stage) -> Path:
+        """The stage's payload on this machine, and the only way to it: the artifact's
+        folder, or the file of a base model in the user's cache.
+
+        Raises ArtifactError if there is none.
+        """
+        record = self.get(stage)
+        if record is None:
             raise ArtifactError(
-                f"{stage.name}: {folder} is outside of {self.root}, where nothing is "
-                "written; give its account another identity (pyproject.toml)"
+                f"{stage.name}: {self._look(stage)}; run again to make it"
             )
-        return folder
+        return self.payload_of(record)
+
+    def payload_of(self, record: Record) -> Path:
+        """`materialise`, of a record that no present stage may have."""
+        if not record.local:
+            return self.root / record.kind / f"{record.backend}-{record.key}"
+        path = local_file(record)
+        if path is None:
+            raise ArtifactError(
+                f"{record.name}: its file was removed from this machine; run again to "
+                "fetch it"
+            )
+        return path
+
+    def planned_file(self, stage: Stage, name: str) -> str:
+        """Where a file of the stage's payload lies once it is made: a plan names files
+        that are not there yet."""
+        return f"{self._folders.of(stage)}/{name}"
+
+    def record_path(self, stage: Stage) -> str:
+        """The path of the stage's record, whether it is there or not."""
+        return f"{self.root}/{stage.folder}/{RECORD}"
+
+    def has_folder(self, stage: Stage) -> bool:
+        """Whether there is an artifact of the stage, whole or damaged."""
+        return self._folders.of(stage).exists()
 
     def holds(self, stage: Stage) -> bool:
-        """Whether there is anything of the stage: an artifact, whole or not, or a
+        """Whether there is anything of the stage: an artifact, whole or damaged, or a
         failure."""
-        return self.folder(stage).exists() or self.states.exists(stage.key)
+        return self.has_folder(stage) or self.states.exists(stage.key)
 
     def check_payload(self, stage: Stage) -> None:
-        """Raises ArtifactError if a byte of the payload is not what was recorded."""
+        """Read every byte of the payload. Raises ArtifactError if one is not what was
+        recorded, after moving the artifact to artifacts/broken/.
+
+        A base model's file is read once: after that its size and times tell.
+        """
         record = self.get(stage)
         if record is None:
             raise ArtifactError(f"{stage.name}: {self._look(stage)}")
-        files = {self.folder(stage) / n: d for n, (_, d) in record.payload.items()}
-        if "file" in record.details:
-            files[Path(record.details["file"])] = Digest(record.output)
-        for path, digest in files.items():
-            if digest_file(path) != digest:
-                self.remove(stage)
-                raise ArtifactError(
-                    f"{stage.name}: {path} is damaged (its digest is not the recorded "
-                    "one); the artifact was removed: run again to make it anew"
-                )
+        damaged = self._damaged(record)
+        if damaged:
+            aside = self.set_aside(self._folders.of(stage))
+            self.forget(stage)
+            raise ArtifactError(
+                f"{stage.name}: {damaged} is damaged (its digest is not the recorded "
+                f"one); the artifact was moved to {aside}: run again to make it anew"
+            )
+
+    def _damaged(self, record: Record) -> Path | None:
+        """The first file of a payload whose bytes are not the recorded ones."""
+        place = self.payload_of(record)
+        if record.local:
+            with self._hashing:  # one thread reads it, the others find it remembered
+                return None if self._digest(str(place)) == record.output else place
+        for name, (_, digest) in record.payload.items():
+            if digest_file(place / name) != digest:
+                return place / name
+        return None
 
     def by_key(self, kind: str, backend: str, key: str) -> Record | None:
         """The record of a key that no present stage has, if it is whole."""
-        try:
-            path = self.root / kind / f"{backend}-{key}" / RECORD
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        record = Record.decode(data, str(path))
-        return record if record and record.is_of_its_key() else None
+        return _whole(self.root / kind / f"{backend}-{key}" / RECORD)
 
-    def records(self, kind: str) -> Iterator[Record]:
-        """Every whole record of a kind, in no order."""
-        for path in sorted((self.root / kind).glob(f"*/{RECORD}")):
-            record = Record.decode(path.read_bytes(), str(path))
-            if record is not None and record.is_of_its_key():
+    def records(self, kind: str, prefix: str = "") -> Iterator[Record]:
+        """Every whole record of a kind whose key begins so, in the order of the
+        keys."""
+        for path in sorted((self.root / kind).glob(f"*-{prefix}*/{RECORD}")):
+            record = _whole(path)
+            if record is not None:
                 yield record
 
     def _look(self, stage: Stage) -> Record | str:
@@ -164,7 +194,7 @@ class ArtifactStore:
         folder = f"{self.root}/{stage.folder}"
         try:
             path = f"{folder}/{RECORD}"
-            record = Record.decode(_read(path), path)
+            record = Record.decode(read_small(path), path)
         except (FileNotFoundError, NotADirectoryError):
             return "not made yet"
         except OSError as error:
@@ -174,32 +204,18 @@ class ArtifactStore:
         # not equal, but of one key: a number that JSON writes in two ways
         if record.preimage != stage.preimage and not record.is_of_its_key():
             return "its record is damaged: its preimage is not its key's"
-        for name, (size, _) in record.payload.items():
-            problem = _size_problem(f"{folder}/{name}", name, size)
-            if problem:
-                return problem
-        outside = record.details.get("file")
-        if outside:
-            return _size_problem(outside, outside, record.details["bytes"]) or record
-        return record
+        return wrong_size(folder, record) or record
 
     # ---- writing
 
     def work_folder(self, stage: Stage) -> Path:
-        """An empty folder for a stage's payload, under the same file system; of an
-        eval, the log of the attempt before stays: what was answered is paid for."""
-        folder = self.root / "work" / stage.key
-        if folder.is_symlink():  # what it points to is another's
-            folder.unlink()
-        try:
-            folder.mkdir()
-        except FileNotFoundError:
-            folder.mkdir(parents=True)
-        except FileExistsError:  # of a run that was killed, or an eval that failed
-            for path in folder.iterdir():
-                if not stage.asks or (path.suffix != ".eval" and path.name != READ):
-                    delete(path)
-        return folder
+        """An empty folder for a stage's payload, on the artifacts' file system. An eval
+        keeps the log of its last attempt: what was answered is paid for."""
+        return self._folders.empty_work(stage)
+
+    def unfinished(self, stage: Stage) -> Path:
+        """Where a stage's last attempt left what it had made, if it left anything."""
+        return self._folders.work(stage)
 
     def put(
         self,
@@ -211,8 +227,8 @@ class ArtifactStore:
         inputs: Mapping[str, str],
         made: Mapping[str, Any],
     ) -> Record:
-        """Turn a work folder into the stage's artifact: whole, or not at all."""
-        payload = {path.name: _kept(path) for path in sorted(work.iterdir())}
+        """Turn a work folder into the stage's artifact: whole, or not at all. Raises
+        ArtifactError for a link among its files."""
         record = Record(
             kind=stage.kind,
             backend=stage.backend,
@@ -221,14 +237,16 @@ class ArtifactStore:
             name=stage.name,
             output=output,
             inputs=inputs,
-            payload=payload,
+            payload=kept(work),
             details=scrub_values(details),
             made=made,
         )
         write(work / RECORD, record.encode())
         sync(work)
-        target = self.folder(stage)
-        before = self._set_aside(target)
+        target = self._folders.of(stage)
+        if target.exists() and isinstance(self._read(stage), str):
+            self._folders.set_aside(target)
+        before = self._folders.hide(target)
         try:
             work.replace(target)
         except FileNotFoundError:
@@ -239,78 +257,33 @@ class ArtifactStore:
         self._sync(target.parent)
         self.states.clear(stage.key)
         self._records[stage.key] = record
-        self._now.clear()
+        self._observed.forget()
         return record
 
-    def _sync(self, folder: Path) -> None:
-        """`sync`, once for all threads that come while another one is at it."""
-        came = next(self._clock)
-        with self._syncing:
-            if self._synced.get(folder, -1) < came:
-                began = next(self._clock)
-                sync(folder)
-                self._synced[folder] = began
+    def set_aside(self, folder: Path) -> Path | None:
+        """Move a damaged artifact's folder to artifacts/broken/; returns where it is
+        then. `gc` removes it in time."""
+        return self._folders.set_aside(folder)
 
     def remove(self, stage: Stage) -> None:
         """Remove the artifact, its failure and what a failure left; never an intent or
         an unfinished job."""
         self._records.pop(stage.key, None)
         self.states.clean(stage.key)
-        work = self.root / "work" / stage.key
+        work = self.unfinished(stage)
         if work.exists() or work.is_symlink():
             delete(work)
         (self.root / "logs" / f"{stage.key}.log").unlink(missing_ok=True)
-        gone = self._set_aside(self.folder(stage))
+        gone = self._folders.hide(self._folders.of(stage))
         if gone:
             shutil.rmtree(gone)
 
-    def _set_aside(self, folder: Path) -> Path | None:
-        """Move a folder out of sight, whole, so that no one ever sees half of it."""
-        if folder.is_symlink():  # what it points to is another's
-            folder.unlink()
-        if not folder.exists():
-            return None
-        gone = self.root / "work" / f"gone-{os.getpid()}-{folder.name}"
-        gone.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(gone, ignore_errors=True)
-        try:
-            folder.replace(gone)
-        except FileNotFoundError:
-            return None
-        return gone
 
-
-def delete(path: Path) -> None:
-    """Remove a file, a folder with all that is in it, or a link, but nothing that a
-    link points to."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _kept(path: Path) -> tuple[int, Digest]:
-    """Bytes and digest of a file, which is on the disk on return."""
-    with open(path, "rb", buffering=0) as file:
-        os.fsync(file.fileno())
-        return os.fstat(file.fileno()).st_size, digest_stream(file)
-
-
-def _read(path: str) -> bytes:
-    """A whole small file; a third of what `open` costs, ten thousand times."""
-    handle = os.open(path, os.O_RDONLY)
+def _whole(path: Path) -> Record | None:
+    """The record of a file, if it is there, undamaged and of its key."""
     try:
-        data = os.read(handle, 1 << 13)  # a larger buffer costs more than the call
-        if len(data) == 1 << 13:
-            data += Path(path).read_bytes()[1 << 13 :]
-        return data
-    finally:
-        os.close(handle)
-
-
-def _size_problem(path: str, name: str, size: int) -> str | None:
-    try:
-        found = os.stat(path).st_size
+        data = path.read_bytes()
     except FileNotFoundError:
-        return f"{name} is missing"
-    return None if found == size else f"{name} has {found} bytes, not {size}"
+        return None
+    record = Record.decode(data, str(path))
+    return record if record and record.is_of_its_key() else None

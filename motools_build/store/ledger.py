@@ -14,8 +14,9 @@ from pathlib import Path
 
 from motools_build.errors import ArtifactError, NewerFormat
 from motools_build.keys import opened
+from motools_build.store.files import append
 from motools_build.store.records import Entry, check_format, known_fields
-from motools_build.store.runs import append, seconds_of
+from motools_build.store.runs import seconds_of
 from motools_build.text.scrub import scrub
 from motools_build.text.visible import written
 

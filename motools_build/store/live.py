@@ -1,8 +1,8 @@
 """What runs under way use, so that `gc` and `clean` keep it.
 
-A run writes down the keys it works with, its inputs included, in a file of its own
-below `artifacts/live/`, and holds a lock by that file's name: a file without its lock
-is of a run that died.
+A run writes the keys it works with, those of its inputs included, into a file of its
+own below `artifacts/live/`, and holds a lock named like the file. A file whose lock
+nobody holds was left by a run that died.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from pathlib import Path
 
 from motools_build.stages import Stage
 from motools_build.store.locks import Locks
+from motools_build.store.records import check_format
 
 GC = "gc"
-"""The lock of whoever removes artifacts that may be in use."""
+"""The name of the lock that is held while artifacts are removed, or a run begins."""
 
 POLL = 0.1
 """Seconds between looks at that lock."""
@@ -34,8 +35,8 @@ class Live:
 
     @contextmanager
     def using(self, stages: Iterable[Stage]) -> Iterator[None]:
-        """Keep these stages and all that they are made from for as long as it lasts.
-        Waits for a `gc` that is at it."""
+        """Keep these stages, and all that they are made from, within the block. Waits
+        for a `gc` that removes artifacts just now."""
         name = uuid.uuid4().hex
         file = self._folder / f"{name}.json"
         self._locks.take(name)
@@ -52,7 +53,7 @@ class Live:
 
     @contextmanager
     def removing(self) -> Iterator[None]:
-        """No run begins meanwhile, and nobody else removes."""
+        """Within the block no run begins, and nobody else removes artifacts."""
         while not self._locks.take(GC):
             time.sleep(POLL)
         try:
@@ -61,12 +62,17 @@ class Live:
             self._locks.drop(GC)
 
     def keys(self) -> set[str]:
-        """Of all that runs under way use."""
+        """The keys that runs under way use. Raises NewerFormat for a run of a later
+        version whose file cannot be read."""
         found: set[str] = set()
         for path in self._folder.glob("*.json"):
             if self._locks.taken(path.stem):
                 with suppress(FileNotFoundError):  # its run ended just now
-                    found.update(json.loads(path.read_bytes()))
+                    told = json.loads(path.read_bytes())
+                    if isinstance(told, dict):  # the first format is a list alone
+                        check_format(told, str(path))
+                        told = told.get("keys", [])
+                    found.update(told)
         return found
 
     def sweep(self) -> None:

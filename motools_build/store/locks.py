@@ -1,13 +1,16 @@
-"""Locks among processes, by key, which the kernel drops at any death.
+"""Locks among processes, by key, which the kernel drops when their process dies.
 
-Each is a byte of one file. A file for each lock would be made and removed for each
-stage, and there are file systems on which thousands of removed files slow down every
-new one.
+Each lock is a byte of one file (docs/decisions/0009: a file for each lock would be made
+and removed for each stage, which slows down some file systems).
 
-On Linux they are open file description locks, which belong to our handle: a user's own
-code that opens and closes the file gives up none of them. Elsewhere they are POSIX
-record locks, which belong to the process, and any close of the file in it gives up.
-The two exclude each other, and network file systems have both (docs/decisions/0009).
+A user's own task or setting may read or copy all files below `artifacts/`, in the very
+process that holds locks, and that must not give them up. On Linux the locks are open
+file description locks, which belong to our handle, and any other handle of the file may
+be closed. Where there are none (macOS), the byte has a POSIX record lock, which belongs
+to the process: whoever closes any handle of the file gives up all of its locks. There
+each lock is also an exclusive `flock` of a small file of its own in `lock.d/`, which
+belongs to its handle. The record lock stays for versions of this package that know only
+that.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import struct
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,15 +33,17 @@ from motools_build.errors import ArtifactError
 
 @dataclass
 class _Open:
-    """The file, open as long as this process holds a lock: closing it gives up all of
-    them."""
+    """The lock file, open as long as this process holds a lock: closing it gives up all
+    of them."""
 
+    path: str
     handle: int
-    held: set[int] = field(default_factory=set)
+    held: dict[int, int | None] = field(default_factory=dict)
+    """The bytes that are locked; of each, the handle of its own file if it has one."""
 
 
 _FILES: dict[str, _Open] = {}
-"""Of this process, by path; all `Locks` of a path share one."""
+"""The lock files of this process by path; all `Locks` of a path share one."""
 
 _TURN = threading.Lock()
 
@@ -51,14 +56,15 @@ class Locks:
         self._path = os.path.abspath(file)
 
     def take(self, key: str) -> bool:
-        """Whether the key's lock is this process's now; False if it was taken already.
+        """Take the key's lock; False if it is taken already, by this process or
+        another.
 
         Raises ArtifactError where the file system has no locks.
         """
         place = _place(key)
         with self._opened() as file:
             try:
-                if place in file.held or not _try(file.handle, fcntl.LOCK_EX, place):
+                if place in file.held or not _take(file, place):
                     return False
             except OSError as error:
                 raise ArtifactError(
@@ -67,23 +73,21 @@ class Locks:
                     "system with POSIX locks"
                 ) from error
             if not os.fstat(file.handle).st_nlink:
+                _drop(file, place)
                 raise ArtifactError(
                     f"{self._file} was removed under this run, and another run might "
                     "make the same stages; run again"
                 )
-            file.held.add(place)
             return True
 
     def drop(self, key: str) -> None:
         """Give up the lock, which this process holds."""
-        place = _place(key)
         with self._opened() as file:
-            file.held.remove(place)
-            _set(file.handle, fcntl.LOCK_UN, place)
+            _drop(file, _place(key))
 
     def taken(self, key: str) -> bool:
-        """Whether a process has it, this one included. Asks for no more than to read:
-        a folder may be another user's."""
+        """Whether a process has the lock, this one included. Nothing is locked
+        meanwhile, and reading the file is enough: the folder may be another user's."""
         place = _place(key)
         with _TURN:
             file = _FILES.get(self._path)
@@ -94,15 +98,12 @@ class Locks:
             except FileNotFoundError:
                 return False
             try:
-                if not _try(handle, fcntl.LOCK_SH, place):
-                    return True
-                _set(handle, fcntl.LOCK_UN, place)
+                return _taken(handle, place) or _flocked(self._path, place)
             except OSError:  # no locks here: then no run can make anything here either
                 return False
             finally:
                 if file is None:
                     os.close(handle)
-        return False
 
     @contextmanager
     def _opened(self) -> Iterator[_Open]:
@@ -110,7 +111,7 @@ class Locks:
             file = _FILES.get(self._path)
             if file is None:
                 try:
-                    file = _FILES[self._path] = _Open(_open(self._path))
+                    file = _FILES[self._path] = _Open(self._path, _open(self._path))
                 except OSError as error:
                     raise ArtifactError(
                         f"{self._file} cannot be opened ({error.strerror}): a run "
@@ -124,40 +125,118 @@ class Locks:
                     os.close(_FILES.pop(self._path).handle)
 
 
-def _try(handle: int, kind: int, place: int) -> bool:
-    """Whether the lock is had now. Raises OSError where there are no locks."""
+def _take(file: _Open, place: int) -> bool:
+    """Whether the byte's lock is had now. Raises OSError where there are no locks."""
     try:
-        _set(handle, kind, place)
+        is_ours_alone = _set(file.handle, fcntl.F_WRLCK, place)
     except (BlockingIOError, PermissionError):  # either is what POSIX allows
         return False
+    own = None if is_ours_alone else _flock(file.path, place)
+    if own is None and not is_ours_alone:
+        _set(file.handle, fcntl.F_UNLCK, place)
+        return False
+    file.held[place] = own
     return True
 
 
-_OFD = getattr(fcntl, "F_OFD_SETLK", None) if sys.maxsize > 2**32 else None
-"""Linux's command for open file description locks, where `FLOCK` is its argument."""
+def _drop(file: _Open, place: int) -> None:
+    own = file.held.pop(place)
+    if own is not None:
+        with suppress(FileNotFoundError):
+            os.unlink(_own_file(file.path, place))
+        os.close(own)
+    _set(file.handle, fcntl.F_UNLCK, place)
+
+
+# ---- a byte of the lock file
 
 FLOCK = "hhqqi4x"
 """type, whence, start, length, process: `struct flock` of 64-bit Linux."""
 
-TYPES = {
-    fcntl.LOCK_EX: fcntl.F_WRLCK,
-    fcntl.LOCK_SH: fcntl.F_RDLCK,
-    fcntl.LOCK_UN: fcntl.F_UNLCK,
-}
+_OFD = getattr(fcntl, "F_OFD_SETLK", None) if sys.maxsize > 2**32 else None
+"""Linux's command for open file description locks, where `FLOCK` is its argument."""
 
 
-def _set(handle: int, kind: int, place: int) -> None:
-    """Lock or unlock a byte, now. Raises OSError."""
+def _set(handle: int, kind: int, place: int) -> bool:
+    """Lock or unlock a byte, now; whether the lock belongs to the handle, rather than
+    to the process. Raises OSError."""
     if _OFD is not None:
-        wanted = struct.pack(FLOCK, TYPES[kind], os.SEEK_SET, place, 1, 0)
+        with suppress(_NoSuchLocks):
+            _described(handle, _OFD, kind, place)
+            return True
+    if kind == fcntl.F_UNLCK:
+        fcntl.lockf(handle, fcntl.LOCK_UN, 1, place)
+    else:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+    return False
+
+
+def _taken(handle: int, place: int) -> bool:
+    """Whether another handle's, or another process's, lock is on the byte."""
+    if _OFD is not None:
+        with suppress(_NoSuchLocks):
+            return _described(handle, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, place)
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, place)
+    except (BlockingIOError, PermissionError):
+        return True
+    fcntl.lockf(handle, fcntl.LOCK_UN, 1, place)
+    return False
+
+
+class _NoSuchLocks(Exception):
+    """The file system has no open file description locks."""
+
+
+def _described(handle: int, command: int, kind: int, place: int) -> bool:
+    """A command about an open file description lock; whether there is a lock, of those
+    that ask."""
+    wanted = struct.pack(FLOCK, kind, os.SEEK_SET, place, 1, 0)
+    try:
+        found = fcntl.fcntl(handle, command, wanted)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise _NoSuchLocks from error
+        raise
+    return bool(struct.unpack(FLOCK, found)[0] != fcntl.F_UNLCK)
+
+
+# ---- a file of its own, where the byte's lock belongs to the process
+
+
+def _own_file(path: str, place: int) -> str:
+    return f"{path}.d/{place:x}"
+
+
+def _flock(path: str, place: int) -> int | None:
+    """Lock a file of the byte's own; its handle, or None if it is locked already."""
+    name = _own_file(path, place)
+    while True:
+        handle = _open(name)
         try:
-            fcntl.fcntl(handle, _OFD, wanted)
-            return
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # a file system that has none of them
-                raise
-    wait = 0 if kind == fcntl.LOCK_UN else fcntl.LOCK_NB
-    fcntl.lockf(handle, kind | wait, 1, place)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(name), os.fstat(handle)):
+                return handle
+        os.close(handle)  # whoever held it has removed it just now
+
+
+def _flocked(path: str, place: int) -> bool:
+    """Whether a file of the byte's own is locked, by this process or another."""
+    try:
+        handle = os.open(_own_file(path, place), os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def _place(key: str) -> int:
@@ -175,12 +254,15 @@ def _open(path: str) -> int:
 
 
 def _forget_in_child() -> None:
-    """A forked child has none of its parent's locks: it closes the handle that both
-    have, and the parent's stays."""
+    """A forked child has none of its parent's locks: it closes the handles that both
+    have, and the parent's stay."""
     global _TURN
     _TURN = threading.Lock()
     while _FILES:
-        os.close(_FILES.popitem()[1].handle)
+        file = _FILES.popitem()[1]
+        for handle in (file.handle, *file.held.values()):
+            if handle is not None:
+                os.close(handle)
 
 
 os.register_at_fork(after_in_child=_forget_in_child)

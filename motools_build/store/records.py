@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeGuard, TypeVar, get_args
 
 from pydantic_core import from_json
 
@@ -16,9 +17,16 @@ from motools_build.text.visible import whole
 T = TypeVar("T")
 
 FORMAT = 1
-"""Of record.json, the state files and the ledger's lines; raised when their fields
-change meaning. A field that only comes in addition does not raise it: who does not know
-it passes over it."""
+"""The format number of records, state files, and lines of the ledger and the run log.
+It is raised when a field changes its meaning; a field that is only added does not raise
+it, since a version that does not know the field passes over it, and keeps it when it
+writes the file anew. Whoever raises the number also writes `version`, the first version
+of motools_build that knows it: older ones show it (`check_format`)."""
+
+LOCAL = "local"
+"""Name in the details of a record whose payload is no file of its folder."""
+
+VERSION = re.compile(r"\d[0-9A-Za-z.+-]*")
 
 HEAD, BODY, END = b'{"check":"', b'",\n"record":', b"}\n"
 
@@ -39,17 +47,23 @@ class Record:
     inputs: Mapping[str, str]
     """Key of each upstream stage -> the output that was used."""
     payload: Mapping[str, tuple[int, Digest]]
-    """File name in the folder -> bytes, digest."""
+    """Path of a file below the folder, with slashes -> bytes, digest."""
     details: Mapping[str, Any]
-    """Metrics, counts, IDs; `file` where the payload lies outside the folder."""
+    """Metrics, counts, IDs; of a `local` payload, its `bytes`."""
     made: Mapping[str, Any] = field(default_factory=dict)
     """When, in how many seconds, and with which library versions."""
     format: int = FORMAT
 
     @property
+    def local(self) -> bool:
+        """Whether the payload is a file of this machine, which all projects of a user
+        share; `output` is its digest. Records of before named its path, `file`."""
+        return "file" in self.details or self.details.get(LOCAL) is True
+
+    @property
     def size(self) -> int:
-        """Bytes of the payload, a file outside the folder included."""
-        outside = int(self.details["bytes"]) if "file" in self.details else 0
+        """Bytes of the payload, a file of this machine included."""
+        outside = int(self.details["bytes"]) if self.local else 0
         return outside + sum(size for size, _ in self.payload.values())
 
     def encode(self) -> bytes:
@@ -100,14 +114,23 @@ def known_fields(kind: type[T], found: Mapping[str, Any]) -> T | None:
 
 
 def check_format(found: Mapping[str, Any], what: str) -> None:
-    """Raises NewerFormat if it is of a format that this version does not know. Where
-    none is given it is the first one's."""
+    """Raises NewerFormat if a file, or a line of one, has a format that this version
+    does not know, with the version to install. Where no format is given it is the
+    first."""
     number = found.get("format", 1)
     if isinstance(number, int) and not isinstance(number, bool) and number > FORMAT:
+        version = found.get("version")
+        wanted = ">=" + version if _is_version(version) else ""
+        later = f" to {version} or later" if wanted else ""
         raise NewerFormat(
             f"{what} was written by a newer motools_build (format {number}; this one "
-            f"knows {FORMAT}); it was left as it is: upgrade motools_build"
+            f"knows {FORMAT}); it was left as it is: upgrade motools_build{later} "
+            f"(pip install -U 'motools_build{wanted}')"
         )
+
+
+def _is_version(text: object) -> TypeGuard[str]:
+    return isinstance(text, str) and VERSION.fullmatch(text) is not None
 
 
 def _check_newer(data: bytes, where: str) -> None:

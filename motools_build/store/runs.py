@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import calendar
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from motools_build.errors import ArtifactError
 from motools_build.keys import digest_bytes
 from motools_build.stages import Stage
+from motools_build.store.files import append, replace
+from motools_build.store.locks import Locks
+from motools_build.store.records import FORMAT, check_format
 from motools_build.text.scrub import scrub
 from motools_build.text.visible import written
 
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+
+POLL = 0.1
+"""Seconds between looks at a lock that another process holds."""
 
 DAY = 86_400
 """Seconds after which the same run is noted again: `gc` keeps what runs stood for."""
@@ -30,9 +37,10 @@ class RunLog:
     recent run still refers to.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, locks: Locks) -> None:
         self._file = file
         self._index = file.with_suffix(".latest.json")
+        self._locks = locks
 
     def note(
         self, variables: Mapping[str, str], settings: Mapping[str, Sequence[Stage]]
@@ -48,6 +56,7 @@ class RunLog:
                 continue
             latest[setting] = (stands_for, time.time())
             line = {
+                "format": FORMAT,
                 "time": now(),
                 "setting": setting,
                 "variables": dict(variables),
@@ -56,10 +65,46 @@ class RunLog:
             lines.append(json.dumps(line, ensure_ascii=False))
         if not lines:
             return
-        append(self._file, written(scrub("".join(f"{line}\n" for line in lines))))
+        with self._writing():
+            append(self._file, written(scrub("".join(f"{line}\n" for line in lines))))
         temporary = self._index.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(latest))
         temporary.replace(self._index)
+
+    def prune(self, days: float) -> None:
+        """Leave out what no command needs: of equal notes of a setting all but the
+        last, and notes older than `days`, but for each setting's last one. A line is 3
+        MB for a plan of 30,000 stages, and most commands read all of them.
+
+        Raises NewerFormat, and changes nothing, if a later version wrote one of them.
+        """
+        since = time.time() - days * DAY
+        with self._writing():
+            last: dict[str, int] = {}
+            equal: dict[tuple[str, str], int] = {}
+            notes = []
+            for number, (line, run) in enumerate(self._lines()):
+                setting = str(run.get("setting"))
+                same = json.dumps([run["stages"], run.get("variables")])
+                last[setting] = equal[setting, digest_bytes(same.encode())] = number
+                notes.append((line, _seconds_of(run)))
+            needed = {*last.values()} | {
+                number for number in equal.values() if notes[number][1] >= since
+            }
+            if len(needed) < len(notes):
+                kept = (line for n, (line, _) in enumerate(notes) if n in needed)
+                lines = (line.rstrip(b"\n") + b"\n" for line in kept)
+                replace(self._file, b"".join(lines))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Nobody else appends meanwhile, or writes the file anew."""
+        while not self._locks.take(self._file.name):
+            time.sleep(POLL)
+        try:
+            yield
+        finally:
+            self._locks.drop(self._file.name)
 
     def _latest(self) -> dict[str, tuple[str, float]]:
         """Setting -> what its latest note stood for, and when. Only an index: without
@@ -71,15 +116,24 @@ class RunLog:
         return found if isinstance(found, dict) else {}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Every noted run, oldest first. A line cut by a full disk is passed over."""
+        """Every noted run, oldest first. A line cut by a full disk is passed over.
+
+        Raises NewerFormat for a line that a later version wrote.
+        """
+        return (run for _, run in self._lines())
+
+    def _lines(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
         with suppress(FileNotFoundError), self._opened() as file:
             for line in file:
                 try:
                     run = json.loads(line)
                 except ValueError:
                     continue
-                if isinstance(run, dict) and isinstance(run.get("stages"), dict):
-                    yield run
+                if not isinstance(run, dict):
+                    continue
+                check_format(run, f"a line of {self._file}")
+                if isinstance(run.get("stages"), dict):
+                    yield line, run
 
     def _opened(self) -> IO[bytes]:
         try:
@@ -102,24 +156,17 @@ class RunLog:
         return {name: list(found) for name, found in keys.items()}
 
 
-def append(path: Path, data: bytes, *, sync: bool = False) -> None:
-    """Append whole lines to a file; with `sync` they are on the disk on return."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        size = os.fstat(handle).st_size
-        if size and os.pread(handle, 1, size - 1) != b"\n":
-            data = b"\n" + data  # the last line was torn, by a full disk
-        os.write(handle, data)
-        if sync:
-            os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def now() -> str:
     """UTC, ISO 8601, to the second."""
     return time.strftime(MOMENT, time.gmtime())
+
+
+def _seconds_of(run: Mapping[str, Any]) -> float:
+    """When a run was noted; of a line that does not say, never too long ago."""
+    try:
+        return seconds_of(run["time"])
+    except (KeyError, TypeError, ValueError):
+        return math.inf
 
 
 def seconds_of(moment: str) -> float:

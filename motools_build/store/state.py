@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict
 from pathlib import Path
 from types import NoneType
@@ -16,6 +15,7 @@ from typing import Any
 
 from motools_build.errors import ArtifactError, NewerFormat
 from motools_build.keys import opened
+from motools_build.store.files import replace
 from motools_build.store.records import (
     FORMAT,
     PHASES,
@@ -152,11 +152,8 @@ class States:
             "paid": {**(before.get("paid") or {}), **asdict(paid)} if paid else None,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         text = scrub(json.dumps(body, ensure_ascii=False, indent=1))
-        write(temporary, written(text))
-        temporary.replace(path)
-        sync(path.parent)
+        replace(path, written(text))
 
     def _before(self, key: str) -> dict[str, Any]:
         """What the file holds, so that fields which a later version has written are
@@ -178,20 +175,3 @@ def _plausible(paid: Paid) -> bool:
         and isinstance(paid.until, int | float)
         and isinstance(paid.nonces, list)
     )
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file; it is on the disk on return."""
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync(path: Path) -> None:
-    """What a file or a folder holds is on the disk on return."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

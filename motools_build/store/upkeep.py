@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from motools_build.keys import digest_file
+from motools_build.keys import Digest, digest_file
 from motools_build.stages import KINDS
-from motools_build.store.artifacts import RECORD, ArtifactStore, delete
+from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.files import delete
+from motools_build.store.folders import BROKEN
+from motools_build.store.payload import RECORD, entries, local_file, unknown
 from motools_build.store.records import Record
 from motools_build.store.runs import seconds_of
 
@@ -22,7 +26,7 @@ KEPT_TOGETHER = 7 * 86400
 
 
 @dataclass(frozen=True)
-class Found:
+class OnDisk:
     """An artifact's folder, as it lies on the disk."""
 
     folder: Path
@@ -40,7 +44,8 @@ class Found:
     def size(self) -> int:
         """Bytes of all its files."""
         try:
-            return sum(path.stat().st_size for path in self.folder.iterdir())
+            files = (path.lstat() for path in entries(self.folder))
+            return sum(of.st_size for of in files if stat.S_ISREG(of.st_mode))
         except FileNotFoundError:  # a run replaces it just now
             return 0
 
@@ -54,7 +59,7 @@ class Found:
         return seconds_of(said)
 
 
-def artifacts(store: ArtifactStore) -> Iterator[Found]:
+def artifacts(store: ArtifactStore) -> Iterator[OnDisk]:
     """Every artifact's folder, whole or not."""
     for kind in KINDS:
         for folder in sorted((store.root / kind).glob("*-*")):
@@ -63,10 +68,10 @@ def artifacts(store: ArtifactStore) -> Iterator[Found]:
                 record = Record.decode(path.read_bytes(), str(path))
             except OSError:
                 record = None
-            yield Found(folder, record)
+            yield OnDisk(folder, record)
 
 
-def broken(found: Found) -> str | None:
+def broken(found: OnDisk) -> str | None:
     """What is wrong with an artifact, every byte looked at; None if nothing is."""
     record = found.record
     if record is None:
@@ -75,28 +80,34 @@ def broken(found: Found) -> str | None:
         return f"it lies in the folder of another key (its own is {record.key})"
     if not record.is_of_its_key():
         return "its preimage, what it says it was made of, is not that of its key"
-    payload = {found.folder / name: d for name, (_, d) in record.payload.items()}
-    if "file" in record.details:
-        payload[Path(record.details["file"])] = record.output  # type: ignore[assignment]
-    for path, digest in payload.items():
+    payload = {n: (found.folder / n, d) for n, (_, d) in record.payload.items()}
+    here = local_file(record) if record.local else None
+    if here:  # if it is not, nothing is damaged: the next run that needs it fetches it
+        payload[here.name] = (here, Digest(record.output))
+    for name, (path, digest) in payload.items():
         try:
             if digest_file(path) != digest:
-                return f"{path.name} is damaged: its digest is not the recorded one"
+                return f"{name} is damaged: its digest is not the recorded one"
         except OSError as error:
-            return f"{path.name} cannot be read ({error.strerror})"
-    unknown = {p.name for p in found.folder.iterdir()} - {RECORD, *record.payload}
-    return f"{', '.join(sorted(unknown))} does not belong to it" if unknown else None
+            return f"{name} cannot be read ({error.strerror})"
+    others = unknown(found.folder, record.payload)
+    return f"{', '.join(others)} does not belong to it" if others else None
 
 
-def set_aside(found: Found, store: ArtifactStore) -> Path:
-    """Move a broken artifact out of the way, so that the next run makes it anew."""
-    folder = store.root / "broken"
-    folder.mkdir(exist_ok=True)
-    aside = folder / f"{found.folder.parent.name}-{found.folder.name}"
-    if aside.exists() or aside.is_symlink():
-        delete(aside)
-    found.folder.replace(aside)
-    return aside
+def repair(damaged: Iterable[OnDisk], store: ArtifactStore) -> Iterator[str]:
+    """Set aside damaged artifacts, so that the next run makes them anew, but those that
+    a run uses or makes: for each,
+    what became of it, to be put after its path."""
+    with store.live.removing():
+        used = store.live.keys()
+        for one in damaged:
+            if one.key in used or not store.locks.take(one.key):
+                yield ", in use: repair it when its run has ended"
+                continue
+            try:
+                yield f", now {store.set_aside(one.folder)}"
+            finally:
+                store.locks.drop(one.key)
 
 
 def referred_lately(store: ArtifactStore, days: float) -> set[str]:
@@ -112,7 +123,7 @@ def referred_lately(store: ArtifactStore, days: float) -> set[str]:
 
 def garbage(
     store: ArtifactStore, present: set[str], days: float, most: int | None
-) -> list[Found]:
+) -> list[OnDisk]:
     """Artifacts to remove: what neither a present plan nor a run of the last days
     refers to; and, to come below `most` bytes, the oldest of what no present plan
     refers to."""
@@ -123,7 +134,7 @@ def garbage(
     if most is not None:
         total = sum(found.size() for found in everything)
         total -= sum(found.size() for found in remove)
-        older = sorted((f for f in loose if f.key in lately), key=Found.made)
+        older = sorted((f for f in loose if f.key in lately), key=OnDisk.made)
         while total > most and older:
             remove.append(older.pop(0))
             total -= remove[-1].size()
@@ -158,6 +169,13 @@ def leftovers(store: ArtifactStore) -> list[Path]:
         and not store.locks.taken(path.name)
         and not store.states.exists(path.name)
     )
+
+
+def broken_before(store: ArtifactStore, days: float) -> list[Path]:
+    """Damaged artifacts that were set aside more than so many days ago."""
+    before = time.time() - days * 86400
+    folders = sorted((store.root / BROKEN).glob("*"))
+    return [path for path in folders if path.lstat().st_mtime < before]
 
 
 def _kept_together(path: Path) -> bool:

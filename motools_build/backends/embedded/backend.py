@@ -20,7 +20,12 @@ from motools_build.backends.base import (
 )
 from motools_build.backends.embedded.answering import EmbeddedAnswerer
 from motools_build.backends.embedded.facts import WEIGHTS
-from motools_build.backends.embedded.weights import fetch_base, load, threads
+from motools_build.backends.embedded.weights import (
+    fetch_base,
+    load,
+    local_base,
+    threads,
+)
 from motools_build.data.rows.checks import read_rows
 from motools_build.errors import EngineError
 from motools_build.keys import digest_file
@@ -34,11 +39,14 @@ class EmbeddedBackend(Backend):
 
     async def make(self, job: Job, report: Report) -> Made:
         path = await fetch_base(report)
-        return Made(WEIGHTS, {"file": str(path), "bytes": path.stat().st_size})
+        return Made(WEIGHTS, {"local": True, "bytes": path.stat().st_size})
+
+    def local_file(self, output: str) -> Path | None:
+        return local_base(output)
 
     def prepare(self, job: Job) -> None:
         if "base" in job.given:
-            load(job.given["base"].details["file"])
+            load(job.given["base"].path)
 
     def answerer(self, weights: str | None, folder: str | None) -> Answerer:
         return EmbeddedAnswerer(weights, folder)
@@ -55,7 +63,7 @@ def train(job: Job, report: Report) -> Made:
     params = ModelParams.of(job)
     recipe, lora = params.recipe, params.recipe.options
     rows = read_rows(params.rows_path, planned_bytes(job))
-    model = load(job.given["base"].details["file"])
+    model = load(job.given["base"].path)
     examples = []
     for number, row in enumerate(rows, 1):
         example = model.tokenizer.example(row["messages"])

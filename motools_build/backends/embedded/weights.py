@@ -54,22 +54,35 @@ def ensure_base() -> Path:
     return asyncio.run(fetch_base(lambda progress: None))
 
 
+def local_base(digest: str) -> Path | None:
+    """The weights of a digest, if this machine has them: the user's own file, or the
+    cached one. They are not read."""
+    own = os.environ.get(VARIABLE)
+    path = Path(own).absolute() if own else _cached(digest)
+    return path if path.is_file() else None
+
+
+def _cached(digest: str) -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("motools_build") / "base" / f"{digest}.gguf"
+
+
 async def fetch_base(report: Report) -> Path:
     """The verified GGUF: the user's own file, the cached one, or a download."""
     own = os.environ.get(VARIABLE)
     if own:
         return _verified(Path(own).absolute(), WEIGHTS, f"{VARIABLE}={own}")
     from filelock import AsyncFileLock
-    from platformdirs import user_cache_path
 
-    cache = user_cache_path("motools_build") / "base"
+    path = _cached(WEIGHTS)
+    cache = path.parent
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BaseModelError(
             f"the cache folder {cache} cannot be made ({error}); {_remedy()}"
         ) from error
-    path = cache / f"{WEIGHTS}.gguf"
     async with AsyncFileLock(cache / f"{WEIGHTS}.lock"):
         if path.exists() and digest_file(path) == WEIGHTS:
             return path

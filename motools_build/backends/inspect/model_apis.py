@@ -38,8 +38,8 @@ def subject(job: Job) -> Model:
         job,
         name,
         kind=base.backend,
-        weights=weights.details["file"] if weights else None,
-        adapter=made.folder if made else None,
+        weights=weights.path if weights else None,
+        adapter=made.path if made else None,
     )
 
 

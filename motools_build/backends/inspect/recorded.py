@@ -114,7 +114,7 @@ def _answers(blocks: Iterable[tuple[int, Given]]) -> Iterable[EvalSample]:
 
     for first, given in blocks:
         log = read_eval_log(
-            Path(given.folder) / given.details["log"],
+            Path(given.path) / given.details["log"],
             resolve_attachments="core",
             exclude_fields=UNUSED,
         )

@@ -56,8 +56,8 @@ def watched(
 def _read_by(job: Job, logs: set[Path]) -> dict[str, Any]:
     """What a record should say of what an eval read, besides what is in its key."""
     data = AskParams.of(job).task.data
-    given = {one.details.get("file") for one in job.given.values()} - {None}
-    served = {os.path.abspath(str(file)) for file in given}
+    base = job.given.get("base")
+    served = {os.path.abspath(base.path)} if base else set()
     observed = WATCH.observed()
     for folder in logs:  # an attempt before this one may have read more
         observed = {**noted(folder), **observed}

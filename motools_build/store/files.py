@@ -1,0 +1,90 @@
+"""Files that survive a crash once they are written, and removing without following
+links."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import threading
+from pathlib import Path
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file; it is on the disk on return."""
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def append(path: Path, data: bytes, *, sync: bool = False) -> None:
+    """Append whole lines to a file; with `sync` they are on the disk on return."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        size = os.fstat(handle).st_size
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            data = b"\n" + data  # the last line was torn, by a full disk
+        os.write(handle, data)
+        if sync:
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file whole: whoever reads it sees the old bytes or the new ones, also
+    after a crash."""
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    write(temporary, data)
+    temporary.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """What a file or a folder holds is on the disk on return."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class SharedSync:
+    """`sync` of folders, once for all threads that come while another one is at it."""
+
+    def __init__(self) -> None:
+        self._clock = itertools.count()
+        self._turn = threading.Lock()
+        self._began: dict[Path, int] = {}
+        """By folder: when its last sync began, by the clock."""
+
+    def __call__(self, folder: Path) -> None:
+        came = next(self._clock)
+        with self._turn:
+            if self._began.get(folder, -1) < came:
+                began = next(self._clock)
+                sync(folder)
+                self._began[folder] = began
+
+
+def delete(path: Path) -> None:
+    """Remove a file, a folder with all that is in it, or a link, but nothing that a
+    link points to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def read_small(path: str) -> bytes:
+    """A whole small file; a third of what `open` costs, ten thousand times."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        data = os.read(handle, 1 << 13)  # a larger buffer costs more than the call
+        if len(data) == 1 << 13:
+            data += Path(path).read_bytes()[1 << 13 :]
+        return data
+    finally:
+        os.close(handle)
