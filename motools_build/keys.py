@@ -12,7 +12,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -30,6 +30,12 @@ T = TypeVar("T")
 
 CHUNK = 1 << 17
 """Bytes read at a time; larger chunks hash no faster."""
+
+MEMO_FORMAT = 1
+"""The format number of a memo's file."""
+
+MOST = 50_000
+"""Entries of a memo, some 10 MB; without a bound those of old files would pile up."""
 
 RACY_NS = 2_000_000_000
 """Coarsest file timestamp in use (FAT), in nanoseconds."""
@@ -111,10 +117,16 @@ class DigestMemo:
 
     `note` remembers facts that follow from the bytes alone (what a module imports,
     how many valid rows a dataset has), by digest.
+
+    Of each kind the file holds at most `MOST` entries, with those that this process has
+    used; a file of a later version is neither used nor written over.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._newer = False
+        self._used: set[str] = set()
+        """The notes that this process asked for."""
         self._seen: dict[str, Digest] = {}  # of this process: one look per file
         self._dirty = False
         self._digests: dict[str, list[Any]] = {}
@@ -122,9 +134,12 @@ class DigestMemo:
         try:
             with opened(file) as saved_as:
                 saved = json.loads(saved_as.readall())
+            self._newer = saved.get("format", MEMO_FORMAT) > MEMO_FORMAT
             digests, notes = saved["digests"], saved["notes"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return  # absent, damaged or from another version: begin anew
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return  # absent or damaged: begin anew
+        if self._newer:
+            return
         if isinstance(digests, dict) and isinstance(notes, dict):
             self._digests, self._notes = digests, notes
 
@@ -161,6 +176,7 @@ class DigestMemo:
     def note(self, what: str, digest: Digest, compute: Callable[[], T]) -> T:
         """`compute()`, a JSON-like value, remembered for these bytes."""
         name = f"{what}:{digest}"
+        self._used.add(name)
         if name not in self._notes:
             self._notes[name] = compute()
             self._dirty = True
@@ -169,7 +185,9 @@ class DigestMemo:
 
     def noted(self, what: str, digest: str) -> Any:
         """What was noted for these bytes, or None."""
-        return self._notes.get(f"{what}:{digest}")
+        name = f"{what}:{digest}"
+        self._used.add(name)
+        return self._notes.get(name)
 
     def renote(self, what: str, digest: str, value: Any) -> None:
         """Note a JSON-like value, whatever was noted before."""
@@ -179,20 +197,33 @@ class DigestMemo:
 
     def save(self) -> None:
         """Write what was learnt. Two processes at once may lose entries, no more."""
-        if not self._dirty:
+        if not self._dirty or self._newer:
             return
+        body = {
+            "format": MEMO_FORMAT,
+            "digests": _latest(self._digests, self._seen),
+            "notes": _latest(self._notes, self._used),
+        }
         temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(
-                json.dumps({"digests": self._digests, "notes": self._notes})
-            )
+            temporary.write_text(json.dumps(body))
             temporary.replace(self._file)
         except OSError as error:  # only a cache: say so, and go on
             print(f"warning: {self._file} cannot be written: {error}", file=sys.stderr)
             with suppress(OSError):
                 temporary.unlink()
         self._dirty = False
+
+
+def _latest(entries: dict[str, T], used: Collection[str]) -> dict[str, T]:
+    """At most `MOST` entries, the used ones and then the latest; or all, if more are
+    used."""
+    if len(entries) <= MOST:
+        return entries
+    others = [name for name in entries if name not in used]
+    left = {*used, *others[len(others) - max(0, MOST - len(used)) :]}
+    return {name: value for name, value in entries.items() if name in left}
 
 
 def signature(of: os.stat_result) -> list[int]:

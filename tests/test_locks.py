@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -168,14 +169,86 @@ def may_be_taken(path: Path) -> bool:
     return code == 0
 
 
-@needs_ofd
-def test_code_that_opens_and_closes_the_file_gives_up_no_lock(tmp_path: Path) -> None:
+@pytest.fixture(params=["described", "of the process"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of locks: Linux's, and those of systems that have no others (macOS), which any
+    close of the file in the process gives up."""
+    kind: str = request.param
+    if kind == "of the process":
+        monkeypatch.setattr("motools_build.store.locks._OFD", None)
+    elif not hasattr(fcntl, "F_OFD_SETLK"):
+        pytest.skip("no open file description locks here")
+    return kind
+
+
+def may_be_taken_too(path: Path, kind: str) -> bool:
+    """Whether another process of such a system can have the lock "a" now."""
+    code = TAKES
+    if kind == "of the process":
+        code = code.replace(
+            "sys.exit",
+            "from motools_build.store import locks\nlocks._OFD = None\nsys.exit",
+        )
+    told = subprocess.run([sys.executable, "-c", code, str(path)]).returncode
+    assert told in (0, 3)
+    return told == 0
+
+
+def test_code_that_opens_and_closes_the_file_gives_up_no_lock(
+    tmp_path: Path, kind: str
+) -> None:
     locks = Locks(tmp_path / "lock")
     assert locks.take("a")
     (tmp_path / "lock").read_bytes()
-    assert not may_be_taken(tmp_path / "lock")
+    assert locks.taken("a")
+    assert not may_be_taken_too(tmp_path / "lock", kind)
     locks.drop("a")
-    assert may_be_taken(tmp_path / "lock")
+    assert may_be_taken_too(tmp_path / "lock", kind)
+
+
+def test_a_copy_of_the_folder_gives_up_no_lock(tmp_path: Path, kind: str) -> None:
+    """What a user's own task may do in the process of a run."""
+    root = tmp_path / "artifacts"
+    locks = Locks(root / "lock")
+    assert locks.take("a")
+    assert locks.take("b")
+    shutil.copytree(root, tmp_path / "backup")
+    locks.drop("b")
+    for file in root.rglob("*"):
+        if file.is_file():
+            file.read_bytes()
+    assert not may_be_taken_too(root / "lock", kind)
+    assert may_be_taken_too(tmp_path / "backup/lock", kind)
+    locks.drop("a")
+    assert may_be_taken_too(root / "lock", kind)
+    assert locks.take("a")
+    locks.drop("a")  # what that process left is removed
+    left = [path for path in root.rglob("*") if path.is_file()]
+    assert left == [root / "lock"]
+
+
+def test_looking_takes_nothing(tmp_path: Path) -> None:
+    locks = Locks(tmp_path / "lock")
+    with holder(tmp_path / "lock") as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        looked = [locks.taken("b") for _ in range(3)]
+        assert looked == [False] * 3
+        assert locks.taken("a")
+        assert locks.take("b")
+        locks.drop("b")
+        other.kill()
+
+
+def test_a_fork_gives_up_no_lock(tmp_path: Path, kind: str) -> None:
+    locks = Locks(tmp_path / "lock")
+    assert locks.take("a")
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert not may_be_taken_too(tmp_path / "lock", kind)
+    locks.drop("a")
 
 
 @needs_ofd

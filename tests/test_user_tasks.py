@@ -56,6 +56,27 @@ def task_calculated():
 '''
 
 
+COPIES = '''
+
+def task_backup():
+    """Copies artifacts/, in the process of a run that makes stages meanwhile."""
+    def copy():
+        import shutil, subprocess, sys
+        from pathlib import Path
+        from motools_build.store.locks import Locks
+        locks = Locks(Path("artifacts/lock"))
+        runs = [path.stem for path in Path("artifacts/live").glob("*.json")]
+        shutil.copytree("artifacts", "backup")
+        code = "import sys; from pathlib import Path; " \\
+            "from motools_build.store.locks import Locks; " \\
+            "print(Locks(Path('artifacts/lock')).taken(sys.argv[1]))"
+        for run in runs:
+            command = [sys.executable, "-c", code, run]
+            print("still locked", subprocess.check_output(command, text=True))
+    return {"actions": [copy], "task_dep": ["model:tiny/tiny/echo/seed0"]}
+'''
+
+
 def with_tasks(tiny: Project) -> Project:
     dodo = tiny.root / "dodo.py"
     dodo.write_text(dodo.read_text() + DODO)
@@ -96,6 +117,15 @@ def test_tasks_that_need_stages(tiny: Project) -> None:
     out = project.doit("run", "-v2", "after_the_setting").out
     assert "eval:tiny/base/echo/score  made" in out
     assert "after" in out
+
+
+def test_a_task_that_copies_artifacts_drops_no_lock(tiny: Project) -> None:
+    dodo = tiny.root / "dodo.py"
+    dodo.write_text(dodo.read_text() + COPIES)
+    out = tiny.doit("run", "-v2", "backup", "tiny").out
+    assert "still locked True" in out
+    assert "still locked False" not in out
+    assert (tiny.root / "backup/lock").exists()
 
 
 def test_a_failure_is_doits_own(tiny: Project) -> None:
