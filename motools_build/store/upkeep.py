@@ -25,7 +25,7 @@ KEPT_TOGETHER = 7 * 86400
 """Seconds for which unfinished evals' logs are kept."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OnDisk:
     """An artifact's folder, as it lies on the disk."""
 
