@@ -9,7 +9,6 @@ from motools_build.errors import SelectionError
 from motools_build.project.project import Project
 from motools_build.project.variables import of_plans
 from motools_build.stages import Stage
-from motools_build.store.artifacts import RECORD
 from motools_build.text import hints
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class Session:
 
     def record_path(self, stage: Stage) -> str:
         """The stage's target, as doit knows it."""
-        return f"{self.project.store.root}/{stage.folder}/{RECORD}"
+        return self.project.store.record_path(stage)
 
 
 _current: Session | None = None

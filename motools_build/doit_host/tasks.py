@@ -124,7 +124,7 @@ def _task(session: Session, setting: str, stage: Stage) -> Task:
     session.targets[target] = stage
     # what a setup stage makes need not be there before it is needed
     made = {
-        session.store.planned_file(used, DATA)
+        session.project.store.planned_file(used, DATA)
         for used in stage.setup
         if used.kind == "dataset"
     }

@@ -53,7 +53,7 @@ def _removed(project: Project, stage: Stage) -> str:
 
 def _unfinished(project: Project, stage: Stage) -> bool:
     """Whether there is nothing of the stage but an intent, or a job under way."""
-    if not stage.at_provider or project.store.folder(stage).exists():
+    if not stage.at_provider or project.store.has_folder(stage):
         return False
     paid = project.store.states.paid(stage.key)
     return paid is not None and paid.phase in UNFINISHED
