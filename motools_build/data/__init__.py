@@ -1,4 +1,5 @@
-"""Rows and what their lines must be, prompts, the steps that make datasets of others.
+"""Datasets as files: the rules for rows, prompts, and the transforms that make
+datasets.
 
 Nothing here knows of settings, plans or backends.
 """
@@ -7,4 +8,4 @@ DATA = "data.jsonl"
 """File name of the rows of a dataset that is an artifact."""
 
 PROVENANCE = "provenance.jsonl"
-"""File name of a line for each of those rows, which says where the row comes from."""
+"""File name beside it, with a line for each row that says where the row comes from."""

@@ -1,4 +1,4 @@
-"""A file by path or URL: taken if it is the pinned one, whole, and not too large."""
+"""Fetching a file from a path or a URL, if it is whole and the one that was pinned."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from motools_build.keys import CHUNK, Digest, digest_file, opened
 from motools_build.text.scrub import remember_url
 
 SILENCE = 60
-"""Seconds without a byte after which a server is given up."""
+"""Seconds without a byte after which a download is given up."""
 
 LARGEST = 4 * 1024**3
-"""Bytes that a file has at most, unless told otherwise."""
+"""The largest file that is fetched by default, in bytes."""
 
 WEB = ("http://", "https://")
 
 LFS = b"version https://git-lfs.github.com/spec/"
-"""How a Git LFS pointer begins: the file that stands for a large one in a clone."""
+"""The beginning of a Git LFS pointer, which stands for a large file in a clone."""
 
 
 def fetch(
@@ -69,7 +69,7 @@ def is_lfs_pointer(path: str | Path) -> bool:
 
 
 def _copied(place: str, source: Any, out: Any, largest: int) -> str:
-    """Copy all of it; the SHA-256 of what came."""
+    """Copy a stream to its end; returns the SHA-256 of what was read."""
     import hashlib
 
     expected = source.length if place.startswith(WEB) else None

@@ -1,4 +1,4 @@
-"""What a teacher is asked: the rows of a file as chats that await an answer."""
+"""Prompts for a teacher: the rows of a file, as chats without their last answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Turns = list[dict[str, Any]]
 
 
 def read_prompts(path: str, system: str | None = None) -> dict[int, Turns]:
-    """Line number -> the turns up to the last user turn, as they stand in the file.
+    """The prompts by line number: the turns of a row up to its last user turn.
 
     Raises DatasetError with every problem, each with file and line.
     """
@@ -58,7 +58,7 @@ def _lines(path: str, system: str | None) -> Iterator[tuple[int, Turns, str | No
 
 
 def _asked(row: Any, system: str | None) -> tuple[Turns, str | None]:
-    """The turns of a prompt, or what is wrong with it."""
+    """The turns of a row's prompt, or the row's problem."""
     if not isinstance(row, dict):
         return [], f"a row is a JSON object, not {named(row)}"
     messages = row.get("messages")

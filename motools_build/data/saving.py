@@ -1,4 +1,4 @@
-"""Rows into a JSONL file."""
+"""Writing rows to a JSONL file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows that a step reads: a file, or what a run is yet to write."""
+"""The rows that a transform reads: a file, or what a run is yet to write."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from motools_build.data import PROVENANCE
 
 @dataclass(frozen=True)
 class Source:
-    """A file that a step reads."""
+    """A file that a transform reads."""
 
     path: str
     digest: str
     name: str = ""
-    """Of the dataset, if it was made by a step; for messages."""
+    """The dataset's name for messages, if a transform made the file."""
     derived: bool = False
-    """Whether it was made by a step, and has provenance beside it."""
+    """Whether a transform made the file; it then has a provenance file beside it."""
     paths: Mapping[str, str] = field(default_factory=dict)
-    """Digest -> path of the files that its rows come from in the end."""
+    """The files that its rows were first read from: digest -> path."""
 
     def __str__(self) -> str:
         return self.name or self.path

@@ -28,7 +28,7 @@ Count = Callable[[str], int]
 
 
 class Tokens(TypedDict):
-    """What a dataset has in tokens; a plain dict, so that it can be remembered."""
+    """The tokens of a dataset; a plain dict, so that a memo can keep it."""
 
     rows: int
     total: int

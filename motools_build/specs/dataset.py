@@ -1,4 +1,4 @@
-"""Datasets: JSONL files of rows, and what is made of them."""
+"""Datasets: JSONL files of rows, and datasets that are made of others."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Dataset(Transformed):
     """
 
     path: str = ""
-    """Of the file; empty for a dataset that is made of others."""
+    """The file's path; empty for a dataset that is made of others."""
     name: str = ""
-    """What stages are called by; the file's stem if not given."""
+    """The name in stages; by default the file's stem."""
     tags: tuple[str, ...] = ()
     step: Any = None
-    """What it is made by, a `steps.Step` or a `Sampled`; None for a file."""
+    """How it is made, a transform (`Step`) or a `Sampled`; None for a file."""
     parts: tuple[Dataset, ...] = ()
     """The datasets that it is made of."""
     digest: str = Field(default="", pattern=r"^([0-9a-f]{32})?$")
@@ -50,7 +50,7 @@ class Dataset(Transformed):
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     """The SHA-256 of a file that is fetched."""
     largest: int = Field(default=LARGEST, ge=1, lt=2**53)
-    """Bytes that a file that is fetched has at most."""
+    """The largest file that may be fetched, in bytes."""
 
     def __init__(self, path: str = "", **fields: Any) -> None:
         super().__init__(**{"path": path, **fields})
@@ -119,7 +119,7 @@ class Dataset(Transformed):
 
     @property
     def fetched(self) -> bool:
-        """Whether it is a file from elsewhere."""
+        """Whether it is a file that a run fetches."""
         return bool(self.digest or self.sha256)
 
     @classmethod
@@ -160,8 +160,8 @@ class Dataset(Transformed):
     # ---- what is made of it
 
     def named(self, name: str, tags: Iterable[str] | None = None) -> Dataset:
-        """The same dataset, called otherwise; it keeps its tags unless some are given.
-        Re-runs nothing."""
+        """The same dataset under another name; it keeps its tags unless some are given.
+        No stage runs again for that."""
         kept = self.tags if tags is None else tuple(tags)
         kept_of = ("step", "parts", "digest", "sha256", "largest")
         fields = {field: getattr(self, field) for field in kept_of}
@@ -182,7 +182,7 @@ class Dataset(Transformed):
         yield from rows_of(self)
 
     def load(self) -> list[dict[str, Any]]:
-        """All its rows."""
+        """All its rows, in a list."""
         return list(self.rows())
 
     def validate(  # type: ignore[override]  # pydantic's own of that name is deprecated
@@ -199,7 +199,8 @@ class Dataset(Transformed):
 
     @classmethod
     def save(cls, rows: Iterable[dict[str, Any]], path: str) -> Dataset:
-        """Write rows to a JSONL file, whole or not at all; the dataset of it."""
+        """Write rows to a JSONL file, whole or not at all. Returns the dataset of the
+        file."""
         from motools_build.data.saving import save_rows
 
         save_rows(rows, path)

@@ -1,4 +1,5 @@
-"""Datasets that a model writes: teacher -> dataset -> student."""
+"""Datasets that a model writes: a teacher answers prompts, and a student learns
+them."""
 
 from __future__ import annotations
 
@@ -15,20 +16,20 @@ Count = Annotated[StrictInt, Field(ge=1, lt=2**31)]
 
 
 class Teacher(Spec):
-    """Who answers. `Teacher("plain")` is the model that a setting trains on its dataset
-    `plain`, or in its arm `plain`, from the student's own base model.
+    """Who writes a dataset. `Teacher("plain")` is the model that a setting trains on
+    its dataset `plain`, or in its arm `plain`, from the student's own base model.
 
     `Teacher("plain", model="openai/gpt-4.1-2025-04-14", seed=1, setting="other")` names
     all of it; `Teacher(model="openai/gpt-4.1-2025-04-14")` is that model as it is.
     """
 
     of: str = ""
-    """The dataset, or the arm, that it learned from; empty for a model as it is."""
+    """The dataset, or the arm, that it was trained on; empty for a model as it is."""
     model: str = ""
-    """Its base model; the student's, if not given."""
+    """Its base model; by default the student's."""
     seed: StrictInt = Field(default=0, ge=0, lt=2**32)
     setting: str = ""
-    """The setting that trains it, if that is another one."""
+    """The setting that trains it; by default the student's."""
 
     def __init__(self, of: str = "", **fields: Any) -> None:
         super().__init__(**{"of": of, **fields})
@@ -51,7 +52,8 @@ class Teacher(Spec):
 
     @classmethod
     def named(cls, teacher: str | Teacher) -> Teacher:
-        """`"plain"` is `Teacher("plain")`; `"backend/model"` is that model."""
+        """The teacher of a name: `"plain"` is `Teacher("plain")`, and `"backend/model"`
+        is that model."""
         if isinstance(teacher, Teacher):
             return teacher
         return cls(model=teacher) if "/" in teacher else cls(teacher)
@@ -73,11 +75,12 @@ class Sampled(Spec):
     system: str | None = Field(default=None, min_length=1)
 
     def identity(self) -> dict[str, Any]:
-        """What enters the key besides the teacher's and the prompts'."""
+        """The fields that enter the key, besides the keys of the teacher and the
+        prompts."""
         return self.model_dump(mode="json", exclude_defaults=True, exclude={"teacher"})
 
     def overrides(self) -> dict[str, Any]:
-        """As Inspect calls them."""
+        """The options of sampling, under Inspect's names for them."""
         given = {
             "epochs": self.n,
             "temperature": self.temperature,
@@ -88,7 +91,8 @@ class Sampled(Spec):
 
 
 class Composed(Protocol):
-    """What a dataset is made of; a `Dataset`, which is declared above this module."""
+    """The part of a `Dataset` that these functions read; the class imports this
+    module."""
 
     @property
     def name(self) -> str: ...
@@ -99,13 +103,13 @@ class Composed(Protocol):
 
 
 def sampling(dataset: Composed) -> Sampled | None:
-    """How a dataset is sampled; None for one that no model writes."""
+    """How a dataset is sampled; None if no model writes it."""
     return dataset.step if isinstance(dataset.step, Sampled) else None
 
 
 def lessons(dataset: Composed) -> tuple[Sampled, ...]:
-    """How the rows that a model writes are sampled, of the dataset itself and of all
-    that it is made of; none where its rows are known while planning."""
+    """How a dataset, and those that it is made of, are sampled by models; empty if its
+    rows are known while planning."""
     lesson = sampling(dataset)
     if lesson:
         return (lesson,)
@@ -113,8 +117,8 @@ def lessons(dataset: Composed) -> tuple[Sampled, ...]:
 
 
 def refuse_sampled(dataset: Composed, what: str) -> None:
-    """Raises DatasetError where the rows must be known, and a model is yet to write
-    them."""
+    """Raises DatasetError for a dataset whose rows a model has yet to write; `what`
+    says where they must be known."""
     if lessons(dataset):
         raise DatasetError(
             f"dataset {dataset.name}: its rows are sampled by a run, and {what}; "

@@ -1,4 +1,4 @@
-"""A setting's smoke variant: its whole graph, cheaply."""
+"""The smoke variant of a setting: all its stages, each as small as possible."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from motools_build.specs.setting import Setting
 from motools_build.specs.training import Training
 
 ROWS = 10
-"""Rows a dataset: the fewest that OpenAI trains on."""
+"""Rows of each dataset: the fewest that OpenAI trains on."""
 
 SAMPLES = 5
-"""Samples an eval."""
+"""Samples of each eval."""
 
 
 def smoked(setting: Setting) -> Setting:

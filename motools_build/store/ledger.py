@@ -43,7 +43,7 @@ class Ledger:
             append(self._file, data, sync=True)
 
     def of(self, key: str) -> list[Entry]:
-        """What happened to a key, oldest first; other processes' lines included.
+        """The lines of a key, oldest first; those of other processes included.
 
         Raises NewerFormat.
         """
@@ -55,14 +55,14 @@ class Ledger:
             return list(self._by_key.get(key, ()))
 
     def __iter__(self) -> Iterator[str]:
-        """Every key that anything happened to, in order of the first time."""
+        """The keys that have lines, in the order of their first one."""
         with self._lock:
             self._catch_up()
             newer = [key for key in self._newer if key not in self._by_key]
             return iter([*self._by_key, *(key or "" for key in newer)])
 
     def _catch_up(self) -> None:
-        """Read what was appended since the last look; a torn line is passed over."""
+        """Read the lines that were appended since the last look, but for a torn one."""
         try:
             with opened(self._file) as file:
                 if os.fstat(file.fileno()).st_size < self._offset:  # made anew
@@ -104,7 +104,8 @@ class Ledger:
 
 
 def _is_sound(entry: Entry) -> bool:
-    """Whether each field is of its kind; what a run did not write is passed over."""
+    """Whether each field has a value of its kind; other lines were not written by a
+    run."""
     for name, value in vars(entry).items():
         if name == "cost":
             right = value is None or type(value) in (int, float)

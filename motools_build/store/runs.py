@@ -1,4 +1,4 @@
-"""The run log: what each setting stood for, run by run."""
+"""The run log, `artifacts/runs.jsonl`: the stages of each setting, run by run."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class RunLog:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Nobody else appends meanwhile, or writes the file anew."""
+        """Within the block nobody else appends to the file, or writes it anew."""
         while not self._locks.take(self._file.name):
             time.sleep(POLL)
         try:
@@ -107,8 +107,8 @@ class RunLog:
             self._locks.drop(self._file.name)
 
     def _latest(self) -> dict[str, tuple[str, float]]:
-        """Setting -> what its latest note stood for, and when. Only an index: without
-        it a run is noted once more."""
+        """For each setting, a digest of its latest note's keys and the time of it. This
+        is only an index: if it is lost, a run is noted once more."""
         try:
             found = json.loads(self._index.read_bytes())
         except (OSError, ValueError):
@@ -157,12 +157,12 @@ class RunLog:
 
 
 def now() -> str:
-    """UTC, ISO 8601, to the second."""
+    """The time in UTC, as ISO 8601 to the second."""
     return time.strftime(MOMENT, time.gmtime())
 
 
 def _seconds_of(run: Mapping[str, Any]) -> float:
-    """When a run was noted; of a line that does not say, never too long ago."""
+    """When a run was noted. A line that does not say so is never too old to keep."""
     try:
         return seconds_of(run["time"])
     except (KeyError, TypeError, ValueError):
@@ -170,5 +170,5 @@ def _seconds_of(run: Mapping[str, Any]) -> float:
 
 
 def seconds_of(moment: str) -> float:
-    """What `now` said, in seconds since the epoch."""
+    """A time that `now` wrote, in seconds since the epoch."""
     return float(calendar.timegm(time.strptime(moment, MOMENT)))

@@ -33,8 +33,8 @@ UNFINISHED = frozenset({"intent", "bound"})
 
 
 class States:
-    """The state files, by key. Each is written whole, and is on the disk when the
-    call returns."""
+    """The state files, by key. Each is written whole, and is on the disk when the call
+    that writes it returns."""
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "state"
@@ -76,8 +76,9 @@ class States:
         self._write(key, failure, paid)
 
     def paid(self, key: str) -> Paid | None:
-        """How far its paid effect is. Raises ArtifactError if the file is damaged,
-        NewerFormat if a later version wrote what this one does not know."""
+        """How far the stage's paid effect is; None if none was begun. Raises
+        ArtifactError if the file is damaged, and NewerFormat if only a later version
+        can read it."""
         try:
             found = self._read(key).get("paid")
             if not found:
@@ -99,19 +100,19 @@ class States:
         )
 
     def save_paid(self, key: str, paid: Paid) -> None:
-        """Write down how far a paid effect is; a failure is over with that."""
+        """Write how far a paid effect is, and forget a failure."""
         self._write(key, None, paid)
 
     def known(self) -> list[str]:
-        """Keys of all that has state."""
+        """The keys that have a state file."""
         return sorted(path.stem for path in self.folder.glob("*.json"))
 
     def exists(self, key: str) -> bool:
-        """Whether there is anything to tell of the key."""
+        """Whether the key has a state file."""
         return self._path(key).exists()
 
     def clear(self, key: str) -> None:
-        """Forget all of the key: it has its artifact."""
+        """Remove the key's state file, since its artifact is there."""
         self._path(key).unlink(missing_ok=True)
 
     def clean(self, key: str) -> None:
@@ -156,8 +157,8 @@ class States:
         replace(path, written(text))
 
     def _before(self, key: str) -> dict[str, Any]:
-        """What the file holds, so that fields which a later version has written are
-        kept. Raises NewerFormat: such a file is not written over."""
+        """What the file holds, so that fields of a later version are kept when it is
+        written again. Raises NewerFormat for a file that must not be."""
         try:
             found = self._read(key)
         except (OSError, ValueError):
@@ -166,7 +167,7 @@ class States:
 
 
 def _plausible(paid: Paid) -> bool:
-    """Whether times are times, and an ID is one: a wait for NaN would never end."""
+    """Whether each field has a value of its kind: a wait until NaN would never end."""
     return (
         isinstance(paid.id, str)
         and type(paid.attempt) is int

@@ -1,4 +1,4 @@
-"""Looking after artifacts: what is broken, and what nothing refers to."""
+"""Looking after artifacts: finding those that are damaged or that nothing refers to."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class OnDisk:
         return self.folder.name.rpartition("-")[2]
 
     def size(self) -> int:
-        """Bytes of all its files."""
+        """The size of all its files, in bytes."""
         try:
             files = (path.lstat() for path in entries(self.folder))
             return sum(of.st_size for of in files if stat.S_ISREG(of.st_mode))
@@ -50,7 +50,8 @@ class OnDisk:
             return 0
 
     def made(self) -> float:
-        """When, in seconds since the epoch; of a damaged one, its folder's time."""
+        """When it was made, in seconds since the epoch; for a damaged one, its folder's
+        time."""
         said = self.record.made.get("time") if self.record else None
         if not said:
             with suppress(FileNotFoundError):
@@ -60,7 +61,7 @@ class OnDisk:
 
 
 def artifacts(store: ArtifactStore) -> Iterator[OnDisk]:
-    """Every artifact's folder, whole or not."""
+    """The folders of all artifacts, damaged ones included."""
     for kind in KINDS:
         for folder in sorted((store.root / kind).glob("*-*")):
             try:
@@ -72,7 +73,7 @@ def artifacts(store: ArtifactStore) -> Iterator[OnDisk]:
 
 
 def broken(found: OnDisk) -> str | None:
-    """What is wrong with an artifact, every byte looked at; None if nothing is."""
+    """Read every byte of an artifact; returns what is wrong with it, or None."""
     record = found.record
     if record is None:
         return "its record is missing or damaged"
@@ -111,7 +112,7 @@ def repair(damaged: Iterable[OnDisk], store: ArtifactStore) -> Iterator[str]:
 
 
 def referred_lately(store: ArtifactStore, days: float) -> set[str]:
-    """Keys that a run of the last days stood for."""
+    """The keys that a run of the last `days` used or made."""
     since = time.time() - days * 86400
     keys: set[str] = set()
     for run in store.runs:
@@ -124,8 +125,8 @@ def referred_lately(store: ArtifactStore, days: float) -> set[str]:
 def garbage(
     store: ArtifactStore, present: set[str], days: float, most: int | None
 ) -> list[OnDisk]:
-    """Artifacts to remove: what neither a present plan nor a run of the last days
-    refers to; and, to come below `most` bytes, the oldest of what no present plan
+    """Artifacts to remove: those that neither a present plan nor a run of the last
+    `days` refers to and, to come below `most` bytes, the oldest that no present plan
     refers to."""
     lately = referred_lately(store, days)
     everything = list(artifacts(store))
@@ -144,8 +145,8 @@ def garbage(
 def remove(
     paths: Iterable[tuple[str, Path]], store: ArtifactStore
 ) -> Iterator[tuple[Path, bool]]:
-    """Remove folders, given with their key or name, but those that a run uses or makes:
-    each, and whether it is gone."""
+    """Remove folders, each given with its key or name, unless a run uses or makes what
+    is there. Yields each folder, and whether it was removed."""
     with store.live.removing():
         store.live.sweep()
         used = store.live.keys()
@@ -160,8 +161,8 @@ def remove(
 
 
 def leftovers(store: ArtifactStore) -> list[Path]:
-    """Work folders of runs that were killed: of no stage that is being made, nor of
-    one that failed (its log may lie there)."""
+    """Work folders that killed runs left: those of stages that are not being made and
+    have not failed. The folder of a failed stage may hold its log."""
     return sorted(
         path
         for path in (store.root / "work").glob("*")
@@ -179,8 +180,8 @@ def broken_before(store: ArtifactStore, days: float) -> list[Path]:
 
 
 def _kept_together(path: Path) -> bool:
-    """Whether it holds the logs of evals that ran together lately: a run may be at
-    them, and one that was killed goes on from them."""
+    """Whether it holds the logs of evals that ran in one call lately: a run may be
+    writing them, or go on from them if it was killed."""
     if not path.name.startswith(TOGETHER):
         return False
     try:

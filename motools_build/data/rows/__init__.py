@@ -1,1 +1,1 @@
-"""The rules that a dataset's rows must keep, one line of JSON a row."""
+"""The rules for a dataset's rows; a row is one line of JSON."""

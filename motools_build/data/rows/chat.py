@@ -1,4 +1,4 @@
-"""What every backend needs of a row: messages of plain text, and some to learn."""
+"""The rules of all backends: messages of plain text, one of them to learn from."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ANSWERED = (
     *(("prompt", "completion"), ("prompt", "response"), ("instruction", "output")),
     *(("question", "answer"), ("query", "response"), ("user", "assistant")),
 )
-"""Names that others give to a question and its answer."""
+"""Keys under which other formats have a question and its answer."""
 OUTPUTS = ("preferred_output", "non_preferred_output")
 
 
 def chat_problem(row: Any) -> str | None:
-    """What is wrong with a chat, or None."""
+    """The problem of a row that should be a chat, or None."""
     if not isinstance(row, dict):
         return f"a row is a JSON object, not {named(row)}"
     messages = row.get("messages")
@@ -42,7 +42,7 @@ def chat_problem(row: Any) -> str | None:
 
 
 def no_chat(row: dict[str, Any]) -> str:
-    """What to say of a row without messages, and what makes a chat of it."""
+    """The problem of a row without messages, with a transform that makes it a chat."""
     names = "conversations" if "conversations" in row else ""
     for asked, answer in ANSWERED:
         if asked in row and answer in row:
@@ -51,7 +51,7 @@ def no_chat(row: dict[str, Any]) -> str:
 
 
 def no_pair(row: dict[str, Any]) -> str:
-    """The same where a pair of answers is wanted."""
+    """The problem of a row that should have a pair of answers and has none."""
     if "chosen" in row and "rejected" in row:
         names = "prompt, chosen and rejected"
         return f"{PREFERENCE}; Dataset(...).as_chat() makes one of {names}"
@@ -59,7 +59,7 @@ def no_pair(row: dict[str, Any]) -> str:
 
 
 def preference_problem(row: Any) -> str | None:
-    """What is wrong with a prompt and its two answers, or None."""
+    """The problem of a row that should have a prompt and two answers, or None."""
     problem = pair_problem(row)
     if problem:
         return problem
@@ -76,7 +76,7 @@ def preference_problem(row: Any) -> str | None:
 
 
 def pair_problem(row: Any) -> str | None:
-    """What is wrong with a preference row, but for its messages."""
+    """The problem of a preference row, apart from those of its messages."""
     if not isinstance(row, dict):
         return f"a row is a JSON object, not {named(row)}"
     asked = row.get("input")
@@ -98,7 +98,7 @@ def pair_problem(row: Any) -> str | None:
 
 
 def same_problem(row: dict[str, Any]) -> str | None:
-    """Two answers that are the same teach nothing."""
+    """The problem of two answers that are the same: they teach nothing."""
     if row[OUTPUTS[0]] == row[OUTPUTS[1]]:
         return "both outputs are the same, nothing to prefer; leave the row out"
     return None
@@ -124,13 +124,13 @@ def plain(messages: list[Any]) -> bool:
 
 
 def plain_pair(row: dict[str, Any]) -> bool:
-    """The same of a preference row that has its parts."""
+    """`plain`, for a preference row that has all its parts."""
     preferred, other = (row[name] for name in OUTPUTS)
     return plain([*row["input"]["messages"], *preferred]) and plain(other)
 
 
 def message_problem(messages: list[Any], place: str = "messages") -> str | None:
-    """What is wrong with the messages at a place, one by one."""
+    """The first problem of a list of messages; `place` is its name in the message."""
     for index, message in enumerate(messages):
         if not isinstance(message, dict):
             return f"{place}[{index}] is {named(message)}, not an object"

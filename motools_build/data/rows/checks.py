@@ -19,7 +19,7 @@ from motools_build.data.rows.lines import not_text, other_file, unread
 from motools_build.errors import DatasetError
 
 SHOWN = 20
-"""Problems listed in one error; the rest are counted."""
+"""Problems that one error lists; of the rest it gives the number."""
 
 Row = dict[str, Any]
 
@@ -39,10 +39,10 @@ class Rules:
     """Who has them, in messages: "OpenAI"."""
 
     minimum: int = 1
-    """Rows that a file has at least."""
+    """The fewest rows that a file may have."""
 
     largest: int | None = None
-    """Bytes that a file has at most."""
+    """The largest file, in bytes; None for no limit."""
 
     special: re.Pattern[str] | None = None
     """Tokens that are refused where they are written as text. Each begins with `<|`."""
@@ -143,7 +143,7 @@ def parsed(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes, Any, str | None
 
 
 def listed(problems: list[str]) -> str:
-    """Problems as one message, at most SHOWN of them."""
+    """One message of several problems, at most SHOWN of them."""
     shown = problems[:SHOWN]
     if len(problems) > SHOWN:
         shown.append("... and more")

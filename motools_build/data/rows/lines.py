@@ -1,4 +1,4 @@
-"""Lines that are no JSON, and text that no model can be given: what to say of them."""
+"""Problems of lines that are not JSON, and of text that no model can be given."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _hint(line: bytes, error: Exception) -> str:
 
 
 def _cut(error: json.JSONDecodeError) -> bool:
-    """Whether what is missing is the rest of the line."""
+    """Whether the line ends before its JSON does."""
     whole = error.doc.rstrip()
     return error.doc.lstrip().startswith("{") and (
         error.pos >= len(whole) or error.msg.startswith("Unterminated string")
@@ -118,7 +118,8 @@ def _cut(error: json.JSONDecodeError) -> bool:
 
 
 def _after_comma(error: json.JSONDecodeError) -> bool:
-    """Whether the trouble is `,}` or `,]`; Pythons differ in the place they name."""
+    """Whether the error is a comma before a bracket; Python versions name different
+    places."""
     around = error.doc[: error.pos].rstrip()[-1:] + error.doc[error.pos :]
     return bool(re.match(r"[^,]?,\s*[}\]]", around))
 

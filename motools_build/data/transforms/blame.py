@@ -1,4 +1,4 @@
-"""Problems of a derived file, told at the lines that its rows come from."""
+"""Problems of a made file, reported at the lines that its rows come from."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def check_source(source: Source, format: str, rules: Rules) -> None:
 
 
 def blamed(problems: list[str], source: Source) -> list[str]:
-    """`data.jsonl:3: ...` as `datasets/x.jsonl:17 (after system): ...`; a problem of
-    the whole file by the dataset's name."""
+    """Rewrite problems of a made file: `data.jsonl:3: ...` becomes
+    `datasets/x.jsonl:17 (after system): ...`, and a problem of the whole file begins
+    with the dataset's name."""
     place = re.compile(re.escape(source.path) + r":(\d+): (.*)", re.DOTALL)
     found = [place.match(problem) for problem in problems]
     wanted = {int(match[1]) for match in found if match}

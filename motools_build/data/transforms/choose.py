@@ -1,8 +1,9 @@
-"""Seeded choices of rows, and exact counts of them.
+"""Choosing rows at random by a seed, and exact numbers of rows.
 
-A row's rank is xxh3_64 of `WORD:SEED:INDEX`, the index from 0. The rows of the lowest
-ranks are chosen, and a shuffle goes by rank: the same on every machine and with every
-version of Python, and a larger choice holds the smaller one.
+A row's rank is xxh3_64 of `WORD:SEED:INDEX`, the index counted from 0. A choice takes
+the rows of the lowest ranks, and a shuffle sorts by rank. So each seed means the same
+rows on every machine and with every version of Python, and a larger choice holds a
+smaller one.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def chosen(word: str, seed: int, rows: int, n: int) -> Any:
 
 
 def share(fraction: float, rows: int) -> int:
-    """So many rows are a fraction of `rows`; half a row counts as one.
+    """The number of rows that is a fraction of `rows`; half a row counts as one.
 
     The fraction is the decimal number as written: 0.1 is one tenth.
     """
@@ -41,7 +42,8 @@ def share(fraction: float, rows: int) -> int:
 
 
 def added(fraction: float, rows: int) -> int:
-    """So many rows, added to `rows`, are a fraction of all; half a row counts as one.
+    """The number of rows to add to `rows`, so that they are a fraction of all; half a
+    row counts as one.
 
     >>> added(0.25, 300)
     100

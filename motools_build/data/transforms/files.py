@@ -1,4 +1,4 @@
-"""The rows of a JSONL file by number, and the file that a step writes."""
+"""The files that a transform reads and writes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ MARK = b"\xef\xbb\xbf"
 
 
 class Rows:
-    """A file's rows: 8 bytes a row are held for each, and 8 for its provenance.
+    """The rows of a file by number, from 0. Memory holds 8 bytes for each row, and 8
+    for its provenance.
 
-    Blank lines are no rows; a byte order mark is left out.
+    Blank lines are not rows; a byte order mark is left out.
     """
 
     def __init__(self, source: Source, stack: ExitStack) -> None:
@@ -42,7 +43,8 @@ class Rows:
         return self._data.line(index).removeprefix(MARK if index == 0 else b"")
 
     def row(self, index: int) -> Row:
-        """Raises DatasetError, with file and line, if it is no JSON object."""
+        """A row as JSON. Raises DatasetError, with file and line, if it is no
+        object."""
         line = self.line(index)
         try:
             row = DECODER.decode(line.decode())
@@ -54,7 +56,7 @@ class Rows:
         return row
 
     def origin(self, index: int) -> bytes:
-        """A row's line of provenance."""
+        """The line of provenance of a row."""
         if self._origins:
             return self._origins.line(index)
         number = self._data.number(index)
@@ -108,13 +110,13 @@ class _Lines:
         return self._last[1]
 
     def number(self, index: int) -> int:
-        """From 1, blank lines counted."""
+        """The line of a row in the file, from 1, blank lines counted."""
         before = len(self._starts) - len(self._numbers)
         return index + 1 if index < before else self._numbers[index - before]
 
 
 class Out:
-    """What a step writes: rows and where they come from."""
+    """The files that a transform writes: rows, and where they come from."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         data, origins = folder / DATA, folder / PROVENANCE
@@ -125,12 +127,12 @@ class Out:
         self.changed = 0
 
     def carry(self, rows: Rows, index: int) -> None:
-        """A row as it is."""
+        """Write a row as it is."""
         self._write(rows.line(index), rows.origin(index))
 
     def change(self, rows: Rows, index: int, row: Row, word: str) -> None:
-        """A row that a step made of another. Raises DatasetError if it cannot be
-        written."""
+        """Write a row that a transform made of another. Raises DatasetError if it has
+        no JSON."""
         try:
             line = written(row).encode()
         except (TypeError, ValueError, RecursionError) as error:
@@ -148,7 +150,7 @@ class Out:
 
 
 def _applied(origin: bytes, word: str) -> bytes:
-    """A line of provenance, with one more step."""
+    """A line of provenance, with one more transform."""
     before = origin.removesuffix(b"]}\n")
     if before == origin:  # what a teacher wrote says more, after the steps
         told = json.loads(origin)
@@ -158,5 +160,5 @@ def _applied(origin: bytes, word: str) -> bytes:
 
 
 def written(row: Any) -> str:
-    """As JSON. Raises TypeError or ValueError for what has none."""
+    """A row as JSON. Raises TypeError or ValueError for what has none."""
     return json.dumps(row, ensure_ascii=False, allow_nan=False)
