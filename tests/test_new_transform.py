@@ -1,42 +1,48 @@
-"""A transform of one's own: a class, and its line in the table."""
+"""A transform of one's own, as docs/extending/transform.md shows it: a class, a line of
+the table, and a method if one is wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import pytest
 
 from motools_build import Dataset
 from motools_build.data.rows.checks import Row
-from motools_build.data.transforms.files import Out, Rows
-from motools_build.data.transforms.step import Step, each
-from motools_build.data.transforms.table import STEPS
+from motools_build.data.transforms import table
+from motools_build.data.transforms.step import Step
 from motools_build.errors import DatasetError
 from motools_build.keys import DigestMemo
 from motools_build.planning.sources import Resolver
 from motools_build.running.derived import Derive
+from motools_build.specs.transformed import Transformed
 from motools_build.store.artifacts import ArtifactStore
+from tests.conftest import ROOT
+
+PAGE = ROOT / "docs/extending/transform.md"
 
 
-class Shout(Step):
-    """Each answer in capitals; one that is a shout already is refused."""
+def documented() -> list[dict[str, Any]]:
+    """The names that each example of the page defines."""
+    found = []
+    for example in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        names: dict[str, Any] = {"__name__": "shout", "_steps": lambda: table}
+        exec(example, names)
+        found.append(names)
+    return found
 
-    WORD: ClassVar[str] = "shout"
-    end: str = "!"
 
-    def make(self, parts: Sequence[Rows], out: Out) -> None:
-        (rows,) = parts
-        for index in range(len(rows)):
-            each(rows, out, index, self.WORD, self._shouted)
-
-    def _shouted(self, row: Row) -> Row:
-        *asked, answer = row["messages"]
-        if answer["content"].isupper():
-            raise ValueError("is shouted already")
-        shouted = {**answer, "content": answer["content"].upper() + self.end}
-        return {**row, "messages": [*asked, shouted]}
+@pytest.fixture(autouse=True)
+def Shout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Step]:
+    monkeypatch.chdir(tmp_path)
+    module, method = documented()
+    shout: type[Step] = module["Shout"]
+    monkeypatch.setitem(table.STEPS, shout.WORD, shout)  # its line in the table
+    monkeypatch.setattr(table, "Shout", shout, raising=False)
+    monkeypatch.setattr(Transformed, "shout", method["shout"], raising=False)
+    return shout
 
 
 def rows(*answers: str) -> list[Row]:
@@ -51,20 +57,20 @@ def rows(*answers: str) -> list[Row]:
     ]
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(STEPS, Shout.WORD, Shout)  # its line in the table
-
-
 def shouted(dataset: Dataset) -> Dataset:
-    return dataset.then(Shout(), "shouted")
+    return dataset.shout()  # type: ignore[attr-defined,no-any-return]
 
 
 def test_its_rows_are_made() -> None:
     dataset = shouted(Dataset.save(rows("yes", "no"), "rows.jsonl").head(1))
     assert dataset.load() == rows("YES!")
     assert dataset.name == "rows-head1-shouted"
+
+
+def test_it_needs_no_method(Shout: type[Step]) -> None:
+    dataset = Dataset.save(rows("yes"), "rows.jsonl").then(Shout(end="?"), "asked")
+    assert dataset.load() == rows("YES?")
+    assert dataset.step.identity() == {"step": "shout", "end": "?"}
 
 
 def test_a_plan_makes_its_artifact() -> None:
