@@ -253,7 +253,7 @@ class OpenProject:
                 f"{stage.name}: {project.store.why_stale(stage)}; run it first: "
                 f"project.run({stage.name!r})"
             )
-        return Artifact(record, self.path / project.store.folder(stage))
+        return Artifact(record, self.path / project.store.materialise(stage))
 
     def _tables(
         self, words: tuple[str, ...], variables: Mapping[str, Any]
