@@ -135,7 +135,7 @@ class Project:
     @staticmethod
     def _environ(more: dict[str, str]) -> dict[str, str]:
         given = {**os.environ, "PYTHONPATH": client.PYTHONPATH, "COLUMNS": "200"}
-        if forks.used:
+        if forks.used and "PYTHONPATH" not in more:  # the servers have this one
             given["MOTOOLS_LAUNCHER"] = "forked"
             given[client.SOCKET] = client.WORKERS.path
         return {**given, **more}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from motools_build.backends.base import Progress
+from motools_build.backends.job import Progress
 from motools_build.doit_host.bars import short_names, words
 
 LONG = "eval:spanish_caps/{}/smollm2-135m-instruct/seed{}/out_of_distribution"

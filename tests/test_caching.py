@@ -19,10 +19,10 @@ from inspect_ai.model import (
 
 from motools_build.account import Account
 from motools_build.backends.asking import Reply, Request
-from motools_build.backends.base import Job
 from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.backends.inspect.caching import never_cached, nothing_cached
 from motools_build.backends.inspect.model_apis import judges, subject
+from motools_build.backends.job import Job
 from motools_build.params import EvalParams, EvalTask, Subject
 from motools_build.serving import models
 

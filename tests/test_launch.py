@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from motools_build import errors
-from motools_build.backends.base import Job, Made, Progress, Together
+from motools_build.backends.base import Together
+from motools_build.backends.job import Job, Made, Progress
 from motools_build.running import batches
 from motools_build.running.batches import Batches
 from motools_build.running.launch import messages, registry
@@ -33,7 +34,7 @@ def job(key: str = "k") -> Job:
 # ---- a launcher of another package
 
 TOY = '''
-from motools_build.backends.base import Made
+from motools_build.backends.job import Made
 from motools_build.errors import InputError
 from motools_build.running.launch.messages import Done, Ended
 
@@ -208,7 +209,8 @@ def test_a_found_job_that_has_died_is_sent_again() -> None:
 
 BACKEND = """
 from motools_build.backends import registry
-from motools_build.backends.base import Backend, Made, Progress
+from motools_build.backends.base import Backend
+from motools_build.backends.job import Made, Progress
 
 class Toy(Backend):
     in_worker = frozenset({"model"})

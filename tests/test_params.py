@@ -7,7 +7,7 @@ import json
 import pytest
 
 from motools_build.account import Account
-from motools_build.backends.base import Given, Job
+from motools_build.backends.job import Given, Job
 from motools_build.data.source import Source, Unwritten
 from motools_build.params import (
     CLASSES,

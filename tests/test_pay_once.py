@@ -14,15 +14,8 @@ from typing import Any
 import pytest
 
 from motools_build.account import Account
-from motools_build.backends.base import (
-    Found,
-    FoundBy,
-    Job,
-    Made,
-    Progress,
-    Standing,
-    Status,
-)
+from motools_build.backends.job import Job, Made, Progress
+from motools_build.backends.provider import Found, FoundBy, Standing, Status
 from motools_build.errors import (
     Ambiguous,
     ArtifactError,
@@ -39,9 +32,9 @@ from motools_build.errors import (
 )
 from motools_build.keys import Key
 from motools_build.project.config import settle_seconds
-from motools_build.running import asking, effects, pay_once
-from motools_build.running.asking import Asking
+from motools_build.running import effects, exchange, pay_once
 from motools_build.running.budget import Budget
+from motools_build.running.exchange import Exchange
 from motools_build.running.pay_once import PayOnce
 from motools_build.store.ledger import Ledger
 from motools_build.store.records import Paid, Record, _sealed
@@ -533,7 +526,7 @@ async def test_a_network_that_is_down_is_no_answer(
 async def test_a_network_that_stays_down_is_given_up_and_nothing_lost(
     folder: Folder, monkeypatch: pytest.MonkeyPatch, found_by: FoundBy
 ) -> None:
-    monkeypatch.setattr(Asking._patiently, "__defaults__", (0.3,))
+    monkeypatch.setattr(Exchange.ask, "__defaults__", (0.3,))
     toy = Toy(ends=[("running", "network")] * 1000, found_by=found_by)
     with pytest.raises(GivenUp, match=r"account lab: no route.*goes on: run again"):
         await asyncio.wait_for(folder.run(toy), 10)
@@ -546,7 +539,7 @@ async def test_a_network_that_stays_down_is_given_up_and_nothing_lost(
 async def test_429s_that_do_not_end_are_given_up(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "PATIENCE", 0.2)
+    monkeypatch.setattr(exchange, "PATIENCE", 0.2)
     monkeypatch.setattr(pay_once, "PATIENCE", 0.2)
     toy = Toy(answers=[RateLimited("429: slow down", 0.01) for _ in range(1000)])
     with pytest.raises(Deferred, match="slow down, for an hour"):

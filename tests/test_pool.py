@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from motools_build import errors
-from motools_build.backends.base import Job, Made, Progress
+from motools_build.backends.job import Job, Made, Progress
 from motools_build.running.launch.base import worker_environment
 from motools_build.running.launch.local import LocalLauncher
 from motools_build.running.workers import WorkerPool
@@ -24,7 +24,8 @@ BACKEND = '''
 """Stands where the embedded backend does: its work is what a job's name asks for."""
 import os, subprocess, sys, time
 from motools_build.backends import registry
-from motools_build.backends.base import Backend, Made, Progress
+from motools_build.backends.base import Backend
+from motools_build.backends.job import Made, Progress
 from motools_build.errors import EngineError
 
 

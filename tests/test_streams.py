@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from motools_build.backends.asking import Reply, Request
-from motools_build.backends.base import Given, Job, Made
 from motools_build.backends.embedded.engine.model import Model
 from motools_build.backends.inspect.backend import InspectBackend
+from motools_build.backends.job import Given, Job, Made
 from motools_build.errors import EvalFailed
 from motools_build.params import (
     EvalParams,

@@ -1,221 +1,41 @@
-"""The protocol of all backends, and the plain data that crosses it."""
+"""What every backend is: how it makes artifacts, and how its models are asked.
+
+The plain data of its work is in `job.py`; who is paid for it, in `provider.py`.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING
 
-from motools_build import params
 from motools_build.account import Account
 from motools_build.backends.asking import Answerer, Ask
+from motools_build.backends.job import Given, Job, Made, Report, ReportOf
 from motools_build.backends.prices import Prices
+from motools_build.backends.provider import Health, Provider, What
 from motools_build.errors import ArtifactError, EvalFailed, MotoolsError
 from motools_build.keys import digest_bytes
-from motools_build.params import AskParams, Params, RowsParams
-from motools_build.stages import payers
+from motools_build.params import AskParams, RowsParams
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model
 
 
-@dataclass(frozen=True)
-class Given:
-    """An artifact that a job may use."""
-
-    output: str
-    """Identity of what it is: the digest of the weights, a provider's ID."""
-    path: str
-    """Where its payload lies on this machine: a folder, or a base model's file."""
-    details: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One stage, as a backend sees it. It may cross to a worker, as JSON."""
-
-    kind: str
-    backend: str
-    key: str
-    name: str
-    params: Params | None
-    """The stage's; None where only the ledger tells of it."""
-    work: str
-    """An empty folder; every file left there becomes the artifact's payload."""
-    given: Mapping[str, Given] = field(default_factory=dict)
-    """By kind: the base, upload or model that the job uses."""
-    files: Mapping[str, str] = field(default_factory=dict)
-    """Of an eval: path -> digest of each file in its key. Its own code reads them, so
-    that the worker checks them as they are read."""
-    account: Account | None = None
-    """Who pays for the model that it trains or asks."""
-    judges: Mapping[str, Account] = field(default_factory=dict)
-    """By role: who pays for a judge that is a provider's model."""
-    made_of: str = ""
-    """Digest of the rows, where the key does not say which: a teacher wrote them."""
-    only_load: bool = False
-    """Whether the eval is only loaded, to see whether it can be."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The job as a JSON object."""
-        return {**asdict(self), "params": self.params and params.to_json(self.params)}
-
-    @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        given = {role: Given(**one) for role, one in told["given"].items()}
-        its = told["params"] and params.from_json(told["params"])
-        account = told["account"] and Account(**told["account"])
-        judges = {role: Account(**one) for role, one in told["judges"].items()}
-        accounts = {"account": account, "judges": judges}
-        return cls(**{**told, "given": given, "params": its, **accounts})
-
-    @property
-    def accounts(self) -> tuple[Account, ...]:
-        """All who pay for it, each once: for the model, and for its judges."""
-        return payers(self.account, self.judges)
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a job made, besides the files in its work folder."""
-
-    output: str
-    details: Mapping[str, Any]
-    seconds: float | None = None
-    """Wall time of the work itself; set by the worker that did it."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a running job is."""
-
-    done: int
-    total: int
-    unit: str
-    """What is counted: steps, samples."""
-    note: str = ""
-    """A few words more: the present loss."""
-
-
-Report = Callable[[Progress], None]
-
-ReportOf = Callable[[str, Progress], None]
-"""Of several jobs at once: key, progress."""
-
-
-Status = Literal["running", "succeeded", "failed", "cancelled", "gone"]
-
-BY_HAND = "model:"
-"""Before the ID of a model that was adopted by hand: no job of ours made it."""
-
 CHECKPOINTS = "checkpoints.json"
 """Payload of a model whose backend keeps checkpoints: step and model of each."""
-
-FoundBy = Literal["named", "tagged", "untagged", "local"]
-"""`named`: by a name that this side chose, so that there cannot be two. `tagged`: by
-metadata that this side wrote, nonces included. `untagged`: by what it was made of; what
-is one's own, only the ledger tells. `local`: on this machine, by its artifact."""
-
-SILENCE = 600.0
-"""Seconds without an answer after which whoever asks a provider gives up: jobs go on
-there, and the next run asks again."""
-
-Health = Literal["alive", "expiring", "gone", "forbidden", "unknown"]
-
-What = Literal["file", "job", "model"]
-"""What a record names of a provider's."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A job of the wanted key, as a listing shows it."""
-
-    id: str
-    attempt: int
-    nonce: str
-    """Of the intent that made it."""
-    created: float
-    """By the provider's clock, in seconds since the epoch."""
-    over: bool = False
-    """Whether it surely makes nothing any more: it was cancelled, or has failed."""
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a job is doing."""
-
-    status: Status
-    message: str = ""
-    """Of an end without a result: the provider's words."""
-    progress: Progress | None = None
-
-
-class Provider(Protocol):
-    """Who is paid. Each method is one question, or one attempt at an effect; the core
-    (`pay_once`) decides what comes next.
-
-    All raise Unreachable where a question got no answer, and Refused for a definite
-    no (a bad key, a wrong request).
-    """
-
-    found_by: FoundBy
-    """How what it made is known again."""
-    charges: bool
-    """Whether a request costs money. What is free is sent again without being asked,
-    and where two machines made it twice, nobody is harmed."""
-
-    async def find(self, job: Job) -> list[Found]:
-        """All that this key ever made there and can still be seen, every attempt."""
-        ...
-
-    def sending(self, job: Job) -> AbstractAsyncContextManager[None]:
-        """Entered before a request is written down and sent, left once it is answered.
-        Whoever waits for other requests, or for the pace of the account, waits here."""
-        ...
-
-    async def submit(self, job: Job, attempt: int, nonce: str) -> str:
-        """One request, never sent again by itself; the ID of what it made.
-
-        Raises Refused, RateLimited or Parked if surely nothing was made, Ambiguous if
-        that is not known.
-        """
-        ...
-
-    async def poll(self, job: Job, id: str) -> Standing:
-        """How it is doing; returns when there may be news, not at once."""
-        ...
-
-    async def cancel(self, id: str) -> None: ...
-
-    async def collect(self, job: Job, id: str) -> Made:
-        """What a job that succeeded made."""
-        ...
-
-    def cost(self, job: Job) -> float | None:
-        """USD that `submit` will cost; None where it is not known."""
-        ...
-
-    def turn(
-        self, job: Job, *, bound: bool, wait: bool
-    ) -> AbstractAsyncContextManager[None]:
-        """Entered before a job is sent, or with `bound` for one that was; left when it
-        has ended. While as many are unfinished as the account allows it waits, or
-        raises Deferred if not told to `wait`."""
-        ...
 
 
 @dataclass(frozen=True)
 class Together:
     """Jobs that wait for the network rather than work."""
 
-    line: str
-    """Whose they are: one call of a line is under way at a time."""
+    queue: str
+    """Name of their queue: the account. One Inspect call of a queue runs at a time."""
     call: str
-    """What those of one call have in common."""
+    """What jobs must have in common to share a call."""
 
 
 class Backend:

@@ -6,7 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from motools_build.backends.base import Backend, Job, Made, Report
+from motools_build.backends.base import Backend
+from motools_build.backends.job import Job, Made, Report
 from motools_build.data import DATA
 from motools_build.data.fetching import fetch
 from motools_build.data.source import Source

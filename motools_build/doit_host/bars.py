@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from os.path import commonprefix
 
-from motools_build.backends.base import Progress
+from motools_build.backends.job import Progress
 
 BAR = 20
 """Columns of a bar; a terminal narrower than WIDE has half of it."""

@@ -11,7 +11,9 @@ from json import dumps
 from motools_build.account import Account
 from motools_build.backends import registry
 from motools_build.backends.accounts import Accounts
-from motools_build.backends.base import Backend, Job, Provider
+from motools_build.backends.base import Backend
+from motools_build.backends.job import Job
+from motools_build.backends.provider import Provider
 from motools_build.doit_host.from_ledger import FromLedger, jobs_of
 from motools_build.doit_host.queries import OPT_JSON
 from motools_build.doit_host.session import current

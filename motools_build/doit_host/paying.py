@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from motools_build.backends import registry
-from motools_build.backends.base import BY_HAND, Provider
+from motools_build.backends.provider import BY_HAND, Provider
 from motools_build.doit_host.cancelling import Cancel
 from motools_build.doit_host.from_ledger import Jobs
 from motools_build.doit_host.queries import Query
@@ -22,8 +22,9 @@ from motools_build.project.remote import check_keys
 from motools_build.project.reviving import bound_again, living, model_is_gone
 from motools_build.report.payments import other_rows, payment
 from motools_build.running.effects import ENDED, entry_of
+from motools_build.running.inputs import outputs_of
 from motools_build.running.learned import job_of
-from motools_build.running.run import outputs_of, versions
+from motools_build.running.runtime import versions
 from motools_build.stages import Stage
 from motools_build.store.records import Paid
 from motools_build.store.runs import now

@@ -11,7 +11,7 @@ from doit.exceptions import BaseFail, TaskError, UnmetDependency
 from doit.reporter import ConsoleReporter
 from doit.task import Task
 
-from motools_build.backends.base import Progress
+from motools_build.backends.job import Progress
 from motools_build.doit_host.bars import short_names, widths, words
 from motools_build.doit_host.session import current
 from motools_build.doit_host.tasks import DONE

@@ -20,7 +20,7 @@ from doit.exceptions import BaseFail, TaskError, TaskFailed, UnmetDependency
 from doit.runner import Runner
 from doit.task import Task
 
-from motools_build.backends.base import Progress
+from motools_build.backends.job import Progress
 from motools_build.doit_host.session import Session
 from motools_build.doit_host.tasks import needed, stage_of
 from motools_build.errors import Deferred, GivenUp, MotoolsError
@@ -28,7 +28,8 @@ from motools_build.project.variables import waits
 from motools_build.running.budget import Budget
 from motools_build.running.loads import check, checkable, remember, worth_it
 from motools_build.running.pay_once import PayOnce
-from motools_build.running.run import Runtime, run_stage
+from motools_build.running.run import run_stage
+from motools_build.running.runtime import Runtime
 from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
 

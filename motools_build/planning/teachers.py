@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 from motools_build.account import Account
 from motools_build.errors import InputError
@@ -24,6 +25,20 @@ from motools_build.text.similar import known
 Others = Callable[[str], tuple[Setting, Account | Payer]]
 """A setting by its name, under the command's variables, and who pays for it. Raises
 SelectionError if there is none."""
+
+
+class _Chosen(NamedTuple):
+    """A dataset's teacher, as it is planned."""
+
+    base: Stage | None
+    """The base model, where this machine serves it."""
+    trained: Stage | None
+    """What was trained on it; None where the model is asked as it is."""
+    path: str
+    """How its stages are named, below their setting."""
+    identity: str
+    """What a key has of a model that no stage makes."""
+    payer: Payer
 
 
 class Teaching:
@@ -52,22 +67,11 @@ class Teaching:
         if who.model:
             model = ModelName.parse(who.model)
             label = models.labels.get(model) or re.sub("[/:]", "-", str(model))
-        field = _field(models, dataset)
-        theirs = self._of(who, models, field)
-        base = models.base(model, label)
-        teacher, subject = None, f"base/{label}"
-        if who.of:
-            line = _line(theirs, who, model, field)
-            spec = {**line.training.identity_for(model), "seed": who.seed}
-            draws = (Draw(who.seed, 0, spec, canonical(spec)),)
-            with self._in_turn(dataset, field):
-                ((draw, teacher),) = theirs.trained(line, model, label, draws)
-            subject = f"{line.path(label)}/{draw}"
+        chosen = self._choose(models, dataset, who, model, label)
         (prompts,) = dataset.parts
         sources = models.resolve(prompts)
         made = models.derived(prompts, sources)
-        asked = teacher or base
-        name = f"{identity_of(model, theirs.payer)}/{model.model}"
+        asked = chosen.trained or chosen.base
         identity = lesson.identity()
         return staging.add(
             "dataset",
@@ -76,7 +80,7 @@ class Teaching:
             identity,
             canonical(identity),
             {
-                "model": asked.key if asked else name,
+                "model": asked.key if asked else chosen.identity,
                 "prompts": sources.inputs["dataset"],
             },
             LessonParams(
@@ -90,18 +94,42 @@ class Teaching:
                 ),
                 Subject(
                     model=str(model),
-                    served_as=f"{staging.place}/{subject}",
+                    served_as=f"{staging.place}/{chosen.path}",
                     setting=models.name,
                     dataset_name=dataset.name,
                     seed=who.seed if who.of else None,
                 ),
             ),
-            paid_by(theirs.payer, model),
+            paid_by(chosen.payer, model),
             files=sources.files,
-            upstream=(teacher,) if teacher else (),
-            setup=tuple(stage for stage in (base, made) if stage),
+            upstream=(chosen.trained,) if chosen.trained else (),
+            setup=tuple(stage for stage in (chosen.base, made) if stage),
             tags=dataset.tags,
         )
+
+    def _choose(
+        self,
+        models: Models,
+        dataset: Dataset,
+        who: Teacher,
+        model: ModelName,
+        label: str,
+    ) -> _Chosen:
+        """Plan the teacher: the base model, and what is trained on it, if it is to have
+        learned something."""
+        field = _field(models, dataset)
+        theirs = self._of(who, models, field)
+        base = models.base(model, label)
+        identity = f"{identity_of(model, theirs.payer)}/{model.model}"
+        if not who.of:
+            return _Chosen(base, None, f"base/{label}", identity, theirs.payer)
+        line = _line(theirs, who, model, field)
+        spec = {**line.training.identity_for(model), "seed": who.seed}
+        draws = (Draw(who.seed, 0, spec, canonical(spec)),)
+        with self._in_turn(dataset, field):
+            ((draw, trained),) = theirs.trained(line, model, label, draws)
+        path = f"{line.path(label)}/{draw}"
+        return _Chosen(base, trained, path, identity, theirs.payer)
 
     def _of(self, who: Teacher, models: Models, field: str) -> Models:
         """What plans the models of the teacher's setting."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Self
 
 from motools_build.account import Account
 from motools_build.backends import registry
-from motools_build.backends.base import Backend, Health, Job, Provider, What
+from motools_build.backends.base import Backend
+from motools_build.backends.job import Job
+from motools_build.backends.provider import Health, Provider, What
 from motools_build.errors import AccountError, BackendError, MotoolsError
 from motools_build.report.payments import payment
 from motools_build.running.effects import ENDED, attempt_of, elected

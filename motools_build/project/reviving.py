@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from motools_build.backends.base import BY_HAND, Found, Job, Provider
+from motools_build.backends.job import Job
+from motools_build.backends.provider import BY_HAND, Found, Provider
 from motools_build.errors import RateLimited, Refused, Unreachable
 from motools_build.running.effects import attempt_of, entry_of
 from motools_build.store.records import Paid

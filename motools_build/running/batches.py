@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from motools_build import errors
-from motools_build.backends.base import Made, Progress, Together
+from motools_build.backends.base import Together
+from motools_build.backends.job import Made, Progress
 from motools_build.running.workers import STARTS, Order, WorkerPool
 from motools_build.store.upkeep import TOGETHER
 
@@ -65,7 +66,7 @@ class Batches:
         """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(order, loop.create_future())
-        queue = self._queues.setdefault(together.line, _Queue())
+        queue = self._queues.setdefault(together.queue, _Queue())
         queue.calls.setdefault(together.call, []).append(waiting)
         queue.latest = loop.time()
         if queue.server is None:

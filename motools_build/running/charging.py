@@ -11,7 +11,7 @@ from motools_build.errors import EvalFailed, OverBudget, WorkerDied
 from motools_build.running.alike import Alike
 from motools_build.running.bounds import Bound, bound, shares_of
 from motools_build.running.effects import entry_of
-from motools_build.running.pay_once import PayOnce
+from motools_build.running.reservations import Reservations
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Paid
@@ -22,7 +22,11 @@ ASKED = (EvalFailed, WorkerDied)
 
 @asynccontextmanager
 async def charged(
-    stage: Stage, store: ArtifactStore, payments: PayOnce, prices: Prices, alike: Alike
+    stage: Stage,
+    store: ArtifactStore,
+    reservations: Reservations,
+    prices: Prices,
+    alike: Alike,
 ) -> AsyncIterator[None]:
     """Around the making of a stage: of one that asks a provider's models the cost is
     reserved, and what it came to is written into the ledger.
@@ -34,13 +38,13 @@ async def charged(
     if not payers or not stage.asks or stage.backend != "inspect":
         yield
         return
-    if payments.stops:
-        payments.stops.check(stage.name, stage.key)
-    limited = payments.budget.limit is not None
+    if reservations.stops:
+        reservations.stops.check(stage.name, stage.key)
+    limited = reservations.budget.limit is not None
     reserved = Bound(0.0)
     if limited or any(account.month_budget for account in payers):
         reserved = await asyncio.to_thread(bound, stage, prices, alike)
-        _reserve(stage, payments, reserved)
+        _reserve(stage, reservations, reserved)
     came_to: dict[str, float | None] = dict.fromkeys((a.name for a in payers), 0.0)
     try:
         yield
@@ -50,18 +54,18 @@ async def charged(
         raise
     finally:
         for name, cost in came_to.items():
-            payments.monthly.give_back(name, stage.key, 1)
+            reservations.monthly.give_back(name, stage.key, 1)
             if cost is None:
                 came_to[name] = reserved.shares.get(name) or None
         known = [cost for cost in came_to.values() if cost is not None]
         total = sum(known) if len(known) == len(came_to) else reserved.cost or None
-        payments.budget.settle(reserved.cost or 0.0, total)
+        reservations.budget.settle(reserved.cost or 0.0, total)
         for name, cost in came_to.items():
             if cost != 0.0:
                 await asyncio.to_thread(_note, stage, store, name, cost)
 
 
-def _reserve(stage: Stage, payments: PayOnce, cost: Bound) -> None:
+def _reserve(stage: Stage, reservations: Reservations, cost: Bound) -> None:
     """Raises OverBudget, and reserves nothing, where it does not fit: in a month's
     budget of one of the accounts, or in the run's."""
     what = stage.name, stage.key, 1
@@ -69,11 +73,11 @@ def _reserve(stage: Stage, payments: PayOnce, cost: Bound) -> None:
         for account in stage.accounts:
             share = cost.cost and cost.shares.get(account.name, 0.0)
             month = account.month_budget
-            payments.monthly.take(account.name, month, what, share, cost.why)
-        payments.budget.reserve(stage.name, cost.cost, cost.why)
+            reservations.monthly.take(account.name, month, what, share, cost.why)
+        reservations.budget.reserve(stage.name, cost.cost, cost.why)
     except OverBudget:
         for account in stage.accounts:
-            payments.monthly.give_back(account.name, stage.key, 1)
+            reservations.monthly.give_back(account.name, stage.key, 1)
         raise
 
 

@@ -31,7 +31,7 @@ from motools_build.planning.later import (
 )
 from motools_build.planning.sources import Resolver
 from motools_build.running.learned import Learned, source_of_sampled
-from motools_build.running.run import LOCK_POLL, versions
+from motools_build.running.runtime import LOCK_POLL, versions
 from motools_build.specs import Dataset
 from motools_build.specs.sampled import lessons
 from motools_build.stages import VERSIONS, Stage, keyed

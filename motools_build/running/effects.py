@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from motools_build.backends.base import (
-    Found,
-    Job,
-    Progress,
-    Provider,
-    Report,
-    Standing,
-)
+from motools_build.backends.job import Job, Progress, Report
+from motools_build.backends.provider import Found, Provider, Standing
 from motools_build.errors import JobFailed, Refused
 from motools_build.keys import Key
 from motools_build.store.records import Entry, Event, Paid, Phase

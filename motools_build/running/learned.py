@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from motools_build.backends.base import Job
+from motools_build.backends.job import Job
 from motools_build.data import DATA
 from motools_build.data.rows.checks import SHOWN, check_file, listed
 from motools_build.data.source import Source, Unwritten

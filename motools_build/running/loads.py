@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from motools_build.backends.base import Job
+from motools_build.backends.job import Job
 from motools_build.errors import MotoolsError, StageFailed
 from motools_build.keys import DigestMemo, Key, digest_bytes
 from motools_build.params import EvalParams
-from motools_build.running.run import versions
+from motools_build.running.runtime import versions
 from motools_build.running.workers import WorkerPool
 from motools_build.specs.backends import facts_of
 from motools_build.stages import ASKED, Stage

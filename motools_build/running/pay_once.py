@@ -21,27 +21,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from motools_build.backends.base import (
-    SILENCE,
-    Found,
-    Job,
-    Made,
-    Provider,
-    Report,
-)
+from motools_build.backends.job import Job, Made, Report
+from motools_build.backends.provider import SILENCE, Found, Provider
 from motools_build.errors import (
     Ambiguous,
     ArtifactError,
     Deferred,
-    OverBudget,
     Parked,
     RateLimited,
     Refused,
 )
-from motools_build.params import ModelParams
 from motools_build.running import effects
-from motools_build.running.asking import PATIENCE
-from motools_build.running.budget import DAY, Budget, Daily, Monthly, Stops, no_price
+from motools_build.running.budget import DAY, Budget, Stops
 from motools_build.running.effects import (
     ENDED,
     Effect,
@@ -52,7 +43,9 @@ from motools_build.running.effects import (
     of_other_rows,
     paid_of,
 )
-from motools_build.running.settling import Settling
+from motools_build.running.exchange import PATIENCE, Exchange
+from motools_build.running.reservations import Reservations
+from motools_build.running.settling import Settlement
 from motools_build.store.ledger import Ledger
 from motools_build.store.records import Paid
 from motools_build.store.state import UNFINISHED, States
@@ -64,7 +57,7 @@ SOON = 60.0
 """Seconds that a run which does not wait for jobs still waits after a 429."""
 
 
-class PayOnce(Settling):
+class PayOnce:
     """The state machine of all paid effects of a run."""
 
     def __init__(
@@ -78,11 +71,15 @@ class PayOnce(Settling):
         wait: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(states, ledger, settle=settle, wait=wait, clock=clock)
-        self.budget = budget or Budget()
-        self.monthly = Monthly(ledger)
-        self.stops = stops
-        self._daily = Daily(ledger)
+        self._exchange = Exchange(states, ledger, settle=settle, wait=wait, clock=clock)
+        self._settlement = Settlement(self._exchange)
+        self.reservations = Reservations(ledger, budget, stops)
+
+    @property
+    def duplicates(self) -> dict[str, str]:
+        """Jobs that were paid for twice, and could not be taken back: ID -> what to
+        tell of it at the end of the run."""
+        return self._settlement.duplicates
 
     async def make(self, job: Job, provider: Provider, report: Report) -> Made:
         """What the job made, paid for at most once.
@@ -100,21 +97,21 @@ class PayOnce(Settling):
         bound = paid.phase == "bound"
         if not bound and job.account and job.account.concurrent_jobs:
             effect.say("waits for its turn")
-        async with provider.turn(job, bound=bound, wait=self._wait):
+        async with provider.turn(job, bound=bound, wait=self._exchange.wait):
             paid, fresh = await self._bound(effect, paid)
-            if fresh and provider.charges and not self._wait:
+            if fresh and provider.charges and not self._exchange.wait:
                 raise Deferred(
                     f"submitted as {paid.id}, and not awaited; run again",
                     under_way=True,
                 )
-            return await self._settled(effect, paid)
+            return await self._settlement.settle(effect, paid)
 
     async def is_there(self, job: Job, provider: Provider, id: str) -> bool:
         """Whether the provider still has what was made."""
         effect = Effect(job, provider, lambda progress: None)
-        paid = effect.blank(self._clock())
-        told = await self._patiently(
-            effect, paid, partial(effect.poll, id), most=self._settle
+        paid = effect.blank(self._exchange.now())
+        told = await self._exchange.ask(
+            effect, paid, partial(effect.poll, id), most=self._exchange.settle_time
         )
         return told.status == "succeeded"
 
@@ -122,16 +119,20 @@ class PayOnce(Settling):
 
     async def _known(self, effect: Effect) -> Paid:
         """What this folder knows: its state file, else the ledger, else nothing."""
-        paid = self._states.paid(effect.job.key)
-        blank = effect.blank(self._clock())
+        paid = self._exchange.states.paid(effect.job.key)
+        blank = effect.blank(self._exchange.now())
         paid = paid or self._told_by_ledger(effect) or blank
-        paid = replace(paid, since=min(paid.since, self._clock()))  # a clock set back
+        # a clock may have been set back
+        paid = replace(paid, since=min(paid.since, self._exchange.now()))
         if paid.phase in ("absent", "parked") and paid.account != effect.account:
             paid = replace(paid, phase="absent", account=effect.account)
         if paid.phase == "bound" and not effect.provider.charges:
             # a file that is gone is sent again: that costs nothing
-            told = await self._patiently(
-                effect, paid, partial(effect.poll, paid.id), most=self._settle
+            told = await self._exchange.ask(
+                effect,
+                paid,
+                partial(effect.poll, paid.id),
+                most=self._exchange.settle_time,
             )
             if told.status == "gone":
                 return replace(blank, attempt=paid.attempt)
@@ -143,7 +144,7 @@ class PayOnce(Settling):
 
     def _told_by_ledger(self, effect: Effect) -> Paid | None:
         """What was bound last, to be asked again; or a retry that was allowed."""
-        told = paid_of(self._ledger.of(effect.job.key))
+        told = paid_of(self._exchange.ledger.of(effect.job.key))
         if told is None:
             return None
         told = replace(told, stage=effect.job.name)
@@ -155,11 +156,11 @@ class PayOnce(Settling):
         while paid.phase != "bound":
             if paid.phase == "parked":
                 paid = replace(paid, until=min(paid.until, paid.since + DAY))
-            if paid.phase == "parked" and paid.until > self._clock():
+            if paid.phase == "parked" and paid.until > self._exchange.now():
                 await self._stay_parked(effect, paid)
             found = await self._look(effect, paid)
             if found:
-                return await self._adopt(effect, paid, found), False
+                return await self._exchange.adopt(effect, paid, found), False
             if time.monotonic() - began >= PATIENCE and paid.phase == "absent":
                 raise Deferred(f"{paid.message}, for an hour; run again later")
             paid = await self._submit(effect, paid)
@@ -177,17 +178,17 @@ class PayOnce(Settling):
         """Look at the provider before paying; after an intent, until it has settled."""
         while True:
             # what is found is as old as the question: the answer may take long
-            left = paid.since + self._settle - self._clock()
-            found = await self._patiently(
+            left = paid.since + self._exchange.settle_time - self._exchange.now()
+            found = await self._exchange.ask(
                 effect,
                 paid,
                 lambda: effect.provider.find(effect.job),
-                most=min(self._settle, SILENCE),
+                most=min(self._exchange.settle_time, SILENCE),
             )
             chosen = elected(found, attempt_of(paid, found))
             if chosen or paid.phase != "intent" or left < 0:
                 return chosen
-            if not self._wait:
+            if not self._exchange.wait:
                 raise Deferred(
                     "it is not known whether the last request went through; a run "
                     f"after {left:.0f} s more decides",
@@ -197,12 +198,14 @@ class PayOnce(Settling):
                 "it is not known whether the last request went through; "
                 f"looks for {left:.0f} s more"
             )
-            await asyncio.sleep(min(left + 0.01, max(self._settle / 10, 0.1)))
+            await asyncio.sleep(
+                min(left + 0.01, max(self._exchange.settle_time / 10, 0.1))
+            )
 
     async def _submit(self, effect: Effect, paid: Paid) -> Paid:
         """One request; bound if it was answered, intent if the answer got lost."""
         job, provider = effect.job, effect.provider
-        nonce, at = secrets.token_hex(8), self._clock()
+        nonce, at = secrets.token_hex(8), self._exchange.now()
         nonces = (*paid.nonces, nonce)
         intent = replace(
             paid,
@@ -213,28 +216,28 @@ class PayOnce(Settling):
         )
         try:
             async with provider.sending(job):
-                at = self._clock()
+                at = self._exchange.now()
                 try:
-                    self._reserve(effect, replace(intent, since=at))
+                    self.reservations.reserve(effect, replace(intent, since=at))
                 except Parked as error:  # not written down: the limit may be raised
                     return replace(
                         paid, phase="parked", until=error.until, message=str(error)
                     )
                 effects.passing("before intent")
-                await self._note(effect, intent, "intent", nonce=nonce)
+                await self._exchange.note(effect, intent, "intent", nonce=nonce)
                 # an intent is as old as its request
-                intent = replace(intent, since=self._clock())
-                await self._save(effect, intent)
+                intent = replace(intent, since=self._exchange.now())
+                await self._exchange.save(effect, intent)
                 effects.passing("after intent")
                 id = await provider.submit(job, intent.attempt, nonce)
         except Ambiguous as error:
             effects.passing("after a lost answer")
             effect.say(f"{error}; looks whether it went through")
             # it may have gone through as late as now
-            paid = replace(intent, since=self._clock(), message=str(error))
+            paid = replace(intent, since=self._exchange.now(), message=str(error))
         except RateLimited as error:
             await self._take_back(effect, replace(intent, since=at))
-            if not self._wait and error.seconds > SOON:
+            if not self._exchange.wait and error.seconds > SOON:
                 raise Deferred(
                     f"{error}; nothing was sent: run again in {error.seconds:.0f} s"
                 ) from error
@@ -252,51 +255,23 @@ class PayOnce(Settling):
             raise
         else:
             effects.passing("after the answer")
-            return await self._bind(effect, intent, id, since=self._clock())
-        await self._save(effect, paid)
+            return await self._exchange.bind(
+                effect, intent, id, since=self._exchange.now()
+            )
+        await self._exchange.save(effect, paid)
         return paid
 
     async def _stay_parked(self, effect: Effect, paid: Paid) -> None:
         """Wait until the time that the provider named, or leave it to a later run."""
-        left = paid.until - self._clock()
+        left = paid.until - self._exchange.now()
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(paid.until))
-        if not self._wait or left > PATIENCE:
+        if not self._exchange.wait or left > PATIENCE:
             raise Deferred(f"parked until {when}: {paid.message}; run again then")
         effect.say(f"parked until {when}: {paid.message}")
         await asyncio.sleep(left)
 
-    def _reserve(self, effect: Effect, paid: Paid) -> None:
-        """Raises OverBudget; Refused if it was cancelled while it waited; Parked if the
-        account has had its jobs of the day."""
-        if self.stops:
-            self.stops.check(effect.job.name, effect.job.key)
-        if not effect.provider.charges:
-            return
-        account = effect.job.account
-        month = account.month_budget if account else None
-        daily = account.jobs_a_day if account else None
-        self._daily.take(effect.account, daily, paid.since)
-        if effect.reserved is None and (month or self.budget.limit is not None):
-            cost = effect.provider.cost(effect.job)
-            what = effect.job.name, effect.job.key, paid.attempt
-            params = effect.job.params
-            model = params.model if isinstance(params, ModelParams) else what[0]
-            why = no_price(model.partition("/")[2] or model)
-            try:
-                self.monthly.take(effect.account, month, what, cost, why)
-                effect.reserved = self.budget.reserve(effect.job.name, cost, why)
-            except OverBudget:
-                self._refund(effect, paid)
-                raise
-
     async def _take_back(self, effect: Effect, intent: Paid) -> None:
         """A request that surely made nothing."""
-        self._refund(effect, intent)
-        await self._note(effect, intent, "refused", nonce=intent.nonces[-1])
-        await self._save(effect, replace(intent, phase="absent"))
-
-    def _refund(self, effect: Effect, paid: Paid) -> None:
-        self._daily.give_back(effect.account, paid.since)
-        self.monthly.give_back(effect.account, effect.job.key, paid.attempt)
-        self.budget.reserved -= effect.reserved or 0.0
-        effect.reserved = None
+        self.reservations.give_back(effect, intent)
+        await self._exchange.note(effect, intent, "refused", nonce=intent.nonces[-1])
+        await self._exchange.save(effect, replace(intent, phase="absent"))

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import replace
 from functools import partial
 
-from motools_build.backends.base import BY_HAND, Found, Made, Standing
+from motools_build.backends.job import Made
+from motools_build.backends.provider import BY_HAND, Found, Standing
 from motools_build.errors import Deferred, JobFailed, Refused
 from motools_build.running import effects
-from motools_build.running.asking import Asking
 from motools_build.running.effects import (
     ENDED,
     Effect,
@@ -18,32 +18,39 @@ from motools_build.running.effects import (
     ended,
     paid_of,
 )
+from motools_build.running.exchange import Exchange
 from motools_build.store.records import Paid
 
 DOUBTS = 5
 """Settle times for which a provider may list a job that it says it does not know."""
 
 
-class Settling(Asking):
-    """The second half of the state machine; the first is `pay_once.PayOnce`."""
+class Settlement:
+    """What happens to a job once its ID is known. `pay_once.PayOnce` brings it so far,
+    and hands it over."""
 
-    async def _settled(self, effect: Effect, paid: Paid) -> Made:
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self.duplicates: dict[str, str] = {}
+        """Job's ID -> what to tell of it at the end of the run."""
+
+    async def settle(self, effect: Effect, paid: Paid) -> Made:
         """Poll to the end; elect among machines once the lists must show all."""
         # what was named by hand competes with nobody
         decided = not effect.elects or paid.id.startswith(BY_HAND)
         while True:
-            told = await self._patiently(effect, paid, partial(effect.poll, paid.id))
+            told = await self._exchange.ask(effect, paid, partial(effect.poll, paid.id))
             if told.status == "gone":
                 paid = await self._missed(effect, paid, told)
                 continue
             if paid.missing:
                 paid = replace(paid, missing=0.0)
-                await self._save(effect, paid)
-            left = paid.since + self._settle - self._clock()
+                await self._exchange.save(effect, paid)
+            left = paid.since + self._exchange.settle_time - self._exchange.now()
             if (left <= 0 and not decided) or told.status == "cancelled":
                 winner = await self._elect(effect, paid)
                 if winner and winner.id != paid.id:
-                    paid = await self._adopt(effect, paid, winner)
+                    paid = await self._exchange.adopt(effect, paid, winner)
                     continue
                 decided = True
             if told.status in ENDED:
@@ -52,12 +59,12 @@ class Settling(Asking):
                 await self._tell_duplicates(effect, paid)
                 effects.passing("before collecting")
                 return await self._collect(effect, paid)
-            if not self._wait:
+            if not self._exchange.wait:
                 runs = told.status != "succeeded"
                 raise Deferred(f"{paid.id} {_why(told, left)}", under_way=runs)
             if told.status == "succeeded":
                 effect.say("done; looks whether another machine made it too")
-                await asyncio.sleep(max(0.01, min(left, self._settle)))
+                await asyncio.sleep(max(0.01, min(left, self._exchange.settle_time)))
             elif told.progress:
                 effect.report(told.progress)
 
@@ -69,19 +76,21 @@ class Settling(Asking):
         """
         if paid.account != effect.account:
             raise elsewhere(paid, effect)
-        now = self._clock()
+        now = self._exchange.now()
         if not 0 < paid.missing <= now:
             paid = replace(paid, missing=now)
-            await self._save(effect, paid)
-        left = paid.missing + self._settle - now
+            await self._exchange.save(effect, paid)
+        left = paid.missing + self._exchange.settle_time - now
         if left >= 0:
             again = f"{paid.id}: {told.message}; that may pass, and is asked again"
-            if not self._wait:
+            if not self._exchange.wait:
                 raise Deferred(f"{again} by the next run", under_way=True)
             effect.say(f"{again} for {left:.0f} s")
-            await asyncio.sleep(min(left + 0.01, max(self._settle / 10, 0.1)))
+            await asyncio.sleep(
+                min(left + 0.01, max(self._exchange.settle_time / 10, 0.1))
+            )
             return paid
-        found = await self._patiently(
+        found = await self._exchange.ask(
             effect, paid, lambda: effect.provider.find(effect.job)
         )
         if paid.id in {job.id for job in found}:
@@ -90,32 +99,32 @@ class Settling(Asking):
             if effect.doubts == DOUBTS:
                 raise Refused(f"{doubt}; nothing was decided: run again later")
             paid = replace(paid, missing=now)
-            await self._save(effect, paid)
-            if not self._wait:
+            await self._exchange.save(effect, paid)
+            if not self._exchange.wait:
                 raise Deferred(f"{doubt}; run again", under_way=True)
             return paid
         other = elected(found, paid.attempt)
         if other:
-            return await self._adopt(effect, paid, other)
+            return await self._exchange.adopt(effect, paid, other)
         raise await self._end(effect, paid, told)
 
     async def _collect(self, effect: Effect, paid: Paid) -> Made:
-        made = await self._patiently(
+        made = await self._exchange.ask(
             effect, paid, lambda: effect.provider.collect(effect.job, paid.id)
         )
         cost = made.details.get("cost")
-        await self._note(effect, paid, "succeeded", cost=cost)
+        await self._exchange.note(effect, paid, "succeeded", cost=cost)
         effects.passing("before the record")
         details = {**made.details, "attempt": paid.attempt, "adopted": paid.adopted}
         return replace(made, details=details)
 
     async def _elect(self, effect: Effect, paid: Paid) -> Found | None:
         """The earliest job of key and attempt; one's own others are cancelled."""
-        found = await self._patiently(
+        found = await self._exchange.ask(
             effect, paid, lambda: effect.provider.find(effect.job)
         )
         winner = elected(found, paid.attempt)
-        told = self._ledger.of(effect.job.key)
+        told = self._exchange.ledger.of(effect.job.key)
         over = {e.id for e in told if e.event not in ("bound", "duplicate")}
         # where the state is lost, and the nonces with it, the ledger knows one's own
         made = {e.id for e in told if e.event == "bound" and not e.adopted}
@@ -142,13 +151,15 @@ class Settling(Asking):
         loser = replace(paid, id=job.id, adopted=False)
         for _ in range(DOUBTS):
             effects.passing("before giving way")
-            await self._patiently(effect, paid, partial(effect.cancel, job.id))
-            stands = await self._patiently(effect, paid, partial(effect.poll, job.id))
+            await self._exchange.ask(effect, paid, partial(effect.cancel, job.id))
+            stands = await self._exchange.ask(
+                effect, paid, partial(effect.poll, job.id)
+            )
             # one that had ended before was charged for, and the ledger must say so
             if stands.status in ("cancelled", "succeeded", "failed"):
-                await self._note(effect, loser, stands.status, message=message)
+                await self._exchange.note(effect, loser, stands.status, message=message)
                 return
-            await asyncio.sleep(min(self._settle, 10) / 10)
+            await asyncio.sleep(min(self._exchange.settle_time, 10) / 10)
         self.duplicates[job.id] = (
             f"{job.id} of {effect.job.name}: {message}, and it could not be cancelled "
             f"(it is {stands.status}); look at it in the provider's own pages"
@@ -158,11 +169,15 @@ class Settling(Asking):
         """Tell of each job that another machine made too, and did not take back: it has
         the settle time to see that, and another to do it."""
         for job in effect.others:
-            left = job.created + 2 * self._settle + 1 - self._clock()
-            if self._wait and left > 0:
+            left = (
+                job.created + 2 * self._exchange.settle_time + 1 - self._exchange.now()
+            )
+            if self._exchange.wait and left > 0:
                 effect.say(f"{job.id} of another machine came later; may be taken back")
-                await asyncio.sleep(min(left, self._settle + 1))
-            stands = await self._patiently(effect, paid, partial(effect.poll, job.id))
+                await asyncio.sleep(min(left, self._exchange.settle_time + 1))
+            stands = await self._exchange.ask(
+                effect, paid, partial(effect.poll, job.id)
+            )
             if stands.status in ENDED:
                 continue
             message = (
@@ -170,10 +185,10 @@ class Settling(Asking):
                 f"which came first; it is {stands.status} and charged for, too"
             )
             self.duplicates[job.id] = f"{job.id} of {effect.job.name}: {message}"
-            told = self._ledger.of(effect.job.key)
+            told = self._exchange.ledger.of(effect.job.key)
             if not any((e.event, e.id) == ("duplicate", job.id) for e in told):
                 theirs = replace(paid, id=job.id, adopted=True)
-                await self._note(effect, theirs, "duplicate", message=message)
+                await self._exchange.note(effect, theirs, "duplicate", message=message)
 
     async def _end(
         self, effect: Effect, paid: Paid, told: Standing
@@ -182,52 +197,16 @@ class Settling(Asking):
         phase = told.status
         assert phase in ("failed", "cancelled", "gone")
         if not effect.provider.charges:
-            await self._save(effect, effect.blank(self._clock()))
+            await self._exchange.save(effect, effect.blank(self._exchange.now()))
             return Refused(f"{paid.id} {ENDED[phase]}: {told.message}")
-        over = replace(paid, phase=phase, message=told.message, since=self._clock())
-        last = paid_of(self._ledger.of(effect.job.key))
+        over = replace(
+            paid, phase=phase, message=told.message, since=self._exchange.now()
+        )
+        last = paid_of(self._exchange.ledger.of(effect.job.key))
         if last is None or (last.phase, last.id) != (phase, paid.id):
-            await self._note(effect, over, phase, message=told.message)
-        await self._save(effect, over)
+            await self._exchange.note(effect, over, phase, message=told.message)
+        await self._exchange.save(effect, over)
         return ended(over)
-
-    async def _adopt(self, effect: Effect, paid: Paid, found: Found) -> Paid:
-        """Take up what is there: an earlier process's, another folder's, or one's own
-        whose answer got lost."""
-        # it may have settled long ago, unless a request of this folder is under way
-        last = paid.since if paid.nonces else 0.0
-        return await self._bind(
-            effect,
-            replace(paid, attempt=found.attempt),
-            found.id,
-            since=min(max(found.created, last), self._clock()),
-            adopted=found.nonce not in paid.nonces,
-        )
-
-    async def _bind(
-        self,
-        effect: Effect,
-        paid: Paid,
-        id: str,
-        *,
-        since: float,
-        adopted: bool = False,
-    ) -> Paid:
-        bound = replace(
-            paid,
-            phase="bound",
-            id=id,
-            adopted=adopted,
-            since=since,
-            message="",
-            made_of=effect.made_of,
-            missing=0.0,
-        )
-        await self._note(effect, bound, "bound", cost=effect.reserved or None)
-        effects.passing("between ledger and state")
-        await self._save(effect, bound)
-        effects.passing("after bind")
-        return bound
 
 
 def _why(told: Standing, left: float) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motools_build import errors
-from motools_build.backends.base import Job, Made, Progress, Report
+from motools_build.backends.job import Job, Made, Progress, Report
 from motools_build.running.launch.base import Launcher, Worker
 from motools_build.running.launch.messages import Done, Ended, Failed, Request, Told
 

@@ -14,14 +14,15 @@ import pytest
 from motools_build import LoRA
 from motools_build.backends import registry
 from motools_build.backends.accounts import Accounts
-from motools_build.backends.base import Progress
+from motools_build.backends.job import Progress
 from motools_build.errors import ArtifactError
 from motools_build.keys import DigestMemo
 from motools_build.planning.plan import Plan, plan
 from motools_build.planning.sources import Resolver
 from motools_build.running.launch.local import LocalLauncher
 from motools_build.running.pay_once import PayOnce
-from motools_build.running.run import Runtime, run_stage
+from motools_build.running.run import run_stage
+from motools_build.running.runtime import Runtime
 from motools_build.running.workers import WorkerPool
 from motools_build.specs import Dataset, ModelName, Setting, Training
 from motools_build.stages import Stage

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from motools_build.backends.base import Given, Job, Made, Progress
 from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.backends.inspect.loading import checked
+from motools_build.backends.job import Given, Job, Made, Progress
 from motools_build.errors import EvalFailed
 from motools_build.params import EvalParams, EvalTask, Subject
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motools_build.backends.base import Job
+from motools_build.backends.job import Job
 from motools_build.backends.openai import silence, watch
 from motools_build.backends.openai.fine_tuning import Jobs
 from motools_build.backends.openai.paging import Incomplete, pages

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from motools_build.backends.base import Given, Job, Made
 from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.backends.inspect.counted import outcomes_of
 from motools_build.backends.inspect.scores import number
+from motools_build.backends.job import Given, Job, Made
 from motools_build.errors import EvalFailed
 from motools_build.params import EvalParams, EvalTask, Scorer, Subject
 from motools_build.report.outcomes import noticed, values

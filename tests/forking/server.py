@@ -146,8 +146,8 @@ def run_command(arguments: list[str]) -> None:
 
 def import_workers() -> None:
     """What a worker imports for evals of all kinds, by what prepares them."""
-    from motools_build.backends.base import Job
     from motools_build.backends.inspect.backend import InspectBackend
+    from motools_build.backends.job import Job
     from motools_build.params import EvalParams, EvalTask, Subject
 
     importlib.import_module("motools_build.running.worker.supervision")

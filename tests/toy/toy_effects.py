@@ -16,17 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from motools_build.account import Account
 from motools_build.backends.asking import Ask
-from motools_build.backends.base import (
-    Backend,
+from motools_build.backends.base import Backend, planned_bytes
+from motools_build.backends.job import Job, Made
+from motools_build.backends.provider import (
     Found,
     FoundBy,
     Health,
-    Job,
-    Made,
     Provider,
     Standing,
     What,
-    planned_bytes,
 )
 from motools_build.errors import Ambiguous
 from motools_build.params import ModelParams

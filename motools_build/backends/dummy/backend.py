@@ -18,15 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.backends.asking import Answerer, Reply, Request
-from motools_build.backends.base import (
-    Backend,
-    Job,
-    Made,
-    Progress,
-    Report,
-    checkpoint_of,
-    planned_bytes,
-)
+from motools_build.backends.base import Backend, checkpoint_of, planned_bytes
+from motools_build.backends.job import Job, Made, Progress, Report
 from motools_build.backends.prices import Prices
 from motools_build.data.rows.checks import read_rows
 from motools_build.errors import StageFailed

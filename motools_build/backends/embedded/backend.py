@@ -10,14 +10,7 @@ import math
 from pathlib import Path
 
 from motools_build.backends.asking import Answerer
-from motools_build.backends.base import (
-    Backend,
-    Job,
-    Made,
-    Progress,
-    Report,
-    planned_bytes,
-)
+from motools_build.backends.base import Backend, planned_bytes
 from motools_build.backends.embedded.answering import EmbeddedAnswerer
 from motools_build.backends.embedded.facts import WEIGHTS
 from motools_build.backends.embedded.weights import (
@@ -26,6 +19,7 @@ from motools_build.backends.embedded.weights import (
     local_base,
     threads,
 )
+from motools_build.backends.job import Job, Made, Progress, Report
 from motools_build.data.rows.checks import read_rows
 from motools_build.errors import EngineError
 from motools_build.keys import digest_file

@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motools_build.backends.base import Progress, Report
 from motools_build.backends.embedded.facts import MODEL, WEIGHTS
+from motools_build.backends.job import Progress, Report
 from motools_build.errors import BaseModelError
 from motools_build.keys import digest_file
 

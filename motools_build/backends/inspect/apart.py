@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from motools_build.backends.base import Job
+from motools_build.backends.job import Job
 from motools_build.params import AskParams
 
 

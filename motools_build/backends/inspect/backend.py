@@ -9,15 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 from motools_build.backends import registry
-from motools_build.backends.base import (
-    Backend,
-    Job,
-    Made,
-    Report,
-    ReportOf,
-    Together,
-)
+from motools_build.backends.base import Backend, Together
 from motools_build.backends.inspect.apart import scores_apart
+from motools_build.backends.job import Job, Made, Report, ReportOf
 from motools_build.errors import MotoolsError
 from motools_build.keys import canonical, digest_bytes
 from motools_build.params import AskParams, Lesson

@@ -17,10 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from motools_build.backends.base import Job, Made
 from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.judging import no_judge_by_default, roles_unset
 from motools_build.backends.inspect.model_apis import judges
+from motools_build.backends.job import Job, Made
 from motools_build.errors import EvalFailed, MotoolsError, in_words
 from motools_build.params import AskParams, Lesson
 from motools_build.task_code import packages

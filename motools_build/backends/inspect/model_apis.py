@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from motools_build.account import Account
 from motools_build.backends import registry
 from motools_build.backends.asking import Ask
-from motools_build.backends.base import Job, checkpoint_of
+from motools_build.backends.base import checkpoint_of
 from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.caching import never_cached
 from motools_build.backends.inspect.utf8 import whole_answers
+from motools_build.backends.job import Job
 from motools_build.params import AskParams
 from motools_build.specs import ModelName
 

@@ -13,11 +13,11 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools_build.backends.base import Job, Made
 from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.counted import Counted
 from motools_build.backends.inspect.sampling import write_rows
 from motools_build.backends.inspect.scores import as_line, counting_values, ended_by
+from motools_build.backends.job import Job, Made
 from motools_build.errors import EvalFailed, one_line
 from motools_build.keys import Digest, digest_bytes
 from motools_build.text.scrub import scrub_values

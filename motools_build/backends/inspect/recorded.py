@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motools_build.backends.base import Given, Job
 from motools_build.backends.inspect.questions import UNUSED, question
 from motools_build.backends.inspect.scores import LIMIT
+from motools_build.backends.job import Given, Job
 from motools_build.errors import EvalFailed
 from motools_build.params import AskParams
 

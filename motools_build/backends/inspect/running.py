@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.backends.asking import TRIES, patience
-from motools_build.backends.base import Job, Made, Progress, ReportOf
 from motools_build.backends.inspect import telling
 from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.caching import nothing_cached
@@ -35,6 +34,7 @@ from motools_build.backends.inspect.sampling import sampling_task
 from motools_build.backends.inspect.scores import conversions_watched
 from motools_build.backends.inspect.streams import name_samples
 from motools_build.backends.inspect.utf8 import whole_samples
+from motools_build.backends.job import Job, Made, Progress, ReportOf
 from motools_build.errors import MotoolsError
 from motools_build.params import AskParams
 from motools_build.task_code.attempts import carry, same_as_read

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools_build.backends.base import Job, Made
+from motools_build.backends.job import Job, Made
 from motools_build.data import DATA, PROVENANCE
 from motools_build.data.prompts import Turns, read_prompts
 from motools_build.errors import EvalFailed

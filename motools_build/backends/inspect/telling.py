@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from motools_build.backends.base import Job
+from motools_build.backends.job import Job
 from motools_build.params import AskParams
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from motools_build.account import Account
 from motools_build.backends.asking import Ask
-from motools_build.backends.base import Backend, Health, Job, Provider, What
+from motools_build.backends.base import Backend
+from motools_build.backends.job import Job
 from motools_build.backends.openai.asked import asked_by
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.files import Files
@@ -16,6 +17,7 @@ from motools_build.backends.openai.fine_tuning import Jobs
 from motools_build.backends.openai.health import health, shutdowns
 from motools_build.backends.openai.watch import Watch
 from motools_build.backends.prices import Prices
+from motools_build.backends.provider import Health, Provider, What
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model

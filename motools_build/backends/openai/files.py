@@ -8,17 +8,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from motools_build.backends.base import (
-    Found,
-    FoundBy,
-    Job,
-    Made,
-    Standing,
-    planned_bytes,
-)
+from motools_build.backends.base import planned_bytes
+from motools_build.backends.job import Job, Made
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.paging import pages
 from motools_build.backends.openai.rows import LARGEST
+from motools_build.backends.provider import Found, FoundBy, Standing
 from motools_build.errors import Refused, Unreachable
 from motools_build.params import RowsParams
 

@@ -11,23 +11,15 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools_build.backends.base import (
-    BY_HAND,
-    CHECKPOINTS,
-    Found,
-    FoundBy,
-    Job,
-    Made,
-    Progress,
-    Standing,
-    Status,
-)
+from motools_build.backends.base import CHECKPOINTS
+from motools_build.backends.job import Job, Made, Progress
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.facts import BACKEND
 from motools_build.backends.openai.files import is_gone
 from motools_build.backends.openai.results import checkpoints_of, curve_of, write
 from motools_build.backends.openai.watch import TAG, Seen, Watch
 from motools_build.backends.prices import Prices
+from motools_build.backends.provider import BY_HAND, Found, FoundBy, Standing, Status
 from motools_build.errors import MotoolsError, Refused
 from motools_build.params import ModelParams
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from motools_build.backends.base import Health, What
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.files import is_gone
+from motools_build.backends.provider import Health, What
 from motools_build.backends.shutdowns import day_of
 from motools_build.errors import RateLimited, Refused, Unreachable
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from motools_build.backends.base import SILENCE
+from motools_build.backends.provider import SILENCE
 from motools_build.errors import GivenUp, Unreachable
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from motools_build.backends.base import Job, Made, Progress
+from motools_build.backends.job import Job, Made, Progress
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from motools_build.backends.base import Made, Progress
+from motools_build.backends.job import Made, Progress
 from motools_build.errors import text_of
 from motools_build.running.launch.messages import (
     Done,

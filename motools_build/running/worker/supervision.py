@@ -19,7 +19,7 @@ import tempfile
 from collections import deque
 
 from motools_build.backends import registry
-from motools_build.backends.base import Job
+from motools_build.backends.job import Job
 from motools_build.running.launch.messages import Ended, Request, encode
 from motools_build.running.worker import child
 from motools_build.running.worker.log import Log, printing_to

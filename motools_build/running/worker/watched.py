@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.backends import registry
-from motools_build.backends.base import Job, Made, ReportOf
+from motools_build.backends.job import Job, Made, ReportOf
 from motools_build.errors import ArtifactError
 from motools_build.params import AskParams
 from motools_build.task_code.attempts import carry, noted

@@ -1,0 +1,155 @@
+"""The first step of making a stage: its inputs are checked, and become a job.
+
+What a job uses may be one of three things. A file of the author's must still have the
+bytes that were planned. An artifact's payload must be whole. A file that was sent to a
+provider must still be there, or it is sent again before it is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from motools_build.account import Account
+from motools_build.backends.job import Given, Job
+from motools_build.errors import ArtifactError
+from motools_build.keys import Digest, DigestMemo
+from motools_build.params import EvalParams, ModelParams
+from motools_build.running.effects import paid_of
+from motools_build.running.learned import check_sampled, job_of
+from motools_build.running.runtime import LOGGER, Runtime
+from motools_build.stages import Stage
+from motools_build.store.artifacts import ArtifactStore
+from motools_build.task_code.shipped import place_of
+
+SMALL = 1 << 20
+"""Bytes that are read in the event loop. More would hold up other stages; for less, a
+stage would wait for a thread behind others that wait for the disk."""
+
+Remake = Callable[[Stage], Awaitable[bool]]
+"""Makes a stage again though it is up to date here: `run_stage`, of which this step is
+a part."""
+
+
+async def inputs(stage: Stage, runtime: Runtime, remake: Remake) -> Job:
+    """The job that makes the stage, with everything that it uses, in an empty folder.
+
+    Raises ArtifactError for a file or an artifact that is not what was planned, and
+    StageFailed for rows of a teacher that the model cannot learn from.
+    """
+    store = runtime.store
+    if stage.sampled or _bytes_of_inputs(stage, store) > SMALL:
+        files = await asyncio.to_thread(_check, stage, runtime)
+    else:
+        files = _check(stage, runtime)
+    if stage.kind in runtime.backend(stage.backend).paid:
+        await _send_again_what_is_gone(stage, runtime, remake)
+    job = _by_its_owner(
+        _job(stage, store, str(store.work_folder(stage))), runtime.account_of
+    )
+    return replace(job, files=files) if stage.backend == "inspect" else job
+
+
+def check_files(stage: Stage, memo: DigestMemo) -> dict[str, Digest]:
+    """The digest of each of the stage's files. Raises ArtifactError if one of them was
+    edited since it was planned."""
+    planned = set(stage.preimage["inputs"].values())
+    found = {name: memo.present(place_of(name)) for name in stage.files}
+    for name, digest in found.items():
+        # the one that the plan saw: two files of a stage may have changed places
+        if digest not in planned or digest != memo.digest(place_of(name)):
+            raise ArtifactError(
+                f"{name} was edited after this run was planned; nothing was recorded "
+                "of it: run again"
+            )
+    return found
+
+
+def outputs_of(stage: Stage, store: ArtifactStore) -> dict[str, str]:
+    """By key: the present output of each stage that this one is made from."""
+    records = {used.key: store.get(used) for used in stage.upstream}
+    return {key: record.output if record else "" for key, record in records.items()}
+
+
+def _check(stage: Stage, runtime: Runtime) -> dict[str, Digest]:
+    """The digest of each of the stage's files. Raises ArtifactError if one of them, or
+    an artifact that is used, is not what was planned."""
+    store = runtime.store
+    used = stage.setup + stage.upstream
+    for one in used:
+        if one.kind == "dataset":
+            store.check_payload(one)  # its damage is no edit of the stage's files
+    files = check_files(stage, runtime.memo)
+    for one in used:
+        if one.kind != "dataset":
+            store.check_payload(one)
+    check_sampled(stage, store)
+    return files
+
+
+def _bytes_of_inputs(stage: Stage, store: ArtifactStore) -> int:
+    records = [store.get(used) for used in stage.setup + stage.upstream]
+    payloads = sum(record.size for record in records if record)
+    return payloads + sum(os.stat(place_of(name)).st_size for name in stage.files)
+
+
+def _job(stage: Stage, store: ArtifactStore, work: str) -> Job:
+    used = stage.setup + stage.upstream
+    given = {_role(one, stage): _given(one, store) for one in used}
+    return replace(job_of(stage, store, work), given=given)
+
+
+def _role(used: Stage, stage: Stage) -> str:
+    """What the stage uses another one as."""
+    if used.kind == "samples":
+        return f"samples:{EvalParams.of(used).task.first_epoch}"
+    params = stage.params
+    if isinstance(params, ModelParams) and used.key == params.validation:
+        return "validation"
+    return used.kind
+
+
+def _given(used: Stage, store: ArtifactStore) -> Given:
+    record = store.get(used)
+    if record is None:
+        raise ArtifactError(f"{used.name} is missing; run again to make it anew")
+    return Given(record.output, str(store.materialise(used)), record.details)
+
+
+def _by_its_owner(job: Job, account_of: Callable[[str], Account]) -> Job:
+    """The job with the account that made its model, if that is another one: nobody
+    else may ask it."""
+    model = job.given.get("model") if job.backend == "inspect" else None
+    owner = model.details.get("account") if model else None
+    if owner is None or (job.account and owner == job.account.name):
+        return job
+    return replace(job, account=account_of(owner))
+
+
+async def _send_again_what_is_gone(
+    stage: Stage, runtime: Runtime, remake: Remake
+) -> None:
+    """A job that is about to be submitted needs its files; a file expires, or is
+    deleted, while its record stays. A job that exists needs them no more."""
+    store = runtime.store
+    told = paid_of(store.ledger.of(stage.key))
+    if told and told.id:
+        return
+    for used in stage.setup:
+        if used.kind == "upload":
+            if used.key not in runtime.looked_at:
+                task = asyncio.create_task(_look_at_upload(used, runtime, remake))
+                runtime.looked_at[used.key] = task
+            await asyncio.shield(runtime.looked_at[used.key])
+
+
+async def _look_at_upload(stage: Stage, runtime: Runtime, remake: Remake) -> None:
+    store = runtime.store
+    job = _job(stage, store, str(store.unfinished(stage)))
+    provider = runtime.backend(stage.backend).provider(job)
+    file = _given(stage, store).output
+    if not await runtime.payments.is_there(job, provider, file):
+        LOGGER.info("gone %s: %s is sent again", stage.name, file)
+        await remake(stage)

@@ -1,0 +1,83 @@
+"""What the stages of one run are made with: the store, the workers, the payments."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from motools_build.account import Account
+from motools_build.backends import registry
+from motools_build.backends.base import Backend
+from motools_build.backends.job import Progress
+from motools_build.backends.prices import Prices
+from motools_build.keys import DigestMemo
+from motools_build.running.alike import Alike
+from motools_build.running.batches import Batches
+from motools_build.running.pay_once import PayOnce
+from motools_build.running.workers import WorkerPool
+from motools_build.stages import Stage
+from motools_build.store.artifacts import ArtifactStore
+
+LOGGER = logging.getLogger("motools_build")
+
+LOCK_POLL = 0.2
+"""Seconds between looks at a stage that another process is making."""
+
+RECORDED = ("motools_build", "inspect_ai", "numpy", "tiktoken")
+"""Distributions whose version a record notes. They are never part of a key."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What `run_stage` works with. A run has one."""
+
+    store: ArtifactStore
+    memo: DigestMemo
+    pool: WorkerPool
+    report: Callable[[Stage, Progress], None]
+    payments: PayOnce
+    account_of: Callable[[str], Account]
+    """An account by its name: a model is asked with the account that owns it."""
+    always: bool = False
+    """Make the stage even if it is up to date."""
+    prices: Prices = field(default_factory=Prices)
+    looked_at: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    """By key: uploads whose file was looked for at the provider, once a run."""
+    _backends: dict[str, Backend] = field(default_factory=dict)
+
+    def backend(self, name: str) -> Backend:
+        """The run's backend of that name, whose clients all its jobs share."""
+        if name not in self._backends:
+            self._backends[name] = registry.get(name, self.prices)
+        return self._backends[name]
+
+    @cached_property
+    def alike(self) -> Alike:
+        """What earlier evals of the same work told, read when first asked about."""
+        return Alike(self.store)
+
+    @cached_property
+    def batches(self) -> Batches:
+        """The evals that share a call of Inspect."""
+        return Batches(self.pool)
+
+    async def close(self) -> None:
+        """End the workers, and the connections to providers."""
+        await self.batches.close()
+        await self.pool.close()
+        for backend in self._backends.values():
+            await backend.close()
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """The versions that a record notes, as they are installed now."""
+    from importlib.metadata import version
+
+    python = {"python": platform.python_version()}
+    return python | {name: version(name) for name in RECORDED}
