@@ -97,10 +97,15 @@ class Account:
 def address_of(url: str) -> str:
     """A service's address as part of an identity: `host:port`, and its path where that
     is not the usual `/v1`, since one host may have several services."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    path = parts.path.rstrip("/").removesuffix("/v1").strip("/")
+    path = urlsplit(url).path.rstrip("/").removesuffix("/v1").strip("/")
     # an identity is part of the names of folders
     word = re.sub(r"[^A-Za-z0-9_.-]+", "-", path)
     exact = "" if word == path else f"-{digest_bytes(path.encode())[:8]}"
-    return f"{parts.hostname}:{port}" + (f"-{word}{exact}" if path else "")
+    return host_of(url) + (f"-{word}{exact}" if path else "")
+
+
+def host_of(url: str) -> str:
+    """`host:port` of a URL."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.hostname}:{port}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tomllib
 from typing import Any
 
@@ -68,6 +69,27 @@ class TestAccounts:
             assert len({gateway[stage], elsewhere[stage], here[stage]}) == 3
         assert lab.counts() == {}
 
+    def test_a_path_that_earlier_keys_left_out(self, lab: Lab) -> None:
+        """What was made without it is not made again before somebody has said so."""
+        lab.setting(account="'lab'", evals="[]")
+        lab.account()
+        lab.run()
+        file = lab.project.root / "pyproject.toml"
+        text = file.read_text()
+        path = lab.server.url.replace("/v1", "/team/v1")
+        file.write_text(text.replace(lab.server.url, path))
+        refused = lab.doit("plan", "tutor", code=3).err
+        _, kept, begun = re.findall(r'openai@127[^ "]+', refused)
+        assert begun == f"{kept}-team"
+        for identity, there in ((kept, True), (begun, False)):
+            file.write_text(f'{file.read_text()}identity = "{identity}"\n')
+            actions = {told["action"] for told in lab.plan().values()}
+            assert ("up to date" in actions) == there
+            file.write_text(text.replace(lab.server.url, path))
+        for folder in ("model", "upload"):
+            shutil.rmtree(lab.project.root / "artifacts" / folder)
+        assert lab.doit("plan", "tutor", code=3).err == refused, "by the ledger"
+
     @pytest.mark.parametrize(
         ("fields", "said"),
         [
@@ -124,6 +146,23 @@ class TestAccounts:
         identities = {accounts[name].identity for name in section}
         assert len(identities) == len(paths)
         assert all(re.fullmatch(r"openai@[\w.:-]+", one) for one in identities)
+
+    def test_two_services_and_what_an_earlier_version_made(self) -> None:
+        """Its keys left the path of the URL out; nothing of them is paid for again."""
+        section = {
+            "lab": {"base_url": "https://host/a/v1"},
+            "kept": {"base_url": "https://host/a/v1", "identity": "openai@host:443"},
+            "new": {"base_url": "https://host/b/v1", "identity": "openai@host:443-b"},
+            "plain": {"base_url": "https://host/v1"},
+        }
+        accounts = Accounts(section, {}, lambda identity: identity == "openai@host:443")
+        with pytest.raises(AccountError) as error:
+            accounts["lab"]
+        for line in ('identity = "openai@host:443"', 'identity = "openai@host:443-a"'):
+            assert line in str(error.value)
+        for name in ("kept", "new", "plain"):
+            assert accounts[name].name == name
+        assert Accounts(section, {})["lab"].identity == "openai@host:443-a"
 
     def test_who_pays_a_provider(self) -> None:
         accounts = Accounts({"lab": {}, "twin": {}}, {})

@@ -117,6 +117,7 @@ def job(work: str, way: str = "", model: str = "dummy/echo", **more: Any) -> Job
         params,
         work,
         account=account if model.startswith("openai/") else None,
+        judges={"grader": account},
     )
 
 

@@ -22,6 +22,7 @@ from motools_build.report.intents import Action
 from motools_build.report.status import Word
 from motools_build.report.table import FLAT
 from motools_build.spec import Spec
+from motools_build.specs.transformed import Transformed
 from tests.conftest import ROOT
 from tests.documents import DOCS, first_cells, named, ours, section
 
@@ -92,7 +93,7 @@ def test_specs_that_do_not_exist_are_not_listed() -> None:
 
 def test_every_method_of_a_dataset_is_in_its_guide() -> None:
     text = (DOCS / "guides/datasets.md").read_text()
-    own: dict[str, Any] = vars(Dataset)
+    own: dict[str, Any] = {**vars(Transformed), **vars(Dataset)}
     methods = {
         name
         for name, value in own.items()
@@ -115,7 +116,7 @@ def test_every_public_name_is_listed() -> None:
         ("`[tool.motools_build]` of pyproject.toml", set(Config.__annotations__)),
         (
             "`[tool.motools_build.accounts.NAME]`",
-            {field.name for field in fields(Account)} - {"name"},
+            {field.name for field in fields(Account)} - {"name", "own"},
         ),
         ("`[tool.motools_build.prices]`", set(FIELDS)),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from motools_build.backends.openai.rows import RULES
 from motools_build.data.rows.checks import check_file, read_rows
 from motools_build.errors import DatasetError
-from tests.conftest import Project
+from tests.conftest import Project, Ran
 from tests.packages import installed
 
 USER = {"role": "user", "content": "hi"}
@@ -325,9 +324,9 @@ BACKEND = Strict(
 class Strict(Project):
     """A setting on a backend with OpenAI's rules, and one on the dummy backend."""
 
-    def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
+    def doit(self, *args: str, code: int | None = 0, **environ: str) -> Ran:
         path = installed(self.root / "installed", "strict", STRICT, strict="BACKEND")
-        return super().start(*args, PYTHONPATH=path, **environ)
+        return super().doit(*args, code=code, **{"PYTHONPATH": path, **environ})
 
 
 @pytest.fixture

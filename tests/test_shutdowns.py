@@ -41,7 +41,8 @@ def test_it_is_only_a_memory(tmp_path: Path) -> None:
     assert not again.due("lab")
     assert again.due("another")
     assert again.of("lab", "ft:gpt-4o:o::1") == date(2027, 1, 1)
-    assert again.of("lab", "ft:gpt-4o:o::2") == date(2027, 1, 14)  # as its base
+    its_base = again.of("lab", "ft:gpt-4o:o::2", "gpt-4o")
+    assert its_base == date(2027, 1, 14)
     assert again.of("lab", "gpt-5") is again.of("another", "gpt-4o") is None
     body = json.loads(file.read_text())
     body["lab"]["asked"] = time.time() - 86_401

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from motools_build.backends.asking import Reply, Request
+from motools_build.backends.embedded.answering import EmbeddedAnswerer
 from motools_build.backends.embedded.engine.model import Model
 from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.backends.job import Given, Job, Made
@@ -373,7 +374,7 @@ def test_blocks_of_other_questions_are_not_scored_as_one(here: Path) -> None:
 def test_the_engine_itself_in_one_block_and_in_two(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answerer = object.__new__(models.EmbeddedAnswerer)
+    answerer = object.__new__(EmbeddedAnswerer)
     toy = write_gguf(here / "toy.gguf", toy_metadata(), toy_tensors())
     answerer.model, answerer.adapter, answerer.threads = Model.load(toy), None, 1
     monkeypatch.setattr(models, "_answerer", lambda *_: answerer)

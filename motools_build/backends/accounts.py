@@ -8,12 +8,12 @@ its service in keys, and the fields that only its accounts have, are that backen
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from motools_build.account import DEFAULT, PROVIDER, Account
+from motools_build.account import DEFAULT, PROVIDER, Account, host_of
 from motools_build.errors import AccountError, BackendError
 from motools_build.specs.backends import BackendFacts, facts_of, is_backend
 from motools_build.text.scrub import remember_url
@@ -30,9 +30,22 @@ class Accounts:
     """The accounts that pyproject.toml names, and one of the environment for each
     provider."""
 
-    def __init__(self, section: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-        """Raises AccountError for a field that does not exist or has another type."""
+    def __init__(
+        self,
+        section: Mapping[str, Any],
+        environ: Mapping[str, str],
+        is_known: Callable[[str], bool] = lambda identity: False,
+    ) -> None:
+        """`is_known` tells whether something was made under an identity. Raises
+        AccountError for a field that does not exist or has another type."""
         self._environ = environ
+        self._is_known = is_known
+        self._explicit = {
+            name
+            for name, given in section.items()
+            if isinstance(given, dict) and "identity" in given
+        }
+        self._checked: set[str] = set()
         self._declared: dict[str, Account | BackendError] = {}
         for name, given in section.items():
             where = f"tool.motools_build.accounts.{name}"
@@ -56,7 +69,27 @@ class Accounts:
                     "[tool.motools_build.accounts.NAME])"
                 )
             found = self._declared[name] = self._from_environment(name)
+        if name not in self._checked:
+            self._check_earlier(found)
+            self._checked.add(name)
         return found
+
+    def _check_earlier(self, account: Account) -> None:
+        """Raises AccountError where artifacts would be made and paid for again: keys of
+        earlier versions left out the path of a service's URL."""
+        earlier = f"{account.provider}@{host_of(account.base_url)}"
+        new = account.identity
+        if account.name in self._explicit or not new.startswith(f"{earlier}-"):
+            return
+        if self._is_known(earlier):
+            raise AccountError(
+                f"account {account.name}: an earlier version called its service "
+                f"{earlier} in keys, without the path of {account.place}, and "
+                "artifacts were made so. To keep them, say so in pyproject.toml: "
+                f'[tool.motools_build.accounts.{account.name}] identity = "{earlier}"; '
+                f"if they are of another service of that host: "
+                f'identity = "{new}"'
+            )
 
     def of_provider(self, provider: str, names: Iterable[str]) -> Account:
         """Who pays a provider, where a setting names these accounts: the one of them
@@ -75,7 +108,7 @@ class Accounts:
             return found[0]
         declared = self._declared.get(DEFAULT)
         if isinstance(declared, Account) and declared.provider == provider:
-            return declared
+            return self[DEFAULT]
         if provider == PROVIDER and declared is None:
             return self[DEFAULT]
         other = self._declared.get(provider)

@@ -20,7 +20,7 @@ from motools_build.backends.accounts import Accounts
 from motools_build.backends.prices import Prices
 from motools_build.backends.shutdowns import Shutdowns
 from motools_build.errors import InputError, SelectionError
-from motools_build.keys import Digest, DigestMemo, opened
+from motools_build.keys import Digest, DigestMemo, digest_bytes, opened
 from motools_build.params import ModelParams
 from motools_build.planning.evals import Payer
 from motools_build.planning.plan import Plan, plan
@@ -41,6 +41,7 @@ from motools_build.running.learned import rows_of
 from motools_build.specs import ModelName, Setting
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.identities import is_known
 from motools_build.text.scrub import learn, remember
 from motools_build.text.similar import known
 
@@ -119,7 +120,18 @@ class Project:
     @cached_property
     def accounts(self) -> Accounts:
         """Who may pay. Raises AccountError for a declaration that is wrong."""
-        return Accounts(self.config.accounts, os.environ)
+        return Accounts(self.config.accounts, os.environ, self._is_known)
+
+    def _is_known(self, identity: str) -> bool:
+        """Whether something was made under an identity of an earlier version; that it
+        was not is remembered, as no later version makes anything so."""
+        what, digest = "unknown-identity", digest_bytes(identity.encode())
+        if self.memo.noted(what, digest):
+            return False
+        found = is_known(identity, self.store)
+        if not found:
+            self.memo.renote(what, digest, True)
+        return found
 
     @cached_property
     def prices(self) -> Prices:

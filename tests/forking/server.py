@@ -92,19 +92,6 @@ def become(request: dict[str, Any]) -> None:
     time.tzset()
     sys.path[0] = request["folder"]
     importlib.invalidate_caches()
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        old = getattr(sys, name)
-        new = open(  # noqa: SIM115 - as Python itself leaves them open
-            number,
-            "w" if number else "r",
-            encoding=old.encoding,
-            errors=old.errors,
-            closefd=False,
-        )
-        if number == 2:
-            new.reconfigure(line_buffering=True)
-        setattr(sys, name, new)
-        setattr(sys, f"__{name}__", new)
 
 
 # ---- commands
