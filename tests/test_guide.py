@@ -132,6 +132,21 @@ def _run(command: str, folder: Path, apart: bool = False) -> Ran:
     return ran
 
 
+def test_the_guide_to_python_runs(
+    again: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = again / "zoo/demo.py"
+    embedded = "embedded/smollm2-135m-instruct"
+    setting.write_text(setting.read_text().replace(embedded, "dummy/echo"))
+    monkeypatch.chdir(again)
+    namespace: dict[str, Any] = {}
+    examples = [text for _, text in blocks(DOCS / "guides/python.md", "python")]
+    assert len(examples) >= 7
+    for example in examples:
+        exec(example, namespace)
+    assert "model:demo/demo/echo/seed1" in capsys.readouterr().out
+
+
 JSON = {
     "plan": "demo",
     "status": "demo",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 import tomllib
 from dataclasses import fields
@@ -13,6 +14,7 @@ import pytest
 
 import motools_build
 from motools_build import Dataset
+from motools_build.api import OpenProject
 from motools_build.backends.accounts import Account
 from motools_build.backends.prices import FIELDS
 from motools_build.project.config import Config
@@ -105,9 +107,24 @@ def test_every_method_of_a_dataset_is_in_its_guide() -> None:
 
 
 def test_every_public_name_is_listed() -> None:
-    text = (DOCS / "reference/python.md").read_text()
+    text = (DOCS / "reference/python.md").read_text().split("\n## ")[0]
     listed = {cell.strip("`") for cell in first_cells(text)}
     assert listed == set(motools_build.__all__)
+
+
+def test_every_method_of_a_project_is_listed_with_its_arguments() -> None:
+    text = section(DOCS / "reference/python.md", "A project")
+    own = [name for name in vars(OpenProject) if not name.startswith("_")]
+    there = {"settings"}
+    for name in own:
+        method = getattr(OpenProject, name)
+        if inspect.isfunction(method):
+            given = [
+                str(p.replace(annotation=p.empty)).replace("'", '"')
+                for p in list(inspect.signature(method).parameters.values())[1:]
+            ]
+            there.add(f"{name}({', '.join(given)})")
+    assert {cell.strip("`") for cell in first_cells(text)} == there
 
 
 @pytest.mark.parametrize(
