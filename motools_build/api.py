@@ -156,7 +156,7 @@ class OpenProject:
 
     def plan(self, *words: str, remote: bool = False, **variables: Any) -> Forecast:
         """What a run would do with each stage, and why, as `doit plan` shows it: its
-        `intents`, each with an action, a reason, seconds and USD where they are known.
+        `stages`, each with an action, a reason, seconds and USD where they are known.
 
         With `remote`, providers are asked for jobs that could be adopted.
         """

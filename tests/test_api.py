@@ -186,7 +186,7 @@ class TestWhatCommandsPrint:
     def test_plan(self, tiny: Project, opened: OpenProject) -> None:
         told = opened.plan("tiny", seeds=[0, 1])
         printed = json.loads(tiny.doit("plan", "tiny", "--json", "seeds=0,1").out)
-        assert [intent.as_json() for intent in told.intents] == printed
+        assert [one.as_json() for one in told.stages] == printed
 
     def test_status(self, tiny: Project, opened: OpenProject) -> None:
         def printed(code: int) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from motools_build import Dataset, Eval, Setting
 from motools_build.planning.plan import Plan, plan
-from motools_build.report.intents import Intent, intents
+from motools_build.report.forecasts import Expected, expected
 from motools_build.store.artifacts import ArtifactStore
 from tests.test_plan import resolve
 
@@ -34,8 +34,8 @@ def make(made: Plan, store: ArtifactStore, seconds: float) -> None:
         )
 
 
-def evals(of: Plan, store: ArtifactStore) -> dict[str, Intent]:
-    found = intents(of.roots, store, lambda stage: (None, 0.0))
+def evals(of: Plan, store: ArtifactStore) -> dict[str, Expected]:
+    found = expected(of.roots, store, lambda stage: (None, 0.0))
     return {i.stage.name: i for i in found if i.stage.kind == "eval"}
 
 
@@ -44,7 +44,7 @@ def test_times_are_of_the_same_model(tmp_path: Path) -> None:
     make(planned("dummy/echo"), store, seconds=3.0)
     embedded = evals(planned("embedded/smollm2-135m-instruct"), store)
     assert len(embedded) == 2
-    assert {intent.seconds for intent in embedded.values()} == {None}
+    assert {one.seconds for one in embedded.values()} == {None}
     more = evals(planned("dummy/echo", seeds=(0, 1)), store)
     assert more["eval:s/d/echo/seed1/task"].seconds == 3.0
     make(planned("embedded/smollm2-135m-instruct"), store, seconds=70.0)
@@ -60,14 +60,14 @@ def test_a_base_model_keeps_the_pace_of_those_made_of_it(tmp_path: Path) -> None
         made = planned(name)
         bare = [s for s in made.stages if s.kind == "eval" and not s.upstream]
         make(Plan("s", tuple(s for s in made.stages if s not in bare), ()), store, 5.0)
-        (intent,) = (evals(made, store)[stage.name] for stage in bare)
-        assert (intent.action, intent.seconds) == ("run", 5.0)
+        (one,) = (evals(made, store)[stage.name] for stage in bare)
+        assert (one.action, one.seconds) == ("run", 5.0)
 
 
 def test_what_this_machine_does_costs_nothing(tmp_path: Path) -> None:
     store = ArtifactStore(tmp_path)
     here = planned("dummy/echo", "embedded/smollm2-135m-instruct")
-    found = intents(here.roots, store, lambda stage: (None, 0.0))
-    assert {intent.cost for intent in found} == {0.0}
+    found = expected(here.roots, store, lambda stage: (None, 0.0))
+    assert {one.cost for one in found} == {0.0}
     hosted = evals(planned("openai/gpt-4.1-mini-2025-04-14"), store)
-    assert {intent.cost for intent in hosted.values()} == {None}
+    assert {one.cost for one in hosted.values()} == {None}

@@ -20,7 +20,7 @@ from motools_build.backends.prices import FIELDS
 from motools_build.project.config import Config
 from motools_build.project.variables import PLAN_VARIABLES, RUN_VARIABLES
 from motools_build.rehearsal.__main__ import arguments
-from motools_build.report.intents import Action
+from motools_build.report.forecasts import Action
 from motools_build.report.status import Word
 from motools_build.report.table import FLAT
 from motools_build.spec import Spec

@@ -135,22 +135,22 @@ class Plan(Query):
         stages = list(session.project.selection.chosen(words).values())
         told = forecast(session.project, stages, remote)
         if json:
-            body = [intent.as_json() for intent in told.intents]
+            body = [one.as_json() for one in told.stages]
             self._say(dumps(body, ensure_ascii=False))
         else:
             self._tell(told)
         return 0
 
     def _tell(self, told: Forecast) -> None:
-        from motools_build.report.drawing.intents import lines, total
+        from motools_build.report.drawing.forecasts import lines, total
 
         for account in told.accounts:
             self._say(f"paid to {account}")
-        for line in (*told.unanswered, *told.endings, *lines(told.intents)):
+        for line in (*told.unanswered, *told.endings, *lines(told.stages)):
             self._say(str(line))
         for said in told.warnings:
             self._say(f"warning: {said}")
-        self._say(total(told.intents))
+        self._say(total(told.stages))
 
 
 class Why(Query):

@@ -17,14 +17,14 @@ from motools_build.stages import Stage
 
 if TYPE_CHECKING:
     from motools_build.report.calendar import Ending
-    from motools_build.report.intents import Intent
+    from motools_build.report.forecasts import Expected
 
 
 @dataclass(frozen=True)
 class Forecast:
     """What a run would do with each stage, and what should be known before it."""
 
-    intents: list[Intent]
+    stages: list[Expected]
     """In an order in which a run could go about it."""
     accounts: list[Account]
     """Who would pay."""
@@ -42,10 +42,10 @@ def forecast(
     """What a run of these stages would do. Evals that would be made are loaded, as a
     run would; with `remote`, providers are asked for jobs that could be adopted."""
     from motools_build.report.calendar import endings
-    from motools_build.report.intents import intents
+    from motools_build.report.forecasts import expected
 
     wrong = partial(refused, project)
-    found = intents(stages, project.store, project.charge, wrong)
+    found = expected(stages, project.store, project.charge, wrong)
     unanswered: list[str] = []
     if remote:
         found = asyncio.run(looked_up(project, found))

@@ -13,33 +13,33 @@ from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
 
 if TYPE_CHECKING:
-    from motools_build.report.intents import Intent
+    from motools_build.report.forecasts import Expected
 
 
 def told_of_loads(
-    project: Project, found: list[Intent]
-) -> tuple[list[Intent], list[str]]:
-    """The intents, those blocked that a run would refuse or spare; and what Inspect
-    warns of. What could be loaded is remembered, and nothing else is kept."""
-    from motools_build.report.intents import Intent
+    project: Project, found: list[Expected]
+) -> tuple[list[Expected], list[str]]:
+    """What is expected, with those blocked that a run would refuse or spare; and what
+    Inspect warns of. What could be loaded is remembered, and nothing else is kept."""
+    from motools_build.report.forecasts import Expected
 
-    to_run = [intent.stage for intent in found if intent.action == "run"]
+    to_run = [one.stage for one in found if one.action == "run"]
     wanted = checkable(to_run, project.store)
     if not wanted:
         return found, []
     loaded = asyncio.run(_checked(project, wanted))
     stale = {stage.key for stage in to_run}
-    spared = loaded.spared((intent.stage for intent in found), stale, set())
+    spared = loaded.spared((one.stage for one in found), stale, set())
 
-    def seen(intent: Intent) -> Intent:
-        key = intent.stage.key
+    def seen(one: Expected) -> Expected:
+        key = one.stage.key
         failure = loaded.failed.get(key)
         why = spared.get(key) if failure is None else str(failure)
-        if why is None or intent.action != "run":
-            return intent
-        return Intent(intent.stage, "blocked", why, None, 0.0)
+        if why is None or one.action != "run":
+            return one
+        return Expected(one.stage, "blocked", why, None, 0.0)
 
-    return [seen(intent) for intent in found], loaded.warnings
+    return [seen(one) for one in found], loaded.warnings
 
 
 async def _checked(project: Project, wanted: list[Stage]) -> Loaded:

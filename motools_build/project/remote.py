@@ -21,7 +21,7 @@ from motools_build.store.records import Paid, Record
 
 if TYPE_CHECKING:
     from motools_build.project.project import Project
-    from motools_build.report.intents import Action, Intent
+    from motools_build.report.forecasts import Action, Expected
 
 
 CALENDAR_SECONDS = 10.0
@@ -62,38 +62,38 @@ def check_keys(stages: Iterable[Stage]) -> None:
         account.key()
 
 
-async def looked_up(project: Project, found: list[Intent]) -> list[Intent]:
-    """Intents, after a look at the providers: what is there would be adopted."""
+async def looked_up(project: Project, found: list[Expected]) -> list[Expected]:
+    """What is expected after a look at the providers: a job there would be adopted."""
     opened = _Opened(project)
 
-    async def look(intent: Intent) -> Intent:
-        stage = intent.stage
-        if intent.action != "run" or not stage.at_provider:
-            return intent
+    async def look(one: Expected) -> Expected:
+        stage = one.stage
+        if one.action != "run" or not stage.at_provider:
+            return one
         job = job_of(stage, project.store)
         if stage.sampled and not job.made_of:
-            return intent  # a teacher writes its rows first
+            return one  # a teacher writes its rows first
         provider = opened[stage.backend].provider(job)
-        return await _seen(intent, provider, job, payment(stage, project.store))
+        return await _seen(one, provider, job, payment(stage, project.store))
 
     async with opened:  # together, so that they share the provider's listings
         return await asyncio.gather(*map(look, found))
 
 
 async def _seen(
-    intent: Intent, provider: Provider, job: Job, paid: Paid | None
-) -> Intent:
-    """The intent, if a job of the attempt to come is at the provider already."""
+    one: Expected, provider: Provider, job: Job, paid: Paid | None
+) -> Expected:
+    """What is expected, if a job of the attempt to come is at the provider already."""
     there = await provider.find(job)
     found = elected(there, attempt_of(paid, there))
     if found is None:
-        return intent
+        return one
     told = await provider.poll(job, found.id)
     # what is listed is there, though it may not be known when asked for just now
     over = None if told.status == "gone" else ENDED.get(told.status)
     why = f"{found.id} {over}: {told.message}" if over else f"{found.id} is there"
     action: Action = "blocked" if over else "adopt"
-    return replace(intent, action=action, reason=why, cost=0.0, tokens=None)
+    return replace(one, action=action, reason=why, cost=0.0, tokens=None)
 
 
 async def ask_calendar(project: Project, accounts: Iterable[Account]) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from motools_build.errors import InputError
-from motools_build.rehearsal.jobs import Job
+from motools_build.rehearsal.fine_tuning import FineTuningJob
 from motools_build.rehearsal.training import Reading, read
 
 BASES = {
@@ -101,7 +101,7 @@ class Model:
     id: str
     born: float
     root: str
-    job: Job | None = None
+    job: FineTuningJob | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-from motools_build.rehearsal.jobs import FINAL, Job
+from motools_build.rehearsal.fine_tuning import FINAL, FineTuningJob
 from motools_build.rehearsal.objects import (
     ALIASES,
     BASES,
@@ -40,12 +40,12 @@ class Space:
         self.project = project
         self.files: dict[str, File] = {}
         self.uploads: dict[str, Upload] = {}
-        self.jobs: dict[str, Job] = {}
+        self.jobs: dict[str, FineTuningJob] = {}
         self.models: dict[str, Model] = {}
         self.deleted: set[str] = set()
-        self._named: dict[str, Job] = {}
+        self._named: dict[str, FineTuningJob] = {}
         """The jobs, by the model that they make."""
-        self._unfinished: dict[str, Job] = {}
+        self._unfinished: dict[str, FineTuningJob] = {}
         self._due = 0.0
         """When next something finishes or expires."""
 
@@ -81,7 +81,7 @@ class Space:
             job.retime(seconds, now if job.paused is None else job.paused)
         self._due = 0
 
-    def resume(self, job: Job, now: float) -> None:
+    def resume(self, job: FineTuningJob, now: float) -> None:
         job.resume(now)
         self._due = 0
 
@@ -172,7 +172,7 @@ class Space:
         self.models.pop(name, None)
         self.deleted.add(name)
 
-    def prepare(self, order: Order, now: float) -> Job:
+    def prepare(self, order: Order, now: float) -> FineTuningJob:
         """A job for an order; not yet one of this space's. Raises Refused."""
         try:
             base = self.model(order.model, now)
@@ -196,7 +196,7 @@ class Space:
             "message": f"The job failed due to an invalid {param.replace('_', ' ')}. "
             + complaint,
         }
-        return Job(
+        return FineTuningJob(
             id=self.state.new_id("ftjob"),
             order=order,
             root=base.root,
@@ -209,7 +209,7 @@ class Space:
             result_file=self.state.new_id("file"),
         )
 
-    def start(self, job: Job) -> None:
+    def start(self, job: FineTuningJob) -> None:
         job.retime(self.state.settings.seconds, job.born)
         self.jobs[job.id] = self._unfinished[job.id] = self._named[job.name] = job
         self._due = min(self._due, job.finish)
@@ -229,7 +229,7 @@ class Space:
             raise bad(f"File '{name}' is still being processed.", param, code)
         return file.read(method)
 
-    def job(self, name: str) -> Job:
+    def job(self, name: str) -> FineTuningJob:
         if name not in self.jobs:
             raise Refused(
                 404,

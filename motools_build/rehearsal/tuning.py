@@ -10,6 +10,7 @@ from aiohttp import web
 
 from motools_build.rehearsal.chat import Request, chunks, completion, speak
 from motools_build.rehearsal.faults import Faults
+from motools_build.rehearsal.fine_tuning import FINAL, FineTuningJob
 from motools_build.rehearsal.http import (
     answer,
     body,
@@ -18,7 +19,6 @@ from motools_build.rehearsal.http import (
     plain_page,
     scope,
 )
-from motools_build.rehearsal.jobs import FINAL, Job
 from motools_build.rehearsal.objects import BASES, Model
 from motools_build.rehearsal.orders import order
 from motools_build.rehearsal.refused import bad
@@ -69,7 +69,7 @@ class Tuning:
         }
         untagged = request.query.get("metadata") == "null"
 
-        def chosen(job: Job) -> bool:
+        def chosen(job: FineTuningJob) -> bool:
             tags = job.order.metadata
             if untagged:
                 return tags is None
@@ -111,11 +111,11 @@ class Tuning:
         found = self._job(request).checkpoints(time.time())
         return plain_page(found, request, 10, 100)
 
-    def _job(self, request: web.Request) -> Job:
+    def _job(self, request: web.Request) -> FineTuningJob:
         space = scope(request, self.state)
         return space.job(request.match_info["id"])
 
-    def _unfinished(self, job: Job, now: float, what: str) -> None:
+    def _unfinished(self, job: FineTuningJob, now: float, what: str) -> None:
         status = job.status(now)
         if status in FINAL:
             raise bad(

@@ -9,7 +9,7 @@
     stale         it was made, of other inputs than the present ones
     missing       it was never made, or is not there any more
 
-What a run *would do* with a stage follows from this, and is a plan (`intents`).
+What a run *would do* with a stage follows from this, and is a plan (`forecasts`).
 """
 
 from __future__ import annotations

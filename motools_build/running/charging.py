@@ -16,7 +16,7 @@ from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Paid
 
-ASKED = (EvalFailed, WorkerDied)
+UNCOUNTED = (EvalFailed, WorkerDied)
 """Failures of which nobody knows how much was asked before."""
 
 
@@ -49,7 +49,7 @@ async def charged(
     try:
         yield
         came_to = _told(stage, store, prices)
-    except (*ASKED, asyncio.CancelledError):
+    except (*UNCOUNTED, asyncio.CancelledError):
         came_to = dict.fromkeys(came_to)
         raise
     finally:

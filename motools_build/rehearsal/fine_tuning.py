@@ -18,7 +18,7 @@ FINAL = frozenset({"succeeded", "failed", "cancelled"})
 
 
 @dataclass
-class Job:
+class FineTuningJob:
     """One job, from its creation on."""
 
     id: str

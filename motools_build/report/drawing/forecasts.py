@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from motools_build.report.intents import Intent
+from motools_build.report.forecasts import Expected
 
 
-def lines(found: Sequence[Intent]) -> Iterator[str]:
+def lines(found: Sequence[Expected]) -> Iterator[str]:
     """A line for each stage: the action, an estimate of time and cost, the reason."""
-    for intent in found:
-        reason = f"  ({intent.reason})" if intent.reason else ""
-        about = f"  {_minutes(intent.seconds)}" if intent.action == "run" else ""
-        if intent.tokens is not None:
-            about += f"  {intent.tokens:,} tokens, {_usd(intent.cost)}"
-        yield f"{intent.action:10}  {intent.stage.name}{about}{reason}"
+    for one in found:
+        reason = f"  ({one.reason})" if one.reason else ""
+        about = f"  {_minutes(one.seconds)}" if one.action == "run" else ""
+        if one.tokens is not None:
+            about += f"  {one.tokens:,} tokens, {_usd(one.cost)}"
+        yield f"{one.action:10}  {one.stage.name}{about}{reason}"
 
 
-def total(found: Sequence[Intent]) -> str:
+def total(found: Sequence[Expected]) -> str:
     """How many of each action, how long, how much; `?` where not all is known, never
     0."""
-    counts = Counter(intent.action for intent in found)
-    to_run = [intent for intent in found if intent.action == "run"]
+    counts = Counter(one.action for one in found)
+    to_run = [one for one in found if one.action == "run"]
     said = ", ".join(f"{n} {what}" for what, n in sorted(counts.items()))
     if to_run:
         known = [i.seconds for i in to_run if i.seconds is not None]
         said += f"; time {_minutes(sum(known) if known else None)}"
         if known and len(known) < len(to_run):
             said += " and what is not known"
-        costs = [intent.cost for intent in found]
+        costs = [one.cost for one in found]
         told = sum(cost for cost in costs if cost is not None)
         if None not in costs:
             said += f"; cost: {_usd(told) if told else '$0'}"

@@ -19,7 +19,7 @@ Action = Literal["up to date", "run", "check", "adopt", "resume", "parked", "blo
 
 
 @dataclass(frozen=True)
-class Intent:
+class Expected:
     """What a run would do with a stage."""
 
     stage: Stage
@@ -52,13 +52,13 @@ Charge = Callable[[Stage], tuple[int | None, float | None]]
 """Tokens and USD of a job that is to be submitted; None where not known."""
 
 
-def intents(
+def expected(
     stages: Iterable[Stage],
     store: ArtifactStore,
     charge: Charge,
     refused: Callable[[Stage], str | None] = lambda stage: None,
     statuses: Statuses | None = None,
-) -> list[Intent]:
+) -> list[Expected]:
     """What a run of these stages would do, in an order in which it could. Stages that
     are built only for others are listed only if one of those needs them. `refused` says
     what a run would refuse a stage for, its rows for instance."""
@@ -67,17 +67,17 @@ def intents(
     for stage in stages:
         if stage.kind not in ON_DEMAND:
             _add(stage, wanted, store)
-    made: dict[str, Intent] = {}
+    made: dict[str, Expected] = {}
     pace = _Pace(store)
     for key, stage in wanted.items():
-        intent = _intent(statuses.own(stage), made, pace)
-        problem = refused(stage) if intent.action == "run" else None
+        one = _of(statuses.own(stage), made, pace)
+        problem = refused(stage) if one.action == "run" else None
         if problem:
-            intent = Intent(stage, "blocked", problem, None, 0.0)
-        if intent.action == "run" and stage.kind == "model":
+            one = Expected(stage, "blocked", problem, None, 0.0)
+        if one.action == "run" and stage.kind == "model":
             tokens, cost = charge(stage)
-            intent = replace(intent, tokens=tokens, cost=cost)
-        made[key] = intent
+            one = replace(one, tokens=tokens, cost=cost)
+        made[key] = one
     return list(made.values())
 
 
@@ -91,7 +91,7 @@ def _add(stage: Stage, wanted: dict[str, Stage], store: ArtifactStore) -> None:
     wanted.setdefault(stage.key, stage)
 
 
-def _intent(status: Status, made: Mapping[str, Intent], pace: _Pace) -> Intent:
+def _of(status: Status, made: Mapping[str, Expected], pace: _Pace) -> Expected:
     """What a run would do with a stage of this status, after what it would do with
     those that the stage needs."""
     stage, reason = status.stage, status.why
@@ -102,18 +102,18 @@ def _intent(status: Status, made: Mapping[str, Intent], pace: _Pace) -> Intent:
             if used.key in made and made[used.key].action in ("run", "check"):
                 what = OUTPUTS.get(used.kind, "weights")
                 why = f"runs if {used.name} comes out with other {what}"
-                return Intent(stage, "check", why, pace.of(stage), free)
-        return Intent(stage, "up to date", "", None, 0.0)
+                return Expected(stage, "check", why, pace.of(stage), free)
+        return Expected(stage, "up to date", "", None, 0.0)
     for used in stage.upstream + stage.setup:
         if used.key in made and made[used.key].action in ("parked", "blocked"):
             why = f"{used.name} is {made[used.key].action}"
-            return Intent(stage, "blocked", why, None, 0.0)
+            return Expected(stage, "blocked", why, None, 0.0)
     taken_up = _taken_up(status)
     if taken_up:
-        return Intent(stage, *taken_up, None, 0.0)
+        return Expected(stage, *taken_up, None, 0.0)
     if status.state == "failed":
         reason = f"failed before: {reason.splitlines()[0]}"
-    return Intent(stage, "run", reason, pace.of(stage), free)
+    return Expected(stage, "run", reason, pace.of(stage), free)
 
 
 def _taken_up(status: Status) -> tuple[Action, str] | None:
