@@ -2,7 +2,7 @@
 
 Paths, names and defaults: nothing here enters a key. There is one frozen class for each
 kind of stage, so that a type checker finds a field that a stage does not have. All of
-them are plain data, which crosses to a worker process as JSON (`backends.base.Job`).
+them are plain data, which crosses to a worker process as JSON (`StageJob`).
 
 Thousands of stages are planned at a time: what they have in common (a `Recipe`, a
 `EvalTask`, a `Subject`) is made once and shared.

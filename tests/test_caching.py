@@ -22,7 +22,7 @@ from motools_build.backends.asking import Reply, Request
 from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.backends.inspect.caching import never_cached, nothing_cached
 from motools_build.backends.inspect.model_apis import judges, subject
-from motools_build.backends.job import Job
+from motools_build.backends.job import StageJob
 from motools_build.params import EvalParams, EvalTask, Subject
 from motools_build.serving import models
 
@@ -100,7 +100,7 @@ def cached(here: Path) -> list[str]:
     return [str(path.relative_to(here / "cache/generate")) for path in found]
 
 
-def job(work: str, way: str = "", model: str = "dummy/echo", **more: Any) -> Job:
+def job(work: str, way: str = "", model: str = "dummy/echo", **more: Any) -> StageJob:
     Path(work).mkdir()
     account = Account(name="a", key_variable="A_KEY", base_url="http://127.0.0.1:9/v1")
     usual = {
@@ -109,7 +109,7 @@ def job(work: str, way: str = "", model: str = "dummy/echo", **more: Any) -> Job
     }
     task = EvalTask("asks", "asks", file="tasks.py", **{**usual, **more})
     params = EvalParams(task, Subject(model, "s/base/echo", "s", "base", None))
-    return Job(
+    return StageJob(
         "eval",
         "inspect",
         "0" * 32,
@@ -193,7 +193,7 @@ def test_a_later_block_of_epochs_caches_nothing(
     """Inspect counts its epochs from 1 again: a judge would repeat itself."""
     from motools_build.backends.inspect import model_apis
 
-    def judged(_: Job) -> dict[str, Model]:
+    def judged(_: StageJob) -> dict[str, Model]:
         return {"grader": own()}
 
     monkeypatch.setattr(model_apis, "judges", judged)

@@ -15,7 +15,7 @@ import pytest
 
 from motools_build import errors
 from motools_build.backends.base import Together
-from motools_build.backends.job import Job, Made, Progress
+from motools_build.backends.job import Made, Progress, StageJob
 from motools_build.running import batches
 from motools_build.running.batches import Batches
 from motools_build.running.launch import messages, registry
@@ -27,8 +27,8 @@ from tests.conftest import ROOT, Project
 LOG = Path("logs/job.log")
 
 
-def job(key: str = "k") -> Job:
-    return Job("model", "embedded", key, "model:s", None, "work")
+def job(key: str = "k") -> StageJob:
+    return StageJob("model", "embedded", key, "model:s", None, "work")
 
 
 # ---- a launcher of another package

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from motools_build.account import Account
-from motools_build.backends.job import Given, Job
+from motools_build.backends.job import Given, StageJob
 from motools_build.data.source import Source, Unwritten
 from motools_build.params import (
     CLASSES,
@@ -68,7 +68,7 @@ EXAMPLES: list[Params] = [
 
 @pytest.mark.parametrize("params", EXAMPLES, ids=lambda one: type(one).__name__)
 def test_a_job_is_the_same_after_a_way_through_json(params: Params) -> None:
-    job = Job(
+    job = StageJob(
         kind="eval",
         backend="inspect",
         key="0" * 32,
@@ -80,12 +80,12 @@ def test_a_job_is_the_same_after_a_way_through_json(params: Params) -> None:
         account=Account(name="lab", organization="o", month_budget=5),
         made_of="d",
     )
-    assert Job.from_json(json.loads(json.dumps(job.to_json()))) == job
+    assert StageJob.from_json(json.loads(json.dumps(job.to_json()))) == job
 
 
 def test_a_job_of_which_only_the_ledger_tells_has_no_params() -> None:
-    job = Job("model", "openai", "0" * 32, "model:s/x", None, "")
-    assert Job.from_json(json.loads(json.dumps(job.to_json()))) == job
+    job = StageJob("model", "openai", "0" * 32, "model:s/x", None, "")
+    assert StageJob.from_json(json.loads(json.dumps(job.to_json()))) == job
     with pytest.raises(TypeError, match="model:s/x has NoneType, not ModelParams"):
         ModelParams.of(job)
 

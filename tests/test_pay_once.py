@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from motools_build.account import Account
-from motools_build.backends.job import Job, Made, Progress
+from motools_build.backends.job import Made, Progress, StageJob
 from motools_build.backends.provider import Found, FoundBy, Standing, Status
 from motools_build.errors import (
     Ambiguous,
@@ -79,15 +79,15 @@ class Toy:
         self._born[id] = at
         return id
 
-    async def find(self, job: Job) -> list[Found]:
+    async def find(self, job: StageJob) -> list[Found]:
         at = asyncio.get_running_loop().time()
         return [j for j in self.jobs.values() if self._born[j.id] + self.lag <= at]
 
     @asynccontextmanager
-    async def sending(self, job: Job) -> AsyncIterator[None]:
+    async def sending(self, job: StageJob) -> AsyncIterator[None]:
         yield
 
-    async def submit(self, job: Job, attempt: int, nonce: str) -> str:
+    async def submit(self, job: StageJob, attempt: int, nonce: str) -> str:
         self.submissions += 1
         how = self.answers.pop(0) if self.answers else ""
         if isinstance(how, MotoolsError):
@@ -99,7 +99,7 @@ class Toy:
             raise Ambiguous("the connection broke")
         return id
 
-    async def poll(self, job: Job, id: str) -> Standing:
+    async def poll(self, job: StageJob, id: str) -> Standing:
         self.polls += 1
         await asyncio.sleep(0.01)
         if id in self.cancelled:
@@ -114,14 +114,16 @@ class Toy:
     async def cancel(self, id: str) -> None:
         self.cancelled.append(id)
 
-    async def collect(self, job: Job, id: str) -> Made:
+    async def collect(self, job: StageJob, id: str) -> Made:
         return Made(f"model of {id}", {"cost": self.price})
 
-    def cost(self, job: Job) -> float | None:
+    def cost(self, job: StageJob) -> float | None:
         return self.price
 
     @asynccontextmanager
-    async def turn(self, job: Job, *, bound: bool, wait: bool) -> AsyncIterator[None]:
+    async def turn(
+        self, job: StageJob, *, bound: bool, wait: bool
+    ) -> AsyncIterator[None]:
         yield
 
 
@@ -159,9 +161,11 @@ class Folder:
         self.said.append(progress.note)
 
 
-def a_job(**account: Any) -> Job:
+def a_job(**account: Any) -> StageJob:
     lab = Account(**{"name": "lab", **account})
-    return Job("model", "toy", KEY, "model:s/d/m/seed0", None, work="", account=lab)
+    return StageJob(
+        "model", "toy", KEY, "model:s/d/m/seed0", None, work="", account=lab
+    )
 
 
 @pytest.fixture
@@ -546,7 +550,7 @@ async def test_429s_that_do_not_end_are_given_up(
         await asyncio.wait_for(folder.run(toy), 10)
     assert not toy.jobs
 
-    async def never(job: Job) -> list[Found]:
+    async def never(job: StageJob) -> list[Found]:
         raise RateLimited("429: slow down", 0.01)
 
     monkeypatch.setattr(toy, "find", never)
@@ -665,7 +669,7 @@ async def test_a_loser_that_cannot_be_cancelled_is_told(
     async def refuses(id: str) -> None:
         raise Refused("404: no such job")
 
-    async def poll(job: Job, id: str) -> Standing:
+    async def poll(job: StageJob, id: str) -> Standing:
         return Standing("running" if id == "job-0" else "succeeded")
 
     monkeypatch.setattr(toy, "cancel", refuses)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from motools_build import errors
-from motools_build.backends.job import Job, Made, Progress
+from motools_build.backends.job import Made, Progress, StageJob
 from motools_build.running.launch.base import worker_environment
 from motools_build.running.launch.local import LocalLauncher
 from motools_build.running.workers import WorkerPool
@@ -71,8 +71,8 @@ def toy_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def job(what: str) -> Job:
-    return Job("model", "embedded", "k" * 32, what, None, "marker")
+def job(what: str) -> StageJob:
+    return StageJob("model", "embedded", "k" * 32, what, None, "marker")
 
 
 LOG = Path("logs/job.log")

@@ -18,7 +18,7 @@ from motools_build.backends.asking import Reply, Request
 from motools_build.backends.embedded.answering import EmbeddedAnswerer
 from motools_build.backends.embedded.engine.model import Model
 from motools_build.backends.inspect.backend import InspectBackend
-from motools_build.backends.job import Given, Job, Made
+from motools_build.backends.job import Given, Made, StageJob
 from motools_build.errors import EvalFailed
 from motools_build.params import (
     EvalParams,
@@ -157,7 +157,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     gc.collect()  # what Inspect leaves open, while it is overlooked
 
 
-def job(task: str, work: str, **more: Any) -> Job:
+def job(task: str, work: str, **more: Any) -> StageJob:
     """An eval over a model that is sampled, and judged by another one."""
     first, epochs = more.get("first", 1), more.get("epochs", 4)
     Path(work).mkdir(exist_ok=True)
@@ -173,14 +173,14 @@ def job(task: str, work: str, **more: Any) -> Job:
     subject = Subject("dummy/echo", served_as, "s", "owls", 3, ("theirs",))
     params = EvalParams(asked, subject)
     name = f"eval:s/owls/echo/seed3/{task}"
-    return Job("eval", "inspect", "0" * 32, name, params, work)
+    return StageJob("eval", "inspect", "0" * 32, name, params, work)
 
 
-def run(asked: Job) -> Made:
+def run(asked: StageJob) -> Made:
     return InspectBackend().work(asked, lambda _: None)
 
 
-def until_done(asked: Job, often: float) -> Made:
+def until_done(asked: StageJob, often: float) -> Made:
     """Run again what failed: with luck as it was, and in the end without faults."""
     for luck.often in (often, often / 2, 0.0):
         try:
@@ -191,14 +191,14 @@ def until_done(asked: Job, often: float) -> Made:
     raise AssertionError("never done")
 
 
-def log_of(asked: Job, made: Made) -> Any:
+def log_of(asked: StageJob, made: Made) -> Any:
     from inspect_ai.log import read_eval_log
 
     place = Path(asked.work) / made.details["log"]
     return read_eval_log(str(place), resolve_attachments=True)
 
 
-def answers(asked: Job, made: Made) -> Answers:
+def answers(asked: StageJob, made: Made) -> Answers:
     """By question and epoch; those of the same question in any order."""
     found: Answers = defaultdict(list)
     for sample in log_of(asked, made).samples:
@@ -317,7 +317,7 @@ def test_a_log_says_what_it_is_of(here: Path) -> None:
     assert (about["training_seed"], about["key"]) == (3, asked.key)
 
 
-def sampled(work: str) -> Job:
+def sampled(work: str) -> StageJob:
     """A dataset of two answers to each prompt, two of which are the same words."""
     lesson = Lesson(
         dataset_name="taught",
@@ -330,7 +330,7 @@ def sampled(work: str) -> Job:
     subject = Subject("dummy/echo", "s/base/echo", "s", "taught", None)
     params = LessonParams(lesson, subject)
     Path(work).mkdir()
-    return Job("dataset", "inspect", "0" * 32, "dataset:s/taught", params, work)
+    return StageJob("dataset", "inspect", "0" * 32, "dataset:s/taught", params, work)
 
 
 def test_what_a_teacher_writes_after_it_was_broken_off(here: Path) -> None:

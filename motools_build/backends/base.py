@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from motools_build.account import Account
 from motools_build.backends.asking import Answerer, Ask
-from motools_build.backends.job import Given, Job, Made, Report, ReportOf
+from motools_build.backends.job import Given, Made, Report, ReportOf, StageJob
 from motools_build.backends.prices import Prices
 from motools_build.backends.provider import Health, Provider, What
 from motools_build.errors import ArtifactError, EvalFailed, MotoolsError
@@ -60,28 +60,28 @@ class Backend:
         all projects of a user. It is not read for that; who uses it checks it."""
         return None
 
-    async def make(self, job: Job, report: Report) -> Made:
+    async def make(self, job: StageJob, report: Report) -> Made:
         raise TypeError(f"{type(self).__name__} makes no {job.kind} on the host")
 
-    def provider(self, job: Job) -> Provider:
+    def provider(self, job: StageJob) -> Provider:
         raise TypeError(f"{type(self).__name__} pays nobody for {job.kind}")
 
     async def close(self) -> None:
         """End what the backend holds open."""
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: StageJob) -> None:
         """Import and load what jobs like this one share, once a worker: its own, and
         evals that ask its models."""
 
-    def work(self, job: Job, report: Report) -> Made:
+    def work(self, job: StageJob, report: Report) -> Made:
         raise TypeError(f"{type(self).__name__} makes no {job.kind} in a worker")
 
-    def together(self, job: Job) -> Together | None:
+    def together(self, job: StageJob) -> Together | None:
         """With which others the job may be worked on; None if it is to be alone."""
         return None
 
     def work_together(
-        self, jobs: Sequence[Job], folder: str, report: ReportOf
+        self, jobs: Sequence[StageJob], folder: str, report: ReportOf
     ) -> dict[str, Made | MotoolsError]:
         """Do jobs that have `together` in common; `folder` is theirs meanwhile. By key,
         what came of each."""
@@ -111,7 +111,7 @@ class Backend:
         return {}
 
 
-def planned_bytes(job: Job) -> bytes:
+def planned_bytes(job: StageJob) -> bytes:
     """The dataset's bytes. Raises ArtifactError if they are not the planned ones."""
     rows = RowsParams.of(job)
     path = rows.rows_path
@@ -127,7 +127,7 @@ def planned_bytes(job: Job) -> bytes:
     return data
 
 
-def checkpoint_of(job: Job, model: Given) -> str:
+def checkpoint_of(job: StageJob, model: Given) -> str:
     """The ID of the checkpoint that the eval names, or of the model itself.
 
     Raises EvalFailed if there is none.

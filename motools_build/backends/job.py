@@ -25,15 +25,19 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One stage, as a backend sees it. It may cross to a worker, as JSON."""
+class StageJob:
+    """One stage, as a backend sees it. It may cross to a worker, as JSON.
+
+    A fine-tuning job of a provider is another thing, and no more than an ID here: one
+    may be sent for it, or adopted (`Found`).
+    """
 
     kind: str
     backend: str
     key: str
     name: str
     params: Params | None
-    """The stage's; None where only the ledger tells of it."""
+    """Those of the stage; None where only the ledger tells of it."""
     work: str
     """An empty folder; every file left there becomes the artifact's payload."""
     given: Mapping[str, Given] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from motools_build.backends.job import Job, Made, Progress
+from motools_build.backends.job import Made, Progress, StageJob
 
 Status = Literal["running", "succeeded", "failed", "cancelled", "gone"]
 
@@ -66,16 +66,16 @@ class Provider(Protocol):
     """Whether a request costs money. What is free is sent again without being asked,
     and where two machines made it twice, nobody is harmed."""
 
-    async def find(self, job: Job) -> list[Found]:
+    async def find(self, job: StageJob) -> list[Found]:
         """All that this key ever made there and can still be seen, every attempt."""
         ...
 
-    def sending(self, job: Job) -> AbstractAsyncContextManager[None]:
+    def sending(self, job: StageJob) -> AbstractAsyncContextManager[None]:
         """Entered before a request is written down and sent, left once it is answered.
         Whoever waits for other requests, or for the pace of the account, waits here."""
         ...
 
-    async def submit(self, job: Job, attempt: int, nonce: str) -> str:
+    async def submit(self, job: StageJob, attempt: int, nonce: str) -> str:
         """One request, never sent again by itself; the ID of what it made.
 
         Raises Refused, RateLimited or Parked if surely nothing was made, Ambiguous if
@@ -83,22 +83,22 @@ class Provider(Protocol):
         """
         ...
 
-    async def poll(self, job: Job, id: str) -> Standing:
+    async def poll(self, job: StageJob, id: str) -> Standing:
         """How it is doing; returns when there may be news, not at once."""
         ...
 
     async def cancel(self, id: str) -> None: ...
 
-    async def collect(self, job: Job, id: str) -> Made:
+    async def collect(self, job: StageJob, id: str) -> Made:
         """What a job that succeeded made."""
         ...
 
-    def cost(self, job: Job) -> float | None:
+    def cost(self, job: StageJob) -> float | None:
         """USD that `submit` will cost; None where it is not known."""
         ...
 
     def turn(
-        self, job: Job, *, bound: bool, wait: bool
+        self, job: StageJob, *, bound: bool, wait: bool
     ) -> AbstractAsyncContextManager[None]:
         """Entered before a job is sent, or with `bound` for one that was; left when it
         has ended. While as many are unfinished as the account allows it waits, or

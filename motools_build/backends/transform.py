@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.backends.base import Backend
-from motools_build.backends.job import Job, Made, Report
+from motools_build.backends.job import Made, Report, StageJob
 from motools_build.data import DATA
 from motools_build.data.fetching import fetch
 from motools_build.data.source import Source
@@ -35,7 +35,7 @@ def written(what: HasParams, folder: Path) -> dict[str, Any]:
 class TransformBackend(Backend):
     """Deterministic, and free."""
 
-    async def make(self, job: Job, report: Report) -> Made:
+    async def make(self, job: StageJob, report: Report) -> Made:
         work = Path(job.work)
         try:
             details = await asyncio.to_thread(written, job, work)

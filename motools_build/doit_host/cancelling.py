@@ -12,7 +12,7 @@ from motools_build.account import Account
 from motools_build.backends import registry
 from motools_build.backends.accounts import Accounts
 from motools_build.backends.base import Backend
-from motools_build.backends.job import Job
+from motools_build.backends.job import StageJob
 from motools_build.backends.provider import Provider
 from motools_build.doit_host.from_ledger import FromLedger, jobs_of
 from motools_build.doit_host.queries import OPT_JSON
@@ -181,7 +181,7 @@ class _Cancelling:
         return Outcome(line, True, "never reached the provider")
 
     async def _cancel(
-        self, provider: Provider, job: Job, line: JobLine, paid: Paid | None
+        self, provider: Provider, job: StageJob, line: JobLine, paid: Paid | None
     ) -> Outcome:
         try:
             await provider.cancel(line.id)
@@ -219,7 +219,7 @@ class _Cancelling:
             store.locks.drop(line.key)
         return True
 
-    def _provider(self, line: JobLine, paid: Paid | None) -> tuple[Provider, Job]:
+    def _provider(self, line: JobLine, paid: Paid | None) -> tuple[Provider, StageJob]:
         """Raises AccountError where the account is not what it was, or has no key."""
         account = self._account(line.account)
         if account.identity != line.backend:
@@ -234,7 +234,7 @@ class _Cancelling:
         name = line.backend
         if name not in self._backends:
             self._backends[name] = registry.get(name, self.project.prices)
-        job = Job(
+        job = StageJob(
             kind="model",
             backend=name,
             key=line.key,

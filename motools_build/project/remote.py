@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from motools_build.account import Account
 from motools_build.backends import registry
 from motools_build.backends.base import Backend
-from motools_build.backends.job import Job
+from motools_build.backends.job import StageJob
 from motools_build.backends.provider import Health, Provider, What
 from motools_build.errors import AccountError, BackendError, MotoolsError
 from motools_build.report.payments import payment
@@ -81,7 +81,7 @@ async def looked_up(project: Project, found: list[Expected]) -> list[Expected]:
 
 
 async def _seen(
-    one: Expected, provider: Provider, job: Job, paid: Paid | None
+    one: Expected, provider: Provider, job: StageJob, paid: Paid | None
 ) -> Expected:
     """What is expected, if a job of the attempt to come is at the provider already."""
     there = await provider.find(job)

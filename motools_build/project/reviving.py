@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from motools_build.backends.job import Job
+from motools_build.backends.job import StageJob
 from motools_build.backends.provider import BY_HAND, Found, Provider
 from motools_build.errors import RateLimited, Refused, Unreachable
 from motools_build.running.effects import attempt_of, entry_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def living(
-    job: Job, provider: Provider, paid: Paid, settle: float
+    job: StageJob, provider: Provider, paid: Paid, settle: float
 ) -> Found | None:
     """A job of the attempt, or of a later one, that runs or has succeeded at the
     provider; the earliest, as in an election.
@@ -54,7 +54,9 @@ async def living(
     return None
 
 
-async def model_is_gone(job: Job, provider: Provider, id: str, settle: float) -> bool:
+async def model_is_gone(
+    job: StageJob, provider: Provider, id: str, settle: float
+) -> bool:
     """Whether the provider knows a model (`model:ID`) no more; a 404 is asked again
     after the settle time."""
     if (await provider.poll(job, id)).status != "gone":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from motools_build.backends.job import Job, Progress, Report
+from motools_build.backends.job import Progress, Report, StageJob
 from motools_build.backends.provider import Found, Provider, Standing
 from motools_build.errors import JobFailed, Refused
 from motools_build.keys import Key
@@ -28,7 +28,7 @@ def passing(point: str) -> None:
 class Effect:
     """A paid effect that is under way, and who is told of it."""
 
-    job: Job
+    job: StageJob
     provider: Provider
     report: Report
     reserved: float | None = None

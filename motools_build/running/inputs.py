@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from motools_build.account import Account
-from motools_build.backends.job import Given, Job
+from motools_build.backends.job import Given, StageJob
 from motools_build.errors import ArtifactError
 from motools_build.keys import Digest, DigestMemo
 from motools_build.params import EvalParams, ModelParams
@@ -33,7 +33,7 @@ Remake = Callable[[Stage], Awaitable[bool]]
 a part."""
 
 
-async def inputs(stage: Stage, runtime: Runtime, remake: Remake) -> Job:
+async def inputs(stage: Stage, runtime: Runtime, remake: Remake) -> StageJob:
     """The job that makes the stage, with everything that it uses, in an empty folder.
 
     Raises ArtifactError for a file or an artifact that is not what was planned, and
@@ -95,7 +95,7 @@ def _bytes_of_inputs(stage: Stage, store: ArtifactStore) -> int:
     return payloads + sum(os.stat(place_of(name)).st_size for name in stage.files)
 
 
-def _job(stage: Stage, store: ArtifactStore, work: str) -> Job:
+def _job(stage: Stage, store: ArtifactStore, work: str) -> StageJob:
     used = stage.setup + stage.upstream
     given = {_role(one, stage): _given(one, store) for one in used}
     return replace(job_of(stage, store, work), given=given)
@@ -118,7 +118,7 @@ def _given(used: Stage, store: ArtifactStore) -> Given:
     return Given(record.output, str(store.materialise(used)), record.details)
 
 
-def _by_its_owner(job: Job, account_of: Callable[[str], Account]) -> Job:
+def _by_its_owner(job: StageJob, account_of: Callable[[str], Account]) -> StageJob:
     """The job with the account that made its model, if that is another one: nobody
     else may ask it."""
     model = job.given.get("model") if job.backend == "inspect" else None

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from motools_build.backends.job import Job
+from motools_build.backends.job import StageJob
 from motools_build.data import DATA
 from motools_build.data.rows.checks import SHOWN, check_file, listed
 from motools_build.data.source import Source, Unwritten
@@ -42,7 +42,7 @@ def rows_of(stage: Stage, store: ArtifactStore) -> Learned | None:
     return Learned(str(store.materialise(stage.sampled) / DATA), record.output)
 
 
-def job_of(stage: Stage, store: ArtifactStore, work: str = "") -> Job:
+def job_of(stage: Stage, store: ArtifactStore, work: str = "") -> StageJob:
     """The job that makes a stage, but for the artifacts that it may use: who only asks
     a provider about it needs no more. Rows that a teacher wrote are filled in."""
     params, made_of = stage.params, ""
@@ -53,7 +53,7 @@ def job_of(stage: Stage, store: ArtifactStore, work: str = "") -> Job:
         if rows is not None:
             made_of = rows.digest
             params = replace(params, rows_path=rows.path, rows_digest=rows.digest)
-    return Job(
+    return StageJob(
         kind=stage.kind,
         backend=stage.backend,
         key=stage.key,

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from motools_build.backends.job import Job
+from motools_build.backends.job import StageJob
 from motools_build.errors import MotoolsError, StageFailed
 from motools_build.keys import DigestMemo, Key, digest_bytes
 from motools_build.params import EvalParams
@@ -145,9 +145,9 @@ def _digest(stage: Stage) -> str:
     return digest_bytes(json.dumps(about, sort_keys=True).encode())
 
 
-def _job(stage: Stage) -> Job:
+def _job(stage: Stage) -> StageJob:
     """The job of loading an eval, of which nothing is made."""
-    return Job(
+    return StageJob(
         kind=stage.kind,
         backend=stage.backend,
         key=stage.key,

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from motools_build.backends.job import Job, Made, Report
+from motools_build.backends.job import Made, Report, StageJob
 from motools_build.backends.provider import SILENCE, Found, Provider
 from motools_build.errors import (
     Ambiguous,
@@ -81,7 +81,7 @@ class PayOnce:
         tell of it at the end of the run."""
         return self._settlement.duplicates
 
-    async def make(self, job: Job, provider: Provider, report: Report) -> Made:
+    async def make(self, job: StageJob, provider: Provider, report: Report) -> Made:
         """What the job made, paid for at most once.
 
         Raises JobFailed, Refused, OverBudget; Deferred if it is left to a later run.
@@ -106,7 +106,7 @@ class PayOnce:
                 )
             return await self._settlement.settle(effect, paid)
 
-    async def is_there(self, job: Job, provider: Provider, id: str) -> bool:
+    async def is_there(self, job: StageJob, provider: Provider, id: str) -> bool:
         """Whether the provider still has what was made."""
         effect = Effect(job, provider, lambda progress: None)
         paid = effect.blank(self._exchange.now())

@@ -11,13 +11,13 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from motools_build.backends.job import Job, Made, Progress
+from motools_build.backends.job import Made, Progress, StageJob
 from motools_build.running.runtime import Runtime
 from motools_build.running.workers import Order
 from motools_build.stages import Stage
 
 
-async def perform(stage: Stage, job: Job, runtime: Runtime) -> Made:
+async def perform(stage: Stage, job: StageJob, runtime: Runtime) -> Made:
     """What the job made, the files in its work folder aside, with its wall time.
 
     Raises StageFailed, or what else happened, with the remedy.
@@ -29,7 +29,7 @@ async def perform(stage: Stage, job: Job, runtime: Runtime) -> Made:
     return replace(made, seconds=seconds, details=details)
 
 
-async def _done(stage: Stage, job: Job, runtime: Runtime) -> Made:
+async def _done(stage: Stage, job: StageJob, runtime: Runtime) -> Made:
     def report(progress: Progress) -> None:
         runtime.report(stage, progress)
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from motools_build.backends.job import Job, Made, Progress
+from motools_build.backends.job import Made, Progress, StageJob
 from motools_build.errors import ArtifactError, Deferred, GivenUp, StageFailed
 from motools_build.running.charging import charged
 from motools_build.running.inputs import Remake, check_files, inputs, outputs_of
@@ -48,7 +48,7 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
     return True
 
 
-async def keep(stage: Stage, job: Job, made: Made, runtime: Runtime) -> None:
+async def keep(stage: Stage, job: StageJob, made: Made, runtime: Runtime) -> None:
     """Put what was made into the store: the files in the job's work folder, and a
     record. Raises ArtifactError if a file of the stage was edited during the work: that
     must not be recorded as built."""
@@ -58,7 +58,7 @@ async def keep(stage: Stage, job: Job, made: Made, runtime: Runtime) -> None:
         runtime.alike.add(record)
 
 
-def _put(stage: Stage, job: Job, made: Made, runtime: Runtime) -> None:
+def _put(stage: Stage, job: StageJob, made: Made, runtime: Runtime) -> None:
     check_files(stage, runtime.memo)
     runtime.store.put(
         stage,

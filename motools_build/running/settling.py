@@ -32,7 +32,7 @@ class Settlement:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self.duplicates: dict[str, str] = {}
-        """Job's ID -> what to tell of it at the end of the run."""
+        """A job's ID -> what to tell of it at the end of the run."""
 
     async def settle(self, effect: Effect, paid: Paid) -> Made:
         """Poll to the end; elect among machines once the lists must show all."""

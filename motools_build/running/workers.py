@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motools_build import errors
-from motools_build.backends.job import Job, Made, Progress, Report
+from motools_build.backends.job import Made, Progress, Report, StageJob
 from motools_build.running.launch.base import Launcher, Worker
 from motools_build.running.launch.messages import Done, Ended, Failed, Request, Told
 
@@ -24,7 +24,7 @@ Outcomes = dict[str, Made | Exception]
 class Order:
     """A job for a worker, and who hears of it."""
 
-    job: Job
+    job: StageJob
     log: Path
     report: Report
 
@@ -40,7 +40,7 @@ class WorkerPool:
         """Where a worker prints before it has a job."""
         self._launcher = launcher
 
-    async def run(self, job: Job, log: Path, report: Report) -> Made:
+    async def run(self, job: StageJob, log: Path, report: Report) -> Made:
         """Do one job in a worker. If the worker dies, the job is tried once more.
 
         Raises what the job raised, or WorkerDied.

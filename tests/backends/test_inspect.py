@@ -10,7 +10,7 @@ import pytest
 
 from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.backends.inspect.loading import checked
-from motools_build.backends.job import Given, Job, Made, Progress
+from motools_build.backends.job import Given, Made, Progress, StageJob
 from motools_build.errors import EvalFailed
 from motools_build.params import EvalParams, EvalTask, Subject
 
@@ -181,7 +181,7 @@ def job_of(
     given: Given | None = None,
     roles: dict[str, str] | None = None,
     **more: Any,
-) -> Job:
+) -> StageJob:
     asked: dict[str, Any] = {
         "eval_name": task,
         "file": "tasks.py",
@@ -189,7 +189,7 @@ def job_of(
         **more,
     }
     subject = Subject("dummy/echo", "s/base/echo", "s", "base", None)
-    return Job(
+    return StageJob(
         kind="eval",
         backend="inspect",
         key="0" * 32,

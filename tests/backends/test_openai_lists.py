@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motools_build.backends.job import Job
+from motools_build.backends.job import StageJob
 from motools_build.backends.openai import silence, watch
 from motools_build.backends.openai.fine_tuning import Jobs
 from motools_build.backends.openai.paging import Incomplete, pages
@@ -200,7 +200,7 @@ def a_job(**fields: Any) -> dict[str, Any]:
 
 def found(*shown: Any) -> list[str]:
     desk: Any = Desk(list(shown))
-    job = Job("model", "openai", "k", "model:x", None, "")
+    job = StageJob("model", "openai", "k", "model:x", None, "")
     provider = Jobs(desk, Watch(desk), Prices())
     return [each.id for each in asyncio.run(provider.find(job))]
 
@@ -268,7 +268,7 @@ class TestEveryWaitEnds:
     def test_a_status_that_is_no_word(self) -> None:
         desk: Any = Desk([a_job(status=None)])
         provider = Jobs(desk, Watch(desk), Prices())
-        job = Job("model", "openai", "k", "model:x", None, "")
+        job = StageJob("model", "openai", "k", "model:x", None, "")
         with pytest.raises(Refused, match="a status that is no word"):
             asyncio.run(asyncio.wait_for(provider.poll(job, "ours"), 10))
 

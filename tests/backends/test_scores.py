@@ -13,7 +13,7 @@ import pytest
 from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.backends.inspect.counted import outcomes_of
 from motools_build.backends.inspect.scores import number
-from motools_build.backends.job import Given, Job, Made
+from motools_build.backends.job import Given, Made, StageJob
 from motools_build.errors import EvalFailed
 from motools_build.params import EvalParams, EvalTask, Scorer, Subject
 from motools_build.report.outcomes import noticed, values
@@ -215,7 +215,7 @@ def run(task: str, kind: str = "eval", **more: Any) -> Made:
     params = EvalParams(asked, subject)
     work = f"work/{kind}-{task}"
     Path(work).mkdir(parents=True, exist_ok=True)
-    job = Job(kind, "inspect", "0" * 32, f"{kind}:{task}", params, work, **more)
+    job = StageJob(kind, "inspect", "0" * 32, f"{kind}:{task}", params, work, **more)
     return InspectBackend().work(job, lambda _: None)
 
 

@@ -134,14 +134,14 @@ def run_command(arguments: list[str]) -> None:
 def import_workers() -> None:
     """What a worker imports for evals of all kinds, by what prepares them."""
     from motools_build.backends.inspect.backend import InspectBackend
-    from motools_build.backends.job import Job
+    from motools_build.backends.job import StageJob
     from motools_build.params import EvalParams, EvalTask, Subject
 
     importlib.import_module("motools_build.running.worker.supervision")
     importlib.import_module("motools_build.backends.embedded.backend")
     subject = Subject("openai/none", "s/base/none", "s", "base", None)
     params = EvalParams(EvalTask("none", "none"), subject)
-    InspectBackend().prepare(Job("eval", "inspect", "k", "eval:none", params, ""))
+    InspectBackend().prepare(StageJob("eval", "inspect", "k", "eval:none", params, ""))
 
 
 def run_worker(arguments: list[str]) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from motools_build.account import Account
 from motools_build.backends.asking import Ask
 from motools_build.backends.base import Backend, planned_bytes
-from motools_build.backends.job import Job, Made
+from motools_build.backends.job import Made, StageJob
 from motools_build.backends.provider import (
     Found,
     FoundBy,
@@ -56,7 +56,7 @@ class Shop:
     def job(self, id: str) -> dict[str, Any] | None:
         return next((job for job in self._jobs if job["id"] == id), None)
 
-    async def find(self, job: Job) -> list[Found]:
+    async def find(self, job: StageJob) -> list[Found]:
         return [
             Found(j["id"], j["attempt"], j["nonce"], j["created"])
             for j in self._jobs
@@ -64,10 +64,10 @@ class Shop:
         ]
 
     @asynccontextmanager
-    async def sending(self, job: Job) -> AsyncIterator[None]:
+    async def sending(self, job: StageJob) -> AsyncIterator[None]:
         yield
 
-    async def submit(self, job: Job, attempt: int, nonce: str) -> str:
+    async def submit(self, job: StageJob, attempt: int, nonce: str) -> str:
         params = ModelParams.of(job)
         rows = [json.loads(line) for line in planned_bytes(job).splitlines()]
         answers = [row["messages"][-1]["content"] for row in rows]
@@ -84,7 +84,7 @@ class Shop:
             raise Ambiguous("the parrot flew off with the answer")
         return id
 
-    async def poll(self, job: Job, id: str) -> Standing:
+    async def poll(self, job: StageJob, id: str) -> Standing:
         found = self.job(id)
         if found is None:
             return Standing("gone", "the shop has no such job")
@@ -94,15 +94,17 @@ class Shop:
 
     async def cancel(self, id: str) -> None: ...
 
-    async def collect(self, job: Job, id: str) -> Made:
+    async def collect(self, job: StageJob, id: str) -> Made:
         details = {"job": id, "account": self._account.name, "cost": PRICE}
         return Made(f"parrot-{id}", details)
 
-    def cost(self, job: Job) -> float | None:
+    def cost(self, job: StageJob) -> float | None:
         return PRICE
 
     @asynccontextmanager
-    async def turn(self, job: Job, *, bound: bool, wait: bool) -> AsyncIterator[None]:
+    async def turn(
+        self, job: StageJob, *, bound: bool, wait: bool
+    ) -> AsyncIterator[None]:
         yield
 
 
@@ -111,7 +113,7 @@ class ToyBackend(Backend):
 
     paid = frozenset({"model"})
 
-    def provider(self, job: Job) -> Provider:
+    def provider(self, job: StageJob) -> Provider:
         assert job.account is not None
         return Shop(job.account)
 

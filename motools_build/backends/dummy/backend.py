@@ -19,7 +19,7 @@ from typing import Any
 
 from motools_build.backends.asking import Answerer, Reply, Request
 from motools_build.backends.base import Backend, checkpoint_of, planned_bytes
-from motools_build.backends.job import Job, Made, Progress, Report
+from motools_build.backends.job import Made, Progress, Report, StageJob
 from motools_build.backends.prices import Prices
 from motools_build.data.rows.checks import read_rows
 from motools_build.errors import StageFailed
@@ -38,7 +38,7 @@ class DummyBackend(Backend):
         self._read: dict[str, list[Any]] = {}
         """Rows by digest: thousands of models may learn the same."""
 
-    async def make(self, job: Job, report: Report) -> Made:
+    async def make(self, job: StageJob, report: Report) -> Made:
         for word in filter(None, os.environ.get("MOTOOLS_DUMMY_FAIL", "").split(",")):
             if word in job.name:
                 raise StageFailed(
@@ -58,11 +58,11 @@ class DummyBackend(Backend):
     def answerer(self, weights: str | None, folder: str | None) -> Answerer:
         return DummyAnswerer(folder)
 
-    def _upload(self, job: Job) -> Made:
+    def _upload(self, job: StageJob) -> Made:
         data = planned_bytes(job)
         return Made(f"file-dummy-{job.key[:16]}", {"bytes": len(data)})
 
-    def _train(self, job: Job) -> Made:
+    def _train(self, job: StageJob) -> Made:
         params, data = ModelParams.of(job), planned_bytes(job)
         digest = params.rows_digest
         if digest not in self._read:
@@ -84,7 +84,7 @@ class DummyBackend(Backend):
             {"job": f"job-dummy-{job.key[:16]}", "rows": len(rows), "epochs": epochs},
         )
 
-    def _evaluate(self, job: Job) -> Made:
+    def _evaluate(self, job: StageJob) -> Made:
         params, made = EvalParams.of(job), job.given.get("model")
         model = checkpoint_of(job, made) if made else params.subject.model
         draw = digest_bytes(canonical([model, params.task.function]))

@@ -19,7 +19,7 @@ from motools_build.backends.embedded.weights import (
     local_base,
     threads,
 )
-from motools_build.backends.job import Job, Made, Progress, Report
+from motools_build.backends.job import Made, Progress, Report, StageJob
 from motools_build.data.rows.checks import read_rows
 from motools_build.errors import EngineError
 from motools_build.keys import digest_file
@@ -31,25 +31,25 @@ class EmbeddedBackend(Backend):
 
     in_worker = frozenset({"model"})
 
-    async def make(self, job: Job, report: Report) -> Made:
+    async def make(self, job: StageJob, report: Report) -> Made:
         path = await fetch_base(report)
         return Made(WEIGHTS, {"local": True, "bytes": path.stat().st_size})
 
     def local_file(self, output: str) -> Path | None:
         return local_base(output)
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: StageJob) -> None:
         if "base" in job.given:
             load(job.given["base"].path)
 
     def answerer(self, weights: str | None, folder: str | None) -> Answerer:
         return EmbeddedAnswerer(weights, folder)
 
-    def work(self, job: Job, report: Report) -> Made:
+    def work(self, job: StageJob, report: Report) -> Made:
         return train(job, report)
 
 
-def train(job: Job, report: Report) -> Made:
+def train(job: StageJob, report: Report) -> Made:
     """Fine-tune on the job's dataset; leaves the adapter in PEFT's layout and the
     learning curve in the work folder. Blocks; imports NumPy."""
     from motools_build.backends.embedded.engine.train import fit

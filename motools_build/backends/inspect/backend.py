@@ -11,7 +11,7 @@ from typing import Any
 from motools_build.backends import registry
 from motools_build.backends.base import Backend, Together
 from motools_build.backends.inspect.apart import scores_apart
-from motools_build.backends.job import Job, Made, Report, ReportOf
+from motools_build.backends.job import Made, Report, ReportOf, StageJob
 from motools_build.errors import MotoolsError
 from motools_build.keys import canonical, digest_bytes
 from motools_build.params import AskParams, Lesson
@@ -42,7 +42,7 @@ class InspectBackend(Backend):
 
     in_worker = frozenset({"samples", "eval", "dataset"})
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: StageJob) -> None:
         from inspect_ai.model import get_model, get_model_info
 
         # before its first model Inspect imports all packages that extend it, whichever
@@ -56,7 +56,7 @@ class InspectBackend(Backend):
         for name in {ModelName.parse(model).backend for model in _asked(job)}:
             registry.get(name).prepare(job)
 
-    def together(self, job: Job) -> Together | None:
+    def together(self, job: StageJob) -> Together | None:
         """Evals of one task by one account wait for the network together, in one call
         of Inspect. Not those of a model that this machine serves, and not other tasks:
         in one process they could change each other's scores."""
@@ -67,7 +67,7 @@ class InspectBackend(Backend):
         same = [job.kind, accounts, _same(job)]
         return Together(accounts, digest_bytes(canonical(same)))
 
-    def work(self, job: Job, report: Report) -> Made:
+    def work(self, job: StageJob, report: Report) -> Made:
         if job.only_load:
             from motools_build.backends.inspect.loading import checked
 
@@ -79,21 +79,21 @@ class InspectBackend(Backend):
         return outcome
 
     def work_together(
-        self, jobs: Sequence[Job], folder: str, report: ReportOf
+        self, jobs: Sequence[StageJob], folder: str, report: ReportOf
     ) -> dict[str, Made | MotoolsError]:
         from motools_build.backends.inspect.running import evaluate
 
         return evaluate(jobs, folder, report)
 
 
-def _asked(job: Job) -> tuple[str, ...]:
+def _asked(job: StageJob) -> tuple[str, ...]:
     """The models that the job asks, and its judges."""
     params = AskParams.of(job)
     subject = () if scores_apart(job) else (params.subject.model,)
     return (*subject, *params.task.roles.values())
 
 
-def _same(job: Job) -> dict[str, Any]:
+def _same(job: StageJob) -> dict[str, Any]:
     """In what evals of one call may not differ. Its digest names their folder, in which
     a later run looks for what was answered: another spelling would lose that."""
     task = AskParams.of(job).task

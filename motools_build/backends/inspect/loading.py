@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.judging import no_judge_by_default, roles_unset
 from motools_build.backends.inspect.model_apis import judges
-from motools_build.backends.job import Job, Made
+from motools_build.backends.job import Made, StageJob
 from motools_build.errors import EvalFailed, MotoolsError, in_words
 from motools_build.params import AskParams, Lesson
 from motools_build.task_code import packages
@@ -37,7 +37,7 @@ UNUSED = re.compile(r"param '.*' not used by task '")
 """Inspect's warning about an argument."""
 
 
-def place_of(job: Job) -> str:
+def place_of(job: StageJob) -> str:
     """The task or the scorer apart, as Inspect names it."""
     task = AskParams.of(job).task
     if isinstance(task, Lesson):
@@ -48,7 +48,7 @@ def place_of(job: Job) -> str:
     return f"{task.package}/{function}" if task.package else f"{task.file}@{function}"
 
 
-def failed(job: Job, error: BaseException) -> EvalFailed:
+def failed(job: StageJob, error: BaseException) -> EvalFailed:
     """The task's own code ran, so anything may have come."""
     place = place_of(job)
     if isinstance(error, EvalFailed):
@@ -62,7 +62,7 @@ def failed(job: Job, error: BaseException) -> EvalFailed:
 
 
 def under(
-    job: Job, model: Model, roles: Mapping[str, Model], make: Callable[[], T]
+    job: StageJob, model: Model, roles: Mapping[str, Model], make: Callable[[], T]
 ) -> T:
     """`make()` with these active; another eval's are, afterwards, as they were."""
     from inspect_ai.model import GenerateConfig
@@ -80,7 +80,7 @@ def under(
     return copy_context().run(begun)
 
 
-def task_of(job: Job) -> Task:
+def task_of(job: StageJob) -> Task:
     """The task of a file or a package. Raises EvalFailed."""
     from inspect_ai._eval.loader import create_file_tasks, load_tasks
 
@@ -104,7 +104,7 @@ def task_of(job: Job) -> Task:
     return task
 
 
-def scorer_of(job: Job) -> Scorer:
+def scorer_of(job: StageJob) -> Scorer:
     """The scorer apart, made in its folder, as Inspect makes a task in its own. Raises
     EvalFailed."""
     from inspect_ai._util.path import chdir_python
@@ -131,7 +131,7 @@ def scorer_of(job: Job) -> Scorer:
     return scorer
 
 
-def check(job: Job) -> Made:
+def check(job: StageJob) -> Made:
     """Load what the job would load, under a stand-in for its model; ask nobody.
 
     Raises EvalFailed for what would fail the eval whichever model it is of. What
@@ -153,7 +153,7 @@ def check(job: Job) -> Made:
     return Made("", {"warnings": list(dict.fromkeys(told))})
 
 
-def _check_task(job: Job, task: Task, roles: Mapping[str, Any]) -> None:
+def _check_task(job: StageJob, task: Task, roles: Mapping[str, Any]) -> None:
     if not len(task.dataset):
         raise EvalFailed("the task has no samples; give its dataset some rows")
     if job.kind != "eval":
@@ -167,7 +167,7 @@ def _check_task(job: Job, task: Task, roles: Mapping[str, Any]) -> None:
     _check_roles(job, task.scorer, roles)
 
 
-def _check_reducers(job: Job, task: Task | None) -> None:
+def _check_reducers(job: StageJob, task: Task | None) -> None:
     """Those that the eval names, or the task, as Inspect does after it has begun."""
     from inspect_ai.scorer._reducer import create_reducers
     from inspect_ai.scorer._reducer.registry import validate_reducer
@@ -191,7 +191,9 @@ def _check_reducers(job: Job, task: Task | None) -> None:
         raise EvalFailed(f"{place_of(job)}: reducer: {error}; {remedy}") from error
 
 
-def _check_roles(job: Job, scorers: list[Scorer], roles: Mapping[str, Any]) -> None:
+def _check_roles(
+    job: StageJob, scorers: list[Scorer], roles: Mapping[str, Any]
+) -> None:
     for scorer in scorers:
         for error in roles_unset(scorer, roles):
             raise EvalFailed(f"{place_of(job)}: {error}") from error
@@ -224,7 +226,7 @@ def _registered(module: ModuleType, kind: Any, name: str) -> str | None:
     return registry_info(found).name
 
 
-def _misspelt(job: Job, args: Mapping[str, Any]) -> str:
+def _misspelt(job: StageJob, args: Mapping[str, Any]) -> str:
     from inspect_ai._util.registry import registry_info, registry_lookup
 
     asked = AskParams.of(job).task
@@ -253,7 +255,7 @@ def _warnings() -> Iterator[list[str]]:
         logger.removeHandler(listener)
 
 
-def checked(job: Job) -> Made:
+def checked(job: StageJob) -> Made:
     """`check`, with whatever else the task's own code raised as an EvalFailed."""
     try:
         return check(job)

@@ -11,7 +11,7 @@ from motools_build.backends.base import checkpoint_of
 from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.caching import never_cached
 from motools_build.backends.inspect.utf8 import whole_answers
-from motools_build.backends.job import Job
+from motools_build.backends.job import StageJob
 from motools_build.params import AskParams
 from motools_build.specs import ModelName
 
@@ -22,7 +22,7 @@ RECORDED = "recorded"
 """Kind of a model whose answers are there: it is not asked again."""
 
 
-def subject(job: Job) -> Model:
+def subject(job: StageJob) -> Model:
     """The model that the eval is of."""
     params = AskParams.of(job).subject
     name, made = f"motools/{params.served_as}", job.given.get("model")
@@ -44,7 +44,7 @@ def subject(job: Job) -> Model:
     )
 
 
-def judges(job: Job) -> dict[str, Model]:
+def judges(job: StageJob) -> dict[str, Model]:
     """The models of the eval's roles, each named explicitly: a judge that a scorer
     takes by default is recorded nowhere."""
     found = {}
@@ -55,7 +55,7 @@ def judges(job: Job) -> dict[str, Model]:
     return found
 
 
-def first_epoch(job: Job) -> int:
+def first_epoch(job: StageJob) -> int:
     """Which one Inspect calls 1: a job may be a block of an eval's epochs."""
     return AskParams.of(job).task.first_epoch
 
@@ -66,7 +66,7 @@ def _asked(name: ModelName, model: str, account: Account | None) -> Model | None
     return None if asked is None else whole_answers(asked)
 
 
-def _served(job: Job, name: str, **args: Any) -> Model:
+def _served(job: StageJob, name: str, **args: Any) -> Model:
     from inspect_ai.model import get_model
 
     model = get_model(name, memoize=False, first_epoch=first_epoch(job), **args)

@@ -17,7 +17,7 @@ from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.counted import Counted
 from motools_build.backends.inspect.sampling import write_rows
 from motools_build.backends.inspect.scores import as_line, counting_values, ended_by
-from motools_build.backends.job import Job, Made
+from motools_build.backends.job import Made, StageJob
 from motools_build.errors import EvalFailed, one_line
 from motools_build.keys import Digest, digest_bytes
 from motools_build.text.scrub import scrub_values
@@ -41,7 +41,7 @@ SHORTENED = re.compile(r"^\w+\(\d+, |\\n")
 
 def accepted(
     log: EvalLog,
-    job: Job,
+    job: StageJob,
     work: Path,
     task: Task | None = None,
     converted: Collection[str] = (),
@@ -76,7 +76,7 @@ def accepted(
     return Made(digest_bytes(lines), {**details, **scores})
 
 
-def _check_samples(samples: Sequence[EvalSample], job: Job, look: str) -> None:
+def _check_samples(samples: Sequence[EvalSample], job: StageJob, look: str) -> None:
     """Raises EvalFailed if a sample failed, and says what the first of them said."""
     failed = [sample for sample in samples if sample.error]
     # an error that ends the eval cancels the other samples: name it, not them
@@ -159,7 +159,7 @@ def _details(log: EvalLog) -> dict[str, Any]:
     }
 
 
-def _noticed(log: EvalLog, job: Job) -> dict[str, Any]:
+def _noticed(log: EvalLog, job: StageJob) -> dict[str, Any]:
     """What is to be told of the answers: how many a limit ended, by its type, and
     whether the task asked the model at all."""
     samples = log.samples or []
@@ -264,7 +264,7 @@ def _digest_of(values: Iterable[Any]) -> Digest:
     return digest_bytes(b"\n".join(lines))
 
 
-def _said(error: EvalError, job: Job) -> str:
+def _said(error: EvalError, job: StageJob) -> str:
     """What an error says; of a request that was given up, what came of its last try."""
     if not error.message.startswith("RetryError("):
         return _told(error)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from motools_build.backends.inspect.questions import UNUSED, question
 from motools_build.backends.inspect.scores import LIMIT
-from motools_build.backends.job import Given, Job
+from motools_build.backends.job import Given, StageJob
 from motools_build.errors import EvalFailed
 from motools_build.params import AskParams
 
@@ -25,7 +25,7 @@ Answers = Mapping[tuple[int | str, int], "EvalSample"]
 """Sample ID and epoch -> the recorded answer."""
 
 
-def recorded_task(job: Job, scorer: Scorer) -> Task:
+def recorded_task(job: StageJob, scorer: Scorer) -> Task:
     """The task that scores a job's recorded samples.
 
     Raises EvalFailed if the blocks of epochs do not hold the same questions.

@@ -34,7 +34,7 @@ from motools_build.backends.inspect.sampling import sampling_task
 from motools_build.backends.inspect.scores import conversions_watched
 from motools_build.backends.inspect.streams import name_samples
 from motools_build.backends.inspect.utf8 import whole_samples
-from motools_build.backends.job import Job, Made, Progress, ReportOf
+from motools_build.backends.job import Made, Progress, ReportOf, StageJob
 from motools_build.errors import MotoolsError
 from motools_build.params import AskParams
 from motools_build.task_code.attempts import carry, same_as_read
@@ -66,7 +66,7 @@ QUIET: dict[str, Any] = {
 
 
 def evaluate(
-    jobs: Sequence[Job], folder: str, report: ReportOf
+    jobs: Sequence[StageJob], folder: str, report: ReportOf
 ) -> dict[str, Made | MotoolsError]:
     """Run the evals of one task, over as many models. By key, what came of each: its
     log and scores are then in its work folder; or EvalFailed, with the log kept there.
@@ -110,7 +110,7 @@ def evaluate(
     return outcomes
 
 
-def _task(job: Job) -> Task:
+def _task(job: StageJob) -> Task:
     """The job's task, over its model. Raises EvalFailed."""
     from inspect_ai import task_with
 
@@ -133,7 +133,7 @@ def _task(job: Job) -> Task:
 
 
 def _call(
-    jobs: Sequence[Job],
+    jobs: Sequence[StageJob],
     tasks: dict[str, Task],
     earlier: Earlier,
     folder: Path,
@@ -195,7 +195,7 @@ def _call(
 
 
 def _kept(
-    job: Job, log: EvalLog, place: Path, task: Task, converted: Collection[str]
+    job: StageJob, log: EvalLog, place: Path, task: Task, converted: Collection[str]
 ) -> Made | MotoolsError:
     """What came of a job, its log in its work folder."""
     try:
@@ -208,7 +208,9 @@ def _kept(
     return outcome
 
 
-def _earlier(jobs: Sequence[Job], folder: Path, places: dict[str, Path]) -> Earlier:
+def _earlier(
+    jobs: Sequence[StageJob], folder: Path, places: dict[str, Path]
+) -> Earlier:
     """The logs of attempts that failed or were killed, by key, the fullest first;
     those that are of the same models."""
     from inspect_ai.log import list_eval_logs, read_eval_log

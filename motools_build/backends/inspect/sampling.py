@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motools_build.backends.job import Job, Made
+from motools_build.backends.job import Made, StageJob
 from motools_build.data import DATA, PROVENANCE
 from motools_build.data.prompts import Turns, read_prompts
 from motools_build.errors import EvalFailed
@@ -34,7 +34,7 @@ class EmptyAnswer(EvalFailed):
         return str(self)
 
 
-def sampling_task(job: Job) -> Task:
+def sampling_task(job: StageJob) -> Task:
     """The task of asking a job's prompts. An empty answer is a failed sample, which is
     asked again, alone. Raises DatasetError for a prompt that is none."""
     from inspect_ai import Task
@@ -85,7 +85,7 @@ def sampling_task(job: Job) -> Task:
 
 
 def write_rows(
-    samples: Iterable[EvalSample], job: Job, work: Path, details: dict[str, Any]
+    samples: Iterable[EvalSample], job: StageJob, work: Path, details: dict[str, Any]
 ) -> Made:
     """The rows of a log in which every prompt was answered: in the prompts' order, the
     answers to one prompt next to each other."""

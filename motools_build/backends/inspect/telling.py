@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from motools_build.backends.job import Job
+from motools_build.backends.job import StageJob
 from motools_build.params import AskParams
 
 
-def about(job: Job) -> dict[str, Any]:
+def about(job: StageJob) -> dict[str, Any]:
     params = AskParams.of(job)
     subject = params.subject
     return {
@@ -24,7 +24,7 @@ def about(job: Job) -> dict[str, Any]:
     }
 
 
-def tags(job: Job) -> list[str]:
+def tags(job: StageJob) -> list[str]:
     """`setting:simple_math`, `seed:0` and so on."""
     params = AskParams.of(job)
     subject = params.subject
@@ -39,5 +39,5 @@ def tags(job: Job) -> list[str]:
     return [f"{name}:{value}" for name, value in named if value is not None]
 
 
-def made_from(job: Job) -> dict[str, str]:
+def made_from(job: StageJob) -> dict[str, str]:
     return {role: given.output for role, given in job.given.items()}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from motools_build.account import Account
 from motools_build.backends.asking import Ask
 from motools_build.backends.base import Backend
-from motools_build.backends.job import Job
+from motools_build.backends.job import StageJob
 from motools_build.backends.openai.asked import asked_by
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.files import Files
@@ -32,7 +32,7 @@ class OpenAIBackend(Backend):
         super().__init__(prices)
         self._desks: dict[str, tuple[Desk, Watch]] = {}
 
-    def provider(self, job: Job) -> Provider:
+    def provider(self, job: StageJob) -> Provider:
         assert job.account is not None, job.name  # a stage of a provider has one
         desk, watch = self.desk(job.account)
         return Files(desk) if job.kind == "upload" else Jobs(desk, watch, self.prices)
@@ -45,7 +45,7 @@ class OpenAIBackend(Backend):
             self._desks[account.name] = desk, Watch(desk)
         return self._desks[account.name]
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: StageJob) -> None:
         # what every request of an eval imports; before its child process is forked
         with suppress(ImportError):  # of another version of Inspect
             import_module("inspect_ai.model._providers.openai")

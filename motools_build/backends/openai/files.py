@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from motools_build.backends.base import planned_bytes
-from motools_build.backends.job import Job, Made
+from motools_build.backends.job import Made, StageJob
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.paging import pages
 from motools_build.backends.openai.rows import LARGEST
@@ -32,7 +32,7 @@ class Files:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def find(self, job: Job) -> list[Found]:
+    async def find(self, job: StageJob) -> list[Found]:
         name, size = _name(job), Path(RowsParams.of(job).rows_path).stat().st_size
         found = []
         async for file in self._listing():
@@ -43,7 +43,7 @@ class Files:
                 break  # the newest; older ones are of no more use
         return found
 
-    async def submit(self, job: Job, attempt: int, nonce: str) -> str:
+    async def submit(self, job: StageJob, attempt: int, nonce: str) -> str:
         data = await asyncio.to_thread(planned_bytes, job)
         if len(data) > LARGEST:
             path = RowsParams.of(job).rows_path
@@ -57,11 +57,11 @@ class Files:
         return file.id
 
     @asynccontextmanager
-    async def sending(self, job: Job) -> AsyncIterator[None]:
+    async def sending(self, job: StageJob) -> AsyncIterator[None]:
         async with self._desk.uploading, self._desk.window():
             yield
 
-    async def poll(self, job: Job, id: str) -> Standing:
+    async def poll(self, job: StageJob, id: str) -> Standing:
         try:
             file = await self._desk.ask(lambda client: client.files.retrieve(id))
         except Refused as error:
@@ -76,7 +76,7 @@ class Files:
     async def cancel(self, id: str) -> None:
         await self._desk.ask(lambda client: client.files.delete(id))
 
-    async def collect(self, job: Job, id: str) -> Made:
+    async def collect(self, job: StageJob, id: str) -> Made:
         try:
             file = await self._desk.ask(lambda client: client.files.retrieve(id))
         except Refused as error:
@@ -90,11 +90,13 @@ class Files:
         }
         return Made(id, details)
 
-    def cost(self, job: Job) -> float | None:
+    def cost(self, job: StageJob) -> float | None:
         return 0.0
 
     @asynccontextmanager
-    async def turn(self, job: Job, *, bound: bool, wait: bool) -> AsyncIterator[None]:
+    async def turn(
+        self, job: StageJob, *, bound: bool, wait: bool
+    ) -> AsyncIterator[None]:
         yield
 
     async def _listing(self) -> AsyncIterator[dict[str, Any]]:
@@ -133,5 +135,5 @@ def is_missing(error: Refused) -> bool:
     return getattr(error.__cause__, "status_code", None) == 404
 
 
-def _name(job: Job) -> str:
+def _name(job: StageJob) -> str:
     return f"motools-{RowsParams.of(job).rows_digest}.jsonl"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.backends.base import CHECKPOINTS
-from motools_build.backends.job import Job, Made, Progress
+from motools_build.backends.job import Made, Progress, StageJob
 from motools_build.backends.openai.desk import Desk
 from motools_build.backends.openai.facts import BACKEND
 from motools_build.backends.openai.files import is_gone
@@ -49,7 +49,7 @@ class Jobs:
         self._watch = watch
         self._prices = prices
 
-    async def find(self, job: Job) -> list[Found]:
+    async def find(self, job: StageJob) -> list[Found]:
         jobs = await self._watch.everything.answer()
         ours = job.key, job.made_of
         return [
@@ -71,16 +71,16 @@ class Jobs:
         over = job.status in ("failed", "cancelled")
         return Found(job.id, int(number), nonce, job.created, over)
 
-    async def submit(self, job: Job, attempt: int, nonce: str) -> str:
+    async def submit(self, job: StageJob, attempt: int, nonce: str) -> str:
         request = request_of(job, attempt, nonce)
         return await self._desk.send_json(
             lambda client: client.fine_tuning.jobs.with_raw_response.create(**request)
         )
 
-    def sending(self, job: Job) -> AbstractAsyncContextManager[None]:
+    def sending(self, job: StageJob) -> AbstractAsyncContextManager[None]:
         return self._desk.window()
 
-    async def poll(self, job: Job, id: str) -> Standing:
+    async def poll(self, job: StageJob, id: str) -> Standing:
         if id.startswith(BY_HAND):
             return await self._model(id.removeprefix(BY_HAND))
         found = await self._watch.job(id)
@@ -110,7 +110,7 @@ class Jobs:
             raise
         return Standing("succeeded")
 
-    async def collect(self, job: Job, id: str) -> Made:
+    async def collect(self, job: StageJob, id: str) -> Made:
         if id.startswith(BY_HAND):
             (Path(job.work) / CHECKPOINTS).write_text("[]")
             account = self._desk.account.name
@@ -145,11 +145,11 @@ class Jobs:
         }
         return Made(model, details)
 
-    def cost(self, job: Job) -> float | None:
+    def cost(self, job: StageJob) -> float | None:
         return self._prices.training(base_of(job), estimated_tokens(job))
 
     def turn(
-        self, job: Job, *, bound: bool, wait: bool
+        self, job: StageJob, *, bound: bool, wait: bool
     ) -> AbstractAsyncContextManager[None]:
         return self._desk.slot(bound=bound, wait=wait)
 
@@ -171,7 +171,7 @@ class Jobs:
         return Progress(0, 1, "", f"{note}: {said}" if said else note)
 
 
-def request_of(job: Job, attempt: int, nonce: str) -> dict[str, Any]:
+def request_of(job: StageJob, attempt: int, nonce: str) -> dict[str, Any]:
     """The one request that makes the job."""
     params = ModelParams.of(job)
     recipe, options = params.recipe, params.recipe.options
@@ -203,12 +203,12 @@ def request_of(job: Job, attempt: int, nonce: str) -> dict[str, Any]:
     return request
 
 
-def base_of(job: Job) -> str:
+def base_of(job: StageJob) -> str:
     """`openai/gpt-4.1-mini-2025-04-14` without the backend."""
     return ModelParams.of(job).model.partition("/")[2]
 
 
-def estimated_tokens(job: Job) -> int:
+def estimated_tokens(job: StageJob) -> int:
     """Tokens that the job will be charged for: those of its file, times epochs."""
     params = ModelParams.of(job)
     recipe, file = params.recipe, (params.rows_path, params.rows_digest)
@@ -222,7 +222,7 @@ def _counted(path: str, digest: str, method: str, model: str) -> Tokens:
     return BACKEND.count_tokens(path, method, model)
 
 
-def _suffix(job: Job) -> str:
+def _suffix(job: StageJob) -> str:
     params = ModelParams.of(job)
     word = re.sub(r"[^A-Za-z0-9-]+", "-", params.dataset_name).strip("-")
     seed = f"-s{params.seed}"

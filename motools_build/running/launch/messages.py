@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from motools_build.backends.job import Job, Made, Progress
+from motools_build.backends.job import Made, Progress, StageJob
 
 
 @dataclass(frozen=True)
 class Request:
     """Jobs to be done in one process: one job, or several in one call of Inspect."""
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[StageJob, ...]
     log: Path
     """Where what the jobs print is appended."""
     folder: Path | None = None
@@ -40,7 +40,7 @@ class Request:
         fields = json.loads(line)
         folder = fields["folder"]
         return cls(
-            jobs=tuple(map(Job.from_json, fields["jobs"])),
+            jobs=tuple(map(StageJob.from_json, fields["jobs"])),
             log=Path(fields["log"]),
             folder=Path(folder) if folder else None,
         )

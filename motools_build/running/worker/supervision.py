@@ -19,7 +19,7 @@ import tempfile
 from collections import deque
 
 from motools_build.backends import registry
-from motools_build.backends.job import Job
+from motools_build.backends.job import StageJob
 from motools_build.running.launch.messages import Ended, Request, encode
 from motools_build.running.worker import child
 from motools_build.running.worker.log import Log, printing_to
@@ -125,7 +125,7 @@ def _pass_on(
                 os.write(channel, line + b"\n")
 
 
-def _prepared(job: Job, log: Log) -> BaseException | None:
+def _prepared(job: StageJob, log: Log) -> BaseException | None:
     """Import and load what the job's child should find ready. The error, if that
     fails, is the child's to report."""
     with tempfile.TemporaryFile() as said:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.backends import registry
-from motools_build.backends.job import Job, Made, ReportOf
+from motools_build.backends.job import Made, ReportOf, StageJob
 from motools_build.errors import ArtifactError
 from motools_build.params import AskParams
 from motools_build.task_code.attempts import carry, noted
@@ -22,7 +22,7 @@ from motools_build.task_code.reads import READ, is_declared, variables_of
 
 
 def watched(
-    jobs: Sequence[Job], folder: Path | None, report: ReportOf
+    jobs: Sequence[StageJob], folder: Path | None, report: ReportOf
 ) -> Mapping[str, Made | BaseException]:
     """Do the jobs; of evals, check and note what their code reads. By key, what came of
     each.
@@ -53,7 +53,7 @@ def watched(
     return made
 
 
-def _read_by(job: Job, logs: set[Path]) -> dict[str, Any]:
+def _read_by(job: StageJob, logs: set[Path]) -> dict[str, Any]:
     """What a record should say of what an eval read, besides what is in its key."""
     data = AskParams.of(job).task.data
     base = job.given.get("base")
@@ -81,7 +81,7 @@ def _bytes(path: str) -> bytes:
 
 
 def _made(
-    jobs: Sequence[Job], folder: Path | None, report: ReportOf
+    jobs: Sequence[StageJob], folder: Path | None, report: ReportOf
 ) -> Mapping[str, Made | BaseException]:
     backend = registry.get(jobs[0].backend)
     if folder is not None:
