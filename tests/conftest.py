@@ -135,10 +135,11 @@ class Project:
     @staticmethod
     def _environ(more: dict[str, str]) -> dict[str, str]:
         given = {**os.environ, "PYTHONPATH": client.PYTHONPATH, "COLUMNS": "200"}
-        if forks.used and "PYTHONPATH" not in more:  # the servers have this one
-            given["MOTOOLS_LAUNCHER"] = "forked"
+        given |= more
+        if forks.used and given["PYTHONPATH"].startswith(client.PYTHONPATH):
+            given.setdefault("MOTOOLS_LAUNCHER", "forked")
             given[client.SOCKET] = client.WORKERS.path
-        return {**given, **more}
+        return given
 
     def results(self, name: str, *variables: str) -> list[dict[str, Any]]:
         """What `doit results --json` says of a setting."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.forking import client
 
 
 def installed(folder: Path, package: str, source: str, **backends: str) -> str:
@@ -21,4 +21,4 @@ def installed(folder: Path, package: str, source: str, **backends: str) -> str:
     lines = [f"{name} = {package}:{what}" for name, what in backends.items()]
     text = "\n".join(["[motools_build.backends]", *lines])
     (info / "entry_points.txt").write_text(f"{text}\n")
-    return os.pathsep.join([str(ROOT), str(folder)])
+    return os.pathsep.join([client.PYTHONPATH, str(folder)])

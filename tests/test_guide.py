@@ -54,7 +54,6 @@ def test_a_pages_commands_run(
     _follow(page, tmp_path if own else request.getfixturevalue("again"), apart=False)
 
 
-@pytest.mark.real_process
 @pytest.mark.parametrize("page", [p for p in RUN if _installs(p)], ids=ids)
 def test_a_pages_package_works_once_it_is_installed(page: Path, again: Path) -> None:
     _follow(page, again, apart=True)

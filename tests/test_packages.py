@@ -16,6 +16,7 @@ from motools_build.planning.evals import Sources
 from motools_build.planning.sources import Resolver
 from motools_build.task_code.packages import explained, provided_by
 from tests.conftest import ROOT, Project, Ran, furnish
+from tests.forking import client
 
 TASKS = """
 from pathlib import Path
@@ -114,7 +115,7 @@ def test_the_line_that_says_what_to_install_is_kept() -> None:
 
 
 def doit(project: Project, command: str, code: int = 0) -> Ran:
-    path = f"{ROOT}{os.pathsep}{project.root / 'site-packages'}"
+    path = f"{client.PYTHONPATH}{os.pathsep}{project.root / 'site-packages'}"
     return project.doit(command, "tiny", code=code, PYTHONPATH=path)
 
 

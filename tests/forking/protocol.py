@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 HEADER = struct.Struct("!I")
@@ -15,14 +16,25 @@ HEADER = struct.Struct("!I")
 AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_")
 """Beginnings of the names of variables that a process reads as it starts."""
 
-LATER = frozenset({"PYTHONUNBUFFERED", "PYTHON_DOTENV_DISABLED"})
+PATH = "PYTHONPATH"
+
+LATER = frozenset({"PYTHONUNBUFFERED", "PYTHON_DOTENV_DISABLED", PATH})
 """Those of them that do no harm: everything printed is flushed by whoever prints it,
-and dotenv looks at its own when it is used."""
+dotenv looks at its own when it is used, and the forked process takes on another path
+(`server.become`)."""
 
 
-def as_here(environ: Mapping[str, str]) -> bool:
-    """Whether a process of that environment would have started as this one did."""
+def as_here(environ: Mapping[str, str], root: Path) -> bool:
+    """Whether a process of that environment would have started as this one did, with
+    this repository in its path."""
+    if str(root) not in path_of(environ):
+        return False
     return _at_start(environ) == _at_start(os.environ)
+
+
+def path_of(environ: Mapping[str, str]) -> list[str]:
+    """The folders that PYTHONPATH names."""
+    return [name for name in environ.get(PATH, "").split(os.pathsep) if name]
 
 
 def _at_start(environ: Mapping[str, str]) -> dict[str, str]:

@@ -22,7 +22,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from motools_build.specs import backends
 from tests.forking import protocol
+
+ROOT = Path(__file__).parents[2]
 
 HOSTS = ("openai", "tiktoken", "numpy", "scipy.stats", "rich.table", "rich.progress")
 """What commands import besides this package, as a rule."""
@@ -51,7 +54,7 @@ def serve(listener: socket.socket, prepare: Callable[[], None]) -> dict[str, Any
             prepared = True
         client, _ = listener.accept()
         request, descriptors = protocol.received(client)
-        if not protocol.as_here(request["environ"]):
+        if not protocol.as_here(request["environ"], ROOT):
             protocol.answer(client, refused=True)
             client.close()
         elif process := os.fork():
@@ -87,11 +90,14 @@ def _reap(running: dict[int, socket.socket]) -> None:
 def become(request: dict[str, Any]) -> None:
     """Take on what a new process is given."""
     os.chdir(request["folder"])
+    before = protocol.path_of(os.environ)
     os.environ.clear()
     os.environ.update(request["environ"])
     time.tzset()
-    sys.path[0] = request["folder"]
+    others = [name for name in sys.path[1:] if name not in before]
+    sys.path[:] = [request["folder"], *protocol.path_of(os.environ), *others]
     importlib.invalidate_caches()
+    backends._installed.cache_clear()
 
 
 # ---- commands
@@ -101,9 +107,8 @@ def import_commands() -> None:
     """Everything of the package that a command may import, as if it were now."""
     for module in HOSTS:
         importlib.import_module(module)
-    root = Path(__file__).parents[2]
-    for file in sorted((root / "motools_build").rglob("*.py")):
-        parts = file.relative_to(root).with_suffix("").parts
+    for file in sorted((ROOT / "motools_build").rglob("*.py")):
+        parts = file.relative_to(ROOT).with_suffix("").parts
         if parts[1] in ("rehearsal", "serving") or parts[-1] == "__main__":
             continue
         if parts[1:3] in (("backends", "inspect"), ("running", "worker")):
