@@ -1,1 +1,1 @@
-"""From a setting to its stages: pure, and without a backend's effects."""
+"""From a setting to its stages and keys, without any effect of a backend."""

@@ -1,4 +1,4 @@
-"""An eval as a plan asks for it: once a setting, whatever the number of models."""
+"""Evals in a plan: each is resolved once per setting and reused for all its models."""
 
 from __future__ import annotations
 
@@ -15,37 +15,39 @@ from motools_build.stages import Kind, Stage, Staging
 
 @dataclass(frozen=True)
 class Sources:
-    """What of the disk a spec stands for."""
+    """The files that a `Dataset` or `Eval` refers to, with their digests."""
 
     inputs: Mapping[str, Digest]
     """Role (`dataset`, `task`, `module:helpers`, `file:x.jsonl`) to digest."""
     files: tuple[str, ...]
-    """Names of the files behind them: paths from the project's root, or of a file of
-    `motools_build.evals`."""
+    """Names of these files: paths from the project's root, or names under
+    `motools_build/evals/` for files that come with this package."""
     scoring: Sources | None = None
-    """Of an eval whose scorer is apart: what the scorer stands for."""
+    """The scorer's files, for an eval with a separate scorer; else None."""
     stages: tuple[Stage, ...] = ()
-    """Of a derived dataset: what it is made by, each after those it depends on, named
-    by the dataset alone."""
+    """The stages that make a derived dataset, dependencies first. Their names are
+    dataset names, without kind and setting. Empty for other specs."""
     sampled: Stage | None = None
-    """Of a dataset that a teacher writes: the stage that asks it. Its key stands for
-    the rows, which only a run knows."""
+    """The stage that asks the teacher, for a dataset that a teacher writes; else None.
+    Its key replaces the digest of the rows, which are unknown until a run."""
 
     @property
     def rows(self) -> tuple[str, str]:
-        """Path and digest of a dataset's rows; both are empty, and filled in by a run,
-        where a teacher writes them."""
+        """Path and digest of a dataset's rows. Both are empty for a dataset that a
+        teacher writes; a run fills them in."""
         return ("", "") if self.sampled else (self.files[0], self.inputs["dataset"])
 
 
 Resolve = Callable[[Dataset | Eval], Sources]
+"""Function that finds a spec's files and digests."""
 
 Payer = Callable[[str], Account]
-"""Who pays a provider, by its name. Raises AccountError."""
+"""Function from a provider's name to the account that pays. Raises AccountError."""
 
 
 def payer_of(account: Account | Payer | None) -> Payer:
-    """One account pays for all; by default that of no name."""
+    """A function that returns the account for a provider. A single account pays for
+    all providers; None means the default account."""
     if account is None or isinstance(account, Account):
         one = account or Account()
         return lambda provider: one
@@ -53,27 +55,27 @@ def payer_of(account: Account | Payer | None) -> Payer:
 
 
 def identity_of(model: ModelName, payer: Payer) -> str:
-    """The backend in keys: a provider's also says which service."""
+    """The backend's identity in keys; for a provider, it includes the service."""
     return payer(model.backend).identity if model.facts.remote else model.backend
 
 
 def paid_by(payer: Payer, model: ModelName) -> Account | None:
-    """The account that pays for a model; None where it is of this machine."""
+    """The account that pays for a model; None if the model runs on this machine."""
     return payer(model.backend) if model.facts.remote else None
 
 
 @dataclass(frozen=True)
 class Part:
-    """What of an eval is one stage, whichever model it is of."""
+    """The model-independent half of one stage of an eval: answers, scores or both."""
 
     spec: dict[str, object]
     canonical_spec: bytes
     sources: Sources
     task: EvalTask
     judges: Mapping[str, Account] = field(default_factory=dict)
-    """By role: who pays for a judge that is a provider's model."""
+    """Role -> account that pays, for each judge that is a provider's model."""
     block: str = ""
-    """Of samples: which epochs, by name."""
+    """Name of the block of epochs (`1-100`) for `samples`; empty for `eval`."""
 
     @classmethod
     def of(
@@ -84,22 +86,25 @@ class Part:
         judges: Mapping[str, Account] | None = None,
         block: str = "",
     ) -> Part:
+        """A part, with the canonical JSON of its spec."""
         return cls(spec, canonical(spec), sources, task, judges or {}, block)
 
     def of_base(self) -> Part:
+        """The same part without a checkpoint, since a base model has none."""
         spec = {name: v for name, v in self.spec.items() if name != "checkpoint"}
         task = replace(self.task, checkpoint=None)
         return self.of(spec, self.sources, task, self.judges, self.block)
 
 
-@dataclass(slots=True)  # not frozen: that takes longer, thousands of times
+@dataclass(slots=True)  # not frozen: slower to construct, and a plan makes thousands
 class Answers:
-    """Where an eval's answers come from: a model; or samples of it, made before."""
+    """Where an eval's answers come from: a model, or recorded `samples` artifacts."""
 
     inputs: dict[str, str]
     subject: Subject
     account: Account | None = None
-    """Who pays for the model; None where nobody need, or its answers are there."""
+    """The account that pays for the model; None if it is free, or if the answers come
+    from recorded samples."""
     upstream: tuple[Stage, ...] = ()
     setup: tuple[Stage, ...] = ()
     tags: tuple[str, ...] = ()
@@ -107,19 +112,22 @@ class Answers:
 
 @dataclass(frozen=True)
 class PlannedEval:
-    """An eval, resolved: what all its stages have in common."""
+    """A resolved eval: everything that its stages share, whatever their model."""
 
     name: str
     backend: str
     tags: tuple[str, ...]
     checkpoint: int | None
     whole: Part
-    """Its answers and scores; or, where the scorer is apart, the scores."""
+    """The `eval` stage: answers and scores, or scores alone with a separate scorer."""
     samples: tuple[Part, ...] = ()
-    """Blocks of answers, where the scorer is apart."""
+    """The `samples` stages, one per block of epochs; empty without a separate
+    scorer."""
 
     @classmethod
     def of(cls, an_eval: Eval, sources: Sources, payer: Payer) -> PlannedEval:
+        """The planned eval. Raises InputError for a judge that is no model, and
+        AccountError if a judge's account is missing."""
         judges = {role: ModelName.parse(name) for role, name in an_eval.roles.items()}
         spec = an_eval.identity()
         overrides = an_eval.model_dump(
@@ -143,7 +151,7 @@ class PlannedEval:
             spec, sources = an_eval.scoring_identity(), sources.scoring
             file, _, function = an_eval.scorer.partition("@")
             scorer = Scorer(file, function, an_eval.scorer_args, an_eval.reducer)
-            task = replace(task, data=(), scorer=scorer)  # data is the task's own
+            task = replace(task, data=(), scorer=scorer)  # only the task reads `data`
         if judges:
             spec["roles"] = {
                 role: f"{identity_of(judge, payer)}/{judge.model}"
@@ -177,8 +185,8 @@ class PlannedEval:
         )
 
     def staged(self, path: str, answers: Answers, staging: Staging) -> Stage:
-        """The eval's stage for one model; where its scorer is apart, after those of the
-        blocks of answers."""
+        """Add the eval's stages for one model, and return the `eval` stage. With a
+        separate scorer, the `samples` stages of its blocks are added first."""
         blocks = {
             part.block: self._stage(
                 "samples", f"{path}/{part.block}", part, answers, staging
@@ -221,7 +229,7 @@ def _block(
     sources: Sources,
     task: EvalTask,
 ) -> Part:
-    """Answers to some epochs of a task, unscored."""
+    """The `samples` stage of one block: unscored answers for a range of epochs."""
     of_all = {n: v for n, v in spec.items() if n not in ("epochs", "reducer")}
     epochs = {"epochs": block.epochs} if block.epochs else {}
     first = {"first_epoch": block.first} if block.first > 1 else {}

@@ -1,7 +1,7 @@
-"""Steps of datasets that a model writes: planned by their inputs, made by a run.
+"""Transforms of datasets that a teacher model writes: planned now, applied in a run.
 
-The rows are not known while planning, so the step's key is made of the keys of the
-stages that write them, where a step of a file is keyed by the file's bytes.
+The rows are unknown while planning. So the step's key contains the keys of the stages
+that write the rows, where a transform of a file has the digest of the file's bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from motools_build.stages import Stage, Staging
 BACKEND = "transform"
 
 ROLES = ("source", "other")
-"""The parts of a step, as its key calls them."""
+"""Names of a step's input datasets in its key: the first, then the second."""
 
 
 def later(
@@ -29,11 +29,12 @@ def later(
     code: Sources,
     staging: Staging,
 ) -> Stage:
-    """The stage of a step of which at least one part is written by a model.
+    """Add the stage of a step with at least one input dataset that a model writes.
 
-    `made` has the stage that makes each part, where it is derived of files; `code` is
-    what of the disk the step itself stands for, its function; `label` is the base
-    model's part of stage names, since another base model's teacher writes other rows.
+    `parts` are the sources of the input datasets. `made` has, for each of them, the
+    stage that derives it from files, or None. `code` is the file of the step's function
+    and what that file uses. `label` is the base model's part of stage names, since the
+    teacher of another base model writes other rows.
     """
     inputs: dict[str, str] = dict(code.inputs)
     sources: list[Source | Unwritten] = []
@@ -66,14 +67,14 @@ def later(
 
 
 def step_params(dataset: Dataset, sources: Sequence[Source | Unwritten]) -> StepParams:
-    """The params of the stage that makes a dataset of others."""
+    """The params of the stage that applies a dataset's step to its sources."""
     step = {"step": dataset.step.WORD, **dataset.step.model_dump(mode="json")}
     return StepParams(dataset.name, step, tuple(sources))
 
 
 def source_of_part(dataset: Dataset, sources: Sources) -> Source:
-    """A part whose rows are there while planning, as the step that reads it is given
-    it."""
+    """The source that a step reads, for an input dataset whose rows are known while
+    planning."""
     digest, path = sources.inputs["dataset"], sources.files[0]
     if dataset.step is not None:
         return derived_source(sources.stages[-1], path, digest)
@@ -83,12 +84,12 @@ def source_of_part(dataset: Dataset, sources: Sources) -> Source:
 
 
 def derived_source(stage: Stage, path: str, digest: str) -> Source:
-    """Rows that a stage wrote, with the files that they come from in the end."""
+    """The rows that a stage wrote, with the original files that they come from."""
     return Source(path, digest, name_of(stage), derived=True, paths=origins(stage))
 
 
 def name_of(stage: Stage) -> str:
-    """The name of the dataset that a stage makes, whichever way."""
+    """The name of the dataset that a `dataset` stage makes."""
     params = stage.params
     if isinstance(params, LessonParams):
         return params.task.dataset_name
@@ -97,8 +98,8 @@ def name_of(stage: Stage) -> str:
 
 
 def origins(stage: Stage) -> Mapping[str, str]:
-    """Digest -> path of the files that a dataset's rows come from in the end: of what a
-    teacher wrote, its prompts."""
+    """Digest -> path of the original files that a dataset's rows come from. For rows
+    that a teacher wrote, that is the file of its prompts."""
     if isinstance(stage.params, LessonParams):
         lesson = stage.params.task
         return {lesson.prompts_digest: lesson.prompts_path}

@@ -1,5 +1,4 @@
-"""What a setting trains: the lines of its matrix, each arm by each dataset, model and
-training."""
+"""The matrix of a setting: each arm's datasets x models x trainings, as lines."""
 
 from __future__ import annotations
 
@@ -18,38 +17,41 @@ from motools_build.specs.training import Training
 
 @dataclass(frozen=True)
 class Line:
-    """One dataset, and one training on it, of a base model."""
+    """One dataset and one training of a base model on it, in all seeds."""
 
     dataset: Dataset
     training: Training
     label: str
-    """What of the training differs from the setting's others; empty if nothing."""
+    """The training's values that differ within the setting (`epochs3`); empty if there
+    is only one training."""
     arms: tuple[str, ...]
-    """The arms that it belongs to; the name of none is empty."""
+    """Names of the arms that contain the line; `("",)` in a setting without arms, and
+    empty for a teacher of another setting."""
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
         return (*self.dataset.tags, *filter(None, self.arms))
 
     def path(self, model: str) -> str:
-        """Its part of a stage name: `dataset/model`, and `/training` in a grid."""
+        """The line's part of a stage name: `dataset/model`, and `/training` if the
+        setting has several trainings."""
         return f"{self.dataset.name}/{model}" + (f"/{self.label}" if self.label else "")
 
     def arms_of(self, an_eval: Eval) -> tuple[str, ...]:
-        """The arms in which the eval is asked of its models."""
+        """The arms of the line in which this eval is applied to its models."""
         name, tags = self.dataset.name, self.dataset.tags
         return tuple(arm for arm in self.arms if an_eval.is_for(name, (*tags, arm)))
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One training of a spec."""
+    """One seed and replicate of a training: one fine-tuned model."""
 
     seed: int
     replicate: int
-    """Of the same seed; 0 for the first."""
+    """Number among the trainings with the same seed; 0 for the first."""
     spec: dict[str, object]
-    """What enters the model's key."""
+    """The training's fields, as they enter the model's key."""
     canonical_spec: bytes
 
     def __str__(self) -> str:
@@ -57,21 +59,21 @@ class Draw:
 
 
 def drawn(setting: Setting, training: Training, model: ModelName) -> tuple[Draw, ...]:
-    """Each seed and replicate. Raises InputError if the model's backend cannot honour
-    a field of the training."""
+    """One draw for each seed and replicate of the setting. Raises InputError if the
+    model's backend does not support a field of the training."""
     identity = training.identity_for(model)
     found = []
     for seed in setting.seeds:
         for n in range(setting.replicates):
-            # a replicate is in the key only where there are several
+            # the first replicate's key is the one of a setting without replicates
             spec = {**identity, "seed": seed, **({"replicate": n} if n else {})}
             found.append(Draw(seed, n, spec, canonical(spec)))
     return tuple(found)
 
 
 def matrix(setting: Setting) -> dict[ModelName, tuple[Line, ...]]:
-    """Every model of the setting, and what is trained from it; nothing from one that
-    is only evaluated."""
+    """Every base model of the setting -> its lines; no lines for a model that is only
+    evaluated."""
     names = labels(setting.trainings())
     arms_of: dict[tuple[str, str, Training], list[str]] = {}
     lines: dict[str, dict[tuple[str, Training], Dataset]] = {}
@@ -88,6 +90,7 @@ def matrix(setting: Setting) -> dict[ModelName, tuple[Line, ...]]:
 
 
 def _points(setting: Setting) -> Iterator[tuple[str, str, Dataset, Training]]:
+    """Arm, model, dataset and training of every combination."""
     for arm, datasets, models, trainings in setting.parts():
         for model in models:
             for dataset in datasets:

@@ -1,4 +1,5 @@
-"""From a setting to its stages. Pure, but for the injected `resolve`."""
+"""From a setting to its stages. All reads of the disk go through the injected
+`resolve`."""
 
 from __future__ import annotations
 
@@ -27,26 +28,27 @@ from motools_build.stages import ON_DEMAND, Stage, Staging
 
 
 class Cell(NamedTuple):
-    """Where a result belongs: one eval of one model."""
+    """The place of one result in the setting's table: one eval of one model."""
 
     dataset: str
-    """The dataset's name, or "base" for a model as it is."""
+    """The name of the training dataset, or "base" for a model without fine-tuning."""
     model: str
     seed: int | None
-    """None for a base model."""
+    """The training's seed; None for a base model."""
     replicate: int
-    """Of the same seed; 0 for the first."""
+    """Number among the trainings with the same seed; 0 for the first."""
     eval: str
     stage: Stage
     arm: str = ""
-    """Empty for a base model, and in a setting without arms."""
+    """The arm's name; empty for a base model, and in a setting without arms."""
     training: str = ""
-    """What of the training differs from the setting's others: `epochs3`."""
+    """The training's values that differ within the setting (`epochs3`); empty if there
+    is only one training."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All stages of a setting, resolved, each after those it depends on."""
+    """All stages of a setting with their keys, dependencies first."""
 
     setting: str
     stages: tuple[Stage, ...]
@@ -54,7 +56,7 @@ class Plan:
 
     @property
     def roots(self) -> tuple[Stage, ...]:
-        """What a run is for: every stage that is not made on demand."""
+        """The goals of a run: every stage except those built on demand."""
         return tuple(s for s in self.stages if s.kind not in ON_DEMAND)
 
 
@@ -66,9 +68,9 @@ def plan(
     variant: str = "",
     others: Others | None = None,
 ) -> Plan:
-    """The stages of a setting, or of a variant of it, whose stages are called
-    `kind:setting/variant/...`; `others` gives the settings that its teachers are of.
-    Raises InputError for what cannot be planned."""
+    """The plan of a setting. With a `variant`, stage names begin with
+    `kind:setting/variant/`. `others` looks up other settings whose models are teachers
+    here. Raises InputError for a setting that cannot be planned."""
     payer = payer_of(account)
     staging = Staging(f"{name}/{variant}" if variant else name)
     try:
@@ -76,7 +78,7 @@ def plan(
         labels = _labels(tuple(lines))
         ask = Teaching(others).stage
         models = Models(name, setting, payer, resolve, staging, labels, ask)
-        # once a setting, not once a cell: a setting may have thousands of cells
+        # once per setting, not per cell: a setting may have thousands of cells
         evals = [PlannedEval.of(e, resolve(e), payer) for e in setting.evals]
         cells = tuple(
             cell
@@ -89,7 +91,8 @@ def plan(
 
 
 def _labels(models: tuple[ModelName, ...]) -> dict[ModelName, str]:
-    """Each model's part of stage names: its last word, if no other model has it."""
+    """Model -> its part of stage names: the last part of the model's name if that is
+    unique, else the whole name. Raises InputError if two models get the same one."""
     shorts = [model.short for model in models]
     found: dict[str, ModelName] = {}
     for model, short in zip(models, shorts, strict=True):
@@ -103,12 +106,12 @@ def _labels(models: tuple[ModelName, ...]) -> dict[ModelName, str]:
     return {model: label for label, model in found.items()}
 
 
-@dataclass(slots=True)  # not frozen: that takes longer, thousands of times
+@dataclass(slots=True)  # not frozen: slower to construct, and a plan makes thousands
 class _Evaluated:
-    """A model that evals are of: fine-tuned, or as it is."""
+    """A model to evaluate: fine-tuned, or a base model."""
 
     path: str
-    """Its part of stage names."""
+    """The model's part of stage names."""
     answers: Answers
     replicate: int = 0
     training: str = ""
@@ -116,7 +119,7 @@ class _Evaluated:
     def cells(
         self, an_eval: PlannedEval, arms: tuple[str, ...], staging: Staging
     ) -> Iterator[Cell]:
-        """Where the eval's result belongs; a cell for each arm."""
+        """Add the eval's stages, and yield a cell for each arm."""
         subject = self.answers.subject
         path = f"{self.path}/{an_eval.name}"
         stage = an_eval.staged(path, self.answers, staging)
@@ -140,7 +143,7 @@ def _cells(
     lines: tuple[Line, ...],
     evals: list[PlannedEval],
 ) -> Iterator[Cell]:
-    """All that is made from one base model; nothing is trained without lines."""
+    """The cells of one base model and of the models that its lines train."""
     setting, staging = models.setting, models.staging
     if lines:
         _check_checkpoints(evals, model)
@@ -148,10 +151,10 @@ def _cells(
         evaluated = _as_it_is(models, model, label)
         for an_eval in evals:
             yield from evaluated.cells(an_eval.of_base(), ("",), staging)
-    # a training is worked out once, not once a dataset
+    # once per training, not per dataset
     draws = {t: drawn(setting, t, model) for t in {line.training for line in lines}}
     for line in lines:
-        # once a line, not once a cell
+        # once per line, not per cell
         arms = [line.arms_of(an_eval) for an_eval in setting.evals]
         its = [pair for pair in zip(evals, arms, strict=True) if pair[1]]
         for evaluated in _fine_tuned(models, line, model, label, draws[line.training]):
@@ -160,6 +163,7 @@ def _cells(
 
 
 def _as_it_is(models: Models, model: ModelName, label: str) -> _Evaluated:
+    """The base model itself, without fine-tuning."""
     base, path = models.base(model, label), f"base/{label}"
     name = f"{identity_of(model, models.payer)}/{model.model}"
     answers = Answers(
@@ -178,6 +182,7 @@ def _fine_tuned(
     label: str,
     draws: tuple[Draw, ...],
 ) -> Iterator[_Evaluated]:
+    """The fine-tuned models of a line, one per draw."""
     base, account = models.base(model, label), paid_by(models.payer, model)
     place, arms = line.path(label), tuple(arm for arm in line.arms if arm)
     for draw, stage in models.trained(line, model, label, draws):
@@ -201,11 +206,13 @@ def _subject(
     seed: int | None,
     arms: tuple[str, ...] = (),
 ) -> Subject:
+    """The model under test, as params describe it."""
     served_as = f"{models.staging.place}/{path}"
     return Subject(str(model), served_as, models.name, dataset, seed, arms)
 
 
 def _check_checkpoints(evals: list[PlannedEval], model: ModelName) -> None:
+    """Raises InputError if an eval names a checkpoint and the backend keeps none."""
     for an_eval in evals:
         if an_eval.checkpoint is not None and not model.facts.checkpoints:
             raise InputError(

@@ -1,6 +1,6 @@
-"""What of the disk a spec stands for: the digests that a plan is made from.
+"""Finds the files of datasets and evals, and their digests, for planning.
 
-Nothing here imports the code it looks at: modules are parsed, never run.
+User modules are parsed to find what they import and read. They are never executed.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from motools_build.task_code.reads import declared_files
 from motools_build.task_code.signatures import check, declared
 
 SCAN = "python-4"
-"""Name of the notes about a module's source; changes with what `_scan` notes."""
+"""Name of the memo's notes on module sources; changes with what `_scan` returns."""
 
 
 Derive = Callable[[Dataset, "Resolver"], Sources]
-"""What makes a derived dataset, or remembers what was made."""
+"""Function that makes a derived dataset, or recalls the digest of its rows."""
 
 
 class Resolver:
-    """`plan`'s `resolve`, backed by a memo; one look per file and process.
+    """The `resolve` function of `plan`. It looks up each file once per process.
 
     Files are named by their path from the project's root, which is the working
-    directory; those of `motools_build.evals` as `shipped` says.
+    directory. Files of `motools_build.evals` are named as in `task_code/shipped.py`.
     """
 
     def __init__(self, memo: DigestMemo, derive: Derive | None = None) -> None:
@@ -46,8 +46,8 @@ class Resolver:
         self._evals: dict[tuple[str, ...], Sources] = {}
 
     def __call__(self, spec: Dataset | Eval) -> Sources:
-        """Raises DatasetError or EvalError for a file or a package that is not there,
-        or a task that its file does not hold."""
+        """The files and digests of a spec. Raises DatasetError or EvalError for a
+        missing file or package, and for a task that its file does not define."""
         if isinstance(spec, Dataset):
             if (spec.step or spec.fetched) and self._derive is not None:
                 if spec not in self._derived:
@@ -72,7 +72,8 @@ class Resolver:
         data: tuple[str, ...],
         args: dict[str, JsonValue],
     ) -> Sources:
-        """What a task or a scorer, `path/to/file.py@function`, stands for."""
+        """The files of a task or scorer (`kind`), given as
+        `path/to/file.py@function` or as a package's task."""
         named = tuple(text for text in _strings(args) if _may_be_a_path(text))
         known_as = (kind, place, *data, "", *named, "", *args)
         if known_as not in self._evals:
@@ -121,9 +122,10 @@ class Resolver:
         return Sources(inputs, tuple(dict.fromkeys(files)))
 
     def function(self, spec: Dataset, file: str) -> Sources:
-        """A module whose function makes a dataset, and what it uses.
+        """The module of a dataset's function (`map`, `filter`), with the modules and
+        data files that it uses.
 
-        Raises DatasetError for a file that cannot be read, or is not Python.
+        Raises DatasetError for a file that cannot be read or is not valid Python.
         """
         try:
             inputs = {"module": self._digest(spec, file)}
@@ -136,7 +138,8 @@ class Resolver:
     def _used(
         self, spec: Dataset | Eval, file: str, named: tuple[str, ...] = ()
     ) -> dict[str, str]:
-        """Role -> path of the modules and data files that a module uses, in turn."""
+        """Role -> path of all modules and data files that a module uses, directly or
+        through other modules."""
         found: dict[str, str] = {}
         waiting = [file]
         while waiting:
@@ -155,7 +158,8 @@ class Resolver:
         return found
 
     def _of_package(self, spec: Eval, package: str) -> Sources:
-        """The package's version stands for its code; files are what is declared."""
+        """The sources of an installed package's task: the package's version replaces
+        the digests of its code, and files are those of `Eval(data=...)`."""
         provider = provided_by(package)
         if provider is None:
             raise EvalError(
@@ -179,7 +183,7 @@ class Resolver:
             raise EvalError(f"eval {spec.name}: {said}") from error
 
     def _scan(self, path: str, digest: Digest) -> dict[str, Any]:
-        """Imports, tasks and string literals of a module, remembered by its bytes."""
+        """Imports, tasks, scorers and literals of a module; cached by its digest."""
 
         def scan() -> dict[str, Any]:
             source = Path(shipped.place_of(path)).read_bytes()
@@ -207,13 +211,13 @@ class Resolver:
     ) -> Iterator[tuple[str, str]]:
         """Role and path of each local module and data file that a module names.
 
-        Python looks for modules in the project's root and in the folder of the task,
-        a program for files where it stands: which is not always known, so that
-        whatever the name may mean counts.
+        Python searches for modules in the project's root and in the task's folder. A
+        relative file path depends on the working directory, which is not known here.
+        So every existing file that a name could mean counts as used.
         """
         here = PurePosixPath(path).parent
         places = tuple(dict.fromkeys((here, task, PurePosixPath())))
-        if path.startswith(shipped.NAMES):  # of the package: it names no file itself
+        if path.startswith(shipped.NAMES):  # this package's modules name no data files
             places, scan = places[1:], {**scan, "literals": []}
         for name in scan["imports"]:
             dots = len(name) - len(name.lstrip("."))
@@ -239,7 +243,8 @@ class Resolver:
 def _module_files(
     roots: tuple[PurePosixPath, ...], words: list[str]
 ) -> Iterator[PurePosixPath]:
-    """The files that importing a dotted name may run, packages above it included."""
+    """The files that an import of a dotted name may execute, including the
+    `__init__.py` of its parent packages."""
     for root in roots:
         for depth in range(1, len(words) + 1):
             stem = root.joinpath(*filter(None, words[:depth]))
@@ -264,8 +269,7 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 
 
 def _literals(tree: ast.AST) -> Iterator[str]:
-    """Strings that may name a data file: short, and without a character that no one
-    puts into a file's name."""
+    """String literals that may be the path of a data file."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant):
             value: Any = node.value
@@ -286,6 +290,8 @@ def _strings(value: JsonValue) -> Iterator[str]:
 
 
 def _may_be_a_path(text: str) -> bool:
+    """Whether a text may be a relative path: short, and without characters that are
+    unusual in file names."""
     return (
         0 < len(text.encode(errors="replace")) < 200
         and not text.startswith("/")

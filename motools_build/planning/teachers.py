@@ -1,4 +1,4 @@
-"""Teacher -> dataset -> student, while planning: who is asked, and by which stage."""
+"""Plans the stages in which teacher models write datasets for students."""
 
 from __future__ import annotations
 
@@ -23,33 +23,34 @@ from motools_build.stages import Stage
 from motools_build.text.similar import known
 
 Others = Callable[[str], tuple[Setting, Account | Payer]]
-"""A setting by its name, under the command's variables, and who pays for it. Raises
-SelectionError if there is none."""
+"""Function from a setting's name to the setting, with the command's variables applied,
+and its accounts. Raises SelectionError if there is no such setting."""
 
 
 class _Chosen(NamedTuple):
-    """A dataset's teacher, as it is planned."""
+    """The planned teacher of a dataset."""
 
     base: Stage | None
-    """The base model, where this machine serves it."""
+    """The stage that fetches the base model's weights; None if a provider serves it."""
     trained: Stage | None
-    """What was trained on it; None where the model is asked as it is."""
+    """The stage of the fine-tuned model; None if the teacher is a base model."""
     path: str
-    """How its stages are named, below their setting."""
+    """The teacher's part of stage names, after the setting."""
     identity: str
-    """What a key has of a model that no stage makes."""
+    """The model's identity in keys, for a model that no stage makes."""
     payer: Payer
 
 
 class Teaching:
-    """The datasets that models write, of one plan."""
+    """Plans the sampled datasets of one plan."""
 
     def __init__(self, others: Others | None) -> None:
         self._others = others
         self._known: dict[str, Models] = {}
-        """By setting: what plans its models."""
+        """Setting -> the planner of its models."""
         self._asking: list[str] = []
-        """The sampled datasets that are being planned, each for the one before."""
+        """Names of the sampled datasets that are being planned, a stack: each is needed
+        by the one before it."""
 
     def stage(
         self,
@@ -59,8 +60,8 @@ class Teaching:
         model: ModelName,
         label: str,
     ) -> Stage:
-        """The stage in which the dataset's teacher is asked, where that base model
-        learns from it. Raises InputError for a teacher that cannot be asked."""
+        """The stage that asks the dataset's teacher, for a student of the base model
+        `model`. Raises InputError for a teacher that cannot be planned."""
         self._known.setdefault(models.name, models)
         staging, who = models.staging, lesson.teacher
         path = dataset.name if who.model else f"{dataset.name}/{label}"
@@ -115,8 +116,8 @@ class Teaching:
         model: ModelName,
         label: str,
     ) -> _Chosen:
-        """Plan the teacher: the base model, and what is trained on it, if it is to have
-        learned something."""
+        """Plan the teacher: its base model, and its fine-tuned model if the teacher is
+        one."""
         field = _field(models, dataset)
         theirs = self._of(who, models, field)
         base = models.base(model, label)
@@ -132,7 +133,8 @@ class Teaching:
         return _Chosen(base, trained, path, identity, theirs.payer)
 
     def _of(self, who: Teacher, models: Models, field: str) -> Models:
-        """What plans the models of the teacher's setting."""
+        """The planner of the models of the teacher's setting. Raises InputError if
+        there is no such setting."""
         name = who.setting or models.name
         if name not in self._known:
             if self._others is None:
@@ -152,7 +154,8 @@ class Teaching:
 
     @contextmanager
     def _in_turn(self, dataset: Dataset, field: str) -> Iterator[None]:
-        """Raises InputError for a teacher that would learn from its own student."""
+        """Mark a dataset as being planned. Raises InputError for a cycle: a teacher
+        that would learn from its own student."""
         name = dataset.name
         if name in self._asking:
             circle = [*self._asking[self._asking.index(name) :], name]
@@ -168,8 +171,8 @@ class Teaching:
 
 
 def _line(theirs: Models, who: Teacher, model: ModelName, field: str) -> Line:
-    """What the teacher learned, and how. Raises InputError unless the setting has
-    one such dataset or arm."""
+    """The dataset and training of a fine-tuned teacher. Raises InputError unless
+    exactly one line of the setting matches the teacher's `of`."""
     arms_of: dict[tuple[Dataset, Training], list[str]] = {}
     meant = set()
     names = set()
@@ -194,13 +197,13 @@ def _line(theirs: Models, who: Teacher, model: ModelName, field: str) -> Line:
         )
     ((dataset, training),) = meant
     label = labels(theirs.setting.trainings())[training]
-    if theirs.mark:  # of no arm of this setting, and tagged by none of its words
+    if theirs.mark:  # another setting's arms and tags must not select stages here
         update = {"name": dataset.name + theirs.mark, "tags": ()}
         return Line(dataset.model_copy(update=update), training, label, ())
     return Line(dataset, training, label, tuple(arms_of[dataset, training]))
 
 
 def _field(models: Models, dataset: Dataset) -> str:
-    """Where the author wrote it."""
+    """The place of the teacher in the user's file, to begin error messages with."""
     name = dataset.name.removesuffix(models.mark)
     return f"zoo/{models.name}.py: datasets: {name}: teacher:"

@@ -1,4 +1,4 @@
-"""The stages of a model: its base, what it learns from, and itself."""
+"""Plans the stages of a fine-tuned model: base weights, dataset, upload, model."""
 
 from __future__ import annotations
 
@@ -18,23 +18,26 @@ from motools_build.stages import Stage, Staging
 
 @dataclass(frozen=True)
 class Models:
-    """Plans what a setting trains."""
+    """Plans the models that a setting trains."""
 
     name: str
-    """The setting's."""
+    """The setting's name."""
     setting: Setting
     payer: Payer
     resolve: Resolve
     staging: Staging
     labels: Mapping[ModelName, str]
-    """Each base model's part of stage names."""
+    """Base model -> its part of stage names."""
     ask: Callable[[Models, Dataset, Sampled, ModelName, str], Stage]
-    """The stage in which a teacher writes a dataset, for that base model."""
+    """Function that plans the stage in which a teacher writes a dataset for students of
+    the given base model."""
     mark: str = ""
-    """After the names of datasets, where another setting's plan needs this one's."""
+    """Suffix (`@setting`) for datasets planned on behalf of another setting; else
+    empty."""
 
     def base(self, model: ModelName, label: str) -> Stage | None:
-        """The weights that are trained; None where a provider holds them."""
+        """The stage that fetches the base weights; None if the backend pins no weights
+        for the model, as for a provider's models."""
         pinned = model.facts.bases.get(model.model)
         if pinned is None:
             return None
@@ -51,7 +54,8 @@ class Models:
     def trained(
         self, line: Line, model: ModelName, label: str, draws: tuple[Draw, ...]
     ) -> Iterator[tuple[Draw, Stage]]:
-        """The models of a line, one a draw."""
+        """Each draw of a line with the stage of its model. Raises InputError for a
+        dataset or held-out rows that the training cannot use."""
         dataset, recipe = line.dataset, _recipe(line.training, model)
         base = self.base(model, label)
         sources = self._sources(dataset, line.training, model, label)
@@ -99,7 +103,8 @@ class Models:
             yield draw, stage
 
     def derived(self, dataset: Dataset, sources: Sources) -> Stage | None:
-        """The stage that makes a derived dataset, among those that make its parts."""
+        """Add the stages that make a derived dataset, and return the last one; None for
+        a dataset that is a file."""
         named: dict[str, Stage] = {}
         for number, stage in enumerate(sources.stages, 1):
             last = number == len(sources.stages)
@@ -117,7 +122,8 @@ class Models:
     def _sources(
         self, dataset: Dataset, training: Training, model: ModelName, label: str
     ) -> Sources:
-        """What a dataset stands for where that base model learns from it."""
+        """The sources of a dataset for students of one base model. Raises InputError
+        if a sampled dataset is used with a method other than `sft`."""
         if not lessons(dataset):
             return self.resolve(dataset)
         if training.method != "sft":
@@ -138,6 +144,7 @@ class Models:
     def _upload(
         self, dataset: Dataset, sources: Sources, model: ModelName
     ) -> Stage | None:
+        """The upload of a dataset; None if the backend needs none."""
         if not model.facts.uploads:
             return None
         made = self.derived(dataset, sources)
@@ -157,7 +164,8 @@ class Models:
         )
 
     def _called(self, dataset: Dataset, sources: Sources) -> str:
-        """A dataset's part of stage names; a teacher may be one for each base model."""
+        """A dataset's part of stage names. A sampled dataset has its stage's path,
+        since each base model may have a teacher of its own."""
         if sources.sampled is None:
             return dataset.name
         return sources.sampled.name.removeprefix(f"dataset:{self.staging.place}/")
@@ -165,7 +173,8 @@ class Models:
     def _validation(
         self, training: Training, model: ModelName, trained_on: Sources
     ) -> tuple[dict[str, str], Stage | None]:
-        """The held-out rows that a job is given, as an input and as an upload."""
+        """A job's held-out rows: its key's input, and the upload. Raises InputError if
+        they have the bytes of the training rows."""
         dataset = training.held_out(model)
         if dataset is None:
             return {}, None
@@ -182,7 +191,7 @@ class Models:
 
 
 def _recipe(training: Training, model: ModelName) -> Recipe:
-    """The training as the model's backend is told it, defaults included."""
+    """The training's fields for the model's backend, defaults included."""
     own = training.own(model.backend) if model.facts.options else None
     return Recipe(
         method=training.method,
