@@ -31,7 +31,7 @@ _OPTIONS = {
     "LoRA": "motools_build.backends.embedded.facts",
     "OpenAI": "motools_build.backends.openai.options",
 }
-"""What backends of this package add to the specs."""
+"""Option class of a backend -> the module that defines it."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
-"""An account at a provider: whose key, where, and how much at once.
+"""An account at a provider: credentials, URL and limits.
 
-The key itself is never kept: an account names the environment variable that holds it.
+The API key itself is never stored: an account names the environment variable that holds
+it.
 """
 
 from __future__ import annotations
@@ -18,43 +19,44 @@ from motools_build.text.scrub import remember, remember_url, scrub
 OPENAI_URL = "https://api.openai.com/v1"
 
 PROVIDER = "openai"
-"""Whose an account is that names no provider."""
+"""The provider of an account that names none."""
 
 DEFAULT = "default"
-"""The account of that provider which no pyproject.toml declares: it is made of the
-variables of the provider's own SDK."""
+"""Name of the account that needs no declaration in pyproject.toml: its fields come from
+the environment variables that the provider's own SDK reads."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """`[tool.motools_build.accounts.NAME]`: where the jobs of a backend go."""
+    """`[tool.motools_build.accounts.NAME]`: where a backend's requests are sent, who
+    pays for them, and their limits. A limit of None means no limit."""
 
     name: str = DEFAULT
     provider: str = PROVIDER
-    """The backend whose models it pays for."""
+    """The backend whose models the account pays for."""
     key_variable: str = "OPENAI_API_KEY"
-    """Name of the environment variable that holds the key; empty where the provider
-    asks for none."""
+    """Name of the environment variable that holds the API key; empty if the provider
+    needs none."""
     base_url: str = OPENAI_URL
     organization: str = ""
     project: str = ""
     identity: str = "openai"
-    """In keys: `openai` for OpenAI's own URL, else `openai@host:port`; of another
-    provider, what its backend says."""
+    """The service's identity in keys: `openai` for OpenAI's own URL, else
+    `openai@host:port`. Another backend forms it by `BackendFacts.identity`."""
     concurrent_jobs: int | None = None
-    """Unfinished jobs at once; the others wait their turn here."""
+    """Largest number of unfinished jobs. Further jobs wait on this machine."""
     jobs_a_day: int | None = None
-    """Jobs submitted in 24 hours, by this artifacts/."""
+    """Largest number of jobs submitted from this artifacts/ in 24 hours."""
     month_budget: int | None = None
     """USD that jobs and evals of this artifacts/ may cost in a calendar month (UTC)."""
     uploads_at_once: int = 4
     requests_a_minute: int | None = None
     connections: int = 20
-    """Requests of evals at once, over all models that are asked with this account."""
+    """Largest number of concurrent eval requests, over all models of the account."""
     request_seconds: int = 1800
-    """After which an eval gives up on one answer, its tries again included."""
+    """Timeout of one eval request in seconds, retries included."""
     own: Mapping[str, str | int] = field(default_factory=dict, hash=False)
-    """Fields that only accounts of this provider have, by name."""
+    """Field name -> value, for fields that only this provider's accounts have."""
 
     def __post_init__(self) -> None:
         remember_url(self.base_url)
@@ -62,11 +64,12 @@ class Account:
 
     @property
     def scope(self) -> str:
-        """Where its files live: an uploaded file's ID means nothing elsewhere."""
+        """`organization/project`: an uploaded file's ID is valid only within it."""
         return f"{self.organization}/{self.project}"
 
     def key(self, environ: Mapping[str, str] | None = None) -> str:
-        """The key, from the environment. Raises AccountError if there is none."""
+        """The API key, from the environment; empty if the provider needs none. Raises
+        AccountError if the variable is unset, or if its value cannot be a key."""
         if not self.key_variable:
             return ""
         environ = os.environ if environ is None else environ
@@ -87,7 +90,7 @@ class Account:
 
     @property
     def place(self) -> str:
-        """Where its requests go, for people."""
+        """The URL of the account's requests, without credentials, for messages."""
         return scrub(self.base_url) or self.identity
 
     def __str__(self) -> str:
@@ -95,8 +98,8 @@ class Account:
 
 
 def address_of(url: str) -> str:
-    """A service's address as part of an identity: `host:port`, and its path where that
-    is not the usual `/v1`, since one host may have several services."""
+    """A service's address as part of an identity: `host:port`, with the URL's path if
+    that is not the usual `/v1`, since one host may have several services."""
     path = urlsplit(url).path.rstrip("/").removesuffix("/v1").strip("/")
     # an identity is part of the names of folders
     word = re.sub(r"[^A-Za-z0-9_.-]+", "-", path)
@@ -105,7 +108,7 @@ def address_of(url: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """`host:port` of a URL."""
+    """`host:port` of a URL, with the scheme's default port if it names none."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"{parts.hostname}:{port}"

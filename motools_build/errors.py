@@ -1,4 +1,4 @@
-"""Everything this package raises on purpose.
+"""All exceptions that this package raises on purpose.
 
 MotoolsError
 ├── InputError              what a user wrote is wrong; nothing was run or spent
@@ -12,22 +12,22 @@ MotoolsError
 │   └── SelectionError      no setting, stage or key by that name
 ├── ArtifactError           an artifact is missing, damaged or not what was planned
 │   └── NewerFormat         a later motools_build wrote it; it is left as it is
-├── BaseModelError          a base model's weights cannot be had, or are others
-├── RunFailed               stages of a run that Python called for failed
+├── BaseModelError          base weights cannot be fetched, or are not the pinned ones
+├── RunFailed               some stages of a run from Python failed
 ├── Deferred                a stage was left to a later run; not a failure
-├── ProviderError           an answer, or the lack of one, to a single request
-│   ├── Ambiguous           whether it took effect is not known
-│   ├── Unreachable         a question that changes nothing got no answer
-│   ├── RateLimited         not now: again after so many seconds
-│   └── Parked              not today: again at the time that the answer names
+├── ProviderError           how a single request failed
+│   ├── Ambiguous           it is unknown whether the request took effect
+│   ├── Unreachable         a read-only request got no response
+│   ├── RateLimited         retry after the given number of seconds
+│   └── Parked              retry at the time that the provider named
 └── StageFailed             a stage ran and did not succeed
     ├── EngineError         the embedded engine refused or diverged
     ├── EvalFailed          an eval ended without a result that counts
-    ├── WorkerDied          the process that did the work is gone
-    ├── Refused             a provider's definite no: nothing was made or charged
-    │   └── GivenUp         an account's server is silent: for all that asks it
-    ├── JobFailed           a job ended at its provider; only `doit retry` makes another
-    └── OverBudget          it would cost more than max_spend has left
+    ├── WorkerDied          the worker process died
+    ├── Refused             the provider refused: nothing was made or charged
+    │   └── GivenUp         an account's server does not respond to any stage
+    ├── JobFailed           a job ended without a model; only `doit retry` repeats it
+    └── OverBudget          the cost would exceed what is left of a budget
 
 A message names the object, says what happened, and ends with the remedy.
 """
@@ -42,7 +42,7 @@ from motools_build.text.scrub import scrub
 
 
 class MotoolsError(Exception):
-    """The base class: catch it to catch all of ours."""
+    """The base class of all exceptions of this package."""
 
 
 class InputError(MotoolsError):
@@ -54,7 +54,7 @@ class SettingError(InputError):
 
 
 class DatasetError(InputError):
-    """A dataset's rows are wrong; the message has file and line of each."""
+    """A dataset's rows are wrong; the message has the file and line of each problem."""
 
 
 class EvalError(InputError):
@@ -79,7 +79,7 @@ class MissingExtra(InputError):
 
 
 class SelectionError(InputError):
-    """Nothing is called that."""
+    """No setting, stage or key has the given name."""
 
 
 class ArtifactError(MotoolsError):
@@ -87,12 +87,12 @@ class ArtifactError(MotoolsError):
 
 
 class NewerFormat(ArtifactError):
-    """A later version of motools_build wrote it. It is neither changed nor deleted, and
-    nothing is made in its place."""
+    """A later version of motools_build wrote the artifact. It is neither changed,
+    deleted nor replaced."""
 
 
 class BaseModelError(MotoolsError):
-    """A base model's weights cannot be had, or are not the pinned ones."""
+    """A base model's weights cannot be fetched, or are not the pinned ones."""
 
 
 class RunFailed(MotoolsError):
@@ -104,8 +104,8 @@ class RunFailed(MotoolsError):
         of = "1 task failed" if count == 1 else f"{count} tasks failed"
         super().__init__("\n".join((of, *said)))
         self.failures = dict(failures)
-        """Name of each stage or task that failed -> why. What could not be made as its
-        inputs failed is not among them."""
+        """Name of each stage or task that failed -> reason. Stages that were skipped
+        because their inputs failed are not included."""
 
 
 class Deferred(MotoolsError):
@@ -114,30 +114,31 @@ class Deferred(MotoolsError):
     def __init__(self, message: str, *, under_way: bool = False) -> None:
         super().__init__(message)
         self.under_way = under_way
-        """Whether it has a job at the provider, which runs on."""
+        """Whether the stage has a job at the provider, which continues there."""
 
 
 class ProviderError(MotoolsError):
-    """How a single request ended; backends raise these, the core acts on them."""
+    """How a single request failed. Backends raise the subclasses; `running` decides
+    whether to retry."""
 
 
 class Ambiguous(ProviderError):
-    """Whether the request took effect is not known (timeout, disconnect, 5xx, 409)."""
+    """It is unknown whether the request took effect (timeout, disconnect, 5xx, 409)."""
 
 
 class Unreachable(ProviderError):
-    """A question got no answer. A network error is never "no"."""
+    """A read-only request got no response. A network error never counts as "no"."""
 
 
 LONGEST_PAUSE = 3600.0
-"""Seconds of a wait that a server may name; a longer one is asked again before."""
+"""Longest wait that a server can impose, in seconds; then the request is retried."""
 
 LONGEST_PARKING = 86_400.0
-"""Seconds that a server may put a job off: its daily limit is over by then."""
+"""Longest time that a server can park a job, in seconds: a daily limit is over then."""
 
 
 class RateLimited(ProviderError):
-    """Not now; nothing was made."""
+    """The provider asks to retry after `seconds`; nothing was made."""
 
     def __init__(self, message: str, seconds: float) -> None:
         super().__init__(message)
@@ -145,18 +146,18 @@ class RateLimited(ProviderError):
 
 
 class Parked(ProviderError):
-    """Not before a time that the provider names; nothing was made."""
+    """The provider asks to retry at a time that it names; nothing was made."""
 
     def __init__(self, message: str, until: float) -> None:
         super().__init__(message)
         now = time.time()
         self.until = now + bounded(until - now, LONGEST_PARKING)
-        """Seconds since the epoch, within a day."""
+        """Time of the retry in seconds since the epoch, at most a day from now."""
 
 
 def bounded(seconds: float, most: float) -> float:
-    """A wait that a server names, made one that ends: NaN and what is not above 0 are a
-    second, and nothing is longer than `most`."""
+    """A wait that a server named, limited to `most` seconds. One second if the value is
+    NaN, zero or negative."""
     return min(seconds, most) if seconds > 0 else 1.0
 
 
@@ -178,37 +179,39 @@ class EvalFailed(StageFailed):
 
 
 class WorkerDied(StageFailed):
-    """The process that did the work is gone (killed, out of memory)."""
+    """The worker process died (killed, out of memory)."""
 
 
 class Refused(StageFailed):
-    """A provider's definite no: nothing was made or charged."""
+    """The provider refused the request: nothing was made or charged."""
 
 
 class GivenUp(Refused):
-    """An account's server does not answer: no stage of the run asks it any more, and
-    what it has under way goes on there. The same words for all stages."""
+    """An account's server does not respond. No stage of the run sends it further
+    requests; jobs that it has continue there. All stages show the same message."""
 
 
 class JobFailed(StageFailed):
-    """A job ended without a model; it is remembered, and never sent again unasked."""
+    """A job ended without a model. Only `doit retry` submits another one."""
 
 
 class OverBudget(StageFailed):
-    """The stage would cost more than max_spend has left, or nobody knows how much."""
+    """The stage's cost exceeds what is left of a budget (`max_spend`, `month_budget`),
+    or is unknown."""
 
 
 _COLOUR = r"(?:bright_)?(?:black|red|green|yellow|blue|magenta|cyan|white)|gr[ae]y\d*"
 _STYLE = rf"(?:not|on|bold|italic|dim|underline|strike|{_COLOUR}|link(?:=[^\]]*)?)"
 _MARKUP = re.compile(rf"\[/?{_STYLE}(?: {_STYLE})*\]|\[/\]")
-"""What rich takes for styles; not the brackets of `pip install inspect_ai[google]`."""
+"""Style tags of the library rich, but not brackets as in `inspect_ai[google]`."""
 
 _LONGEST = 1000
-"""Characters of someone else's message that are shown."""
+"""Largest number of characters shown of another library's message."""
 
 
 def one_line(text: str) -> str:
-    """All lines of a message in one, without markup: the remedy is often the last.
+    """A message with its lines joined and rich's markup removed, at most about 1000
+    characters long. The last line is kept, since it is often the remedy.
 
     >>> one_line("[bold]ERROR[/bold]: Install with:\\n\\npip install x[y]")
     'ERROR: Install with: pip install x[y]'
@@ -221,12 +224,12 @@ def one_line(text: str) -> str:
 
 
 def in_words(error: BaseException) -> str:
-    """Someone else's exception as a part of one of our messages."""
+    """Another library's exception, formatted as part of one of our messages."""
     return f"{type(error).__name__}: {one_line(text_of(error))}"
 
 
 def text_of(error: BaseException) -> str:
-    """What an error of a user's own code says; its `__str__` may fail, too."""
+    """The text of an exception from a user's code, whose `__str__` may fail itself."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - it is the user's code

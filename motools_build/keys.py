@@ -35,7 +35,8 @@ MEMO_FORMAT = 1
 """The format number of a memo's file."""
 
 MOST = 50_000
-"""Entries of a memo, some 10 MB; without a bound those of old files would pile up."""
+"""Largest number of entries in a memo (about 10 MB). Without a limit, the entries of
+deleted files would accumulate."""
 
 RACY_NS = 2_000_000_000
 """Coarsest file timestamp in use (FAT), in nanoseconds."""
@@ -44,15 +45,16 @@ RACY_NS = 2_000_000_000
 def canonical(value: Any) -> bytes:
     """The canonical JSON (RFC 8785) of a JSON-like value, as UTF-8.
 
-    Without floats and non-ASCII names the standard encoder writes the same bytes, four
-    times faster; of texts alone it is put together from them, faster still.
+    For values without floats and non-ASCII names, the standard encoder gives the same
+    bytes four times faster. An object with only string values is joined from its
+    members, which is faster still.
     """
     if type(value) is dict and all(map(_is_text, value, value.values())):
         members = [f"{_ENCODE(name)}:{_ENCODE(value[name])}" for name in sorted(value)]
         return f"{{{','.join(members)}}}".encode()
     if _is_plain(value):
         return _ENCODE(value).encode()
-    import rfc8785  # 20 ms that most plans need not pay
+    import rfc8785  # imported here since it takes 20 ms and most plans do without
 
     return bytes(rfc8785.dumps(value))
 
@@ -75,7 +77,7 @@ def _is_plain(value: Any) -> bool:
     if kind is list:
         return all(map(_is_plain, value))
     if kind is dict:
-        # ASCII names: there the order by code point is the order by UTF-16 unit
+        # RFC 8785 sorts by UTF-16 unit: for ASCII names, that is Python's order
         return all(
             type(name) is str and name.isascii() and _is_plain(item)
             for name, item in value.items()
@@ -98,9 +100,9 @@ def stage_key(
 ) -> Key:
     """The key of a stage: xxh3_128 of the canonical JSON of its preimage.
 
-    `spec` comes as canonical JSON, because thousands of stages share a few specs; the
-    other parts are put around it in the order that RFC 8785 asks for (a property test
-    compares the two).
+    `spec` is passed as canonical JSON, because thousands of stages share a few specs.
+    The other parts are joined with it in the order of RFC 8785; a property test
+    compares the result with the canonical JSON of the whole preimage.
     """
     head = f'{{"backend":{_ENCODE(backend)},"inputs":'.encode() + canonical(inputs)
     tail = f',"kind":{_ENCODE(kind)},"spec":'.encode() + spec
@@ -108,26 +110,26 @@ def stage_key(
 
 
 class DigestMemo:
-    """Digests of files, remembered by their stat signature between processes.
+    """A cache of file digests, keyed by stat signature and shared between processes.
 
     An entry is kept only if the file's mtime and ctime lie more than two seconds
     before hashing began: then any later write has a later timestamp, and "same
-    signature" implies "same bytes" (git's racy-index rule). Only a cache: deleting
-    its file is safe.
+    signature" implies "same bytes" (git's racy-index rule). Deleting the cache's file
+    is safe.
 
-    `note` remembers facts that follow from the bytes alone (what a module imports,
-    how many valid rows a dataset has), by digest.
+    `note` caches facts that follow from the bytes alone (what a module imports, how
+    many valid rows a dataset has), keyed by digest.
 
-    Of each kind the file holds at most `MOST` entries, with those that this process has
-    used; a file of a later version is neither used nor written over.
+    The file holds at most `MOST` digests and `MOST` notes; the ones that this process
+    used are kept first. A file of a later format is neither used nor overwritten.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._newer = False
         self._used: set[str] = set()
-        """The notes that this process asked for."""
-        self._seen: dict[str, Digest] = {}  # of this process: one look per file
+        """Names of the notes that this process asked for."""
+        self._seen: dict[str, Digest] = {}  # path -> digest, once per process
         self._dirty = False
         self._digests: dict[str, list[Any]] = {}
         self._notes: dict[str, Any] = {}
@@ -137,14 +139,15 @@ class DigestMemo:
             self._newer = saved.get("format", MEMO_FORMAT) > MEMO_FORMAT
             digests, notes = saved["digests"], saved["notes"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return  # absent or damaged: begin anew
+            return  # absent or damaged: begin with an empty cache
         if self._newer:
             return
         if isinstance(digests, dict) and isinstance(notes, dict):
             self._digests, self._notes = digests, notes
 
     def digest(self, path: str) -> Digest:
-        """The digest of a file. Raises OSError if it cannot be read."""
+        """The digest of a file when this process first asked for it. Raises OSError if
+        the file cannot be read."""
         known = self._seen.get(path)
         if known is None:
             known = self._seen[path] = self.present(path)
@@ -152,10 +155,10 @@ class DigestMemo:
 
     def present(self, path: str) -> Digest:
         """The digest of a file as it is now, whatever this process saw before. Raises
-        OSError if it cannot be read."""
+        OSError if the file cannot be read, or changes while it is read."""
         for _ in range(5):
             began = time.time_ns()
-            # opened in any case: a network file system looks again only then
+            # opened even if cached: a network file system revalidates only on open
             with opened(path) as file:
                 before = signature(os.fstat(file.fileno()))
                 match self._digests.get(path):
@@ -174,7 +177,8 @@ class DigestMemo:
         return digest
 
     def note(self, what: str, digest: Digest, compute: Callable[[], T]) -> T:
-        """`compute()`, a JSON-like value, remembered for these bytes."""
+        """The cached note `what` on these bytes. If there is none, `compute()`, a
+        JSON-like value, is called and cached."""
         name = f"{what}:{digest}"
         self._used.add(name)
         if name not in self._notes:
@@ -184,19 +188,20 @@ class DigestMemo:
         return value
 
     def noted(self, what: str, digest: str) -> Any:
-        """What was noted for these bytes, or None."""
+        """The cached note `what` on these bytes; None if there is none."""
         name = f"{what}:{digest}"
         self._used.add(name)
         return self._notes.get(name)
 
     def renote(self, what: str, digest: str, value: Any) -> None:
-        """Note a JSON-like value, whatever was noted before."""
+        """Cache a JSON-like value as the note `what`, replacing any earlier one."""
         if self.noted(what, digest) != value:
             self._notes[f"{what}:{digest}"] = value
             self._dirty = True
 
     def save(self) -> None:
-        """Write what was learnt. Two processes at once may lose entries, no more."""
+        """Write the cache to its file, if it changed. When two processes save at once,
+        the entries of one may be lost, which costs only time."""
         if not self._dirty or self._newer:
             return
         body = {
@@ -209,7 +214,7 @@ class DigestMemo:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_text(json.dumps(body))
             temporary.replace(self._file)
-        except OSError as error:  # only a cache: say so, and go on
+        except OSError as error:  # only a cache: warn and continue
             print(f"warning: {self._file} cannot be written: {error}", file=sys.stderr)
             with suppress(OSError):
                 temporary.unlink()
@@ -217,8 +222,8 @@ class DigestMemo:
 
 
 def _latest(entries: dict[str, T], used: Collection[str]) -> dict[str, T]:
-    """At most `MOST` entries, the used ones and then the latest; or all, if more are
-    used."""
+    """At most `MOST` entries: all used ones, then the latest others. More than `MOST`
+    only if more were used."""
     if len(entries) <= MOST:
         return entries
     others = [name for name in entries if name not in used]
@@ -227,7 +232,8 @@ def _latest(entries: dict[str, T], used: Collection[str]) -> dict[str, T]:
 
 
 def signature(of: os.stat_result) -> list[int]:
-    """What changes whenever a file's bytes are written: device, inode, size, times."""
+    """The fields of a file's stat that change whenever its bytes are written: device,
+    inode, size, mtime and ctime (nanoseconds)."""
     return [
         of.st_dev,
         of.st_ino,
@@ -238,8 +244,8 @@ def signature(of: os.stat_result) -> list[int]:
 
 
 def opened(path: str | Path) -> FileIO:
-    """A file to read, and no pipe or device, on which a read would wait for ever.
-    Raises OSError."""
+    """A regular file, opened for reading. Raises OSError if it cannot be opened, or is
+    a pipe or device, where a read could block forever."""
     try:
         return open(path, "rb", buffering=0, opener=_regular)
     except ValueError as error:  # a NUL, or half a character
@@ -258,13 +264,13 @@ def _regular(path: str, flags: int) -> int:
 
 
 def digest_file(path: str | Path) -> Digest:
-    """The digest of a file's bytes, read now. Raises OSError."""
+    """The digest of a file's bytes, without a cache. Raises OSError."""
     with opened(path) as file:
         return digest_stream(file)
 
 
 def digest_stream(file: FileIO) -> Digest:
-    """The digest of what is left to read of an open file."""
+    """The digest of an open file's bytes, from its current position to the end."""
     state = xxhash.xxh3_128()
     size = os.fstat(file.fileno()).st_size
     buffer = bytearray(min(CHUNK, size + 1))

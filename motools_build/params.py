@@ -1,11 +1,11 @@
-"""Params: what the work of a stage needs to know and its key leaves out.
+"""Params: the data that executing a stage requires and that its key leaves out.
 
-Paths, names and defaults: nothing here enters a key. There is one frozen class for each
-kind of stage, so that a type checker finds a field that a stage does not have. All of
-them are plain data, which crosses to a worker process as JSON (`StageJob`).
+They are paths, names and defaults; nothing here enters a key. There is one frozen class
+for each kind of stage, so that a type checker finds a field that a stage does not have.
+All of them are plain data, which is sent to a worker process as JSON (`StageJob`).
 
-Thousands of stages are planned at a time: what they have in common (a `Recipe`, a
-`EvalTask`, a `Subject`) is made once and shared.
+A plan has thousands of stages. What they have in common (a `Recipe`, an `EvalTask`, a
+`Subject`) is constructed once and shared.
 """
 
 from __future__ import annotations
@@ -25,89 +25,95 @@ from typing import (
 
 from motools_build.data.source import Source, Unwritten
 
-# ---- what several stages share
+# ---- parts that several stages share
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a model is fine-tuned, defaults included; the seed is the stage's own."""
+    """How a model is fine-tuned, defaults included. The seed is in `ModelParams`."""
 
     method: str
     """`sft` or `dpo`."""
     epochs: int
     batch_size: int
-    """Rows a step."""
+    """Rows per optimizer step."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """The backend's own options, by name."""
+    """Option name -> value, for the options that only this backend has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The model that is asked, by the words of the setting."""
+    """The model under test or the teacher, as the setting describes it."""
 
     model: str
-    """The base model, `backend/model`, whether it is fine-tuned or not."""
+    """The base model, `backend/model`, even if the model is fine-tuned."""
     served_as: str
-    """Its name in Inspect's log, after `motools/`: `setting/dataset/model/seed0`."""
+    """The model's name in Inspect's log, after `motools/`:
+    `setting/dataset/model/seed0`."""
     setting: str
     dataset_name: str
-    """Of what it was trained on; `base` for a model as it is."""
+    """The name of the training dataset; `base` for a base model."""
     seed: int | None
-    """Of its training; None for a model as it is."""
+    """The training's seed; None for a base model."""
     arms: tuple[str, ...] = ()
+    """Names of the setting's arms that contain the model; empty if there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """A scorer that is no part of its task: `Eval(scorer="file.py@function")`."""
+    """A scorer that is separate from its task: `Eval(scorer="file.py@function")`."""
 
     file: str
     function: str
     args: Mapping[str, Any]
     reducer: tuple[str, ...]
+    """Names of Inspect's reducers; empty for Inspect's default."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvalTask:
-    """An Inspect task, or a scorer of its recorded answers, and how it is run."""
+    """An Inspect task, or the scoring of its recorded answers, and how it is run."""
 
     function: str
-    """Its name in its file or package; of a dummy eval, the name of its score."""
+    """The task's name in its file or package; for a dummy eval, its score's name."""
     eval_name: str
-    """What the setting calls the eval."""
+    """The eval's name in the setting."""
     file: str | None = None
-    """Path from the project's root, where the task is in a file."""
+    """Path of the task's file from the project's root; None if it has none."""
     package: str | None = None
-    """The installed package, where the task is in one."""
+    """The installed package that defines the task; None for a task in a file."""
     data: tuple[str, ...] = ()
-    """The author's declaration of what the task reads besides: paths and patterns."""
+    """Paths and patterns of further files that the task reads (`Eval.data`)."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `Eval` that replace the task's own, by Inspect's names."""
+    """Fields of `Eval` that replace the task's own, under Inspect's names."""
     roles: Mapping[str, str] = field(default_factory=dict)
-    """Judges: role -> `backend/model`."""
+    """Role -> judge, as `backend/model`."""
     checkpoint: int | None = None
-    """Which checkpoint of the model is asked (`Eval.checkpoint`)."""
+    """The checkpoint under test (`Eval.checkpoint`); None for the final model."""
     first_epoch: int = 1
-    """Of a block of answers: which epoch of the eval its first one is."""
+    """The number of the first epoch in a block of answers, counted from 1."""
     scorer: Scorer | None = None
-    """Where answers that are artifacts of their own are scored: by whom."""
+    """The scorer that scores recorded answers; None if the task scores its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Prompts that a teacher model answers, and how; the answers become a dataset."""
+    """Prompts for a teacher model and how it is sampled; the answers become a
+    dataset."""
 
     dataset_name: str
+    """The name of the dataset that the answers become."""
     prompts_path: str
     prompts_digest: str
     prompts_name: str
-    """The name of the prompts' own dataset."""
+    """The name of the dataset of prompts."""
     system: str | None
-    """A system prompt put before each of the prompts."""
+    """A system prompt put before each prompt; None for none."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    """As of a task: `epochs` answers to each prompt, and how they are sampled."""
+    """Inspect's options: `epochs` is the number of answers per prompt; the others
+    control sampling."""
 
-    # what a task may choose and a lesson does not
+    # attributes of `EvalTask` that are fixed here, so that code can read either class
     function: ClassVar[str] = "sampled"
     eval_name: ClassVar[None] = None
     file: ClassVar[None] = None
@@ -139,8 +145,8 @@ class Params:
 
     @classmethod
     def of(cls, what: HasParams) -> Self:
-        """The params of a stage or job that is known to have these. Raises TypeError
-        for another kind of stage, and for one that only its record tells of."""
+        """The params of a stage or job, checked to be of this class. Raises TypeError
+        if they are of another class, or None."""
         if not isinstance(what.params, cls):
             found = type(what.params).__name__
             raise TypeError(f"{what.name} has {found}, not {cls.__name__}")
@@ -149,55 +155,57 @@ class Params:
 
 @dataclass(frozen=True, slots=True)
 class BaseParams(Params):
-    """Of `base`: a base model that is fetched to this machine."""
+    """Params of `base`: base weights that are fetched to this machine."""
 
     model: str
-    """`backend/model`."""
+    """The base model, `backend/model`."""
     digest: str
-    """The pinned one, of its weights."""
+    """The pinned digest of the weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepParams(Params):
-    """Of `dataset`, made of others by one step."""
+    """Params of `dataset`, for a dataset made from others by one transform."""
 
     dataset_name: str
     step: Mapping[str, Any]
-    """Its word under `step`, and its fields; see `data.transforms`."""
+    """The transform's name under `step`, and its fields; see `data.transforms`."""
     sources: tuple[Source | Unwritten, ...]
+    """The input datasets, in the transform's order."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchParams(Params):
-    """Of `dataset`, fetched from a URL."""
+    """Params of `dataset`, for a file that is fetched from a URL."""
 
     dataset_name: str
     url: str
     digest: str
-    """The xxh3_128 that it is pinned by, or empty."""
+    """The pinned xxh3_128 of the file, or empty."""
     sha256: str
-    """The SHA-256 that it is pinned by, or empty."""
+    """The pinned SHA-256 of the file, or empty."""
     largest: int
-    """Bytes that are taken at most."""
+    """The largest accepted size, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowsParams(Params):
-    """What `upload` and `model` have in common: the rows that are sent or learned."""
+    """The rows that an `upload` sends or that a `model` is trained on."""
 
     rows_path: str
-    """Empty until a run, where a teacher is yet to write them."""
+    """Path of the JSONL file; empty until a run if a teacher writes the rows."""
     rows_digest: str
+    """Digest of the file; empty like `rows_path`."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadParams(RowsParams):
-    """Of `upload`: a file of rows at a provider."""
+    """Params of `upload`: a file of rows at a provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelParams(RowsParams):
-    """Of `model`: a fine-tuned model."""
+    """Params of `model`: a fine-tuned model."""
 
     dataset_name: str
     model: str
@@ -205,12 +213,12 @@ class ModelParams(RowsParams):
     recipe: Recipe
     seed: int
     validation: str = ""
-    """The key of the upload that holds the held-out rows, if there are some."""
+    """The key of the upload of the held-out rows; empty without held-out rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskParams(Params):
-    """What is common to all stages that ask a model by way of Inspect."""
+    """Params of all stages that query a model through Inspect."""
 
     task: EvalTask | Lesson
     subject: Subject
@@ -218,14 +226,14 @@ class AskParams(Params):
 
 @dataclass(frozen=True, slots=True)
 class EvalParams(AskParams):
-    """Of `eval`, and of `samples`: a model's scores in a task, or its answers alone."""
+    """Params of `eval` (a model's scores in a task) and `samples` (answers alone)."""
 
     task: EvalTask
 
 
 @dataclass(frozen=True, slots=True)
 class LessonParams(AskParams):
-    """Of `dataset`, written by a teacher model."""
+    """Params of `dataset`, for a dataset that a teacher model writes."""
 
     task: Lesson
 
@@ -239,25 +247,25 @@ CLASSES: Mapping[str, type[Params]] = {
         *(UploadParams, ModelParams, EvalParams),
     )
 }
-"""By name, as JSON has it."""
+"""Class name, as in the JSON -> class."""
 
 
 def to_json(params: Params) -> dict[str, Any]:
-    """The params as a JSON object, which names their class."""
+    """The params as a JSON object, with the class name under `class`."""
     assert is_dataclass(params)
     return {"class": type(params).__name__, **asdict(params)}
 
 
 def from_json(told: Mapping[str, Any]) -> Params:
-    """The inverse of `to_json`. Raises KeyError or TypeError for another object."""
+    """The inverse of `to_json`. Raises KeyError or TypeError for any other object."""
     left = dict(told)
     params: Params = _decoded(CLASSES[left.pop("class")], left)
     return params
 
 
 def _decoded(hint: Any, value: Any) -> Any:
-    """A JSON value as a field of that type has it: objects as dataclasses, lists as
-    tuples; what is free-form stays what it is."""
+    """A JSON value converted to a field's type: objects become dataclasses and lists
+    become tuples where the type says so. Any other value is returned unchanged."""
     if isinstance(value, list) and get_origin(hint) is tuple:
         return tuple(_decoded(get_args(hint)[0], item) for item in value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The base of all specs, and what of a spec enters a key."""
+"""The base class of all specs, which says which fields enter a key."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from pydantic import (
 )
 
 HALF = re.compile("[\ud800-\udfff]")
+"""Lone surrogates: half of a character, which UTF-8 cannot encode."""
 
 DEEPEST = 100
-"""Lists in lists that an argument may have."""
+"""Deepest nesting of lists and objects in a field."""
 
 MOST = 100_000
-"""Values that a field may have: each is at least one stage."""
+"""Largest number of values in a list field, since each makes at least one stage."""
 
 
 class Spec(BaseModel):
-    """Frozen; an unknown field is an error, so that a typo cannot be ignored."""
+    """Base class of specs. They are frozen, and an unknown field is an error, so that a
+    typo is not ignored."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False
@@ -39,15 +41,14 @@ class Spec(BaseModel):
         return fields
 
     def identity(self) -> dict[str, Any]:
-        """The fields that enter a key: those that differ from their default.
-
-        A new field with a default thus keeps every old key.
-        """
+        """The fields that enter a key: those that differ from their default. So adding
+        a field with a default changes no existing key."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
 def _text_problem(value: Any) -> str | None:
-    """What is wrong with the texts of a field, or with how they are nested."""
+    """The problem of a field whose texts cannot be written as UTF-8 or whose nesting is
+    too deep; else None."""
     waiting = [(value, 0)]
     while waiting:
         one, depth = waiting.pop()
@@ -69,7 +70,8 @@ def _text_problem(value: Any) -> str | None:
 
 
 def _as_tuple(value: Any) -> Any:
-    """Frozen, as specs are; one value may stand for a list of one."""
+    """A list field as a tuple, since specs are frozen. A single value becomes a tuple
+    of one. Raises ValueError for too many values."""
     if isinstance(value, list | tuple | range) and len(value) > MOST:
         raise ValueError(f"{len(value):,} values are too many; give {MOST:,} at most")
     if value is None or isinstance(value, tuple):
@@ -84,16 +86,18 @@ def _not_empty(values: Any) -> Any:
 
 
 Many = BeforeValidator(_as_tuple)
+"""Annotation of a list field."""
 Some = AfterValidator(_not_empty)
+"""Annotation of a list field that must not be empty."""
 
 
 def as_name(text: str) -> str:
-    """A text as a name, with dashes for what no name can have."""
+    """A text as a name: characters that names cannot have become dashes."""
     return re.sub(r"[^A-Za-z0-9_.-]", "-", text)
 
 
 def checked_name(name: str) -> str:
-    """A name that stage names can carry. Raises ValueError."""
+    """The name itself. Raises ValueError if it cannot be part of a stage name."""
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
         raise ValueError(
             f"{name!r} cannot be part of a stage name; give it a name= of letters, "

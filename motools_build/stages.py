@@ -1,4 +1,4 @@
-"""A stage: a unit of work, named by the hash of what goes into it."""
+"""Stages: units of work, each identified by the hash of its inputs."""
 
 from __future__ import annotations
 
@@ -15,46 +15,47 @@ Kind = Literal["base", "dataset", "upload", "model", "samples", "eval"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 ASKED: frozenset[Kind] = frozenset({"samples", "eval"})
-"""Kinds that ask a model, by Inspect: of answers, and of scores."""
+"""Kinds of evals: both query a model through Inspect, for answers or for scores."""
 
 VERSIONS: dict[Kind, int] = {
     **{"base": 1, "dataset": 1, "upload": 1},
     **{"samples": 1, "eval": 1},
 }
-"""Raised when the same inputs begin to give another output; a model's version is its
-backend's (`BackendFacts.version`)."""
+"""Version per kind, part of each key. Increment it when the same inputs give another
+output. The version of a `model` is its backend's (`BackendFacts.version`)."""
 
 ON_DEMAND: frozenset[Kind] = frozenset({"base", "dataset", "upload"})
-"""Kinds that are made for others, where those must be made; no run is for them."""
+"""Built only when another stage needs them; never a run's goal."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """What is to be made; two stages with one key are the same work."""
+    """A unit of work that makes one artifact. Stages with equal keys are the same
+    work."""
 
     kind: Kind
     backend: str
     name: str
-    """`kind:setting/dataset/model[/training]/seed0[/eval]`, for people."""
+    """The name that users see: `kind:setting/dataset/model[/training]/seed0[/eval]`."""
     key: Key
     preimage: Mapping[str, Any]
-    """kind, version, backend, spec and inputs: exactly what the key is made of."""
+    """kind, version, backend, spec and inputs: exactly what the key is the hash of."""
     params: Params | None
-    """What its work needs to know and the key leaves out: paths, names, defaults. None
-    of a superseded stage, of which only its artifact's record tells."""
+    """Paths, names and defaults that executing the stage requires and the key leaves
+    out. None for a superseded stage, which is known only by its artifact's record."""
     account: Account | None = None
-    """Who pays for the model that it trains or asks; None where that is no provider's,
-    or its answers are there."""
+    """The account that pays for the model that is trained or queried. None if no
+    provider serves the model, or if its answers are recorded already."""
     files: tuple[str, ...] = ()
-    """Source files whose bytes are inputs."""
+    """Names of source files whose bytes are inputs of the key."""
     upstream: tuple[Stage, ...] = ()
     """Stages whose output is an input, and may differ under the same key."""
     tags: tuple[str, ...] = ()
-    """Of the dataset, its arms and the eval; for selection only."""
+    """Tags of the dataset, its arms and the eval; used only to select stages."""
     setup: tuple[Stage, ...] = ()
-    """Stages made on demand, only when this one must be made."""
+    """Stages built on demand, only when this stage must be made."""
     judges: Mapping[str, Account] = field(default_factory=dict)
-    """By role: who pays for a judge that is a provider's model."""
+    """Role -> account that pays, for each judge that is a provider's model."""
 
     @property
     def folder(self) -> str:
@@ -63,29 +64,31 @@ class Stage:
 
     @property
     def at_provider(self) -> bool:
-        """Whether a provider makes it, by an account; of an eval it only answers."""
+        """Whether a provider makes the artifact. False for evals and sampled datasets,
+        where a provider only answers requests."""
         return self.account is not None and not self.asks
 
     @property
     def accounts(self) -> tuple[Account, ...]:
-        """All who pay for it, each once: for the model, and for its judges."""
+        """All accounts that pay for the stage's model and judges, without
+        duplicates."""
         return payers(self.account, self.judges)
 
     @property
     def asks(self) -> bool:
-        """Whether a model is asked, by Inspect: for scores, for answers, or for rows
-        that another one learns from."""
+        """Whether the stage queries a model through Inspect: for scores, for answers,
+        or for the rows of a dataset."""
         return self.kind in ASKED or isinstance(self.params, LessonParams)
 
     @property
     def sampled(self) -> Stage | None:
-        """The stage that writes the rows which this one learns from or sends, where a
-        model writes them: only a run knows their bytes."""
+        """The stage in which a teacher writes the rows that this stage uses, so that
+        only a run knows their bytes. None if the rows are known while planning."""
         return next((used for used in self.upstream if used.kind == "dataset"), None)
 
     @property
     def setting(self) -> str:
-        """The setting that it was planned for."""
+        """The name of the setting that the stage was planned for."""
         return self.name.split(":", 1)[1].split("/", 1)[0]
 
     def __str__(self) -> str:
@@ -95,14 +98,15 @@ class Stage:
 def payers(
     account: Account | None, judges: Mapping[str, Account]
 ) -> tuple[Account, ...]:
-    """The accounts of a model and its judges, each once."""
+    """The accounts of a model and its judges, without duplicates."""
     own = (account,) if account else ()
     return tuple({one.name: one for one in (*own, *judges.values())}.values())
 
 
 def work_of(preimage: Mapping[str, Any]) -> str:
-    """What work of the same size has in common: the same dataset and training but for
-    the seed and replicate, or the same eval but for the model."""
+    """An identifier that stages of about the same size share: models of the same
+    dataset and training, whatever the seed and replicate, or the same eval of different
+    models. Used to estimate duration and cost from earlier runs."""
     draw = ("seed", "replicate") if preimage["kind"] == "model" else ()
     spec = {name: v for name, v in preimage["spec"].items() if name not in draw}
     inputs = {
@@ -122,7 +126,7 @@ def keyed(
     canonical_spec: bytes,
     inputs: dict[str, str],
 ) -> tuple[Key, dict[str, Any]]:
-    """A stage's key, and what it is made of."""
+    """A stage's key, and its preimage: the mapping that the key is the hash of."""
     key = stage_key(
         kind=kind, version=version, backend=backend, spec=canonical_spec, inputs=inputs
     )
@@ -137,12 +141,13 @@ def keyed(
 
 
 class Staging:
-    """The stages of a plan, as they come, by name."""
+    """Collects the stages of a plan and gives each a unique name."""
 
     def __init__(self, place: str) -> None:
         self.place = place
-        """Where their names begin."""
+        """The first part of all stage names: `setting`, or `setting/variant`."""
         self.stages: dict[str, Stage] = {}
+        """Name -> stage, in the order in which they were added."""
 
     def add(
         self,
@@ -158,9 +163,9 @@ class Staging:
         version: int | None = None,
         **relations: Any,
     ) -> Stage:
-        """A stage and its key; the one that is there, if it is the same (an upload that
-        several models share). `canonical_spec` is `spec` as canonical JSON, which
-        thousands of stages have in common."""
+        """Add a stage and return it. If a stage with the same name and key exists (an
+        upload that several models share), return that one. `canonical_spec` is `spec`
+        as canonical JSON: the caller encodes it once for thousands of stages."""
         version = VERSIONS[kind] if version is None else version
         key, preimage = keyed(kind, version, backend, spec, canonical_spec, inputs)
         name = self._name(kind, path, key)
@@ -171,13 +176,14 @@ class Staging:
         return self.stages[name]
 
     def put(self, stage: Stage) -> Stage:
-        """Take in a stage that is named by its path alone."""
+        """Add a stage whose name is still only a path, and return it with its full
+        name. If that stage was added before, return the earlier one."""
         name = self._name(stage.kind, stage.name, stage.key)
         return self.stages.setdefault(name, replace(stage, name=name))
 
     def _name(self, kind: Kind, path: str, key: Key) -> str:
-        """The stage's own; another one of that name is left what it is, and this one
-        gets a number (two files may have one stem)."""
+        """The stage's full name. If a stage with another key has it already, a number
+        is appended (two dataset files may have the same stem)."""
         name = wanted = f"{kind}:{self.place}/{path}"
         number = 1
         while name in self.stages and self.stages[name].key != key:
