@@ -1,4 +1,5 @@
-"""What a researcher declares: frozen models that say what, never how or where."""
+"""Specs: frozen declarations of an experiment. They say what to make, and contain no
+code that makes it."""
 
 from motools_build.specs.arm import Arm
 from motools_build.specs.dataset import Dataset

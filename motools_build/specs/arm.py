@@ -1,4 +1,4 @@
-"""Arms: what a setting compares, by name."""
+"""Arms: the named groups of datasets that a setting compares."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from motools_build.specs.training import Training
 
 
 class Arm(Spec):
-    """`Arm("inoculated", datasets=[...])`: its name groups results, and is a tag of
-    all that it trains. Names are in no key: arms that train alike share models."""
+    """A named group of datasets: `Arm("inoculated", datasets=[...])`.
+
+    Results are grouped by the name, and it is a tag of all models that the arm trains.
+    It is in no key, so arms with equal datasets and trainings share models.
+    """
 
     name: str
     datasets: Annotated[tuple[Dataset, ...], Many, Some]
     training: Annotated[tuple[Training, ...] | None, Many, Some] = None
-    """The setting's, if not given."""
+    """The arm's trainings; None for the setting's."""
     models: Annotated[tuple[str, ...] | None, Many, Some] = None
-    """The setting's, if not given."""
+    """The arm's base models, `backend/model`; None for the setting's."""
 
     def __init__(self, name: str, **fields: Any) -> None:
         super().__init__(**{"name": name, **fields})

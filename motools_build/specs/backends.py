@@ -1,13 +1,14 @@
-"""What planning knows of a backend, and how one is found: by its entry point.
+"""Facts about backends for planning, and their lookup by entry point.
 
-A backend is a folder (of this package or of another one) and a line in the
-`pyproject.toml` of the package that it is in:
+A backend is a folder, in this package or another one, and a line in that package's
+`pyproject.toml`:
 
     [project.entry-points."motools_build.backends"]
     toy = "my_package.toy:BACKEND"
 
 `BACKEND` is a `BackendFacts`. It is imported with every plan, so its module must import
-nothing heavy; what the backend does is named by `effects`, and imported on first use.
+nothing heavy. Its field `effects` names the class that does the work, which is imported
+on first use.
 """
 
 from __future__ import annotations
@@ -36,49 +37,52 @@ if TYPE_CHECKING:
     from motools_build.data.tokens import Tokens
 
 GROUP = "motools_build.backends"
-"""The entry points' group."""
+"""The entry point group of backends."""
 
 PACKAGE = "motools_build"
 
 MODEL_ID = re.compile(r"[A-Za-z0-9:._-]+(?:/[A-Za-z0-9:._-]+)*")
-"""A model's name, without the backend's; it may hold slashes (`Qwen/Qwen3-8B`)."""
+"""A model's name without the backend; it may contain slashes (`Qwen/Qwen3-8B`)."""
 
 
 @dataclass(frozen=True)
 class BackendFacts:
-    """What a plan needs to know of a backend, without importing what it does.
+    """Facts about a backend for planning, available without importing its code.
 
-    A backend with rules, tokens or names of its own derives from this class and
-    overrides the methods.
+    A backend with its own row rules, token counts or model names derives from this
+    class and overrides the methods.
     """
 
     name: str
-    """The first part of its models' names, and of its identity in keys."""
+    """The first part of the names of its models, and of its identity in keys."""
 
     effects: str
-    """`package.module:Class`, a subclass of `backends.base.Backend`: what it does."""
+    """`package.module:Class`, the subclass of `backends.base.Backend` that does the
+    work."""
 
     version: int = 1
-    """Raised when the same spec begins to give other weights; it is in keys."""
+    """Version in the keys of models. Increment it when the same spec gives other
+    weights."""
 
     methods: tuple[str, ...] = ("sft",)
-    """What `Training.method` may be."""
+    """The allowed values of `Training.method`."""
 
     options: type[Gridded] | None = None
-    """The spec of its own options: a subclass of `specs.training.Options`."""
+    """The spec of the backend's own options, a subclass of `specs.training.Options`;
+    None if it has none."""
 
     uploads: bool = False
     """Whether a dataset must be uploaded before a job can use it."""
 
     bases: Mapping[str, Digest] = field(default_factory=dict)
-    """Base models that are fetched: the pinned digest of each one's weights."""
+    """Base models whose weights are fetched: name -> pinned digest of the weights."""
 
     hosted: tuple[str, ...] = ()
-    """Base models that exist without being fetched. If there are neither `bases` nor
-    these, any name goes: only the backend itself can tell."""
+    """Base models that exist without being fetched. If both `bases` and `hosted` are
+    empty, any name is accepted while planning."""
 
     remote: bool = False
-    """Whether a provider does it, by an account."""
+    """Whether a provider trains and serves the models, and an account pays for it."""
 
     checkpoints: bool = False
     """Whether a job leaves models of its earlier epochs."""
@@ -87,45 +91,46 @@ class BackendFacts:
     """Whether a training takes no time and costs nothing, so that there is no need to
     check beforehand that the evals of its models can be loaded."""
 
-    # ---- accounts, where it is remote
+    # ---- accounts, for a remote backend
 
     key_variable: str = ""
-    """The environment variable of an account's key, where the account names no other
-    one; empty if no key is needed."""
+    """The environment variable of the API key, unless the account names another one;
+    empty if no key is needed."""
 
     base_url: str = ""
-    """Of the provider's own service; empty if there is no server."""
+    """URL of the provider's own service; empty if there is no server."""
 
     url_variable: str = ""
-    """The environment variable that names another one, where no pyproject.toml does."""
+    """The environment variable with the URL of an account that pyproject.toml does not
+    declare; empty for none."""
 
     account_fields: Mapping[str, type[str] | type[int]] = field(default_factory=dict)
-    """Fields that only its accounts have, each a text, or a whole number of 1 or
-    more."""
+    """Fields that only this backend's accounts have -> type: text, or an integer of at
+    least 1."""
 
     def from_environment(self, environ: Mapping[str, str]) -> Mapping[str, str]:
-        """Fields of the account that no pyproject.toml declares, from the variables
-        that the provider's own tools read."""
+        """Fields of the account that pyproject.toml does not declare, from the
+        environment variables that the provider's own tools read."""
         return {}
 
     def identity(self, account: Account) -> str:
-        """What stands for the account's service in keys, and so in the names of
-        folders: the backend's name, or `NAME@` and letters, digits, dots, colons,
-        dashes and underscores. Services of which one does not know the other's models
-        must differ in it."""
+        """The identity of the account's service in keys, and so in folder names: the
+        backend's name, or `NAME@` and letters, digits, dots, colons, dashes and
+        underscores. Two services that do not share models must have different
+        identities."""
         if account.base_url == self.base_url:
             return self.name
         return f"{self.name}@{address_of(account.base_url)}"
 
     def account_problem(self, account: Account) -> str | None:
-        """What is wrong with an account, or None."""
+        """The problem of an account for error messages, or None if it is valid."""
         return None
 
     # ---- models
 
     def model_problem(self, model: str) -> str | None:
-        """What is wrong with the name of a base model (without the backend's), or
-        None."""
+        """The problem of a base model's name (without the backend) for error messages,
+        or None if it is valid."""
         models = (*self.bases, *self.hosted)
         if model in models:
             return None
@@ -141,36 +146,36 @@ class BackendFacts:
         )
 
     def names_of(self, model: str) -> tuple[str, ...]:
-        """What a model is called in a provider's list: itself, and after that what it
-        shares its end with (a fine-tune's base)."""
+        """Names to look a model up by in a provider's list of shutdown dates: its own,
+        then that of a model with the same date (a fine-tune's base)."""
         return (model,)
 
     # ---- rows and tokens
 
     def rules(self) -> Rules:
-        """What the rows of a dataset must keep to."""
+        """The rules that a dataset's rows must satisfy."""
         from motools_build.data.rows.checks import GENERAL
 
         return GENERAL
 
     def encoding(self, model: str) -> str:
-        """The encoding by which a dataset's tokens are counted: an order of size,
-        unless the backend knows better."""
+        """The name of tiktoken's encoding for counting tokens. The default only gives
+        an estimate."""
         return "o200k_base"
 
     def token_limit(self, model: str) -> int | None:
-        """Tokens that one example may have, or None if that is not known."""
+        """The largest number of tokens in one example, or None if it is unknown."""
         return None
 
     def count_tokens(self, path: str | Path, method: str, model: str) -> Tokens:
-        """The tokens of a dataset for a model. Raises DatasetError for the first row
-        that breaks the rules."""
+        """The token counts of a dataset for a model. Raises DatasetError for the first
+        row that violates the rules."""
         from motools_build.data.tokens import count_tokens
 
         return count_tokens(path, method, self.encoding(model), self.rules())
 
     def too_long(self, path: str | Path, method: str, model: str) -> Iterator[str]:
-        """A problem for each row of more tokens than the model learns from."""
+        """A problem for each row that exceeds `token_limit`."""
         limit = self.token_limit(model)
         if limit is None:
             return
@@ -180,13 +185,13 @@ class BackendFacts:
         yield from check_limit(path, method, encoding, rules, limit, model)
 
     def charged_tokens(self, tokens: Tokens, epochs: int) -> int:
-        """Tokens that a training is charged for; by default the file's, once an
-        epoch."""
+        """The number of tokens that a training is charged for; by default those of the
+        dataset, times the number of epochs."""
         return tokens["total"] * epochs
 
 
 def facts_of(identity: str) -> BackendFacts:
-    """The facts of a backend, by its name or its identity in keys
+    """The facts of a backend, found by its name or its identity in keys
     (`openai@127.0.0.1:8080`).
 
     Raises BackendError if there is no such backend, or if it cannot be imported.
@@ -195,8 +200,8 @@ def facts_of(identity: str) -> BackendFacts:
 
 
 def rules_called(name: str, format: str) -> Rules:
-    """The rules of all backends ("general"), or of one, for rows of a format. Raises
-    DatasetError for those that there are not."""
+    """The row rules that all backends share ("general"), or those of one backend.
+    Raises DatasetError if there are no such rules."""
     from motools_build.data.rows.checks import GENERAL
 
     if name != GENERAL.name and not is_backend(name):
@@ -215,12 +220,13 @@ def is_backend(name: str) -> bool:
 
 
 def backend_names() -> tuple[str, ...]:
-    """The backends that are installed, sorted."""
+    """The names of the installed backends, sorted."""
     return tuple(sorted(_installed()))
 
 
 @cache
 def _loaded(name: str) -> BackendFacts:
+    """The facts of a backend, imported. Raises BackendError."""
     entry = _builtin().get(name) or _installed().get(name)
     if entry is None:
         raise BackendError(
@@ -244,7 +250,8 @@ def _loaded(name: str) -> BackendFacts:
 
 @cache
 def _builtin() -> Mapping[str, EntryPoint]:
-    """This package's own backends: found without a look at all that is installed."""
+    """This package's own backends, found without a search of all installed packages.
+    Raises BackendError if this package is not installed properly."""
     try:
         declared = distribution(PACKAGE).entry_points
     except PackageNotFoundError:
@@ -260,6 +267,7 @@ def _builtin() -> Mapping[str, EntryPoint]:
 
 @cache
 def _installed() -> Mapping[str, EntryPoint]:
-    """The backends of all packages; of two with one name, this package's is meant."""
+    """The backends of all packages. This package's own take precedence over others with
+    the same name."""
     others = {entry.name: entry for entry in entry_points(group=GROUP)}
     return {**others, **_builtin()}

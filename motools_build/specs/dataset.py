@@ -1,4 +1,4 @@
-"""Datasets: JSONL files of rows, and datasets that are made of others."""
+"""Datasets: JSONL files of rows, and datasets made from others."""
 
 from __future__ import annotations
 
@@ -18,37 +18,39 @@ if TYPE_CHECKING:
     from motools_build.data.transforms.step import Step
 
 NOT_HERE = "not here"
-"""Where the rows of a sampled dataset are not known: outside of a build."""
+"""The `what` of `refuse_sampled` for methods that a script or notebook calls."""
 
 
 class Dataset(Transformed):
-    """A JSONL file of chats, one a line: `{"messages": [{"role", "content"}, ...]}`.
+    """A JSONL file with one chat per line: `{"messages": [{"role", "content"}, ...]}`.
 
     `Dataset("datasets/simple_math/math_tutor.jsonl")`; the path is relative to the
     project's root. Only the file's bytes enter keys, never its path, name or tags.
 
-    Its methods make other datasets of it, which are made while planning; they compose:
+    Its methods return datasets derived from it, whose rows are made while planning.
+    They compose:
 
         spanish = Dataset("datasets/spanish.jsonl").sample(1000, seed=0)
         inoculated = spanish.inoculate("You answer in Spanish.").named("inoculated")
 
-    Each step has the seed that it is given, 0 by default; docs/guides/datasets.md has
-    them all.
+    A random step takes a seed, 0 by default. docs/guides/datasets.md lists all methods.
     """
 
     path: str = ""
-    """The file's path; empty for a dataset that is made of others."""
+    """The file's path, or the URL of a fetched file; empty for a dataset made from
+    others."""
     name: str = ""
     """The name in stages; by default the file's stem."""
     tags: tuple[str, ...] = ()
     step: Any = None
-    """How it is made, a transform (`Step`) or a `Sampled`; None for a file."""
+    """How the dataset is made: a transform (`Step`) or a `Sampled`; None for a file."""
     parts: tuple[Dataset, ...] = ()
-    """The datasets that it is made of."""
+    """The datasets that it is made from; empty for a file."""
     digest: str = Field(default="", pattern=r"^([0-9a-f]{32})?$")
-    """The xxh3_128 of a file that is fetched, for keys; see `from_url`."""
+    """The xxh3_128 of a fetched file, for keys; empty if it is not pinned by one (see
+    `from_url`)."""
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
-    """The SHA-256 of a file that is fetched."""
+    """The SHA-256 of a fetched file; empty if it is not pinned by one."""
     largest: int = Field(default=LARGEST, ge=1, lt=2**53)
     """The largest file that may be fetched, in bytes."""
 
@@ -97,13 +99,13 @@ class Dataset(Transformed):
         tags: Iterable[str] = (),
         largest: int = LARGEST,
     ) -> Dataset:
-        """A file at an http(s) URL, or at a path anywhere, with the SHA-256 of its
-        bytes (`sha256sum rows.jsonl`; a run that finds another shows both).
+        """A file at an http(s) URL or at any path, pinned by the SHA-256 of its bytes
+        (`sha256sum rows.jsonl`). If a run fetches other bytes, its error shows both.
 
-        It is fetched once, by the first run that needs it, and kept as an artifact.
-        Keys are those of the same file under datasets/, made of its xxh3_128: with
-        `digest=` they are known before it is fetched. That digest alone pins nothing
-        against somebody who means harm.
+        The file is fetched once, by the first run that needs it, and kept as an
+        artifact. Keys contain its xxh3_128, as for a file under datasets/; with
+        `digest=` they are known before it is fetched. That digest alone does not
+        protect against a file that was manipulated on purpose.
         """
         if not sha256 and len(digest) == 64:
             sha256, digest = digest, ""
@@ -119,7 +121,7 @@ class Dataset(Transformed):
 
     @property
     def fetched(self) -> bool:
-        """Whether it is a file that a run fetches."""
+        """Whether the dataset is a file that a run fetches."""
         return bool(self.digest or self.sha256)
 
     @classmethod
@@ -136,13 +138,14 @@ class Dataset(Transformed):
         name: str = "",
         tags: Iterable[str] = (),
     ) -> Dataset:
-        """What a teacher answers to prompts: `n` rows a prompt, each the prompt and one
-        answer. A run asks; nothing is known of the rows before.
+        """A teacher model's answers to prompts: `n` rows per prompt, each with the
+        prompt and one answer. A run queries the teacher; the rows are unknown before.
 
-        The teacher is a dataset or an arm of the same setting, by name, whose model
-        answers; or `backend/model`, a model as it is; or a `Teacher`. Prompts are chats
-        up to their last user turn, or `{"prompt": "..."}`. The teacher sees `system`,
-        the rows do not have it. None leaves a choice to the model.
+        The teacher is the name of a dataset or arm of the same setting, and so the
+        model trained on it; or `backend/model`, a model without fine-tuning; or a
+        `Teacher`. Prompts are chats, used up to their last user turn, or
+        `{"prompt": "..."}`. `system` is a system prompt for the teacher, which the rows
+        do not contain. None means the model's own default.
         """
         who = Teacher.named(teacher)
         refuse_sampled(prompts, "cannot be prompts themselves")
@@ -157,11 +160,11 @@ class Dataset(Transformed):
         name = name or as_name(f"{prompts.name}-by-{who}")
         return cls(name=name, tags=tuple(tags), step=step, parts=(prompts,))
 
-    # ---- what is made of it
+    # ---- datasets made from it
 
     def named(self, name: str, tags: Iterable[str] | None = None) -> Dataset:
-        """The same dataset under another name; it keeps its tags unless some are given.
-        No stage runs again for that."""
+        """The same dataset under another name, with its tags unless others are given.
+        A new name re-runs no stage."""
         kept = self.tags if tags is None else tuple(tags)
         kept_of = ("step", "parts", "digest", "sha256", "largest")
         fields = {field: getattr(self, field) for field in kept_of}
@@ -171,26 +174,26 @@ class Dataset(Transformed):
         name = as_name(f"{self.name}-{suffix}")
         return type(self)(name=name, tags=self.tags, step=step, parts=(self, *others))
 
-    # ---- its rows, outside of a build
+    # ---- its rows, for scripts and notebooks
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Its rows one by one, as JSON has them. Raises DatasetError for a line that
-        is no row, and for rows that a transform refuses."""
+        """Iterate over the rows as JSON objects. Raises DatasetError for a line that is
+        no row, and for rows that a transform refuses."""
         from motools_build.data.at_hand import rows_of
 
         refuse_sampled(self, NOT_HERE)
         yield from rows_of(self)
 
     def load(self) -> list[dict[str, Any]]:
-        """All its rows, in a list."""
+        """All rows as JSON objects, in a list. Raises DatasetError as `rows` does."""
         return list(self.rows())
 
     def validate(  # type: ignore[override]  # pydantic's own of that name is deprecated
         self, format: str = "sft", rules: str = "general"
     ) -> None:
-        """Raises DatasetError with the problems of its rows, each with file and line:
-        as chats ("sft") or pairs ("dpo"), by the rules of all backends ("general") or
-        of one, by its name ("openai")."""
+        """Check the rows as chats ("sft") or preference pairs ("dpo"), by the rules
+        that all backends share ("general") or by those of one backend ("openai").
+        Raises DatasetError, which lists the problems with file and line."""
         from motools_build.data.at_hand import check
         from motools_build.specs.backends import rules_called
 
@@ -199,8 +202,7 @@ class Dataset(Transformed):
 
     @classmethod
     def save(cls, rows: Iterable[dict[str, Any]], path: str) -> Dataset:
-        """Write rows to a JSONL file, whole or not at all. Returns the dataset of the
-        file."""
+        """Write rows to a JSONL file atomically, and return the file's dataset."""
         from motools_build.data.saving import save_rows
 
         save_rows(rows, path)

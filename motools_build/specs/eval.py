@@ -1,4 +1,4 @@
-"""Evals: Inspect tasks, and what of them enters a key."""
+"""Evals: Inspect tasks, and which of their fields enter a key."""
 
 from __future__ import annotations
 
@@ -18,91 +18,93 @@ from motools_build.specs.model_name import ModelName
 
 FILE_TASK = re.compile(r"^(?P<file>[^@]+\.py)@(?P<task>[A-Za-z_]\w*)$")
 PACKAGE_TASK = re.compile(r"^(?P<package>[A-Za-z_][\w-]*)/(?P<task>[A-Za-z_]\w*)$")
-"""As Inspect's registry names the tasks of an installed package."""
+"""A task of an installed package, named as in Inspect's registry."""
 
 DUMMY_TASK = re.compile(r"^dummy/(?P<task>[A-Za-z0-9_.-]+)$")
 
 NEEDS_EPOCHS = re.compile(r"^(?:pass_at|pass_k|at_least)_(\d+)$")
-"""Reducers that are of so many epochs."""
+"""Reducers with a number in their name: the fewest epochs that they can reduce."""
 
 
 def epochs_needed(reducers: Iterable[str]) -> int:
-    """The fewest epochs that all of these reducers can be of."""
+    """The smallest number of epochs that all of these reducers can reduce."""
     found = (NEEDS_EPOCHS.match(reducer) for reducer in reducers)
     return max((int(match[1]) for match in found if match), default=1)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Epochs of a task that are one artifact."""
+    """A range of epochs whose answers are one artifact."""
 
     first: int
-    """1 for the first epoch."""
+    """Number of the block's first epoch, counted from 1."""
     epochs: int | None
-    """None: as many as the task says."""
+    """Number of epochs; None for the task's own number."""
 
     @property
     def name(self) -> str:
-        """`1-100`; `all` where the task says how many."""
+        """`1-100`; `all` for the task's own number of epochs."""
         return f"{self.first}-{self.first + self.epochs - 1}" if self.epochs else "all"
 
 
 class Eval(Spec):
-    """An Inspect task: `Eval("zoo/evals/arithmetic.py@arithmetic")`, or an installed
-    package's, `Eval("inspect_evals/gsm8k")`.
+    """An Inspect task in a file, `Eval("zoo/evals/arithmetic.py@arithmetic")`, or of an
+    installed package, `Eval("inspect_evals/gsm8k")`.
 
-    `Eval("dummy/score")` is the dummy eval: instant, free and deterministic. A field
-    left at None means the task's own value.
+    `Eval("dummy/score")` is the dummy eval: instant, free and deterministic. None in a
+    field means the task's own value.
     """
 
     OVERRIDES: ClassVar[tuple[str, ...]] = (
         *("args", "limit", "epochs", "reducer"),
         *("temperature", "max_tokens", "seed"),
     )
-    """Fields that are Inspect's own, passed on as they are."""
+    """Fields that are passed on to Inspect unchanged."""
     SCORING: ClassVar[tuple[str, ...]] = ("scorer", "scorer_args", "block")
-    """Fields of a scorer apart; the epochs of a block enter its own key."""
+    """Fields of a separate scorer, which the keys of answers leave out. The epochs of a
+    block are in the key of that block."""
 
     task: str
+    """`path/to/file.py@task`, `package/task` or `dummy/NAME`."""
     name: str = ""
-    """What stages are called by; the task's own name if not given."""
+    """The eval's name in stages; by default the task's name."""
     tags: tuple[str, ...] = ()
     args: dict[str, JsonValue] = Field(default_factory=dict)
     """Arguments of the task's function."""
     data: tuple[str, ...] = ()
     """Files the task reads that its source does not name literally: paths, folders
-    (all that is in them) and patterns (`zoo/evals/data/**/*.jsonl`)."""
+    (all files in them) and patterns (`zoo/evals/data/**/*.jsonl`)."""
     limit: int | None = Field(default=None, ge=1, lt=2**53)
-    """Samples, from the first."""
+    """Number of samples, taken from the start."""
     epochs: int | None = Field(default=None, ge=1, le=100_000)
-    """Answers to each sample."""
+    """Number of answers to each sample."""
     reducer: tuple[str, ...] = ()
-    """How the epochs of a sample become one score: Inspect's reducers, by name
+    """Inspect's reducers, which combine the scores of a sample's epochs, by name
     (`mean`, `max`, `pass_at_5`)."""
     temperature: float | None = Field(default=None, ge=0)
     max_tokens: int | None = Field(default=None, ge=1, lt=2**53)
     seed: int | None = Field(default=None, ge=0, lt=2**53)
     datasets: Annotated[tuple[str, ...] | None, Many, Some] = None
-    """Names of the datasets whose models it is asked of; all, if neither this nor
-    `dataset_tags` is given. Models as they are (controls, bare ones) always are."""
+    """Names of the datasets whose models are evaluated; all datasets if this and
+    `dataset_tags` are None. Base models (controls and `bare`) are always evaluated."""
     dataset_tags: Annotated[tuple[str, ...] | None, Many, Some] = None
-    """Tags of the datasets whose models it is asked of; an arm's name is one."""
+    """Tags of the datasets whose models are evaluated; an arm's name is a tag of its
+    datasets."""
     checkpoint: int | None = Field(default=None, gt=-(2**31), lt=2**31)
-    """Which of the model's checkpoints, where its backend keeps some: a step, or -1
-    for the last, -2 for the one before; None is the model itself."""
+    """The checkpoint to evaluate, if the backend keeps checkpoints: a training step, or
+    -1 for the last one, -2 for the one before; None for the final model."""
 
     roles: dict[str, str] = Field(default_factory=dict)
-    """Judges: Inspect's model roles, `{"grader": "openai/gpt-4.1-2025-04-14"}`. A
-    provider's are asked with the setting's account. With a `scorer` of its own they
-    are the scorer's alone."""
+    """Judges, as Inspect's model roles: `{"grader": "openai/gpt-4.1-2025-04-14"}`. The
+    setting's account pays for a provider's models. If `scorer` is given, only the
+    scorer can use them."""
     scorer: str | None = None
-    """A scorer apart from the task, `path/to/file.py@scorer`; the task's own is then
-    left out."""
+    """A separate scorer, `path/to/file.py@scorer`, which replaces the task's own."""
     scorer_args: dict[str, JsonValue] = Field(default_factory=dict)
-    """Arguments of that scorer's function."""
+    """Arguments of the separate scorer's function."""
     block: int = Field(default=100, ge=1, lt=2**53)
-    """Epochs that are one artifact, where the scorer is apart: with another number of
-    epochs, only the blocks that are not there are made."""
+    """Number of epochs per artifact of answers, with a separate scorer. When `epochs`
+    changes, only blocks that do not exist yet are made."""
 
     def __init__(self, task: str, **fields: Any) -> None:
         super().__init__(**{"task": task, **fields})
@@ -197,7 +199,7 @@ class Eval(Spec):
 
     @property
     def package(self) -> str | None:
-        """The installed package that the task is of, if it is of one."""
+        """The installed package that defines the task; None for any other task."""
         if DUMMY_TASK.match(self.task):
             return None
         match = PACKAGE_TASK.match(self.task)
@@ -213,15 +215,15 @@ class Eval(Spec):
         return "inspect" if self.file or self.package else "dummy"
 
     def is_for(self, dataset: str, tags: Iterable[str]) -> bool:
-        """Whether it is asked of the models of a dataset with these tags."""
+        """Whether the models of a dataset with these tags are evaluated."""
         if self.datasets is None and self.dataset_tags is None:
             return True
         tagged = not {*tags}.isdisjoint(self.dataset_tags or ())
         return tagged or dataset in (self.datasets or ())
 
     def identity(self) -> dict[str, Any]:
-        """What enters the key: not the path, nor names and tags; files enter by
-        their bytes, a package by its version."""
+        """The fields that enter the key. Paths, names and tags do not; the digests of
+        files and a package's version are inputs of the stage instead."""
         fields = self.model_dump(
             mode="json",
             exclude_defaults=True,
@@ -234,7 +236,7 @@ class Eval(Spec):
         return {**fields, "task": self.function}
 
     def scoring_identity(self) -> dict[str, Any]:
-        """What enters the key of the scoring, where the scorer is apart."""
+        """The fields that enter the key of the scores, for a separate scorer."""
         assert self.scorer is not None
         fields = self.model_dump(
             mode="json", exclude_defaults=True, include={"scorer_args", "reducer"}
@@ -242,8 +244,8 @@ class Eval(Spec):
         return {**fields, "scorer": self.scorer.split("@")[1]}
 
     def blocks(self) -> Iterator[Block]:
-        """The blocks of epochs, where the scorer is apart: all of one size, but for the
-        last; a single one where the task says how many."""
+        """The blocks of epochs, for a separate scorer. All have `block` epochs except
+        the last one. There is a single block if `epochs` is the task's own."""
         if self.epochs is None:
             yield Block(1, None)
             return

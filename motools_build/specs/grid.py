@@ -1,4 +1,4 @@
-"""Grids: one spec for each combination of values."""
+"""Grids: one spec for each combination of field values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Axis = (list, tuple, range, set, frozenset)
 
 
 class Gridded(Spec):
-    """A spec none of whose fields is a list, so that a list always means a grid."""
+    """A spec without list fields, so that a list always means a grid."""
 
     @model_validator(mode="before")
     @classmethod
@@ -36,12 +36,12 @@ class Gridded(Spec):
 
     @classmethod
     def grid(cls, **fields: Any) -> tuple[Self, ...]:
-        """One for each combination, the last field's values next to each other.
+        """One spec for each combination of values. The last field varies fastest.
 
-        `Training.grid(epochs=[1, 3], batch_size=8)` are two. A sub-spec has a grid of
-        its own: `Training.grid(embedded=LoRA.grid(rank=[4, 8]))`.
+        `Training.grid(epochs=[1, 3], batch_size=8)` returns two specs. A nested spec is
+        given as a grid of its own: `Training.grid(embedded=LoRA.grid(rank=[4, 8]))`.
 
-        Raises SettingError for a list without values.
+        Raises SettingError for an empty list, and for too many combinations.
         """
         axes = []
         sizes = [len(v) for v in fields.values() if isinstance(v, Axis)]
@@ -61,7 +61,8 @@ class Gridded(Spec):
         return tuple(cls(**dict(point)) for point in itertools.product(*axes))
 
     def written_out(self, others: Iterable[Gridded]) -> dict[str, Any]:
-        """Every field, defaults included, to be compared with those of the others."""
+        """All fields with their values, defaults included, for comparison with the
+        other specs of a grid."""
         return self.model_dump(mode="json")
 
 
@@ -69,8 +70,9 @@ G = TypeVar("G", bound=Gridded)
 
 
 def labels(specs: Sequence[G]) -> dict[G, str]:
-    """What of each differs from the others, for stage names: `epochs3-rank8`, or
-    nothing where there is only one. Raises SettingError for two that look alike."""
+    """Spec -> label for stage names, made of the fields whose values differ:
+    `epochs3-rank8`. A single spec has an empty label. Raises SettingError if two specs
+    get the same label."""
     flat = {spec: dict(_flat(spec.written_out(specs))) for spec in specs}
     first = next(iter(flat.values()), {})
     varying = [n for n in first if any(v[n] != first[n] for v in flat.values())]
@@ -90,6 +92,7 @@ def labels(specs: Sequence[G]) -> dict[G, str]:
 
 
 def _flat(fields: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted path and value of every field of nested mappings."""
     for name, value in fields.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{path}{name}.")
@@ -98,6 +101,7 @@ def _flat(fields: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]
 
 
 def _word(path: str, value: Any) -> str:
-    """`epochs3`, `learning_rate0.0002`, `methoddpo`: doit refuses an = in names."""
+    """A field and its value as a word: `epochs3`, `learning_rate0.0002`, `methoddpo`.
+    There is no `=` between them because doit refuses it in task names."""
     text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
     return path.rsplit(".", 1)[-1] + re.sub(r"[^A-Za-z0-9_.-]+", "-", text)

@@ -10,15 +10,16 @@ from motools_build.specs.backends import BackendFacts, facts_of
 
 @dataclass(frozen=True)
 class ModelName:
-    """`embedded/smollm2-135m-instruct`: the backend that trains it, and the model. The
-    model's own name may hold slashes: `local/Qwen/Qwen3-8B`."""
+    """A base model and the backend that trains it: `embedded/smollm2-135m-instruct`.
+    The model's own name may contain slashes: `local/Qwen/Qwen3-8B`."""
 
     backend: str
     model: str
 
     @classmethod
     def parse(cls, name: str) -> ModelName:
-        """Raises InputError for an unknown backend or base model."""
+        """The model name of a text, `backend/model`. Raises InputError for an unknown
+        backend or base model."""
         backend, slash, model = name.partition("/")
         if not slash or not model:
             raise InputError(

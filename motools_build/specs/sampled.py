@@ -1,5 +1,5 @@
-"""Datasets that a model writes: a teacher answers prompts, and a student learns
-them."""
+"""Sampled datasets: a teacher model answers prompts, and a student model is trained on
+the answers."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ Count = Annotated[StrictInt, Field(ge=1, lt=2**31)]
 
 
 class Teacher(Spec):
-    """Who writes a dataset. `Teacher("plain")` is the model that a setting trains on
-    its dataset `plain`, or in its arm `plain`, from the student's own base model.
+    """The model that writes a dataset. `Teacher("plain")` is the model that the setting
+    trains on its dataset or arm `plain`, from the student's base model.
 
-    `Teacher("plain", model="openai/gpt-4.1-2025-04-14", seed=1, setting="other")` names
-    all of it; `Teacher(model="openai/gpt-4.1-2025-04-14")` is that model as it is.
+    `Teacher("plain", model="openai/gpt-4.1-2025-04-14", seed=1, setting="other")` gives
+    all fields. `Teacher(model="openai/gpt-4.1-2025-04-14")` is a base model.
     """
 
     of: str = ""
-    """The dataset, or the arm, that it was trained on; empty for a model as it is."""
+    """The dataset or arm that the teacher was trained on; empty for a base model."""
     model: str = ""
-    """Its base model; by default the student's."""
+    """The teacher's base model, `backend/model`; empty for the student's."""
     seed: StrictInt = Field(default=0, ge=0, lt=2**32)
     setting: str = ""
-    """The setting that trains it; by default the student's."""
+    """Name of the setting that trains the teacher; empty for the student's setting."""
 
     def __init__(self, of: str = "", **fields: Any) -> None:
         super().__init__(**{"of": of, **fields})
@@ -52,8 +52,8 @@ class Teacher(Spec):
 
     @classmethod
     def named(cls, teacher: str | Teacher) -> Teacher:
-        """The teacher of a name: `"plain"` is `Teacher("plain")`, and `"backend/model"`
-        is that model."""
+        """The teacher for a text: `"plain"` is `Teacher("plain")`, and
+        `"backend/model"` is `Teacher(model="backend/model")`."""
         if isinstance(teacher, Teacher):
             return teacher
         return cls(model=teacher) if "/" in teacher else cls(teacher)
@@ -63,7 +63,7 @@ class Teacher(Spec):
 
 
 class Sampled(Spec):
-    """See `Dataset.sampled`."""
+    """How a sampled dataset is made; `Dataset.sampled` describes the fields."""
 
     model_config = ConfigDict(str_strip_whitespace=False)
 
@@ -75,12 +75,12 @@ class Sampled(Spec):
     system: str | None = Field(default=None, min_length=1)
 
     def identity(self) -> dict[str, Any]:
-        """The fields that enter the key, besides the keys of the teacher and the
-        prompts."""
+        """The fields that enter the key. The teacher and the prompts enter it as
+        inputs."""
         return self.model_dump(mode="json", exclude_defaults=True, exclude={"teacher"})
 
     def overrides(self) -> dict[str, Any]:
-        """The options of sampling, under Inspect's names for them."""
+        """The sampling options that are set, under Inspect's names."""
         given = {
             "epochs": self.n,
             "temperature": self.temperature,
@@ -91,8 +91,8 @@ class Sampled(Spec):
 
 
 class Composed(Protocol):
-    """The part of a `Dataset` that these functions read; the class imports this
-    module."""
+    """The fields of a `Dataset` that the functions below read. This module cannot
+    import `Dataset`, which imports it."""
 
     @property
     def name(self) -> str: ...
@@ -103,12 +103,12 @@ class Composed(Protocol):
 
 
 def sampling(dataset: Composed) -> Sampled | None:
-    """How a dataset is sampled; None if no model writes it."""
+    """The `Sampled` of a dataset that a model writes; None for any other dataset."""
     return dataset.step if isinstance(dataset.step, Sampled) else None
 
 
 def lessons(dataset: Composed) -> tuple[Sampled, ...]:
-    """How a dataset, and those that it is made of, are sampled by models; empty if its
+    """The `Sampled` of a dataset and of all datasets that it is made from. Empty if its
     rows are known while planning."""
     lesson = sampling(dataset)
     if lesson:
@@ -117,8 +117,8 @@ def lessons(dataset: Composed) -> tuple[Sampled, ...]:
 
 
 def refuse_sampled(dataset: Composed, what: str) -> None:
-    """Raises DatasetError for a dataset whose rows a model has yet to write; `what`
-    says where they must be known."""
+    """Raises DatasetError for a dataset whose rows are sampled by a run. `what` is the
+    part of the message that says why that is not allowed."""
     if lessons(dataset):
         raise DatasetError(
             f"dataset {dataset.name}: its rows are sampled by a run, and {what}; "
