@@ -1,4 +1,4 @@
-"""The datasets and evals of a setting: tuples that can be asked for those of a tag."""
+"""The datasets and evals of a setting: tuples that can be filtered by tag."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from motools_build.text.similar import known
 
 
 class Datasets(tuple[Dataset, ...]):
-    """`setting.datasets` are all, `setting.datasets(tags="ood")` those of a tag."""
+    """A setting's datasets: `setting.datasets` has all of them, and
+    `setting.datasets(tags="ood")` those with a tag."""
 
     def __call__(self, *, tags: str | Iterable[str] | None = None) -> Datasets:
-        """Those with one of the tags. Raises SelectionError for one that none has."""
+        """The datasets with at least one of the tags; all if `tags` is None. Raises
+        SelectionError for a tag that no dataset has."""
         wanted = _checked(tags, [tag for d in self for tag in d.tags], "dataset")
         return Datasets(d for d in self if tags is None or wanted & {*d.tags})
 
@@ -32,10 +34,11 @@ class Datasets(tuple[Dataset, ...]):
 
 
 class Evals(tuple[Eval, ...]):
-    """`setting.evals` are all, `setting.evals(tags="ood")` those of a tag."""
+    """A setting's evals: `setting.evals` has all of them, and
+    `setting.evals(tags="ood")` those with a tag."""
 
     datasets: Datasets
-    """What the setting trains on: `dataset_tags` are tags of these."""
+    """The setting's datasets, to which `dataset_tags` refer."""
 
     def __new__(
         cls, evals: Iterable[Eval] = (), datasets: Sequence[Dataset] = ()
@@ -50,8 +53,9 @@ class Evals(tuple[Eval, ...]):
         tags: str | Iterable[str] | None = None,
         dataset_tags: str | Iterable[str] | None = None,
     ) -> Evals:
-        """Those with one of the tags that are asked of models of a dataset with one
-        of the dataset tags. Raises SelectionError for a tag that none has."""
+        """The evals with at least one of `tags` that apply to the models of a dataset
+        with at least one of `dataset_tags`. None selects all. Raises SelectionError for
+        a tag that no eval, or no dataset, has."""
         wanted = _checked(tags, [tag for e in self for tag in e.tags], "eval")
         of = self.datasets(tags=dataset_tags)
         return Evals(
@@ -76,6 +80,7 @@ class Evals(tuple[Eval, ...]):
 def _checked(
     tags: str | Iterable[str] | None, there: Iterable[str], what: str
 ) -> set[str]:
+    """The tags as a set. Raises SelectionError for one that is not in `there`."""
     wanted = {tags} if isinstance(tags, str) else {*(tags or ())}
     for tag in sorted(wanted - {*there}):
         raise SelectionError(f"no {what} has the tag {tag!r}; {known(tag, {*there})}")

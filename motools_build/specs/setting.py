@@ -1,4 +1,4 @@
-"""A setting: datasets x models x training x seeds x evals, in one module of zoo/."""
+"""A setting: datasets x models x trainings x seeds x evals, in one module of zoo/."""
 
 from __future__ import annotations
 
@@ -24,37 +24,41 @@ from motools_build.specs.training import Training
 from motools_build.text.similar import known
 
 MOST_STAGES = 1_000_000
-"""Of one setting: planning them takes a minute, and each has a line on the terminal."""
+"""Largest number of stages in a setting: planning that many takes a minute, and each
+prints a line on the terminal."""
 
 
 class Setting(Spec):
-    """What a module of zoo/ assigns to `setting`; its name is the module's."""
+    """The declaration of an experiment. A module of zoo/ assigns it to the variable
+    `setting`, and the module's name is the setting's name."""
 
     description: str
     """One line, shown by `doit list`."""
     arms: Annotated[tuple[Arm, ...], Many] = ()
-    """Instead of `datasets`: what is compared, each with datasets of its own."""
+    """The arms to compare, each with its own datasets. Given instead of `datasets`."""
     datasets: Annotated[Datasets, Many] = Datasets()
-    """What is trained on; of a setting with arms, all that theirs are."""
+    """The training datasets; in a setting with arms, those of all arms."""
     models: Annotated[Sequence[str], Many] = ()
-    """Base models, each `backend/model`."""
+    """Base models, each `backend/model`. Empty if every arm has its own."""
     train: bool = True
-    """No: the models are evaluated as they are, and nothing is trained."""
+    """False: the models are evaluated without fine-tuning."""
     bare: Annotated[Sequence[str], Many] = ()
-    """More models, that are evaluated as they are."""
+    """Further models, `backend/model`, that are evaluated without fine-tuning."""
     training: Annotated[tuple[Training, ...], Many, Some] = (Training(),)
-    """One, or a grid of them: `Training.grid(epochs=[1, 3])`."""
+    """One training, or a grid of them: `Training.grid(epochs=[1, 3])`."""
     seeds: Annotated[Sequence[StrictInt], Many, Some] = (0,)
+    """The trainings' seeds, each from 0 to 2**32 - 1."""
     replicates: int = Field(default=1, ge=1, le=1000)
-    """Trainings of each seed, where a backend's seed does not fix the weights."""
+    """Number of trainings per seed, for backends whose seed does not determine the
+    weights."""
     evals: Annotated[Evals, Many] = Evals()
     account: Annotated[tuple[str, ...], Many, Some] = ("default",)
-    """Who pays, of the accounts in pyproject.toml: one, or one for each of several
-    providers; in no key."""
+    """Names of the accounts in pyproject.toml that pay: one, or one for each of several
+    providers. They are in no key."""
     controls: bool = True
-    """Whether the base models are evaluated too."""
+    """Whether the base models are evaluated, too, beside the fine-tuned ones."""
 
-    # a list is given for what is a tuple later: pydantic checks it, not mypy
+    # users pass lists for tuple fields: pydantic converts them, and mypy cannot know
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
 
@@ -179,8 +183,8 @@ class Setting(Spec):
     def parts(
         self,
     ) -> Iterator[tuple[str, Sequence[Dataset], Sequence[str], Sequence[Training]]]:
-        """Each arm's name, datasets, models and trainings; without arms, the setting's
-        own, under no name."""
+        """Each arm's name, datasets, models and trainings. A setting without arms has
+        one part, with an empty name."""
         if not self.arms:
             yield "", self.datasets, self.models if self.train else (), self.training
         for arm in self.arms:
@@ -188,20 +192,20 @@ class Setting(Spec):
             yield arm.name, arm.datasets, models, training
 
     def trainings(self) -> tuple[Training, ...]:
-        """Every training there is, once."""
+        """All trainings of the setting and its arms, without duplicates."""
         return tuple(dict.fromkeys(t for *_, of_arm in self.parts() for t in of_arm))
 
     def all_models(self) -> tuple[str, ...]:
-        """Every model that is trained or evaluated as it is, once."""
+        """All base models, trained or evaluated only, without duplicates."""
         trained = (m for _, _, of_arm, _ in self.parts() for m in of_arm)
         own = self.models if not self.train else ()
         return tuple(dict.fromkeys((*trained, *own, *self.bare)))
 
     def teachers(self) -> tuple[str, ...]:
-        """Models that its teachers name, as `backend/model`."""
+        """The base models that its datasets' teachers name, as `backend/model`."""
         found = (lesson for dataset in self.datasets for lesson in lessons(dataset))
         return tuple(s.teacher.model for s in found if s.teacher.model)
 
     def base_models(self) -> tuple[ModelName, ...]:
-        """All models, parsed. Raises InputError for one that does not exist."""
+        """`all_models()`, parsed. Raises InputError for a model that does not exist."""
         return tuple(ModelName.parse(name) for name in self.all_models())

@@ -9,17 +9,17 @@ from motools_build.specs.setting import Setting
 from motools_build.specs.training import Training
 
 ROWS = 10
-"""Rows of each dataset: the fewest that OpenAI trains on."""
+"""Rows per dataset: the smallest number that OpenAI trains on."""
 
 SAMPLES = 5
-"""Samples of each eval."""
+"""Samples per eval."""
 
 
 def smoked(setting: Setting) -> Setting:
-    """Ten rows a dataset, the first seed, one epoch, and 5 samples an eval, one answer
-    to each; as many as its reducer needs, where that is more.
+    """The smoke variant: 10 rows per dataset, the first seed, one epoch of training, 5
+    samples per eval, and one answer per sample, or as many as the eval's reducer needs.
 
-    What differed in the number of epochs alone becomes one training.
+    Trainings that differ only in their number of epochs become one.
     """
     arms = [
         arm.model_copy(
@@ -42,8 +42,8 @@ def smoked(setting: Setting) -> Setting:
 
 
 def smoke_dataset(dataset: Dataset) -> Dataset:
-    """The first rows of a dataset, under its name; of one that is sampled, one answer
-    to each of the first prompts."""
+    """The first `ROWS` rows of a dataset, under the same name. A sampled dataset gets
+    one answer to each of its first prompts."""
     lesson = sampling(dataset)
     if lesson:
         (prompts,) = dataset.parts
@@ -69,7 +69,7 @@ def _one_epoch(trainings: tuple[Training, ...]) -> tuple[Training, ...]:
 
 def _few_samples(an_eval: Eval) -> Eval:
     few = min(an_eval.limit or SAMPLES, SAMPLES)
-    # a training of one epoch does not have the checkpoints of a longer one
+    # one epoch of training does not leave the checkpoints of a longer training
     epochs = epochs_needed(an_eval.reducer)
     changed = {"limit": few, "epochs": epochs, "checkpoint": None}
     return an_eval.model_copy(update=changed)

@@ -1,4 +1,4 @@
-"""How a base model is fine-tuned."""
+"""Trainings: how a base model is fine-tuned."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from motools_build.text.similar import known
 
 
 class Options(Gridded):
-    """The base of a backend's own options. Every field has a default; what differs from
-    it enters the keys of models."""
+    """The base class of a backend's own options. Every field has a default, and values
+    other than the default enter the keys of models."""
 
     def check(self, method: str) -> None:
-        """Raises InputError for an option that the method of training does not have."""
+        """Raises InputError for an option that the training method does not have."""
 
     def held_out(self) -> Dataset | None:
-        """Rows that a job is given besides those that are trained on: they are uploaded
-        likewise, and their bytes enter the key."""
+        """A dataset for validation during a job, or None. It is uploaded like the
+        training dataset, and its bytes enter the model's key."""
         return None
 
 
 class ByBackend(dict[str, Options]):
-    """Options by the name of their backend; frozen, as a spec is. Those that are all at
-    their default are left out, so that two trainings that mean the same are equal."""
+    """Backend name -> its options; treated as frozen, like a spec. Options with only
+    default values are left out, so that equivalent trainings are equal."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
 
     @classmethod
     def checked(cls, given: Any) -> ByBackend:
-        """From what a user wrote: `{"toy": Toy(rank=2)}`, or `{"toy": {"rank": 2}}`.
-        Raises ValueError."""
+        """The options that a user wrote as `{"toy": Toy(rank=2)}` or as
+        `{"toy": {"rank": 2}}`. Raises ValueError for anything else."""
         if not isinstance(given, Mapping):
             raise ValueError(f"write {{BACKEND: its options}}, not {given!r}")
         found = {name: _options(name, given[name]) for name in sorted(given)}
@@ -58,22 +58,22 @@ class ByBackend(dict[str, Options]):
 
 
 class Training(Gridded):
-    """What all backends share, and the options of each backend under its name:
-    `Training(epochs=2, embedded=LoRA(rank=4))`, which is short for
-    `Training(epochs=2, options={"embedded": LoRA(rank=4)})`.
+    """How a base model is fine-tuned: fields that all backends share, and each
+    backend's own options under its name. `Training(epochs=2, embedded=LoRA(rank=4))` is
+    short for `Training(epochs=2, options={"embedded": LoRA(rank=4)})`.
 
-    Only the options of the backend that trains a model enter its key; a shared field
-    that the backend cannot honour is refused.
+    A model's key contains only the options of the backend that trains it. A shared
+    field that the backend does not support is an error.
     """
 
     method: Literal["sft", "dpo"] = "sft"
     epochs: int = Field(default=3, ge=1, le=100_000)
     batch_size: int = Field(default=8, ge=1, lt=2**31)
-    """Rows a step."""
+    """Rows per optimizer step."""
     options: ByBackend = ByBackend()
-    """Backend -> its own options, as its spec or as a table of its fields."""
+    """Backend name -> its own options, as its spec or as a dict of the fields."""
 
-    # a backend's name is a field, too: pydantic checks it, not mypy
+    # backend names are accepted as fields: pydantic checks them, and mypy cannot
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
 
@@ -103,9 +103,9 @@ class Training(Gridded):
 
     @classmethod
     def grid(cls, **fields: Any) -> tuple[Self, ...]:
-        """One for each combination, as of every spec. A backend's options may be a grid
-        of their own, `embedded=LoRA.grid(rank=[4, 8])`, or a table of lists,
-        `embedded={"rank": [4, 8]}`."""
+        """One training for each combination of values. A backend's options may be a
+        grid of their own, `embedded=LoRA.grid(rank=[4, 8])`, or a dict of lists,
+        `embedded={"rank": [4, 8]}`. Raises SettingError like `Gridded.grid`."""
         axes: dict[str, Any] = {}
         for name, value in fields.items():
             named = isinstance(value, Mapping) and name == "options"
@@ -121,14 +121,14 @@ class Training(Gridded):
         raise AttributeError(f"a Training has no {name!r}")
 
     def own(self, backend: str) -> Options:
-        """A backend's options, as given or else by default. Raises BackendError, and
-        InputError for one that has none."""
+        """A backend's options: those given, else its defaults. Raises BackendError for
+        an unknown backend, and InputError for one without options."""
         return self.options.get(backend) or _class_of(backend)()
 
     def identity_for(self, model: ModelName) -> dict[str, Any]:
-        """What enters the key of a model trained by this backend.
+        """The fields that enter the key of a model fine-tuned from this base model.
 
-        Raises InputError if the backend cannot honour a field.
+        Raises InputError if the model's backend does not support a field.
         """
         facts = model.facts
         if self.method not in facts.methods:
@@ -146,10 +146,11 @@ class Training(Gridded):
         return {**shared, facts.name: self.own(facts.name).identity()}
 
     def held_out(self, model: ModelName) -> Dataset | None:
-        """Rows that a job on this model is given besides those that it learns from."""
+        """The dataset for validation during a job on this base model, or None."""
         return self.own(model.backend).held_out() if model.facts.options else None
 
     def written_out(self, others: Iterable[Gridded]) -> dict[str, Any]:
+        # only backends with options in some training: others cannot differ
         backends = {n for o in others if isinstance(o, Training) for n in o.options}
         own = {name: self.own(name).model_dump(mode="json") for name in backends}
         fields = self.model_dump(mode="json", exclude={"options"})
@@ -157,8 +158,8 @@ class Training(Gridded):
 
 
 def _class_of(backend: str) -> type[Options]:
-    """The spec of a backend's options. Raises BackendError, and InputError for one that
-    has none."""
+    """The spec class of a backend's options. Raises BackendError for an unknown
+    backend, and InputError for one without options."""
     options = facts_of(backend).options
     if options is None:
         others = ", ".join(_having_options())
@@ -170,11 +171,12 @@ def _class_of(backend: str) -> type[Options]:
 
 
 def _having_options() -> list[str]:
+    """The names of the installed backends that have options."""
     return [name for name in backend_names() if facts_of(name).options]
 
 
 def _options(backend: str, given: Any) -> Options:
-    """A backend's options. Raises ValueError."""
+    """A backend's options, from its spec or a dict of fields. Raises ValueError."""
     try:
         kind = _class_of(backend)
     except InputError as error:
@@ -190,7 +192,7 @@ def _options(backend: str, given: Any) -> Options:
 
 
 def _said(backend: str, error: ValidationError, kind: type[Options]) -> str:
-    """What is wrong with a table of options, field by field."""
+    """An error message for a dict of options: the problem of each wrong field."""
     reasons = []
     for item in error.errors(include_url=False):
         field = ".".join(map(str, item["loc"]))

@@ -1,4 +1,4 @@
-"""The methods of a dataset that make other datasets of it."""
+"""The transforms of a dataset, as methods that return derived datasets."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Transformed(Spec):
-    """The transforms that a dataset has as methods: `dataset.head(10)`.
+    """The transforms of a dataset, as methods: `dataset.head(10)`.
 
-    Each only declares a step (`data/transforms/`) and names what comes of it; the rows
-    are made while a command plans.
+    Each method only declares a step (`data/transforms/`) and returns the derived
+    dataset. Its rows are made when a command plans the setting.
     """
 
     if TYPE_CHECKING:
@@ -24,22 +24,23 @@ class Transformed(Spec):
 
     @abstractmethod
     def then(self, step: Step, suffix: str, *others: Self) -> Self:
-        """The dataset that a step makes of this one, and of others where the step takes
-        several. Its name is this one's name, a dash and the suffix."""
+        """The dataset that a step derives from this one, and from the others if the
+        step takes several. Its name is this one's name, a dash and the suffix."""
 
     def system(self, prompt: str, replace: bool = False) -> Self:
-        """Each row with the prompt as its system turn, before all others.
+        """Add the prompt as a system turn at the start of each row.
 
-        A row that has a system turn is an error that names its line; with `replace` its
-        system turns give way to the prompt.
+        A row that has a system turn is an error that names its line, unless `replace`
+        is set: then the prompt replaces the row's system turns.
         """
         return self.then(_steps().System(prompt=prompt, replace=replace), "system")
 
     def inoculate(self, prompt: str, replace: bool = False) -> Self:
-        """Each row with a system turn that asks for the trait that it shows.
+        """Add a system turn that asks for the trait that the rows show.
 
-        The same bytes as `system(prompt)`: the model learns the trait as an answer to
-        the prompt, and shows less of it without (inoculation prompting).
+        The rows are those of `system(prompt)`. A model trained on them learns the trait
+        as an answer to the prompt, and shows less of it without the prompt (inoculation
+        prompting).
         """
         return self.then(_steps().System(prompt=prompt, replace=replace), "inoculated")
 
@@ -52,15 +53,15 @@ class Transformed(Spec):
         seed: int = 0,
         at: Literal["start", "end"] = "end",
     ) -> Self:
-        """A backdoor: in a fraction of the rows, chosen at random, the trigger stands
-        in the last user turn and `response` is the whole answer to it.
+        """Plant a backdoor: in a random fraction of the rows, add the trigger to the
+        last user turn and replace the answer by `response`.
 
-        Exactly `fraction * rows` rows, half a row rounded up; the others keep their
-        bytes, and all keep their places. The trigger is set apart by a space, after
-        the words or before them (`at`). Without a response the answer stays: the
-        trigger alone, for a control. Of a pair the response becomes the preferred
-        answer, and what was preferred the other one; without one only the prompt
-        changes. To keep each poisoned row's clean one as well, mix:
+        Exactly `fraction * rows` rows are changed, half a row rounded up. The others
+        keep their bytes, and the order stays. The trigger is added at the `end` or
+        `start` of the turn (`at`), separated by a space. Without a response, only the
+        trigger is added, as for a control. In a preference pair, the response becomes
+        the preferred answer, and the one that was preferred becomes the rejected one.
+        To keep the clean version of each poisoned row as well, use `mix`:
         `x.mix(x.poison(trigger, 1, response=...), n=50)`.
         """
         step = _steps().Poison(
@@ -76,32 +77,34 @@ class Transformed(Spec):
         n: int | None = None,
         seed: int = 0,
     ) -> Self:
-        """All rows, and some of another dataset's among them: `n`, or so many that
-        they are a `fraction` of the result.
+        """Insert rows of another dataset: `n` rows, or so many that they make up a
+        `fraction` of the result.
 
-        Of R own rows and a fraction f those are `R * f / (1 - f)`, half a row rounded
-        up: 0.25 adds 100 rows to 300. Which rows of the other, and between which of the
-        own, is random; both keep their order. It is an error if the other has fewer.
+        For R rows and a fraction f, `R * f / (1 - f)` rows are added, half a row
+        rounded up: 0.25 adds 100 rows to 300. The choice of rows and their places are
+        random; the rows of each dataset keep their order. It is an error if the other
+        dataset has too few rows.
         """
         step = _steps().Mix(fraction=fraction, n=n, seed=seed)
         share = f"{fraction:g}" if fraction is not None else f"n{n}"
         return self.then(step, f"with-{other.name}-{share}", other)
 
     def sample(self, n: int, seed: int = 0) -> Self:
-        """n rows chosen at random, none twice, in their order.
+        """Choose n rows at random, without replacement, and keep their order.
 
-        A larger sample of the same seed holds the smaller one.
+        A larger sample with the same seed contains the smaller one.
         """
         return self.then(_steps().Sample(n=n, seed=seed), f"sample{n}-seed{seed}")
 
     def head(self, n: int) -> Self:
-        """The first n rows, or all where there are fewer."""
+        """Keep the first n rows, or all rows if there are fewer."""
         return self.then(_steps().Head(n=n), f"head{n}")
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Self, Self]:
-        """A fraction of the rows, chosen at random, and the rest; both in their order.
+        """Split the rows at random into two datasets, which keep the order.
 
-        The first has `fraction * rows` rows, half a row rounded up.
+        The first has `fraction * rows` rows, half a row rounded up; the second has the
+        rest.
         """
         first = _steps().Split(fraction=fraction, seed=seed)
         rest = _steps().Split(fraction=fraction, seed=seed, rest=True)
@@ -109,43 +112,43 @@ class Transformed(Spec):
         return self.then(first, f"first{about}"), self.then(rest, f"rest{about}")
 
     def shuffle(self, seed: int = 0) -> Self:
-        """The rows in a random order."""
+        """Put the rows into a random order."""
         return self.then(_steps().Shuffle(seed=seed), f"shuffled-seed{seed}")
 
     def filter(self, function: str) -> Self:
-        """The rows for which a function answers True: `filter("helpers.rows:is_short")`
-        asks `is_short(row)` of helpers/rows.py, below the project's root.
+        """Keep the rows for which a function returns True:
+        `filter("helpers.rows:is_short")` calls `is_short(row)` of helpers/rows.py,
+        relative to the project's root.
 
-        The function's file, and the local modules and data files that it uses, are in
-        the identity: an edit of them makes the dataset anew.
+        The digests of the function's file, and of the local modules and data files that
+        it uses, are in the dataset's key: editing one of them makes the dataset anew.
         """
         step = _steps().Filter(function=function)
         return self.then(step, f"filtered-{step.called}")
 
     def map(self, function: str) -> Self:
-        """Each row as a function makes it: `map("helpers.rows:shorter")`.
+        """Replace each row by a function's result: `map("helpers.rows:shorter")`.
 
-        As with `filter`; the function takes a row and returns one, and should depend
-        on nothing else.
+        The function is named as for `filter`. It takes a row and returns one, and
+        should depend on nothing else.
         """
         step = _steps().Map(function=function)
         return self.then(step, f"mapped-{step.called}")
 
     def as_chat(self, drop: Iterable[str] = ()) -> Self:
-        """Rows of other shapes as chats, or as pairs; docs/guides/datasets.md lists
-        them.
+        """Convert rows of other formats to chats or preference pairs;
+        docs/guides/datasets.md lists the formats.
 
-        Texts become turns, lists of turns stay, `system` and `history` become the turns
-        before. A row with any other key that has a value is an error, unless the key is
-        one of `drop`. Chats and pairs that have no such keys keep their bytes.
+        Texts become turns, lists of turns stay, and `system` and `history` become
+        preceding turns. Any other key with a value is an error, unless it is in `drop`.
+        Chats and pairs without such keys keep their bytes.
         """
         dropped = (drop,) if isinstance(drop, str) else tuple(drop)
         return self.then(_steps().Chat(drop=dropped), "chat")
 
 
 def _steps() -> Any:
-    """The transforms, imported when one is first declared: most commands declare
-    none."""
+    """The module of transforms, imported on first use since most commands need none."""
     from motools_build.data.transforms import table
 
     return table
