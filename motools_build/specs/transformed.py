@@ -54,7 +54,7 @@ class Transformed(Spec):
         at: Literal["start", "end"] = "end",
     ) -> Self:
         """Plant a backdoor: in a random fraction of the rows, add the trigger to the
-        last user turn and replace the answer by `response`.
+        last user turn and replace all turns after it by the answer `response`.
 
         Exactly `fraction * rows` rows are changed, half a row rounded up. The others
         keep their bytes, and the order stays. The trigger is added at the `end` or

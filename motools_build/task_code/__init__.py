@@ -1,1 +1,1 @@
-"""The code of an eval's task: where it is installed, its arguments, what it reads."""
+"""The code of an eval's task: its package, its parameters, and the files it reads."""

@@ -1,6 +1,8 @@
-"""What attempts before this one read: their answers count only while it is the same.
+"""The files that earlier attempts at an eval read. Answers in an earlier attempt's log
+are reused only if these files are unchanged.
 
-A file beside their logs says it, a line each, written before the file is read.
+They are listed in `read.jsonl` beside the logs, one line per file, which is written
+before the file is read.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from motools_build.task_code.reads import READ, WRITTEN, digest_now
 
 
 def same_as_read(folder: Path) -> bool:
-    """Whether there are logs in a folder, and all that they were made from is still the
-    same; those of other inputs are removed."""
+    """Whether a folder has logs whose input files are all unchanged. If one of the
+    files changed, the logs are deleted."""
     beside = folder / READ
     if not any(folder.glob("*.eval")):
         beside.unlink(missing_ok=True)
@@ -39,19 +41,22 @@ def same_as_read(folder: Path) -> bool:
 
 
 def carry(folder: Path, place: Path) -> None:
-    """A log goes from one folder to another; what it was made from goes along."""
+    """Copy the list of read files when a log moves from `folder` to `place`."""
     if folder != place and (folder / READ).exists():
-        with open(place / READ, "ab") as file:  # after what its own attempts read
+        with open(place / READ, "ab") as file:  # append to the list that is there
             file.write((folder / READ).read_bytes())
 
 
 def noted(folder: Path) -> dict[str, Digest]:
-    """What the logs in a folder were made from, those of earlier attempts, too."""
+    """Name -> digest of the files that were read for the logs in a folder, earlier
+    attempts included."""
     return {n: Digest(d) for n, found in _notes(folder).items() for d in found if d}
 
 
 def _notes(folder: Path) -> dict[str, set[str | None]]:
-    """By name: the digests it was read with, None among them if that is not known."""
+    """Name -> all digests under which the file was read. None among them means that it
+    changed during a read, so that its bytes are unknown. Files that the eval itself
+    wrote are left out."""
     found: dict[str, set[str | None]] = {}
     beside = folder / READ
     lines = beside.read_bytes().splitlines() if beside.exists() else []
@@ -59,6 +64,6 @@ def _notes(folder: Path) -> dict[str, set[str | None]]:
         try:
             said = json.loads(line)
         except ValueError:
-            continue  # a torn line: it is written before the file is read
+            continue  # a torn line: the process died before it read the file
         found.setdefault(said["name"], set()).add(said["digest"])
     return {name: digests for name, digests in found.items() if WRITTEN not in digests}

@@ -1,12 +1,12 @@
-"""What a worker's child reads, noted as it reads it.
+"""Observes which files a worker's child process reads, by an audit hook.
 
-Python tells an audit hook of every file that is about to be opened, and of every folder
-that is about to be listed. So a file of the key is compared with its planned digest
-before its bytes are used; what no key holds is noted with the digest that it has. Of
-what libraries open without Python, or another process opens, nothing is told.
+Python calls the hook before it opens a file or lists a folder. A file in the key is
+compared with its planned digest before its bytes are used; any other file is noted with
+its digest. Files that a library opens without Python, or that another process opens,
+are not observed.
 
-That a file is the same before and after it is read does not say that it was so in
-between. Hence signatures are compared (device, inode, size, times): once a file was
+Equal digests before and after a read do not prove that the bytes were the same during
+the read. Hence signatures are compared (device, inode, size, times): once a file was
 read under one signature, a later edit does no harm.
 """
 
@@ -35,45 +35,46 @@ from motools_build.task_code.reads import (
 from motools_build.task_code.shipped import place_of
 
 CHANGED = frozenset({"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"})
-"""Events of what the eval itself makes and removes, as opening a file to write is."""
+"""Audit events that change files or folders, besides opening a file for writing."""
 
 LISTED = frozenset({"os.listdir", "os.scandir"})
-"""Events of folders; globbing and walking come down to these."""
+"""Audit events that list a folder; `glob` and `os.walk` also emit these."""
 
 SEARCHING = ("importlib", "_frozen_importlib", "pkgutil", "zipimport", "pkg_resources")
-"""Modules that list folders in search of modules and packages."""
+"""Modules that list folders only to find modules and packages."""
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+"""Flags of `open` that may change a file."""
 
 
 class Watch:
-    """The files that this process read. Inert until `start`."""
+    """Records the files that this process reads. Inactive until `start`."""
 
     def __init__(self) -> None:
         self.seen: dict[str, Digest] = {}
-        """By name: what was read first, whether a key holds it or not."""
+        """Name -> digest at the first read, of all files, in the key or not."""
         self.edited: dict[str, str] = {}
-        """Why the outcome does not count, by name."""
+        """Name -> why the results do not count, of files edited during the work."""
         self._root: str | None = None
-        self._names: dict[str, str | None] = {}  # by absolute path
+        self._names: dict[str, str | None] = {}  # absolute path -> name
         self._planned: dict[str, Digest] = {}
-        self._signatures: dict[str, list[int]] = {}  # under which it was read
-        self._began: dict[str, list[int]] = {}  # of what is planned
+        self._signatures: dict[str, list[int]] = {}  # name -> signature when read
+        self._began: dict[str, list[int]] = {}  # planned name -> signature at `begin`
         self._reading: set[str] = set()
         self._written: set[str] = set()
         self._beside: Path | None = None
         self._busy = threading.local()
 
-    # ---- what the worker calls
+    # ---- called by the worker
 
     def start(self, root: str) -> None:
-        """Note what is read from now on, and by whatever is forked from here."""
+        """Begin to record reads, in this process and in its forked children."""
         self._root = os.path.realpath(root)
         sys.addaudithook(self._hook)
 
     def begin(self, planned: Mapping[str, str]) -> None:
-        """Before anything of a job is loaded: path -> digest of what its key holds.
-        Raises ArtifactError if one of them is another file now."""
+        """Register the files of the keys, path -> planned digest. To be called before a
+        job's code is loaded. Raises ArtifactError if one of them has changed."""
         for path, digest in planned.items():
             place = self._place(path)
             self._names[place] = self._names[os.path.realpath(place)] = path
@@ -86,10 +87,11 @@ class Watch:
                 raise ArtifactError(f"{path} cannot be read ({error})") from error
             if found != digest or self.seen.get(path, found) != found:
                 raise ArtifactError(_edited(path))
-        self._modules()  # of an installed package below the root, loaded before
+        self._modules()  # modules below the root may have been imported before
 
     def keep(self, folder: Path) -> None:
-        """Write down in a folder what no key holds, before it is read."""
+        """Write the list of read files that are not in the key to a folder, each before
+        it is read. Files that were read already are written now."""
         if self._root is None:
             return
         self._beside = folder / READ
@@ -98,25 +100,27 @@ class Watch:
                 self._write(name, digest)
 
     def settle(self) -> None:
-        """What was opened until now has been read: was it the same file throughout?"""
+        """Check that the files opened so far have not changed since they were opened,
+        assuming that they have been read by now."""
         for name in list(self._reading):
             self._reading.discard(name)
             if _signature(self._place(name)) != self._signatures[name]:
                 self._spoilt(name)
 
     def end(self) -> None:
-        """Nothing is read any more. What is wrong is in `edited` then."""
+        """Do the last checks, after the last read. Problems are in `edited`."""
         self._modules()
         self.settle()
         for path, began in self._began.items():
-            # what was opened was looked at then; a module is opened if it is used,
-            # and anything else may have been read by other means
+            # opened files were checked already, and Python opens each module that it
+            # imports; but a library may have read a data file without Python
             known = path in self.seen or path.endswith(".py")
             if not known and _signature(self._place(path)) != began:
                 self._spoilt(path)
 
     def observed(self) -> dict[str, Digest]:
-        """What was read and no key holds: not what this process wrote."""
+        """Name -> digest of the files that were read, are not in the key, and were not
+        written by this process."""
         return {
             name: digest
             for name, digest in sorted(self.seen.items())
@@ -124,18 +128,18 @@ class Watch:
         }
 
     def sources(self) -> list[str]:
-        """The Python files that were read, where they lie."""
+        """The paths of the Python files that were read."""
         return [self._place(name) for name in self.seen if name.endswith(".py")]
 
-    # ---- what Python calls
+    # ---- called by Python
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
         if event != "open" and event not in LISTED and event not in CHANGED:
             return
-        if getattr(self._busy, "now", False):  # it is this class that reads
+        if getattr(self._busy, "now", False):  # this class itself reads
             return
         frame = sys._getframe(1)
-        # whoever opens what cannot be read is told the same, and says so
+        # suppressed, since the eval's own open or listing raises the same error
         with self._unheard(), suppress(OSError, ValueError, TypeError):
             if event == "open":
                 self._opened(*args)
@@ -148,7 +152,7 @@ class Watch:
 
     @contextmanager
     def _unheard(self) -> Iterator[None]:
-        """What this class itself opens is no input."""
+        """Ignore the reads of this class itself in this thread."""
         before = getattr(self._busy, "now", False)
         self._busy.now = True
         try:
@@ -164,7 +168,8 @@ class Watch:
             self._read(name)
 
     def _changed(self, name: str | None) -> None:
-        """The eval writes it: neither its bytes nor its being there is an input."""
+        """Note that the eval writes a file, so that neither the file nor the listing of
+        its folder is an input."""
         if name is None or name in self._planned:
             return
         for own in (name, f"{os.path.dirname(name) or '.'}/"):
@@ -210,7 +215,7 @@ class Watch:
             self._write(name, digest)
 
     def _modules(self) -> None:
-        """Note the modules that were loaded unseen, as extensions are."""
+        """Note imported modules that the hook did not see, such as C extensions."""
         for module in list(sys.modules.values()):
             file = getattr(module, "__dict__", {}).get("__file__")
             name = self._name(file) if isinstance(file, str) else None
@@ -219,7 +224,7 @@ class Watch:
                     if os.path.isfile(self._place(name)):
                         self._read(name)
 
-    # ---- names, and what is written down
+    # ---- names, and the list of read files
 
     def _name(self, path: Any) -> str | None:
         if self._root is None or isinstance(path, int):
@@ -244,8 +249,8 @@ class Watch:
             os.close(handle)
 
     def _spoilt(self, name: str) -> None:
-        """It may have been another file when it was read: the answers of this process
-        count for nothing, now or later."""
+        """Note that a file changed while it was read, so that the answers of this
+        process must not be used, now or by a later attempt."""
         self.edited[name] = (
             f"{name} was edited, or touched, while its eval read it: which bytes it "
             "read is not known, and nothing was recorded of it: run again"
@@ -255,17 +260,17 @@ class Watch:
 
 
 WATCH = Watch()
-"""Of this process: there is one hook."""
+"""This process's only instance, since an audit hook cannot be removed."""
 
 
 def _searching(frame: Any) -> bool:
-    """Whether a folder is listed by what looks for modules."""
+    """Whether the code that lists a folder is searching for modules."""
     asking = str(frame.f_globals.get("__name__", ""))
     return asking.startswith(SEARCHING)
 
 
 def _signature(place: str) -> list[int] | None:
-    """None unless it is an ordinary file."""
+    """A file's signature; None if there is no regular file."""
     try:
         found = os.stat(place)
     except OSError:

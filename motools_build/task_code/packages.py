@@ -1,4 +1,4 @@
-"""Installed packages that bring Inspect tasks; a plan imports none of them."""
+"""Finds installed packages with Inspect tasks. Planning imports none of them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from importlib.metadata import distributions as installed
 from motools_build.errors import in_words
 
 GROUP = "inspect_ai"
-"""The entry points by which Inspect finds a package's tasks."""
+"""The entry point group by which Inspect finds a package's tasks."""
 
 NONE_FOUND = "No inspect tasks were found"
-"""What Inspect says of a name that it does not know."""
+"""Part of Inspect's error message for an unknown task."""
 
 OF_THE_NETWORK = ("ConnectError", "LocalEntryNotFoundError", "MaxRetryError")
-"""Errors of HTTP libraries that are not Python's own ConnectionError."""
+"""Names of network errors in HTTP libraries that do not derive from Python's
+ConnectionError."""
 
 
 @functools.cache
 def provided_by(package: str) -> str | None:
-    """The distribution behind Inspect's `package/task`, with its version:
-    `inspect-evals 0.26.0`; None if none is installed.
+    """The name and version of the distribution that provides an Inspect package:
+    `inspect-evals 0.26.0`. None if no installed distribution does.
 
-    One installed from a repository is named with its commit, too.
+    For an installation from a repository, the commit is appended.
     """
     found = _found(package)
     if found is None:
@@ -44,7 +45,8 @@ def provided_by(package: str) -> str | None:
 
 
 def explained(task: str, error: BaseException) -> str:
-    """What to say of a package's task that could not be begun. Imports the package."""
+    """The error message for a package's task that could not be loaded. For an unknown
+    task, this imports the package to suggest similar names."""
     if NONE_FOUND in str(error):
         return _no_such_task(task)
     said = f"{task}: {in_words(error)}"
@@ -63,7 +65,7 @@ def _no_such_task(task: str) -> str:
         return f"{task}: {package} is not installed any more; install it, and run again"
     try:
         module = found[1].load()
-    except Exception as error:  # noqa: BLE001 - its own code ran, so anything may come
+    except Exception as error:  # noqa: BLE001 - the package's code may raise anything
         return (
             f"{task}: {package} cannot be imported ({in_words(error)}); "
             "install what it lacks, or another version of it"
@@ -75,7 +77,7 @@ def _no_such_task(task: str) -> str:
 
 def _found(package: str) -> tuple[Distribution, EntryPoint] | None:
     try:
-        usual = [distribution(package)]  # a tenth of the time that a look at all takes
+        usual = [distribution(package)]  # ten times faster than a search of them all
     except PackageNotFoundError:
         usual = []
     for found in (*usual, *installed()):
@@ -86,6 +88,7 @@ def _found(package: str) -> tuple[Distribution, EntryPoint] | None:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,8 +1,9 @@
-"""Files that an eval reads: how they are named, what counts, and what they are now.
+"""Files that an eval reads: their names, which of them count, and their digests now.
 
-An *observed input* is one that an eval read, and that its key does not hold. A name is
-relative to the project's root (`shipped` has the one exception); of a folder that was
-listed it ends in a slash, and its digest is that of the names in it.
+An *observed input* is a file that an eval read and that is not in its key. A name is
+relative to the project's root, except for files of `motools_build.evals` (see
+`shipped`). The name of a listed folder ends in a slash, and its digest is that of the
+names in it.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from motools_build.keys import Digest, digest_bytes, digest_stream, signature
 from motools_build.task_code.shipped import place_of, shipped_name
 
 ABSENT = Digest("")
-"""Instead of a digest: an attempt to open it found nothing."""
+"""Instead of a digest: the eval tried to open the file, and there was none."""
 
 READ = "read.jsonl"
-"""Beside the logs of evals: what they read. Those of an attempt that was killed are
-taken up only while all of it is what it was."""
+"""Name of the file beside an eval's logs that lists the files it read. The logs of a
+killed attempt are reused only if all of these are unchanged."""
 
 WRITTEN = "written"
-"""Instead of a digest there: the eval writes it itself, so that it is no input."""
+"""Instead of a digest in that list: the eval wrote the file, so it is no input."""
 
 NOT_INPUTS = frozenset(
     {
@@ -34,10 +35,10 @@ NOT_INPUTS = frozenset(
         *(".git", ".hg", ".svn", ".cache"),
     }
 )
-"""Folders whose files are nobody's inputs, wherever they lie."""
+"""Names of folders whose files never count as inputs."""
 
 METADATA = (".egg-info", ".dist-info")
-"""How folders of an installed package's metadata end."""
+"""Suffixes of the folders with an installed package's metadata."""
 
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 """Where this package is installed."""
@@ -45,8 +46,8 @@ OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 def name_of(path: str, root: str) -> str | None:
     """The name of a file or folder below the root, or of a file of
-    `motools_build.evals`; None if it is elsewhere, or no input: an artifact, bytecode,
-    an installed package, a repository's own files."""
+    `motools_build.evals`. None for other paths, and for files that never count as
+    inputs: artifacts, bytecode, installed packages, a repository's metadata."""
     path = os.path.normpath(path)
     shipped = shipped_name(path)
     if shipped is not None:
@@ -65,8 +66,9 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _is_installed(path: str, root: str) -> bool:
-    """Whether it is of Python, an installed package or this one; such a folder may be
-    above the project."""
+    """Whether a path belongs to Python, its installed packages or this package. An
+    installation whose folder contains the project does not count, since then it would
+    contain the project's own files."""
     places = (OURS, sys.prefix, sys.base_prefix)
     return any(_is_below(path, i) and not _is_below(root, i) for i in places)
 
@@ -82,8 +84,9 @@ def _is_no_input(path: str, root: str) -> bool:
 
 
 def digest_now(name: str, digest: Callable[[str], Digest]) -> Digest:
-    """What the name stands for now, relative to the working folder; `ABSENT` where
-    there is no such file. Raises OSError if it cannot be read."""
+    """The present digest of a file or folder by its name, relative to the working
+    directory; `digest` computes a file's. `ABSENT` if there is no regular file or
+    folder. Raises OSError if it cannot be read."""
     if name.endswith("/"):
         return digest_of_names(name)
     place = place_of(name)
@@ -95,7 +98,8 @@ def digest_now(name: str, digest: Callable[[str], Digest]) -> Digest:
 
 
 def digest_of_names(folder: str) -> Digest:
-    """The digest of the names in a folder: of neither hidden files nor bytecode."""
+    """The digest of the names in a folder, without hidden files and `NOT_INPUTS`;
+    `ABSENT` if there is no such folder."""
     try:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -105,7 +109,8 @@ def digest_of_names(folder: str) -> Digest:
 
 
 def difference(name: str, recorded: str, now: str | None) -> str | None:
-    """What is other than recorded, in words; `now` is None if it cannot be read."""
+    """How an observed input differs from its recorded digest, in words; None if it is
+    unchanged. `now` is its present digest, or None if it cannot be read."""
     if now == recorded:
         return None
     if now is None:
@@ -122,7 +127,8 @@ def difference(name: str, recorded: str, now: str | None) -> str | None:
 
 
 def signed(path: str) -> tuple[list[int], Digest]:
-    """A file's signature, and the digest of the bytes that it is of. Raises OSError."""
+    """A file's signature, and the digest of its bytes under that signature. Raises
+    OSError if it cannot be read, or keeps changing."""
     for _ in range(5):
         with open(path, "rb", buffering=0) as file:
             before = signature(os.fstat(file.fileno()))
@@ -133,11 +139,11 @@ def signed(path: str) -> tuple[list[int], Digest]:
 
 
 def declared_files(data: Iterable[str], name: str) -> Iterator[str]:
-    """The files that `Eval(data=...)` stands for: those that it names; all that are in
-    a folder; those that a pattern fits (`**` goes through folders). Each is one input,
-    so that one more or less, or another name, makes another key. Hidden files are left
-    out, and what is no input. Raises EvalError for a folder or a pattern without any;
-    `name` is the eval's."""
+    """The files of `Eval(data=...)`: those it names, all files in its folders, and all
+    that match its patterns (`**` matches any depth of folders). Each is one input, so
+    adding, removing or renaming a file changes the key. In folders and patterns, hidden
+    files and files that never count as inputs are left out. Raises EvalError for a
+    folder or pattern without files; `name` is the eval's name, for the message."""
     for literal in data:
         pattern = literal
         if os.path.isdir(literal):
@@ -157,7 +163,8 @@ def declared_files(data: Iterable[str], name: str) -> Iterator[str]:
 
 
 def is_declared(name: str, data: tuple[str, ...]) -> bool:
-    """Whether a folder that was listed is one whose files `Eval(data=...)` lists."""
+    """Whether a listed folder (its name ends in a slash) is covered by
+    `Eval(data=...)`, so that its files are in the key."""
     for literal in data:
         while glob.has_magic(literal):
             literal = os.path.dirname(literal)
@@ -172,7 +179,7 @@ def variables_of(source: bytes) -> Iterator[str]:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return  # not read as Python, then
+        return  # the eval cannot have imported it
     for node in ast.walk(tree):
         asked: ast.expr | None = None
         if isinstance(node, ast.Subscript) and _named(node.value) == "environ":

@@ -1,7 +1,7 @@
-"""Tasks and scorers that a module declares, and their parameters, from its source.
+"""Finds the tasks and scorers that a module declares, and their parameters, by parsing.
 
-What is made by a function, or imported, cannot be seen here: then nothing is refused,
-and loading it decides.
+Tasks that a function creates, or that are imported, cannot be found this way. If a
+module may have such tasks, no name is refused here, and the load check decides.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ INSPECT = "inspect_ai"
 
 @dataclass
 class Declared:
-    """What a module declares with one decorator. JSON-like, as a note."""
+    """The tasks, or the scorers, of a module. All fields are JSON values, so that the
+    digest memo can keep them."""
 
     there: dict[str, list[str] | None] = field(default_factory=dict)
-    """Name -> its parameters; None where they cannot be told. A task that is given a
-    name of its own is there by both."""
+    """Name -> parameter names; None if the parameters are unknown. A task declared with
+    `name=` is listed under that name and under its function's."""
     bound: list[str] = field(default_factory=list)
-    """Other names of the module, which may stand for one."""
+    """Other names in the module that may be bound to a task."""
     more: bool = False
-    """Whether the module may make any others."""
+    """Whether the module may create further tasks, of any name."""
 
 
 def check(notes: Mapping[str, Any], kind: str, place: str, args: Iterable[str]) -> None:
-    """Refuse a task, or an argument of it, that its file surely does not have: `notes`
-    are `declared`'s. Raises EvalError."""
+    """Raises EvalError for a task, or an argument of it, that the file certainly does
+    not have. `notes` are the result of `declared`; `place` is `file.py@task`."""
     declares = Declared(**notes)
     file, _, name = place.partition("@")
     if name not in declares.there and name not in declares.bound and not declares.more:
@@ -52,7 +53,8 @@ def check(notes: Mapping[str, Any], kind: str, place: str, args: Iterable[str]) 
 
 
 def declared(tree: ast.Module, word: str) -> dict[str, Any]:
-    """`Declared` of a module, as JSON, for the decorator `task` or `scorer`."""
+    """The `Declared` of a module as a dict, for the decorator `word` (`task` or
+    `scorer`)."""
     found = Declared()
     words = {word, *_other_names(tree, word)}
     functions: dict[str, list[str] | None] = {}
@@ -66,14 +68,14 @@ def declared(tree: ast.Module, word: str) -> dict[str, Any]:
             parameters = _parameters(node)
             functions[node.name] = parameters  # type: ignore[attr-defined]
             name = _given_name(decorator)
-            if name is None:  # of an expression
+            if name is None:  # the name is an expression
                 found.more = True
             elif name:
                 found.there[name] = parameters
     for name, parameters in functions.items():
         found.there.setdefault(name, parameters)
     found.bound = sorted({*_bound(tree)} - {*found.there})
-    # the decorator in a function, or called as one
+    # the decorator may be used within a function, or called like a function
     found.more |= any(
         _is(node, words) and id(node) not in seen
         for node in ast.walk(tree)
@@ -84,11 +86,13 @@ def declared(tree: ast.Module, word: str) -> dict[str, Any]:
 
 
 def _is(node: ast.expr, words: set[str]) -> bool:
+    """Whether a name, or the last part of a dotted name, is one of the words."""
     return getattr(node, "id", getattr(node, "attr", None)) in words
 
 
 def _outside_functions(tree: ast.Module) -> Iterator[ast.AST]:
-    """What runs when the module is imported: below `if` and `try`, too."""
+    """The nodes that are executed when the module is imported, including those within
+    `if` and `try`."""
     waiting: list[ast.AST] = [*tree.body]
     while waiting:
         node = waiting.pop(0)
@@ -98,14 +102,15 @@ def _outside_functions(tree: ast.Module) -> Iterator[ast.AST]:
 
 
 def _other_names(tree: ast.Module, word: str) -> Iterator[str]:
-    """`from inspect_ai import task as t`."""
+    """Aliases of the decorator, as in `from inspect_ai import task as t`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(INSPECT):
             yield from (a.asname for a in node.names if a.name == word and a.asname)
 
 
 def _given_name(decorator: ast.expr) -> str | None:
-    """The name that the decorator gives; empty if none, None if it cannot be told."""
+    """The `name=` of the decorator; empty if there is none, None if it is not a
+    literal."""
     if not isinstance(decorator, ast.Call):
         return ""
     for keyword in decorator.keywords:
@@ -118,7 +123,8 @@ def _given_name(decorator: ast.expr) -> str | None:
 
 
 def _parameters(node: Any) -> list[str] | None:
-    """None for a class, for `**kwargs`, and where another decorator may change them."""
+    """The parameter names of a function. None if they are unknown: for a class, for
+    `**kwargs`, and with a second decorator, which may change them."""
     if isinstance(node, ast.ClassDef) or len(node.decorator_list) > 1:
         return None
     if node.args.kwarg is not None:
@@ -128,8 +134,8 @@ def _parameters(node: Any) -> list[str] | None:
 
 
 def _bound(tree: ast.Module) -> Iterator[str]:
-    """Names of a module that may stand for a task: `gen_a = make("a")`, and what is
-    imported from elsewhere than Inspect and Python."""
+    """Names in a module that may be bound to a task: `gen_a = make("a")`, and imports
+    from modules other than Inspect's and Python's."""
     for node in _outside_functions(tree):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             yield from (t.id for t in node.targets if isinstance(t, ast.Name))
@@ -143,8 +149,8 @@ def _may_bring_tasks(node: ast.ImportFrom) -> bool:
 
 
 def _calls_what_it_imports(tree: ast.Module) -> bool:
-    """Whether a function of another module is called when this one is imported, which
-    may make tasks; or all of another module is imported."""
+    """Whether importing the module calls a function of another module, which may create
+    tasks, or imports all names of another module (`import *`)."""
     imported: set[str] = set()
     for node in _outside_functions(tree):
         if isinstance(node, ast.ImportFrom) and _may_bring_tasks(node):
