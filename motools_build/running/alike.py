@@ -1,4 +1,5 @@
-"""What the same work told before: its tokens, and what Inspect resolved it to."""
+"""Facts from records of earlier evals of the same work: token usage, and digests of the
+task that Inspect loaded."""
 
 from __future__ import annotations
 
@@ -14,13 +15,14 @@ from motools_build.store.records import Record
 
 @dataclass
 class Told:
-    """By the records of one piece of work, whichever models it is of."""
+    """Facts from the records of one piece of work, over all models."""
 
     usage: dict[str, tuple[int, int]] | None = None
-    """By model, as Inspect names it: tokens read and written, of the record with the
-    most; None where none tells."""
+    """Model, as Inspect names it -> input and output tokens, from the record with the
+    most tokens; None if no record has its usage."""
     resolved: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Part of the task (`samples`, `config`) -> its digest, and the stage of it."""
+    """Part of the task (`samples`, `config`) -> its digest, and the name of the stage
+    whose record has it."""
 
     def add(self, record: Record) -> None:
         usage = record.details.get("usage")
@@ -35,7 +37,8 @@ def _size(usage: Mapping[str, Sequence[int]]) -> int:
 
 
 class Alike:
-    """The records of evals and samples, read once a run, when first asked about."""
+    """Facts from earlier records of the same work: of evals, answers and sampled
+    datasets. The records are read once per run, on first use."""
 
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
@@ -51,9 +54,9 @@ class Alike:
         return told
 
     def _work(self, preimage: Mapping[str, Any], stage: Stage | None = None) -> str:
-        """What the same work has in common. Scores of answers that are artifacts are
-        the same only if those are answers to the same questions, as many of them: what
-        is in the keys of the answers is not in theirs."""
+        """An identifier of the work: `work_of`, and for scores of recorded answers also
+        `work_of` the answers. The latter is necessary because questions and epochs are
+        in the keys of the answers alone."""
         made = {used.key: used.preimage for used in stage.upstream} if stage else {}
         answers = []
         for role, key in sorted(preimage["inputs"].items()):
@@ -67,13 +70,14 @@ class Alike:
         return record.preimage if record else None
 
     def usage(self, stage: Stage) -> dict[str, tuple[int, int]] | None:
-        """The most that the same work, of whichever model, has read and written; None
-        where none was done."""
+        """Model -> input and output tokens of the largest earlier record of the same
+        work, whatever its model; None if there is none."""
         return self._told.get(self._work(stage.preimage, stage), Told()).usage
 
     def undeclared(self, stage: Stage, details: Mapping[str, Any]) -> dict[str, str]:
-        """Part of the task -> a stage that had another one, though nothing that is in
-        the keys differs: the task reads something that nobody declared."""
+        """Part of the task that differs from an earlier record -> the stage of that
+        record. As the keys say that the work is the same, the task must read something
+        that is not declared."""
         told = self._told.get(self._work(stage.preimage, stage), Told()).resolved
         return {
             part: told[part][1]
@@ -82,5 +86,5 @@ class Alike:
         }
 
     def add(self, record: Record) -> None:
-        """Another record, made in this run."""
+        """Add a record that this run made."""
         self._told.setdefault(self._work(record.preimage), Told()).add(record)

@@ -1,8 +1,8 @@
-"""Evals that share a call of Inspect: those of one account and one task that are ready
-at about the same time.
+"""Batches of evals that share one call of Inspect: those of the same account and task
+that become ready at about the same time.
 
-They wait for the network rather than work, so that one process asks for all of them,
-within the account's number of connections. Of each account, one call runs at a time.
+Evals of a provider's models mostly wait for the network, so one process can do many,
+within the account's number of connections. One call per account runs at a time.
 """
 
 from __future__ import annotations
@@ -19,48 +19,49 @@ from motools_build.running.workers import STARTS, Order, WorkerPool
 from motools_build.store.upkeep import TOGETHER
 
 GATHER = 0.1
-"""Seconds without another eval that is ready, after which those that are begin."""
+"""A batch starts when no further eval has become ready for this many seconds."""
 
 LONGEST_GATHER = 2.0
-"""Seconds after which they begin in any case: where the models of a sweep are finished
-one after another, the quiet might never come."""
+"""A batch starts after this many seconds in any case: while the models of a sweep are
+finished one after another, evals might become ready without a pause."""
 
 
 @dataclass
 class _Waiting:
-    """An eval that waits for the others of its call."""
+    """An eval that waits for its batch to start."""
 
     order: Order
     outcome: asyncio.Future[Made]
     told: bool = False
-    """Whether it was told to wait for the call before it."""
+    """Whether its progress says that it waits for the call before it."""
 
 
 @dataclass
 class _Queue:
-    """The evals of one account."""
+    """The queue of one account."""
 
     calls: dict[str, list[_Waiting]] = field(default_factory=dict)
-    """Those that wait, by what the evals of a call have in common."""
+    """`Together.call`, which the evals of a batch have in common -> waiting evals."""
     server: asyncio.Task[None] | None = None
+    """The task that works the queue off; None while the queue is empty."""
     latest: float = 0.0
-    """When the last one came, by the loop's clock."""
+    """Time of the last arrival in the queue, by the event loop's clock, in seconds."""
     busy: bool = False
     """Whether a call is under way."""
 
 
 class Batches:
-    """Joins evals into calls, and has each done by a worker of its own, besides those
-    that the pool's size allows."""
+    """Joins evals into batches. Each batch gets a worker process of its own, which does
+    not count towards the pool's size."""
 
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
         self._queues: dict[str, _Queue] = {}
 
     async def run(self, order: Order, together: Together, folder: Path) -> Made:
-        """Do an eval in one call with others like it that are ready. The call's logs
-        lie in a folder of its own below `folder` while it runs. If the worker dies,
-        each eval that was unfinished is tried once more, alone.
+        """Do an eval, in one call with others like it that are ready. While the call
+        runs, its logs are in a folder of its own below `folder`. If the worker dies,
+        each unfinished eval is tried once more, alone.
 
         Raises what the eval raised, or WorkerDied.
         """
@@ -77,7 +78,7 @@ class Batches:
         return await waiting.outcome
 
     async def close(self) -> None:
-        """End all calls."""
+        """Cancel all calls."""
         servers = [queue.server for queue in self._queues.values() if queue.server]
         for server in servers:
             server.cancel()
@@ -85,7 +86,7 @@ class Batches:
             await asyncio.wait(servers)
 
     async def _serve(self, queue: _Queue, folder: Path) -> None:
-        """One call after another, until nobody waits."""
+        """Run one call after another until the queue is empty."""
         while queue.calls:
             await _gathered(queue)
             call = next(iter(queue.calls))
@@ -93,7 +94,7 @@ class Batches:
             queue.busy = True
             try:
                 await self._do(waiting, folder / (TOGETHER + call))
-            except Exception as error:  # noqa: BLE001 - handed to each that waits
+            except Exception as error:  # noqa: BLE001 - passed on to all waiting evals
                 for one in waiting:
                     if not one.outcome.done():
                         one.outcome.set_exception(error)
@@ -101,6 +102,7 @@ class Batches:
         queue.server = None
 
     async def _do(self, waiting: list[_Waiting], folder: Path) -> None:
+        """Run a call and set the outcome of each of its evals."""
         folder.mkdir(parents=True, exist_ok=True)
         orders = [one.order for one in waiting]
         for one in waiting:
@@ -118,12 +120,12 @@ class Batches:
                 one.outcome.set_exception(outcome)
             else:
                 one.outcome.set_result(outcome)
-        with suppress(OSError):  # not empty: an unfinished log, of another run
+        with suppress(OSError):  # not empty if another run left an unfinished log
             folder.rmdir()
 
 
 async def _gathered(queue: _Queue) -> None:
-    """Wait until no more evals come, or for as long as that may take."""
+    """Wait until no eval has arrived for GATHER seconds, at most LONGEST_GATHER."""
     clock = asyncio.get_running_loop().time
     last = clock() + LONGEST_GATHER
     while (begin := min(queue.latest + GATHER, last)) > clock():

@@ -1,10 +1,11 @@
-"""What asking a provider's models may cost: as the same work did, or else at most.
+"""Estimates what an eval or a sampled dataset may cost at a provider: the cost of the
+same work in an earlier run, or else an upper bound.
 
-Before an eval has ever run, it is bounded by samples x epochs x (the prompt's tokens +
-max_tokens), at the price of the model, and likewise for its judges. A token has a byte
-or more, and a prompt is taken from the files that the key covers: so no tokenizer and
-no run is needed. It holds for a task that asks once a sample; what others came to in
-the end is counted when they end.
+If the work has never run, the bound is samples x epochs x (prompt tokens + max_tokens)
+at the model's price. A token has at least one byte, and prompts come from the files in
+the key, so the bytes of these files bound the prompt tokens without a tokenizer. The
+bound holds for tasks with one request per sample. For other tasks, the actual cost is
+counted when they end.
 """
 
 from __future__ import annotations
@@ -22,36 +23,40 @@ from motools_build.stages import Stage
 from motools_build.task_code.shipped import place_of
 
 AROUND = 100
-"""Tokens of a request beyond its texts: roles, separators."""
+"""Upper bound on a request's tokens beyond its texts: roles and separators."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much a stage asks, as far as that is known before it runs."""
+    """The size of a stage's requests; None for what is unknown before it runs."""
 
     samples: int | None
-    """At most."""
+    """Upper bound on the number of samples."""
     epochs: int | None
+    """Number of answers per sample."""
     max_tokens: int | None
-    """Of an answer."""
+    """Upper bound on the tokens of one answer."""
     once: int | None
-    """Bytes of the prompts of all samples together."""
+    """Upper bound on the bytes of the prompts of all samples together."""
     each: int
-    """Bytes that may be in every prompt besides: of the code, or a system prompt."""
+    """Upper bound on the further bytes in every prompt: from the code, or a system
+    prompt."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """USD, or why nobody can say."""
+    """The estimated cost of a stage, or why it is unknown."""
 
     cost: float | None
+    """USD; None if unknown."""
     why: str = ""
+    """Why the cost is unknown; empty if it is known."""
     shares: Mapping[str, float] = field(default_factory=dict)
-    """Of the cost, by the account that pays it."""
+    """Account name -> USD, its part of the cost."""
 
 
 def bound(stage: Stage, prices: Prices, alike: Alike) -> Bound:
-    """What asking the stage's models may cost."""
+    """The estimated cost of a stage that queries a provider's models."""
     subject = subject_of(stage)
     judges = [
         name.partition("/")[2]
@@ -74,8 +79,8 @@ def bound(stage: Stage, prices: Prices, alike: Alike) -> Bound:
 def shares_of(
     stage: Stage, usage: Mapping[str, tuple[int, int]], prices: Prices
 ) -> dict[str, float | None]:
-    """USD that each of the stage's accounts pays for what was asked; None where that is
-    not known."""
+    """Account name -> USD that it pays for the given token usage (model -> input and
+    output tokens); None if a price is unknown."""
     costs: dict[str, float | None] = {account.name: 0.0 for account in stage.accounts}
     for model, tokens in usage.items():
         payer, cost = _payer(stage, model), prices.usage({model: tokens})
@@ -85,8 +90,9 @@ def shares_of(
 
 
 def _payer(stage: Stage, model: str = "") -> str:
-    """The account that pays for a model, as Inspect names it: a judge's; or else that
-    of the model under test, or where it is one of this machine, of the first judge."""
+    """Name of the account that pays for a model, given by Inspect's name: the judge's
+    account if it is a judge, else the stage's own account. If the model under test runs
+    on this machine, the first judge's account stands for the stage's."""
     roles = AskParams.of(stage).task.roles
     for role, account in stage.judges.items():
         if roles[role] == model:
@@ -95,9 +101,9 @@ def _payer(stage: Stage, model: str = "") -> str:
 
 
 def subject_of(stage: Stage) -> str | None:
-    """The provider's model that is asked; None if it is one of this machine, or its
-    answers are there. A fine-tune is priced by its base, which is all that is known of
-    it before it is made."""
+    """The provider's model under test, as the price table names it. None if the model
+    runs on this machine, or if its answers are recorded already. A fine-tuned model is
+    `ft:BASE`, since only its base is known before it is made."""
     name = ModelName.parse(AskParams.of(stage).subject.model)
     answered = any(used.kind == "samples" for used in stage.upstream)
     if answered or not name.facts.remote:
@@ -107,7 +113,7 @@ def subject_of(stage: Stage) -> str | None:
 
 
 def size_of(stage: Stage) -> Size:
-    """What the stage's declaration and files tell."""
+    """The size of a stage's requests, from its declaration and files."""
     task = AskParams.of(stage).task
     given = task.overrides
     epochs, max_tokens = given.get("epochs"), given.get("max_tokens")
@@ -129,8 +135,8 @@ def size_of(stage: Stage) -> Size:
 def _as_before(
     used: dict[str, tuple[int, int]], stage: Stage, subject: str | None, prices: Prices
 ) -> dict[str, float]:
-    """The same work of another model read and wrote so much, at this model's price; by
-    the account that pays it."""
+    """Account name -> USD for the token usage of an earlier run of the same work, at
+    the prices of this stage's models."""
     shares = {account.name: 0.0 for account in stage.accounts}
     judges = set(AskParams.of(stage).task.roles.values())
     for model, (asked, told) in used.items():
@@ -146,6 +152,7 @@ def _as_before(
 def _at_most(
     size: Size, subject: str | None, judges: list[str], prices: Prices
 ) -> Bound:
+    """The upper bound for work that has never run; unknown if it has judges."""
     if judges:
         why = f"its judge {judges[0]} may write answers of any length"
         return Bound(None, f"{why}, and it has never run")

@@ -1,4 +1,4 @@
-"""What a run may still spend, an account may still submit, and what was charged."""
+"""Limits on spending and on jobs (per run, month and day), and what was charged."""
 
 from __future__ import annotations
 
@@ -22,29 +22,35 @@ from motools_build.text import hints
 DAY = 86_400.0
 
 ASKED_FOR = "asked"
-"""Event of the ledger: a model was asked, for an eval, and has answered or failed."""
+"""Event of the ledger: an eval's requests to a provider's models have ended, whether or
+not they succeeded."""
 
 ENDS = frozenset({"succeeded", "failed", "cancelled", "gone", ASKED_FOR})
+"""Events of the ledger after which a job, or an eval's requests, have ended."""
 
 KEY = re.compile(r"^[0-9a-f]{8,32}$")
+"""A key, or its first 8 or more hex digits."""
 
 
 def no_price(model: str) -> str:
-    """Why nobody knows what something costs."""
+    """The reason for an unknown cost: the model's price is missing."""
     return f"there is no price for model {model!r} in {PRICES}"
 
 
 @dataclass
 class Budget:
-    """`max_spend`, in USD over a whole run. Kept once a request was sent: whoever
-    fails may have charged."""
+    """`max_spend`: the limit on a run's spending, in USD. A reservation is kept once
+    its request was sent, because a failed request may have been charged."""
 
     limit: float | None = None
+    """USD; None for no limit."""
     reserved: float = 0.0
+    """USD that the run has spent or reserved."""
 
     def reserve(self, name: str, cost: float | None, why: str) -> float:
-        """What was reserved. Raises OverBudget, and reserves nothing, if it does not
-        fit, or if nobody knows what it costs: `why`, and the remedy."""
+        """Reserve a stage's cost and return it, in USD. Raises OverBudget, and reserves
+        nothing, if it exceeds the limit, or if it is unknown (None) and there is a
+        limit; `why` is the reason for an unknown cost."""
         if self.limit is None:
             self.reserved += cost or 0.0
             return cost or 0.0
@@ -63,19 +69,21 @@ class Budget:
         return cost
 
     def settle(self, reserved: float, cost: float | None) -> None:
-        """What was reserved came to this: the next ones have so much less, or more."""
+        """Replace a reservation by the actual cost, in USD; keep it if that is
+        unknown."""
         if cost is not None:
             self.reserved += cost - reserved
 
 
 @dataclass
 class Monthly:
-    """What accounts may spend in a calendar month (UTC), over all runs: what the ledger
-    of this folder knows, and what this run has reserved and not written there yet."""
+    """`month_budget`: the limits on accounts' spending in a calendar month (UTC), over
+    all runs. Counts what the ledger of this folder says, and what this run has reserved
+    and not yet written to the ledger."""
 
     ledger: Ledger
     _open: dict[tuple[str, str, int], float] = field(default_factory=dict)
-    """By account, key and attempt."""
+    """(account, key, attempt) -> USD reserved by this run."""
 
     def take(
         self,
@@ -85,7 +93,9 @@ class Monthly:
         cost: float | None,
         why: str,
     ) -> None:
-        """Count it: name, key, attempt. Raises OverBudget if it does not fit."""
+        """Reserve `cost` USD of an account's `limit` for a stage; `what` is its name,
+        key and attempt. Raises OverBudget if the cost exceeds what is left, or is
+        unknown (None), for the reason `why`."""
         if limit is None:
             return
         name, key, attempt = what
@@ -108,11 +118,12 @@ class Monthly:
         self._open[account, key, attempt] = cost
 
     def give_back(self, account: str, key: str, attempt: int) -> None:
-        """It was refused."""
+        """Remove a reservation, because the request was refused or its cost is in the
+        ledger."""
         self._open.pop((account, key, attempt), None)
 
     def _told(self, account: str) -> dict[tuple[str, int], float]:
-        """USD by key and attempt, of this month, as the ledger says."""
+        """(key, attempt) -> USD of this month, from the ledger."""
         month = now()[:7]
         told: dict[tuple[str, int], float] = {}
         for key in self.ledger:
@@ -125,24 +136,26 @@ class Monthly:
 
 @dataclass(frozen=True)
 class Charge:
-    """What one job, or the answers to one eval, came to."""
+    """The charge for one job, or for one eval's requests."""
 
     stage: str
     key: str
     attempt: int
     account: str
     month: str
-    """UTC, `2026-11`: of its submission."""
+    """Month of the submission in UTC, `2026-11`."""
     cost: float | None
-    """USD; None where it is not known. Of a job under way, and of one that ended
-    without a model, what was reserved for it."""
+    """USD; None if unknown. For a job in progress, and for one that ended without a
+    model, the amount reserved for it."""
     ended: bool
+    """Whether the job, or the eval's requests, have ended."""
     adopted: bool
-    """Found at its provider: an earlier run, or another folder, paid for it."""
+    """Whether the job was found at the provider: another folder, or a run whose state
+    is lost, paid for it."""
 
 
 def charges(entries: Iterable[Entry]) -> list[Charge]:
-    """What the ledger's lines of one key come to."""
+    """The charges in the ledger's lines of one key."""
     by_id: dict[tuple[str, str], list[Entry]] = {}
     for number, entry in enumerate(entries):
         if entry.event == ASKED_FOR:
@@ -153,7 +166,7 @@ def charges(entries: Iterable[Entry]) -> list[Charge]:
 
 
 def last_cost(told: Iterable[Entry]) -> float | None:
-    """USD, as the last of the lines that knows says."""
+    """The cost in the last of the lines that has one, in USD; None if none has."""
     costs = [entry.cost for entry in told if entry.cost is not None]
     return costs[-1] if costs else None
 
@@ -174,16 +187,19 @@ def _charge(told: list[Entry]) -> Charge:
 
 @dataclass
 class Stops:
-    """`doit cancel` of what runs have not sent yet: whoever is under way sends it no
-    more, and a later run does."""
+    """`doit cancel` for stages whose request is not sent yet. Runs in progress do not
+    send it any more; a later run does."""
 
     file: Path
+    """The file with a line for each `doit cancel`."""
     since: float
-    """When the run began."""
+    """Start of the run, or time of `doit cancel`, in seconds since the epoch."""
     _seen: tuple[int, list[dict[str, Any]]] = (0, [])
+    """Size of the file in bytes when last read, and its lines."""
 
     def order(self, words: Iterable[str], keys: Iterable[str]) -> None:
-        """From now on nothing that fits is sent by a run that is under way."""
+        """Cancel the stages that match one of the words or keys, in all runs in
+        progress."""
         line = {"time": self.since, "words": list(words), "keys": list(keys)}
         append(self.file, json.dumps(line).encode() + b"\n", sync=True)
 
@@ -213,7 +229,8 @@ class Stops:
 
 
 def fits(word: str, name: str, key: str) -> bool:
-    """Whether a word means a stage: its name, a pattern, its setting, or its key."""
+    """Whether a word selects a stage: by its name, a pattern of names, its setting, or
+    the start of its key."""
     if KEY.match(word):
         return key.startswith(word)
     setting = name.split(":", 1)[-1].split("/", 1)[0]
@@ -222,13 +239,15 @@ def fits(word: str, name: str, key: str) -> bool:
 
 @dataclass
 class Daily:
-    """Jobs that this folder submitted in the last 24 hours, by account."""
+    """`jobs_a_day`: the limits on jobs that this folder submits in 24 hours."""
 
     ledger: Ledger
     _sent: dict[str, list[float]] = field(default_factory=dict)
+    """Account -> times of its submissions, in seconds since the epoch."""
 
     def take(self, account: str, limit: int | None, at: float) -> None:
-        """Count one more. Raises Parked if the account has had its jobs of the day."""
+        """Count a submission at the time `at`. Raises Parked if the account has reached
+        its limit."""
         if limit is None:
             return
         if account not in self._sent:
@@ -242,13 +261,13 @@ class Daily:
         self._sent[account] = [*sent, at]
 
     def give_back(self, account: str, at: float) -> None:
-        """What was taken at that moment was refused."""
+        """Remove the submission counted at that time, because it was refused."""
         if at in self._sent.get(account, ()):
             self._sent[account].remove(at)
 
     def _told(self, account: str) -> list[float]:
         entries = (e for key in self.ledger for e in self.ledger.of(key))
-        sent = {  # once: a death between ledger and state has it noted twice
+        sent = {  # by ID: a death between ledger and state leaves two lines of a job
             (entry.key, entry.id): seconds_of(entry.time)
             for entry in entries
             if entry.event == "bound"

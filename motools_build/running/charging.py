@@ -1,4 +1,4 @@
-"""What asking a provider's models costs: reserved before, written down after."""
+"""The cost of querying a provider's models: reserved before, and noted after."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Paid
 
 UNCOUNTED = (EvalFailed, WorkerDied)
-"""Failures of which nobody knows how much was asked before."""
+"""Failures after which it is unknown how many requests were sent."""
 
 
 @asynccontextmanager
@@ -28,11 +28,11 @@ async def charged(
     prices: Prices,
     alike: Alike,
 ) -> AsyncIterator[None]:
-    """Around the making of a stage: of one that asks a provider's models the cost is
-    reserved, and what it came to is written into the ledger.
+    """Context in which a stage is made. If the stage queries a provider's models, its
+    cost is reserved on entry, and the actual cost is written to the ledger on exit.
 
-    Raises OverBudget where it does not fit, or nobody can say; Refused if it was
-    cancelled while it waited.
+    Raises OverBudget if the cost exceeds a budget, or is unknown and there is a budget;
+    Refused if the stage was cancelled while it waited.
     """
     payers = stage.accounts
     if not payers or not stage.asks or stage.backend != "inspect":
@@ -66,8 +66,8 @@ async def charged(
 
 
 def _reserve(stage: Stage, reservations: Reservations, cost: Bound) -> None:
-    """Raises OverBudget, and reserves nothing, where it does not fit: in a month's
-    budget of one of the accounts, or in the run's."""
+    """Reserve a cost in the accounts' monthly budgets and in the run's. Raises
+    OverBudget, and reserves nothing, if it exceeds one of them."""
     what = stage.name, stage.key, 1
     try:
         for account in stage.accounts:
@@ -84,7 +84,7 @@ def _reserve(stage: Stage, reservations: Reservations, cost: Bound) -> None:
 def _told(
     stage: Stage, store: ArtifactStore, prices: Prices
 ) -> dict[str, float | None]:
-    """USD by account, as the record of what was made tells."""
+    """Account name -> USD, from the record of the artifact; None if unknown."""
     record = store.get(stage)
     details = record.details if record else {}
     if len(stage.accounts) == 1:
