@@ -38,7 +38,7 @@ class _Waiting:
 
 @dataclass
 class _Queue:
-    """The queue of one account."""
+    """The queue of one account, or of one combination of accounts."""
 
     calls: dict[str, list[_Waiting]] = field(default_factory=dict)
     """`Together.call`, which the evals of a batch have in common -> waiting evals."""

@@ -1,7 +1,7 @@
-"""Derived datasets while planning: made once, remembered by what they are made of.
+"""Makes derived datasets while planning, once each.
 
-A model is keyed by a derived dataset's bytes, so the plan needs them. They are the
-artifact's `data.jsonl`, made under the stage's lock when it is not there.
+A model's key contains the digest of a derived dataset's bytes, so planning needs them.
+They are the artifact's `data.jsonl`, made under the stage's lock if it is missing.
 """
 
 from __future__ import annotations
@@ -43,25 +43,26 @@ from motools_build.task_code.shipped import place_of
 FETCH = "fetch"
 
 NOTE = "derived-1"
-"""Name of the notes about what a key's dataset has for bytes."""
+"""Name of the memo's notes on the digest of a dataset's bytes, by the stage's key."""
 
 
 class Derive:
-    """Makes derived datasets in a store; the resolver's `derive`."""
+    """The `derive` function of a resolver: makes derived datasets in a store."""
 
     def __init__(self, store: ArtifactStore, memo: DigestMemo) -> None:
         self.store = store
         self.memo = memo
         self.always = True
-        """Whether a dataset must be there when it is asked for. A command that only
-        looks does without, if the digest is remembered."""
+        """Whether to make a dataset whose artifact is missing. If False, for read-only
+        commands, a digest from the memo is enough."""
         self.fetches = False
-        """Whether what a step needs may be fetched; only runs touch the network."""
+        """Whether files may be fetched from the network; only in runs."""
         self.told: list[str] = []
-        """What to say of the pins of what was fetched."""
+        """Messages for the user about weak pins of fetched files."""
 
     def __call__(self, spec: Dataset, resolve: Resolver) -> Sources:
-        """Raises DatasetError for what cannot be made, with the dataset's name."""
+        """The sources of a derived or fetched dataset, which is made if necessary.
+        Raises DatasetError, with the dataset's name, if it cannot be made."""
         if spec.fetched:
             return self._pinned(spec)
         if lessons(spec):
@@ -93,7 +94,7 @@ class Derive:
         return _staged(spec, BACKEND, identity, inputs, params, used, before)
 
     def _code(self, spec: Dataset, resolve: Resolver) -> Sources:
-        """The function that a step calls: its file, and what that uses."""
+        """The files of the function that a step calls; none for other steps."""
         from motools_build.data.transforms.functions import ByFunction
 
         if not isinstance(spec.step, ByFunction):
@@ -105,8 +106,8 @@ class Derive:
         return resolve.function(spec, file)
 
     def _pinned(self, spec: Dataset) -> Sources:
-        """A file that is fetched when it is needed: the plan only knows its digest.
-        Where it is pinned by its SHA-256 alone, its bytes name that digest, once."""
+        """The sources of a fetched file. The plan needs only its digest (xxh3_128), so
+        a file that is pinned by its SHA-256 alone must be fetched once."""
         params = FetchParams(
             dataset_name=spec.name,
             url=spec.path,
@@ -122,8 +123,8 @@ class Derive:
         return Sources({"dataset": digest}, (path,), stages=(stage,))
 
     def _fetched(self, stage: Stage) -> Digest:
-        """The digest of a file that only its SHA-256 names. Raises DatasetError where
-        it was never fetched, and may not be now."""
+        """The digest of a file that is pinned by its SHA-256 alone. Raises DatasetError
+        if it was never fetched and fetching is not allowed now."""
         record = self.store.get(stage)
         noted = self.memo.noted(NOTE, stage.key)
         if record is None and isinstance(noted, str):
@@ -136,8 +137,8 @@ class Derive:
         return Digest(record.output)
 
     def _check_pin(self, spec: Dataset, stage: Stage) -> None:
-        """Raises DatasetError if what was fetched is not what the SHA-256 names: it was
-        pinned by its xxh3_128 alone, of which two files can be made that share it."""
+        """Raises DatasetError if a fetched file does not have the pinned SHA-256. It
+        may have been fetched earlier by its xxh3_128 alone, which can be forged."""
         record = self.store.get(stage)
         if record is None or not spec.sha256:
             return
@@ -170,7 +171,7 @@ class Derive:
         return Digest(record.output)
 
     def fetch(self, stages: Iterable[Stage]) -> None:
-        """Fetch what these stages need and is not there. Raises DatasetError."""
+        """Fetch the missing files that these stages need. Raises DatasetError."""
         for stage in stages:
             for used in stage.setup:
                 if used.backend == FETCH and self.store.get(used) is None:
@@ -180,7 +181,7 @@ class Derive:
         for used in stage.setup:
             try:
                 self.store.check_payload(used)
-            except ArtifactError:  # not there, or damaged and just removed
+            except ArtifactError:  # missing, or damaged and just removed
                 self._make_part(used)
         try:
             with _locked(self.store.locks, stage.key):
@@ -232,7 +233,7 @@ class Derive:
 
 
 def pin_note(stage: Stage, store: ArtifactStore) -> list[str]:
-    """What to say of a fetched file that no SHA-256 pins."""
+    """A message about a fetched file that is not pinned by a SHA-256, or nothing."""
     record, params = store.get(stage), stage.params
     if record is None or not isinstance(params, FetchParams) or params.sha256:
         return []
@@ -245,14 +246,15 @@ def pin_note(stage: Stage, store: ArtifactStore) -> list[str]:
 
 
 def _rules(stage: Stage) -> int:
-    """By which rules a step is made now; see `steps.Step.RULES`."""
+    """The present version of a step's rules; see `Step.RULES`."""
     from motools_build.data.transforms.table import STEPS
 
     return STEPS[StepParams.of(stage).step["step"]].RULES
 
 
 def source_of(stage: Stage, rows: Learned, store: ArtifactStore) -> Source | None:
-    """The derived or sampled dataset that a stage reads; None for a file."""
+    """The rows of the derived or sampled dataset that a stage uses, with their origin;
+    None if the rows are a file of the project."""
     if stage.sampled:
         return source_of_sampled(stage, rows)
     path, digest = rows
@@ -289,7 +291,7 @@ def _staged(
 
 @contextmanager
 def _locked(locks: Locks, key: str) -> Iterator[None]:
-    """A stage's lock among all processes, as a run takes it."""
+    """Hold a stage's lock, which excludes all other processes, as a run does."""
     while not locks.take(key):
         time.sleep(LOCK_POLL)
     try:

@@ -1,4 +1,5 @@
-"""A paid effect under way: whom it asks, what it tells, what is written of it."""
+"""The data of a paid effect (a request to a provider, and the job that it starts), and
+its ledger lines and errors."""
 
 from __future__ import annotations
 
@@ -21,26 +22,29 @@ ENDED = {
 
 
 def passing(point: str) -> None:
-    """Named moments of the machine; the crash tests put a death in its place."""
+    """Called at named points of the state machine. It does nothing; the crash tests
+    replace it by a function that kills the process."""
 
 
 @dataclass
 class Effect:
-    """A paid effect that is under way, and who is told of it."""
+    """A paid effect in progress, with its provider and its progress callback."""
 
     job: StageJob
     provider: Provider
     report: Report
     reserved: float | None = None
+    """USD reserved for the job; None if nothing is reserved."""
     doubts: int = 0
-    """How often the provider listed a job that it did not know when asked for it."""
+    """How often the provider listed a job and answered 404 for it."""
     others: Sequence[Found] = ()
-    """Jobs of the key and attempt, not of this folder, that came later than the
-    elected one, and that their machine should take back."""
+    """Jobs of other folders with the same key and attempt that are later than the
+    elected job. The machines that submitted them should cancel them."""
 
     @property
     def elects(self) -> bool:
-        """Whether two machines may have made it, and the later one must give way."""
+        """Whether two machines may have submitted the same job, so that the later job
+        must be cancelled."""
         return self.provider.charges and self.provider.found_by != "named"
 
     @property
@@ -49,10 +53,11 @@ class Effect:
 
     @property
     def made_of(self) -> str:
-        """Digest of the rows, where the key does not say which."""
+        """Digest of the rows that a teacher wrote; empty if the key has the digest."""
         return self.job.made_of
 
     def blank(self, at: float) -> Paid:
+        """The state before anything was sent; `at` is in seconds since the epoch."""
         return Paid(
             phase="absent",
             stage=self.job.name,
@@ -63,7 +68,8 @@ class Effect:
         )
 
     async def cancel(self, id: str) -> None:
-        """Cancel a job, unless it has ended meanwhile."""
+        """Cancel a job. A refusal, as for a job that has ended meanwhile, is only
+        reported."""
         try:
             await self.provider.cancel(id)
         except Refused as error:
@@ -77,7 +83,8 @@ class Effect:
 
 
 def ended(paid: Paid) -> JobFailed:
-    """What a stage whose job ended without a result is told, in this run or a later."""
+    """The error of a stage whose job ended without a result, in this run or an earlier
+    one."""
     said = f": {paid.message.rstrip('.')}" if paid.message else ""
     return JobFailed(
         f"{paid.id or 'what was parked'} {ENDED[paid.phase]}{said}; it is never paid "
@@ -86,7 +93,7 @@ def ended(paid: Paid) -> JobFailed:
 
 
 def of_other_rows(paid: Paid) -> JobFailed:
-    """What a stage is told whose teacher wrote other rows since its job was sent."""
+    """The error of a stage whose job was submitted with earlier rows of its teacher."""
     return JobFailed(
         f"{paid.id or 'a request whose answer got lost'} is of other rows than its "
         "teacher's present ones; to pay for a job on these: "
@@ -95,7 +102,8 @@ def of_other_rows(paid: Paid) -> JobFailed:
 
 
 def elsewhere(paid: Paid, effect: Effect) -> Refused:
-    """What another account left, and this one cannot see."""
+    """The error of a stage whose job another account submitted, which the present
+    account cannot access."""
     what = paid.id or "a request whose answer got lost"
     return Refused(
         f"{what} belongs to account {paid.account}, and account {effect.account} "
@@ -112,7 +120,7 @@ def entry_of(
     cost: float | None = None,
     nonce: str = "",
 ) -> Entry:
-    """The ledger's line for something that happened to a paid effect."""
+    """The ledger's line for an event of a paid effect. `cost` is in USD."""
     return Entry(
         event=event,
         time=now(),
@@ -132,7 +140,8 @@ def entry_of(
 
 
 def paid_of(entries: Sequence[Entry]) -> Paid | None:
-    """What the ledger tells of a key, where its state file is gone."""
+    """The state of a paid effect, from the ledger's lines of its key, for use when the
+    state file is missing. None if the lines show no job and no request."""
     told = [e for e in entries if e.id or e.event in ("intent", "refused", "retry")]
     told = [entry for entry in told if entry.event != "duplicate"]
     if not told:
@@ -142,7 +151,7 @@ def paid_of(entries: Sequence[Entry]) -> Paid | None:
     if last.event in ("intent", "failed", "cancelled", "gone"):
         phase = last.event
     ours = [e for e in told if e.event == "intent" and e.attempt == last.attempt]
-    # the ledger tells whole seconds; one that is cut off must not shorten the wait
+    # the ledger has whole seconds: rounding down must not shorten the settle time
     cut = 1.0 if phase == "intent" else 0.0
     return Paid(
         phase=phase,
@@ -161,13 +170,15 @@ def paid_of(entries: Sequence[Entry]) -> Paid | None:
 
 
 def attempt_of(paid: Paid | None, found: list[Found]) -> int:
-    """The attempt to look for: the state's; where all state is lost, the last one."""
+    """Number of the attempt to look for: the state's, or the latest of the found jobs
+    if the state is lost."""
     if paid and (paid.attempt > 1 or paid.nonces):
         return paid.attempt
     return max((job.attempt for job in found), default=1)
 
 
 def elected(found: list[Found], attempt: int) -> Found | None:
-    """The earliest of the attempt: all machines that see the same list agree."""
+    """The earliest job of the attempt; None if there is none. All machines that see the
+    same list elect the same job."""
     alike = [job for job in found if job.attempt == attempt]
     return min(alike, key=lambda job: (job.created, job.id), default=None)

@@ -1,5 +1,5 @@
-"""The exchange with a provider: questions that may get no answer for a while, and what
-this folder writes down of the answers."""
+"""Requests to a provider with retries, and the record of their responses in the ledger
+and the state file."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from motools_build.store.state import States
 T = TypeVar("T")
 
 PATIENCE = 3600.0
-"""Seconds that a run waits where it is told to come later, for a parked job or after
-429s; beyond, it is left to a later run."""
+"""Longest time that a run waits for a parked job or for 429s to end, in seconds. After
+that, the stage is left to a later run."""
 
 
 class Exchange:
-    """What all steps of the payment state machine ask and write through. Every wait in
-    it ends in an answer or an error."""
+    """The interface of the payment state machine to the provider, the ledger and the
+    state files. Every wait in it is limited, and ends in a response or an error."""
 
     def __init__(
         self,
@@ -41,11 +41,11 @@ class Exchange:
         self.states = states
         self.ledger = ledger
         self.settle_time = settle
-        """Seconds after which a provider's list shows all that was made there."""
+        """Seconds after which a provider's list shows every job made there."""
         self.wait = wait
-        """Whether the run waits for jobs, or leaves them to the next one."""
+        """Whether the run waits for jobs; if not, they are left to a later run."""
         self.now = clock
-        """The present, in seconds since the epoch."""
+        """Function that returns the present time in seconds since the epoch."""
 
     async def ask(
         self,
@@ -54,9 +54,11 @@ class Exchange:
         question: Callable[[], Awaitable[T]],
         most: float = SILENCE,
     ) -> T:
-        """The answer, though the network is down for a while: jobs run on meanwhile.
+        """The response to a request that can be repeated safely, retried while the
+        network is down: jobs continue meanwhile.
 
-        Raises GivenUp after so many seconds, Deferred at once if nobody waits.
+        Raises GivenUp after `most` seconds without a response; Deferred at once if the
+        run does not wait for jobs; Refused if 429s do not end.
         """
         began = None
         while True:
@@ -78,7 +80,8 @@ class Exchange:
                 await asyncio.sleep(max(0.1, min(self.settle_time, most / 10, 10)))
 
     async def _answer(self, effect: Effect, question: Callable[[], Awaitable[T]]) -> T:
-        """The answer to a question, asked again while it is only too early."""
+        """The response to a request, retried after each 429. Raises Refused if 429s do
+        not end within PATIENCE."""
         began = time.monotonic()
         while True:
             try:
@@ -93,20 +96,24 @@ class Exchange:
                 await asyncio.sleep(error.seconds)
 
     async def pause(self, left: float) -> None:
-        """Wait before the next look at what is decided in so many seconds."""
+        """Sleep until the next look at something that is decided in `left` seconds."""
         await asyncio.sleep(min(left + 0.01, max(self.settle_time / 10, 0.1)))
 
     async def save(self, effect: Effect, paid: Paid) -> None:
+        """Write the state file."""
         await asyncio.to_thread(self.states.save_paid, effect.job.key, paid)
 
     async def note(self, effect: Effect, paid: Paid, event: Any, **more: Any) -> None:
+        """Append a line to the ledger."""
         entry = entry_of(Key(effect.job.key), paid, event, **more)
         await asyncio.to_thread(self.ledger.note, entry)
 
     async def adopt(self, effect: Effect, paid: Paid, found: Found) -> Paid:
-        """Take up what is there: an earlier process's, another folder's, or one's own
-        whose answer got lost."""
-        # it may have settled long ago, unless a request of this folder is under way
+        """Take over a job found at the provider, and return the new state. It may come
+        from an earlier process, from another folder, or from an own request whose
+        response was lost."""
+        # the settle time runs from the job's creation, or from this folder's last
+        # request if there was one and it is later
         last = paid.since if paid.nonces else 0.0
         return await self.bind(
             effect,
@@ -125,8 +132,8 @@ class Exchange:
         since: float,
         adopted: bool = False,
     ) -> Paid:
-        """Write down the ID of what a provider makes: into the ledger, then into the
-        state file. From here on it is polled, and nothing is sent for it again."""
+        """Write the ID of a job to the ledger and then to the state file, and return
+        the new state. From now on the job is polled, and never submitted again."""
         bound = replace(
             paid,
             phase="bound",

@@ -1,8 +1,8 @@
-"""The first step of making a stage: its inputs are checked, and become a job.
+"""The first step of making a stage: check its inputs, and collect them in a job.
 
-What a job uses may be one of three things. A file of the author's must still have the
-bytes that were planned. An artifact's payload must be whole. A file that was sent to a
-provider must still be there, or it is sent again before it is used.
+There are three kinds of inputs. A source file must still have its planned bytes. An
+artifact's payload must be undamaged. A file that was uploaded to a provider must still
+exist there; if not, it is uploaded again.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from motools_build.store.artifacts import ArtifactStore
 from motools_build.task_code.shipped import place_of
 
 SMALL = 1 << 20
-"""Bytes that are read in the event loop. More would hold up other stages; for less, a
-stage would wait for a thread behind others that wait for the disk."""
+"""Largest size in bytes of inputs that are read in the event loop. Larger ones would
+block other stages, so a thread reads them. With a thread for smaller ones, too, the
+stage would queue behind others that wait for the disk."""
 
 Remake = Callable[[Stage], Awaitable[bool]]
-"""Makes a stage again though it is up to date here: `run_stage`, of which this step is
-a part."""
+"""Function that makes a stage again even if it is up to date: `run_stage`, passed in
+because it calls this module."""
 
 
 async def inputs(stage: Stage, runtime: Runtime, remake: Remake) -> StageJob:
-    """The job that makes the stage, with everything that it uses, in an empty folder.
+    """The job that makes the stage, with all inputs and an empty work folder.
 
-    Raises ArtifactError for a file or an artifact that is not what was planned, and
-    StageFailed for rows of a teacher that the model cannot learn from.
+    Raises ArtifactError for a file or artifact that is missing, damaged or not what was
+    planned, and StageFailed for rows of a teacher that the model cannot be trained on.
     """
     store = runtime.store
     if stage.sampled or _bytes_of_inputs(stage, store) > SMALL:
@@ -53,12 +54,12 @@ async def inputs(stage: Stage, runtime: Runtime, remake: Remake) -> StageJob:
 
 
 def check_files(stage: Stage, memo: DigestMemo) -> dict[str, Digest]:
-    """The digest of each of the stage's files. Raises ArtifactError if one of them was
+    """Name -> digest of the stage's files. Raises ArtifactError if one of them was
     edited since it was planned."""
     planned = set(stage.preimage["inputs"].values())
     found = {name: memo.present(place_of(name)) for name in stage.files}
     for name, digest in found.items():
-        # the one that the plan saw: two files of a stage may have changed places
+        # compare per file as well: two files of a stage may have been swapped
         if digest not in planned or digest != memo.digest(place_of(name)):
             raise ArtifactError(
                 f"{name} was edited after this run was planned; nothing was recorded "
@@ -68,19 +69,20 @@ def check_files(stage: Stage, memo: DigestMemo) -> dict[str, Digest]:
 
 
 def outputs_of(stage: Stage, store: ArtifactStore) -> dict[str, str]:
-    """By key: the present output of each stage that this one is made from."""
+    """Key -> present output of each upstream stage; empty if it has no artifact."""
     records = {used.key: store.get(used) for used in stage.upstream}
     return {key: record.output if record else "" for key, record in records.items()}
 
 
 def _check(stage: Stage, runtime: Runtime) -> dict[str, Digest]:
-    """The digest of each of the stage's files. Raises ArtifactError if one of them, or
-    an artifact that is used, is not what was planned."""
+    """Name -> digest of the stage's files, which are checked together with the
+    artifacts that the stage uses. Raises ArtifactError if one is not what was planned,
+    and StageFailed as `check_sampled` does."""
     store = runtime.store
     used = stage.setup + stage.upstream
     for one in used:
         if one.kind == "dataset":
-            store.check_payload(one)  # its damage is no edit of the stage's files
+            store.check_payload(one)  # first: damage must not be reported as an edit
     files = check_files(stage, runtime.memo)
     for one in used:
         if one.kind != "dataset":
@@ -102,7 +104,7 @@ def _job(stage: Stage, store: ArtifactStore, work: str) -> StageJob:
 
 
 def _role(used: Stage, stage: Stage) -> str:
-    """What the stage uses another one as."""
+    """The role of a used stage in the job, as in `StageJob.given`."""
     if used.kind == "samples":
         return f"samples:{EvalParams.of(used).task.first_epoch}"
     params = stage.params
@@ -119,8 +121,8 @@ def _given(used: Stage, store: ArtifactStore) -> Given:
 
 
 def _by_its_owner(job: StageJob, account_of: Callable[[str], Account]) -> StageJob:
-    """The job with the account that made its model, if that is another one: nobody
-    else may ask it."""
+    """The job, with its account replaced by the one that owns the fine-tuned model,
+    since no other account may query the model."""
     model = job.given.get("model") if job.backend == "inspect" else None
     owner = model.details.get("account") if model else None
     if owner is None or (job.account and owner == job.account.name):
@@ -131,8 +133,8 @@ def _by_its_owner(job: StageJob, account_of: Callable[[str], Account]) -> StageJ
 async def _send_again_what_is_gone(
     stage: Stage, runtime: Runtime, remake: Remake
 ) -> None:
-    """A job that is about to be submitted needs its files; a file expires, or is
-    deleted, while its record stays. A job that exists needs them no more."""
+    """Upload the stage's files again if the provider no longer has them: files expire
+    or are deleted there. A job that was submitted already no longer needs them."""
     store = runtime.store
     told = paid_of(store.ledger.of(stage.key))
     if told and told.id:
@@ -146,6 +148,7 @@ async def _send_again_what_is_gone(
 
 
 async def _look_at_upload(stage: Stage, runtime: Runtime, remake: Remake) -> None:
+    """Ask the provider for an uploaded file, and upload it again if it is gone."""
     store = runtime.store
     job = _job(stage, store, str(store.unfinished(stage)))
     provider = runtime.backend(stage.backend).provider(job)

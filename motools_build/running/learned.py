@@ -1,6 +1,7 @@
-"""The rows that a model learns from: a file's, or what a teacher answered.
+"""The rows that a model is trained on: those of a file, or a teacher's answers.
 
-Of the latter a plan knows the key alone; path and digest are those of its record.
+For a teacher's answers, the plan knows only the key of the stage that writes them. Path
+and digest come from that stage's artifact.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from motools_build.store.artifacts import ArtifactStore
 
 
 class Learned(NamedTuple):
-    """Rows that are there."""
+    """Path and digest of a JSONL file of rows that exists."""
 
     path: str
     digest: str
 
 
 def rows_of(stage: Stage, store: ArtifactStore) -> Learned | None:
-    """The rows that a model or an upload is made of; None while a teacher has not
+    """The rows that a `model` or `upload` stage uses; None while a teacher has not yet
     written them."""
     if stage.sampled is None:
         params = RowsParams.of(stage)
@@ -43,8 +44,8 @@ def rows_of(stage: Stage, store: ArtifactStore) -> Learned | None:
 
 
 def job_of(stage: Stage, store: ArtifactStore, work: str = "") -> StageJob:
-    """The job that makes a stage, but for the artifacts that it may use: who only asks
-    a provider about it needs no more. Rows that a teacher wrote are filled in."""
+    """The job that makes a stage, without the artifacts that it uses: requests about
+    its job at a provider need no more. Rows that a teacher wrote are filled in."""
     params, made_of = stage.params, ""
     if isinstance(params, StepParams):
         params = _with_sources(stage, params, store)
@@ -67,7 +68,7 @@ def job_of(stage: Stage, store: ArtifactStore, work: str = "") -> StageJob:
 
 
 def _with_sources(stage: Stage, params: StepParams, store: ArtifactStore) -> StepParams:
-    """The params of a step of what a teacher wrote, with the rows that are there."""
+    """A step's params, with the rows that teachers have written filled in."""
     written = {used.key: used for used in stage.upstream if used.kind == "dataset"}
 
     def filled(source: Source | Unwritten) -> Source | Unwritten:
@@ -83,13 +84,14 @@ def _with_sources(stage: Stage, params: StepParams, store: ArtifactStore) -> Ste
 
 
 def source_of_sampled(stage: Stage, rows: Learned) -> Source | None:
-    """Rows that a teacher wrote, with the prompts that they answer; None for others."""
+    """The source of rows that a teacher wrote, which leads to their prompts; None for
+    other rows."""
     return derived_source(stage.sampled, *rows) if stage.sampled else None
 
 
 def check_sampled(stage: Stage, store: ArtifactStore) -> None:
-    """Raises StageFailed for rows of a teacher that the model cannot learn from: before
-    anything is sent or paid for."""
+    """Raises StageFailed for rows of a teacher that the model cannot be trained on,
+    before anything is sent or paid for."""
     learns = stage.sampled and stage.kind != "dataset"
     rows = rows_of(stage, store) if learns else None
     if rows is None:

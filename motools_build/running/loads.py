@@ -1,9 +1,9 @@
-"""The load check: each eval is loaded once, in a worker, before anything is paid.
+"""The load check: load each eval once, in a worker, before anything is paid for.
 
-What would fail it whichever model it is of (a package or a file that is missing, wrong
-arguments, a reducer that cannot be, a role that no one has) shows while it is free.
-That an eval could be loaded is remembered by all that its key knows of it, but for the
-model; a failure is not, as its cause may be what no key knows.
+It finds errors that do not depend on the model (a missing package or file, wrong
+arguments, an impossible reducer, an undefined role) while they cost nothing. Success is
+cached under the inputs in the eval's key, except the model. A failure is not cached,
+because its cause may be something that is in no key.
 """
 
 from __future__ import annotations
@@ -25,23 +25,24 @@ from motools_build.stages import ASKED, Stage
 from motools_build.store.artifacts import ArtifactStore
 
 NOTE = "loads-1"
-"""Name of the notes about evals that could be loaded."""
+"""Name of the memo's notes on evals that were loaded successfully."""
 
 
 @dataclass
 class Loaded:
-    """What came of a load check."""
+    """The result of a load check."""
 
     failed: dict[Key, MotoolsError] = field(default_factory=dict)
-    """By the key of each stage that cannot be loaded."""
+    """Key of a stage whose eval cannot be loaded -> error."""
     warnings: list[str] = field(default_factory=list)
-    """Inspect's own, with the eval's name."""
+    """Inspect's warnings, each with the eval's name."""
 
     def spared(
         self, stages: Iterable[Stage], stale: set[Key], asked_for: set[str]
     ) -> dict[Key, str]:
-        """Stages that nobody needs, since all that is to be made of them cannot be
-        loaded: by key, why. What is asked for by name is made in any case."""
+        """Key -> reason, of stages that need not be made because all stale stages that
+        use them have evals that cannot be loaded. Stages selected by name (`asked_for`)
+        are made in any case."""
         stages = list(stages)
         users: dict[Key, list[Stage]] = {}
         for stage in stages:
@@ -49,7 +50,7 @@ class Loaded:
                 if stage.key in stale:
                     users.setdefault(used.key, []).append(stage)
         spared: dict[Key, str] = {}
-        for stage in reversed(stages):  # each after those that depend on it
+        for stage in reversed(stages):  # dependents first
             its = users.get(stage.key, [])
             if stage.key in self.failed or stage.name in asked_for or not its:
                 continue
@@ -61,7 +62,7 @@ class Loaded:
 
 
 def checkable(stages: Iterable[Stage], store: ArtifactStore) -> list[Stage]:
-    """Those that Inspect is to load and that are to be made."""
+    """The stale evals that Inspect has to load."""
     return [
         stage
         for stage in stages
@@ -72,8 +73,8 @@ def checkable(stages: Iterable[Stage], store: ArtifactStore) -> list[Stage]:
 
 
 def worth_it(stages: Iterable[Stage], store: ArtifactStore) -> bool:
-    """Whether something is paid, or long, before an eval that cannot be loaded would
-    fail by itself."""
+    """Whether a stale stage costs money or takes long, so that it pays to find an eval
+    that cannot be loaded beforehand."""
     return any(
         store.why_stale(stage) is not None
         for stage in stages
@@ -85,8 +86,8 @@ def worth_it(stages: Iterable[Stage], store: ArtifactStore) -> bool:
 async def check(
     stages: Iterable[Stage], memo: DigestMemo, pool: WorkerPool, logs: Path
 ) -> Loaded:
-    """Load each distinct eval of these once, one after another: in one worker, which
-    then has imported what the evals need."""
+    """Load each distinct eval of the stages once. They are loaded one after another, so
+    that one worker does all and imports their packages once."""
     groups: dict[str, list[Stage]] = {}
     for stage in stages:
         groups.setdefault(_digest(stage), []).append(stage)
@@ -114,7 +115,7 @@ async def check(
 
 
 def remember(loaded: Loaded, stages: Iterable[Stage], store: ArtifactStore) -> None:
-    """Note the failures, as of stages that were tried."""
+    """Record the failures in the states of their stages, as if they had been run."""
     for stage in stages:
         error = loaded.failed.get(stage.key)
         if error is not None:
@@ -123,10 +124,11 @@ def remember(loaded: Loaded, stages: Iterable[Stage], store: ArtifactStore) -> N
 
 
 def _digest(stage: Stage) -> str:
+    """The digest of all that loading the eval depends on."""
     inputs: Mapping[str, str] = stage.preimage["inputs"]
     task = EvalParams.of(stage).task
     overrides = dict(task.overrides)
-    if stage.kind == "samples":  # blocks differ in their epochs alone
+    if stage.kind == "samples":  # the blocks of an eval differ only in their epochs
         overrides.pop("epochs", None)
     loaded = {
         "file": task.file,
@@ -146,7 +148,7 @@ def _digest(stage: Stage) -> str:
 
 
 def _job(stage: Stage) -> StageJob:
-    """The job of loading an eval, of which nothing is made."""
+    """A job that only loads the eval and makes no artifact."""
     return StageJob(
         kind=stage.kind,
         backend=stage.backend,

@@ -6,10 +6,11 @@
     BOUND -> poll -> artifact | failed | cancelled
     BOUND -> a 404, and another after the settle time, and not in the list -> gone
 
-The caller holds the key's lock. A definite refusal leads back to ABSENT; an answer
-that got lost leaves INTENT, which is reconciled and never blindly sent again. Two
-folders without a common lock converge: once the settle time has passed, the earliest
-job of a key and attempt wins, and each folder cancels only what it made itself.
+The caller holds the key's lock. A definite refusal leads back to ABSENT. If a response
+is lost, the state stays INTENT: the provider is searched for the job before a request
+is sent again. Two folders without a common lock converge: once the settle time has
+passed, the earliest job of a key and attempt wins, and each folder cancels only jobs
+that it submitted itself.
 """
 
 from __future__ import annotations
@@ -51,14 +52,15 @@ from motools_build.store.records import Paid
 from motools_build.store.state import UNFINISHED, States
 
 ATTEMPTS_LOST = 5
-"""Answers lost in a row after which a run gives up on a stage."""
+"""Number of lost responses in a row after which a run gives up on a stage."""
 
 SOON = 60.0
-"""Seconds that a run which does not wait for jobs still waits after a 429."""
+"""Longest wait after a 429, in seconds, in a run that does not wait for jobs."""
 
 
 class PayOnce:
-    """The state machine of all paid effects of a run."""
+    """The state machine for all paid effects of a run: from nothing to a result that is
+    paid for at most once."""
 
     def __init__(
         self,
@@ -77,18 +79,18 @@ class PayOnce:
 
     @property
     def duplicates(self) -> dict[str, str]:
-        """Jobs that were paid for twice, and could not be taken back: ID -> what to
-        tell of it at the end of the run."""
+        """Job ID -> message for the end of the run, of jobs that were paid for twice
+        and could not be cancelled."""
         return self._settlement.duplicates
 
     async def make(self, job: StageJob, provider: Provider, report: Report) -> Made:
-        """What the job made, paid for at most once.
+        """The result of a paid job, which is submitted at most once.
 
-        Raises JobFailed, Refused, OverBudget; Deferred if it is left to a later run.
+        Raises JobFailed, Refused or OverBudget; Deferred if it is left to a later run.
         """
         effect = Effect(job, provider, report)
         paid = await self._known(effect)
-        if paid.phase == "gone":  # a 404 may pass: the provider is asked again
+        if paid.phase == "gone":  # a 404 may be temporary: poll the job again
             paid = replace(paid, phase="bound", missing=paid.missing or paid.since)
         if paid.phase in ENDED:
             raise ended(paid)
@@ -107,7 +109,8 @@ class PayOnce:
             return await self._settlement.settle(effect, paid)
 
     async def is_there(self, job: StageJob, provider: Provider, id: str) -> bool:
-        """Whether the provider still has what was made."""
+        """Whether an uploaded file or a job with this ID still exists at the provider,
+        and succeeded."""
         effect = Effect(job, provider, lambda progress: None)
         paid = effect.blank(self._exchange.now())
         told = await self._exchange.ask(
@@ -115,19 +118,20 @@ class PayOnce:
         )
         return told.status == "succeeded"
 
-    # ---- up to a bound ID
+    # ---- until the job's ID is known
 
     async def _known(self, effect: Effect) -> Paid:
-        """What this folder knows: its state file, else the ledger, else nothing."""
+        """The state that this folder knows: from the state file, else the ledger, else
+        blank. Raises JobFailed if a job for other rows of a teacher is in progress."""
         paid = self._exchange.states.paid(effect.job.key)
         blank = effect.blank(self._exchange.now())
         paid = paid or self._told_by_ledger(effect) or blank
-        # a clock may have been set back
+        # the clock may have been set back since: no time may be in the future
         paid = replace(paid, since=min(paid.since, self._exchange.now()))
         if paid.phase in ("absent", "parked") and paid.account != effect.account:
             paid = replace(paid, phase="absent", account=effect.account)
         if paid.phase == "bound" and not effect.provider.charges:
-            # a file that is gone is sent again: that costs nothing
+            # a file that is gone is uploaded again, which is free
             told = await self._exchange.ask(
                 effect,
                 paid,
@@ -143,7 +147,8 @@ class PayOnce:
         return paid
 
     def _told_by_ledger(self, effect: Effect) -> Paid | None:
-        """What was bound last, to be asked again; or a retry that was allowed."""
+        """The state from the ledger; None if it has no job or request. A job with an ID
+        counts as bound, so that it is polled again even if it has ended."""
         told = paid_of(self._exchange.ledger.of(effect.job.key))
         if told is None:
             return None
@@ -151,7 +156,7 @@ class PayOnce:
         return replace(told, phase="bound", adopted=True) if told.id else told
 
     async def _bound(self, effect: Effect, paid: Paid) -> tuple[Paid, bool]:
-        """The state with an ID, and whether it was submitted just now."""
+        """The state with a job's ID, and whether the job was submitted just now."""
         lost, began = 0, time.monotonic()
         while paid.phase != "bound":
             if paid.phase == "parked":
@@ -175,9 +180,10 @@ class PayOnce:
         return paid, False
 
     async def _look(self, effect: Effect, paid: Paid) -> Found | None:
-        """Look at the provider before paying; after an intent, until it has settled."""
+        """Search the provider for the job before paying. After a lost response, search
+        until the settle time has passed. None if there is no such job."""
         while True:
-            # what is found is as old as the question: the answer may take long
+            # computed before the request: a slow response may show an old list
             left = paid.since + self._exchange.settle_time - self._exchange.now()
             found = await self._exchange.ask(
                 effect,
@@ -203,7 +209,9 @@ class PayOnce:
             )
 
     async def _submit(self, effect: Effect, paid: Paid) -> Paid:
-        """One request; bound if it was answered, intent if the answer got lost."""
+        """Send one request, and return the new state: bound after a response, intent if
+        the response was lost, absent after a 429, parked after a daily limit. Raises
+        Refused, OverBudget, ArtifactError, or Deferred after a long 429."""
         job, provider = effect.job, effect.provider
         nonce, at = secrets.token_hex(8), self._exchange.now()
         nonces = (*paid.nonces, nonce)
@@ -219,13 +227,13 @@ class PayOnce:
                 at = self._exchange.now()
                 try:
                     self.reservations.reserve(effect, replace(intent, since=at))
-                except Parked as error:  # not written down: the limit may be raised
+                except Parked as error:  # not saved: the user may raise the limit
                     return replace(
                         paid, phase="parked", until=error.until, message=str(error)
                     )
                 effects.passing("before intent")
                 await self._exchange.note(effect, intent, "intent", nonce=nonce)
-                # an intent is as old as its request
+                # the settle time begins with the request, so take the time last
                 intent = replace(intent, since=self._exchange.now())
                 await self._exchange.save(effect, intent)
                 effects.passing("after intent")
@@ -233,7 +241,7 @@ class PayOnce:
         except Ambiguous as error:
             effects.passing("after a lost answer")
             effect.say(f"{error}; looks whether it went through")
-            # it may have gone through as late as now
+            # the request may have taken effect at any time until now
             paid = replace(intent, since=self._exchange.now(), message=str(error))
         except RateLimited as error:
             await self._take_back(effect, replace(intent, since=at))
@@ -250,7 +258,7 @@ class PayOnce:
             paid = replace(
                 intent, phase="parked", until=error.until, message=str(error)
             )
-        except (Refused, ArtifactError):  # the latter before anything was sent
+        except (Refused, ArtifactError):  # ArtifactError: nothing was sent yet
             await self._take_back(effect, replace(intent, since=at))
             raise
         else:
@@ -262,7 +270,8 @@ class PayOnce:
         return paid
 
     async def _stay_parked(self, effect: Effect, paid: Paid) -> None:
-        """Wait until the time that the provider named, or leave it to a later run."""
+        """Wait until the time that the provider named. Raises Deferred if the run does
+        not wait for jobs, or if that is too far off."""
         left = paid.until - self._exchange.now()
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(paid.until))
         if not self._exchange.wait or left > PATIENCE:
@@ -271,7 +280,8 @@ class PayOnce:
         await asyncio.sleep(left)
 
     async def _take_back(self, effect: Effect, intent: Paid) -> None:
-        """A request that surely made nothing."""
+        """Undo an intent whose request certainly made nothing: return its reservations,
+        and note the refusal."""
         self.reservations.give_back(effect, intent)
         await self._exchange.note(effect, intent, "refused", nonce=intent.nonces[-1])
         await self._exchange.save(effect, replace(intent, phase="absent"))

@@ -1,7 +1,8 @@
-"""The second step of making a stage: its job is done, by whoever does such jobs.
+"""The second step of making a stage: have its job done.
 
-A provider does what is paid for, under pay-once; a worker process does what is heavy,
-several evals at once where they share a call; the host's event loop does the rest.
+Paid jobs are done by a provider, through `pay_once`. Heavy jobs are done by a worker
+process, with several evals in one call of Inspect. All others run in the host's event
+loop.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from motools_build.stages import Stage
 
 
 async def perform(stage: Stage, job: StageJob, runtime: Runtime) -> Made:
-    """What the job made, the files in its work folder aside, with its wall time.
+    """The job's result, with its wall time in seconds. Its files are in the job's work
+    folder.
 
-    Raises StageFailed, or what else happened, with the remedy.
+    Raises StageFailed or another MotoolsError, with the remedy.
     """
     began = time.monotonic()
     made = await _done(stage, job, runtime)
@@ -30,6 +32,8 @@ async def perform(stage: Stage, job: StageJob, runtime: Runtime) -> Made:
 
 
 async def _done(stage: Stage, job: StageJob, runtime: Runtime) -> Made:
+    """The job's result, from the provider, a worker or the event loop."""
+
     def report(progress: Progress) -> None:
         runtime.report(stage, progress)
 
@@ -47,8 +51,9 @@ async def _done(stage: Stage, job: StageJob, runtime: Runtime) -> Made:
 
 
 async def _noted(stage: Stage, made: Made, runtime: Runtime) -> dict[str, Any]:
-    """What the core adds to the backend's details: what the answers cost, and parts of
-    the task that differ from those of the same work though nothing in the keys does."""
+    """Details for the record besides the backend's own: the cost of the answers in USD,
+    and the parts of the task that changed although the keys say that the work is the
+    same (see `Alike.undeclared`)."""
     noted: dict[str, Any] = {}
     if "usage" in made.details:
         noted["cost"] = runtime.prices.usage(made.details["usage"])

@@ -1,4 +1,4 @@
-"""What a run sets aside before it sends a request that costs money."""
+"""Reservations that a run makes before it sends a request that costs money."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from motools_build.store.records import Paid
 
 
 class Reservations:
-    """The limits of a run and of its accounts: `max_spend`, `month_budget`,
-    `jobs_a_day`, and what `doit cancel` took out of it."""
+    """The limits of a run and of its accounts: `max_spend`, `month_budget` and
+    `jobs_a_day`, and the stages that `doit cancel` stopped."""
 
     def __init__(
         self, ledger: Ledger, budget: Budget | None, stops: Stops | None
@@ -23,8 +23,9 @@ class Reservations:
         self._daily = Daily(ledger)
 
     def reserve(self, effect: Effect, paid: Paid) -> None:
-        """Raises OverBudget; Refused if it was cancelled while it waited; Parked if the
-        account has had its jobs of the day."""
+        """Reserve a job's cost, and count it for the day. Raises OverBudget; Refused if
+        the stage was cancelled while it waited; Parked if the account has reached
+        `jobs_a_day`."""
         if self.stops:
             self.stops.check(effect.job.name, effect.job.key)
         if not effect.provider.charges:
@@ -47,7 +48,7 @@ class Reservations:
                 raise
 
     def give_back(self, effect: Effect, paid: Paid) -> None:
-        """Of a request that surely made nothing."""
+        """Return the reservations of a request that certainly made nothing."""
         self._daily.give_back(effect.account, paid.since)
         self.monthly.give_back(effect.account, effect.job.key, paid.attempt)
         self.budget.reserved -= effect.reserved or 0.0

@@ -1,4 +1,4 @@
-"""Making one stage: inputs, perform, keep."""
+"""Making one stage in three steps: `inputs`, `perform`, `keep`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from motools_build.store.runs import now
 
 
 async def run_stage(stage: Stage, runtime: Runtime) -> bool:
-    """Make the stage's artifact; False if another process made it meanwhile.
+    """Make the stage's artifact. Returns False if another process made it meanwhile.
 
-    Raises MotoolsError, and remembers it in the stage's state; Deferred if it was left
-    to a later run.
+    Raises MotoolsError, which is also recorded in the stage's state; Deferred if the
+    stage was left to a later run.
     """
     store = runtime.store
     async with _locked(stage, runtime):
@@ -49,9 +49,9 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
 
 
 async def keep(stage: Stage, job: StageJob, made: Made, runtime: Runtime) -> None:
-    """Put what was made into the store: the files in the job's work folder, and a
-    record. Raises ArtifactError if a file of the stage was edited during the work: that
-    must not be recorded as built."""
+    """Put a job's result into the store: the files in its work folder, and a record.
+    Raises ArtifactError if a file of the stage was edited during the work, since then
+    the result may not belong to the key."""
     await asyncio.to_thread(_put, stage, job, made, runtime)
     record = runtime.store.get(stage)
     if record and stage.backend == "inspect":
@@ -75,7 +75,7 @@ def _put(stage: Stage, job: StageJob, made: Made, runtime: Runtime) -> None:
 
 
 def _remake(runtime: Runtime) -> Remake:
-    """Makes an input again that is up to date here, and gone from its provider."""
+    """A function that makes an upload again whose file is gone from the provider."""
 
     async def again(stage: Stage) -> bool:
         return await run_stage(stage, replace(runtime, always=True))
@@ -85,16 +85,17 @@ def _remake(runtime: Runtime) -> Remake:
 
 @contextmanager
 def _remembered(stage: Stage, runtime: Runtime) -> Iterator[None]:
-    """Around the work on a stage: its failure is logged, and kept in its state."""
+    """Context of the work on a stage: a failure is logged, and recorded in the stage's
+    state. A Deferred or GivenUp is only logged."""
     try:
         yield
     except Deferred as deferred:
         LOGGER.info("deferred %s %s: %s", stage.name, stage.key, deferred)
         raise
-    except GivenUp as error:  # of the account, not of the stage
+    except GivenUp as error:  # a failure of the account's server, not of the stage
         LOGGER.info("given up %s %s: %s", stage.name, stage.key, error)
         raise
-    except OSError as error:  # a full disk, a folder that may not be written
+    except OSError as error:  # a full disk, or a folder without write permission
         failure = StageFailed(f"the system refused: {error}")
         _remember(stage, runtime, failure)
         raise failure from error
@@ -115,8 +116,8 @@ def _remember(stage: Stage, runtime: Runtime, error: Exception) -> None:
 
 @asynccontextmanager
 async def _locked(stage: Stage, runtime: Runtime) -> AsyncIterator[None]:
-    """The stage's lock among all processes. Whoever waited for it looks at the store
-    again, and finds what was made."""
+    """Hold the stage's lock, which excludes all other processes. After waiting for it,
+    the store must be read again, since the other process may have made the artifact."""
     locks = runtime.store.locks
     while not locks.take(stage.key):
         runtime.report(stage, Progress(0, 1, "", "another process is making it"))

@@ -1,4 +1,4 @@
-"""What the stages of one run are made with: the store, the workers, the payments."""
+"""The runtime of a run, which all its stages share: store, workers, payments."""
 
 from __future__ import annotations
 
@@ -26,39 +26,42 @@ from motools_build.store.artifacts import ArtifactStore
 LOGGER = logging.getLogger("motools_build")
 
 LOCK_POLL = 0.2
-"""Seconds between looks at a stage that another process is making."""
+"""Seconds between attempts to take a lock that another process holds."""
 
 RECORDED = ("motools_build", "inspect_ai", "numpy", "tiktoken")
-"""Distributions whose version a record notes. They are never part of a key."""
+"""Distributions whose versions are noted in records. They are never part of a key."""
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """What `run_stage` works with. A run has one."""
+    """The objects that `run_stage` needs. There is one instance per run."""
 
     store: ArtifactStore
     memo: DigestMemo
     pool: WorkerPool
     report: Callable[[Stage, Progress], None]
+    """Callback for progress."""
     payments: PayOnce
     account_of: Callable[[str], Account]
-    """An account by its name: a model is asked with the account that owns it."""
+    """Function from an account's name to the account. A fine-tuned model is queried
+    with the account that owns it."""
     always: bool = False
     """Make the stage even if it is up to date."""
     prices: Prices = field(default_factory=Prices)
     looked_at: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    """By key: uploads whose file was looked for at the provider, once a run."""
+    """Key of an upload -> the check that its file still exists at the provider, done
+    once per run."""
     _backends: dict[str, Backend] = field(default_factory=dict)
 
     def backend(self, name: str) -> Backend:
-        """The run's backend of that name, whose clients all its jobs share."""
+        """The run's backend of that name. All its jobs share the backend's clients."""
         if name not in self._backends:
             self._backends[name] = registry.get(name, self.prices)
         return self._backends[name]
 
     @cached_property
     def alike(self) -> Alike:
-        """What earlier evals of the same work told, read when first asked about."""
+        """Facts from earlier records of the same work, read on first use."""
         return Alike(self.store)
 
     @cached_property
@@ -67,7 +70,7 @@ class Runtime:
         return Batches(self.pool)
 
     async def close(self) -> None:
-        """End the workers, and the connections to providers."""
+        """End the workers and close the connections to providers."""
         await self.batches.close()
         await self.pool.close()
         for backend in self._backends.values():
@@ -76,7 +79,7 @@ class Runtime:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """The versions that a record notes, as they are installed now."""
+    """The installed versions that are noted in records: distribution -> version."""
     from importlib.metadata import version
 
     python = {"python": platform.python_version()}

@@ -1,4 +1,5 @@
-"""From a job's ID to its end: poll, elect among machines, collect or remember."""
+"""From a job's ID to its end: poll it, elect one job if several machines submitted it,
+and collect the result or record the failure."""
 
 from __future__ import annotations
 
@@ -22,21 +23,27 @@ from motools_build.running.exchange import Exchange
 from motools_build.store.records import Paid
 
 DOUBTS = 5
-"""Settle times for which a provider may list a job that it says it does not know."""
+"""Limit of repeated checks: of a job that is listed but answers 404 (one settle time
+apart), and of a cancelled job that has not ended."""
 
 
 class Settlement:
-    """What happens to a job once its ID is known. `pay_once.PayOnce` brings it so far,
-    and hands it over."""
+    """The second half of the state machine: a job whose ID is known. The first half is
+    `pay_once.PayOnce`."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self.duplicates: dict[str, str] = {}
-        """A job's ID -> what to tell of it at the end of the run."""
+        """Job ID -> message for the end of the run, of jobs that were paid for twice
+        and could not be cancelled."""
 
     async def settle(self, effect: Effect, paid: Paid) -> Made:
-        """Poll to the end; elect among machines once the lists must show all."""
-        # what was named by hand competes with nobody
+        """Poll a job until it ends, and collect its result. Once the settle time has
+        passed and the provider's list must show all jobs, elect one of them.
+
+        Raises JobFailed if the job ended without a result, Refused, or Deferred.
+        """
+        # a model that a user named by hand has no competing jobs
         decided = not effect.elects or paid.id.startswith(BY_HAND)
         while True:
             told = await self._exchange.ask(effect, paid, partial(effect.poll, paid.id))
@@ -69,10 +76,11 @@ class Settlement:
                 effect.report(told.progress)
 
     async def _missed(self, effect: Effect, paid: Paid, told: Standing) -> Paid:
-        """The provider says that it knows no such job: it is asked again until the
-        settle time has passed, and then its list decides. What to go on with.
+        """Handle a 404 for a job, and return the state to continue with. The job is
+        polled again until the settle time has passed; then the provider's list decides.
 
-        Raises JobFailed if the job is gone, Refused if nobody can say.
+        Raises JobFailed if the job is gone, Refused if that remains unclear, Deferred
+        if the run does not wait.
         """
         if paid.account != effect.account:
             raise elsewhere(paid, effect)
@@ -109,6 +117,7 @@ class Settlement:
         raise await self._end(effect, paid, told)
 
     async def _collect(self, effect: Effect, paid: Paid) -> Made:
+        """The result of a job that succeeded; its cost is noted in the ledger."""
         made = await self._exchange.ask(
             effect, paid, lambda: effect.provider.collect(effect.job, paid.id)
         )
@@ -119,14 +128,15 @@ class Settlement:
         return replace(made, details=details)
 
     async def _elect(self, effect: Effect, paid: Paid) -> Found | None:
-        """The earliest job of key and attempt; one's own others are cancelled."""
+        """The earliest job of the key and attempt, or None. Later jobs that this folder
+        submitted are cancelled."""
         found = await self._exchange.ask(
             effect, paid, lambda: effect.provider.find(effect.job)
         )
         winner = elected(found, paid.attempt)
         told = self._exchange.ledger.of(effect.job.key)
         over = {e.id for e in told if e.event not in ("bound", "duplicate")}
-        # where the state is lost, and the nonces with it, the ledger knows one's own
+        # if the state and its nonces are lost, the ledger tells this folder's jobs
         made = {e.id for e in told if e.event == "bound" and not e.adopted}
         nonces = {*paid.nonces, *(e.nonce for e in told if e.event == "intent")}
         for job in found:
@@ -145,7 +155,8 @@ class Settlement:
     async def _give_way(
         self, effect: Effect, paid: Paid, job: Found, winner: Found
     ) -> None:
-        """Cancel one's own later job, and see that it is."""
+        """Cancel a later job of this folder, and check that it ended. If it did not, it
+        becomes one of the `duplicates`."""
         effect.say(f"{winner.id} came first; cancels its own {job.id}")
         message = f"{winner.id} came first"
         loser = replace(paid, id=job.id, adopted=False)
@@ -155,7 +166,7 @@ class Settlement:
             stands = await self._exchange.ask(
                 effect, paid, partial(effect.poll, job.id)
             )
-            # one that had ended before was charged for, and the ledger must say so
+            # a job that ended before it was cancelled was charged: note that as well
             if stands.status in ("cancelled", "succeeded", "failed"):
                 await self._exchange.note(effect, loser, stands.status, message=message)
                 return
@@ -166,8 +177,8 @@ class Settlement:
         )
 
     async def _tell_duplicates(self, effect: Effect, paid: Paid) -> None:
-        """Tell of each job that another machine made too, and did not take back: it has
-        the settle time to see that, and another to do it."""
+        """Report each duplicate job that another machine submitted and did not cancel.
+        It has one settle time to notice the duplicate, and another one to cancel it."""
         for job in effect.others:
             left = (
                 job.created + 2 * self._exchange.settle_time + 1 - self._exchange.now()
@@ -193,7 +204,8 @@ class Settlement:
     async def _end(
         self, effect: Effect, paid: Paid, told: Standing
     ) -> JobFailed | Refused:
-        """Remember a job's end without a result. A file's is only told: it was free."""
+        """Record that a job ended without a result, and return the error to raise. The
+        failure of a free upload is not recorded: it may simply be repeated."""
         phase = told.status
         assert phase in ("failed", "cancelled", "gone")
         if not effect.provider.charges:
@@ -210,7 +222,8 @@ class Settlement:
 
 
 def _why(told: Standing, left: float) -> str:
-    """Why a run that does not wait leaves a job to the next."""
+    """Why a run that does not wait leaves a job to a later run; `left` is in
+    seconds."""
     if told.status == "succeeded":
         return (
             f"is done; another machine's earlier job may show for {max(left, 1):.0f} s "

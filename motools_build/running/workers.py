@@ -1,4 +1,5 @@
-"""Workers in use: a bounded number, kept warm between jobs, tried twice."""
+"""The pool of workers: a limited number of processes, which are reused. A job whose
+worker dies is tried a second time."""
 
 from __future__ import annotations
 
@@ -14,15 +15,15 @@ from motools_build.running.launch.base import Launcher, Worker
 from motools_build.running.launch.messages import Done, Ended, Failed, Request, Told
 
 STARTS = "starts"
-"""Told of what had to wait, and does no longer."""
+"""Progress note of a job that had to wait and starts now."""
 
 Outcomes = dict[str, Made | Exception]
-"""What came of each job, by key."""
+"""Key of a job -> its result or error."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """A job for a worker, and who hears of it."""
+    """A job for a worker, with its log file and progress callback."""
 
     job: StageJob
     log: Path
@@ -30,14 +31,14 @@ class Order:
 
 
 class WorkerPool:
-    """Jobs one at a time to each of at most `size` workers, which are started when they
-    are first needed. `attempt` takes a worker besides."""
+    """At most `size` workers, started on first use; each does one job at a time.
+    Workers of direct calls of `attempt` do not count towards `size`."""
 
     def __init__(self, size: int, log: Path, launcher: Launcher) -> None:
         self._free = asyncio.Semaphore(size)
         self._idle: list[Worker] = []
         self._log = log
-        """Where a worker prints before it has a job."""
+        """Log file for what a worker prints before it has a job."""
         self._launcher = launcher
 
     async def run(self, job: StageJob, log: Path, report: Report) -> Made:
@@ -63,9 +64,9 @@ class WorkerPool:
     async def attempt(
         self, orders: Sequence[Order], folder: Path | None = None
     ) -> Outcomes:
-        """Do jobs in one process of a worker, however many are at work: in one call, if
-        there is a folder for its logs. WorkerDied is the outcome of those that had no
-        end.
+        """Do jobs in one process of a worker, regardless of `size`. If there is a
+        `folder` for their logs, they share one call of Inspect. If the process dies,
+        the outcome of unfinished jobs is WorkerDied.
         """
         request = Request(tuple(o.job for o in orders), orders[0].log, folder)
         worker = await self._launcher.find(request)
@@ -76,7 +77,7 @@ class WorkerPool:
             if not found:
                 await worker.send(request)
             outcomes = await _heard(worker, orders, request.log)
-        except BaseException:  # cancelled: do not let it work on
+        except BaseException:  # when cancelled, the worker must not continue
             await worker.end()
             raise
         if any(isinstance(o, errors.WorkerDied) for o in outcomes.values()):
@@ -95,7 +96,7 @@ class WorkerPool:
 
 
 async def _heard(worker: Worker, orders: Sequence[Order], log: Path) -> Outcomes:
-    """Pass on what the worker tells of these, until its request has ended."""
+    """The outcomes of a request. Progress is passed on until the request has ended."""
     reports = {order.job.key: order.report for order in orders}
     outcomes: Outcomes = {}
     while not isinstance(message := await worker.receive(), Ended):
@@ -126,7 +127,8 @@ def _death(code: int, log: Path) -> errors.WorkerDied:
 
 
 def _error(failed: Failed, log: Path) -> Exception:
-    """The error of a worker, as the class that it was there, if it is ours."""
+    """A worker's error as an exception: of the same class if it is one of this
+    package's, else StageFailed."""
     kind = getattr(errors, failed.kind, None)
     if isinstance(kind, type) and issubclass(kind, errors.MotoolsError):
         error = kind(failed.message)

@@ -1,2 +1,2 @@
-"""Where workers run: the protocol of launchers, the one for this machine, and how a
-project chooses another."""
+"""Launchers, which start workers: their protocol, the launcher for this machine, and
+the lookup of other launchers."""

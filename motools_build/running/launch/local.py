@@ -1,4 +1,4 @@
-"""Workers as processes of this machine, which do not outlive their host."""
+"""The launcher for this machine. Its workers are processes that end with the host."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from motools_build.running.launch.base import Worker, worker_environment
 from motools_build.running.launch.messages import Ended, Message, Request, decode
 
 LINE_LIMIT = 1 << 26
-"""Bytes that one message of a worker may have."""
+"""Largest size of one message of a worker, in bytes."""
 
 
 class LocalLauncher:
-    """Starts a process for each worker. Its end of the pipe to a worker is closed with
-    the host's process, however that ends, and the worker ends with it."""
+    """Starts a process for each worker. However the host's process ends, the operating
+    system closes its end of the pipe to the worker, and then the worker ends, too."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         if options:
@@ -40,7 +40,7 @@ class LocalLauncher:
                 stderr=errors_to,
                 env=worker_environment(os.environ),
                 limit=LINE_LIMIT,
-                start_new_session=True,  # Ctrl-C is the host's; ends as a group
+                start_new_session=True,  # no Ctrl-C; `end` kills the whole group
             )
         return _LocalWorker(process)
 
@@ -67,5 +67,5 @@ class _LocalWorker:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
-        # the pipe's transport would warn at exit if left to the garbage collector
+        # asyncio would warn at exit about a transport that is not closed
         self._process._transport.close()  # type: ignore[attr-defined]

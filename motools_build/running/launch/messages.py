@@ -1,7 +1,7 @@
-"""What a host and a worker say to each other, each a line of JSON.
+"""The messages between a host and a worker, each a line of JSON.
 
-A host sends requests. Of each, the worker tells the progress of its jobs, then how each
-job came out, and last that the request has ended.
+The host sends requests. For each request, the worker sends the progress of its jobs,
+then the outcome of each job, and finally that the request has ended.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class Request:
 
     jobs: tuple[StageJob, ...]
     log: Path
-    """Where what the jobs print is appended."""
+    """The file to which the jobs' output is appended."""
     folder: Path | None = None
-    """Of several jobs: the folder for the logs that they write together."""
+    """The folder for the logs of jobs that share a call of Inspect; else None."""
 
     def encode(self) -> bytes:
-        """One line, its end included."""
+        """The request as one line of JSON, with its newline."""
         return _line(
             {
                 "jobs": [job.to_json() for job in self.jobs],
@@ -48,7 +48,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Told:
-    """How far a job is."""
+    """The progress of a job."""
 
     key: str
     progress: Progress
@@ -56,7 +56,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Done:
-    """A job that made its artifact."""
+    """The result of a job that succeeded."""
 
     key: str
     made: Made
@@ -64,27 +64,27 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """A job that raised an error."""
+    """The error of a job that failed."""
 
     key: str
     kind: str
-    """Name of the error's class."""
+    """Name of the exception's class."""
     message: str
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The request's process has ended, or the worker has: no more is told of it."""
+    """The last message of a request: its process, or the worker, has ended."""
 
     code: int
-    """Exit code; of a death by a signal, the signal's number below zero."""
+    """Exit code; minus the signal's number if a signal killed the process."""
 
 
 Message = Told | Done | Failed | Ended
 
 
 def encode(message: Message) -> bytes:
-    """One line, its end included."""
+    """The message as one line of JSON, with its newline."""
     match message:
         case Told(key, progress):
             return _line({"key": key, "progress": asdict(progress)})

@@ -1,4 +1,4 @@
-"""Launchers by name. Another package adds one by one line in its pyproject.toml:
+"""Lookup of launchers by name. Another package adds one in its pyproject.toml:
 
     [project.entry-points."motools_build.launchers"]
     slurm = "its_package.slurm:SlurmLauncher"
@@ -22,10 +22,10 @@ GROUP = "motools_build.launchers"
 
 
 def get(name: str, options: Mapping[str, Any]) -> Launcher:
-    """The launcher of that name, made with its options.
+    """A launcher of the given name, constructed with its options.
 
-    Raises InputError if no installed package has one of that name, if it cannot be
-    imported, or for a wrong option.
+    Raises InputError if no installed package has a launcher of that name, if it cannot
+    be imported, or for a wrong option.
     """
     if name == LOCAL:  # without a search of all installed packages
         return LocalLauncher(options)

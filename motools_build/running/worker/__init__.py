@@ -1,1 +1,1 @@
-"""`python -m motools_build.running.worker`: heavy stages, in a process of their own."""
+"""The worker process, `python -m motools_build.running.worker`, for heavy stages."""

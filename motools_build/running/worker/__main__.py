@@ -1,4 +1,4 @@
-"""Entry point of a worker. `--with-host` ties it to the host that started it."""
+"""Entry point of a worker. With `--with-host`, it ends when its host does."""
 
 import sys
 

@@ -1,4 +1,5 @@
-"""The process of one request: it does the jobs, and tells how they came out."""
+"""The child process of a worker that does the jobs of one request, and sends their
+outcomes."""
 
 from __future__ import annotations
 
@@ -26,18 +27,19 @@ from motools_build.text.scrub import learn, scrub
 def do(
     request: Request, writer: int, printer: int, prepared: BaseException | None
 ) -> int:
-    """Do the request's jobs; the exit code of their process.
+    """Do the request's jobs, and return the exit code of this process.
 
-    Messages go to the descriptor `writer`, what the jobs print to `printer`; `prepared`
-    is the error of what the worker was to import and load beforehand.
+    Messages are written to the file descriptor `writer`, and the jobs' output to
+    `printer`. `prepared` is the error if the worker could not import and load what the
+    jobs need; then all jobs fail with it.
     """
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # an eval that reads it must not wait
-    # a task's modules come from their source: the bytecode cache takes an edit within
-    # a second that keeps the size for no edit
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # an eval must not wait for input
+    # import a task's modules from source only: Python's bytecode cache misses an edit
+    # within the same second that keeps the file's size
     sys.dont_write_bytecode, sys.pycache_prefix = True, os.devnull
 
     def send(message: Message) -> None:
-        learn(os.environ)  # a task's own code may have read keys from a file
+        learn(os.environ)  # a task's code may have set API keys from a file
         os.write(writer, scrub(encode(message).decode()).encode())
 
     def report(key: str, progress: Progress) -> None:
@@ -50,7 +52,7 @@ def do(
             if prepared is not None:
                 raise prepared
             made = watched(request.jobs, request.folder, report)
-    except BaseException as error:  # noqa: BLE001 - sent to the host, which raises it
+    except BaseException as error:  # noqa: BLE001 - the host raises it
         made = {job.key: error for job in request.jobs}
     seconds = (time.monotonic() - began) / len(request.jobs)
     for key, outcome in made.items():

@@ -1,4 +1,4 @@
-"""What jobs print: taken from a pipe to their log, without the values of keys."""
+"""The jobs' output: read from a pipe, and written to their log without secrets."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from motools_build.text.scrub import learn, scrub
 
 PIPE_READS = 64
-"""Reads after which a pipe that was full is empty: Linux lets none be over 1 MiB."""
+"""Number of reads after which even a full pipe is empty: Linux limits it to 1 MiB."""
 
 LONGEST = 1 << 20
-"""Bytes of a line after which the log has it in parts."""
+"""Longest line in bytes that is logged whole; longer lines are logged in parts."""
 
 
 class Log:
-    """The log of a request's jobs. Its file is made when something is printed."""
+    """The log of a request's jobs. The file is created at the first output."""
 
     def __init__(self, path: Path, printed: int) -> None:
         self._path = path
@@ -30,8 +30,8 @@ class Log:
         return self
 
     def __exit__(self, *about: object) -> None:
-        """Take in what is left: no more than a pipe holds, since a process that the
-        job left behind may print on."""
+        """Read what is left, but no more than a pipe holds, since a process that a job
+        left behind may continue to print."""
         os.set_blocking(self._printed, False)
         with suppress(BlockingIOError):
             for _ in range(PIPE_READS):
@@ -41,13 +41,15 @@ class Log:
         self._append(self._rest)
 
     def take_in(self) -> bool:
-        """Write down the whole lines of what was printed; False at its end."""
+        """Read output from the pipe and log its complete lines. Returns False at the
+        end of the output."""
         data = os.read(self._printed, 1 << 16)
         self.write(data)
         return bool(data)
 
     def write(self, data: bytes) -> None:
-        """Write down whole lines, since a key may come in two parts."""
+        """Append data to the log, in complete lines, because a secret that is split
+        between two reads could not be recognized."""
         whole, newline, self._rest = (self._rest + data).rpartition(b"\n")
         if len(self._rest) > LONGEST:
             newline, self._rest = newline + self._rest, b""
@@ -65,8 +67,8 @@ class Log:
 
 @contextmanager
 def printing_to(descriptor: int) -> Iterator[None]:
-    """Standard output and error to a file or a pipe, and a traceback if it comes to
-    that."""
+    """Redirect standard output and error to a file descriptor. The traceback of an
+    exception is printed there, too."""
     before = os.dup(1), os.dup(2)
     try:
         os.dup2(descriptor, 1)

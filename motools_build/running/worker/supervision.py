@@ -1,12 +1,13 @@
-"""The worker itself: it takes requests, and does each in a child of its own.
+"""The main process of a worker: reads requests, and does each in a forked child.
 
 A request is a line of standard input. Messages about it are lines of standard output
-(see `running/launch/messages.py`). What a job prints goes to the log of the request, by
-way of the worker, which takes the values of keys out of it.
+(see `running/launch/messages.py`). A job's output passes through the worker, which
+removes secrets, and is appended to the log of the request.
 
-The worker imports what its jobs need and loads base weights once; a child is forked
-from it and shares both. So an eval cannot leave modules, patches or another working
-folder behind for the next one. The worker has no threads, which makes forking safe.
+The worker imports the packages that its jobs need and loads base weights once; the
+children share both. Since each request has its own child, an eval cannot leave modules,
+patches or another working directory behind for the next one. The worker has no threads,
+which makes forking safe.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from motools_build.text.scrub import learn
 
 
 def main(with_host: bool = False) -> None:
-    """Do requests until the input ends.
+    """Do requests until standard input ends.
 
-    With `with_host`, the end of the input means that the host is no more: the worker
-    ends at once, with its whole process group, whatever its job is at.
+    With `with_host`, the end of the input means that the host has died: the worker
+    kills its whole process group at once, even in the middle of a job.
     """
     learn(os.environ)
     channel = os.dup(1)
-    os.dup2(2, 1)  # whatever prints, prints elsewhere
+    os.dup2(2, 1)  # standard output is for messages: prints go to standard error
     host = _Host(0, with_host)
     WATCH.start(os.getcwd())
     while (line := host.request()) is not None:
@@ -43,14 +44,14 @@ def main(with_host: bool = False) -> None:
 
 
 class _Lines:
-    """Lines of a file descriptor, as they come."""
+    """Reads complete lines from a file descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self._rest = b""
 
     def read(self) -> list[bytes] | None:
-        """The whole lines that are there now; None at the end."""
+        """The complete lines that are available after one read; None at the end."""
         data = os.read(self.descriptor, 1 << 16)
         if not data:
             return None
@@ -59,7 +60,7 @@ class _Lines:
 
 
 class _Host(_Lines):
-    """What the host sends: requests, while one of them is worked on."""
+    """The input from the host: a queue of requests, filled while one is in progress."""
 
     def __init__(self, descriptor: int, needed: bool) -> None:
         super().__init__(descriptor)
@@ -69,13 +70,14 @@ class _Host(_Lines):
         self._waiting: deque[bytes] = deque()
 
     def request(self) -> bytes | None:
-        """The next request, waited for; None if there will be none."""
+        """Wait for the next request; None if the input has ended."""
         while not self._waiting and not self.over:
             self.listen()
         return self._waiting.popleft() if self._waiting else None
 
     def listen(self) -> None:
-        """Take in what there is; the end of a host that is needed ends the worker."""
+        """Read the available input. If it has ended and the host is needed, kill the
+        worker's process group."""
         lines = self.read()
         if lines is None and self._needed:
             os.killpg(0, signal.SIGKILL)
@@ -84,7 +86,8 @@ class _Host(_Lines):
 
 
 def _supervise(request: Request, channel: int, host: _Host) -> None:
-    """Do the request in a child; pass on its messages, and how it ended."""
+    """Do the request in a child process. Its messages and its exit code are sent to the
+    host."""
     reader, writer = os.pipe()
     printed, printer = os.pipe()
     with Log(request.log, printed) as log:
@@ -107,8 +110,8 @@ def _supervise(request: Request, channel: int, host: _Host) -> None:
 def _pass_on(
     messages: _Lines, log: Log, printed: int, channel: int, host: _Host
 ) -> None:
-    """Hand what the child says to the host, and what it prints to the log, until it
-    says no more; meanwhile, see whether the host is still there."""
+    """Send the child's messages to the host, and its output to the log, until it closes
+    its messages. Meanwhile, watch whether the host is still alive."""
     watched = [messages.descriptor, printed]
     while True:
         listening = watched if host.over else [*watched, host.descriptor]
@@ -126,8 +129,8 @@ def _pass_on(
 
 
 def _prepared(job: StageJob, log: Log) -> BaseException | None:
-    """Import and load what the job's child should find ready. The error, if that
-    fails, is the child's to report."""
+    """Import and load in the worker what its children share. Returns the error if that
+    fails, and the child reports it; else None."""
     with tempfile.TemporaryFile() as said:
         try:
             with printing_to(said.fileno()):

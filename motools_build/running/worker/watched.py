@@ -1,7 +1,7 @@
-"""Evals run code of the project's own, which reads files.
+"""Runs jobs while observing which files the project's own eval code reads.
 
-A file that is in the eval's key is compared with its planned digest as it is read. One
-that is in no key is noted in the eval's record.
+A file in the eval's key is compared with its planned digest when it is read. Any other
+file is noted in the eval's record.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from motools_build.task_code.reads import READ, is_declared, variables_of
 def watched(
     jobs: Sequence[StageJob], folder: Path | None, report: ReportOf
 ) -> Mapping[str, Made | BaseException]:
-    """Do the jobs; of evals, check and note what their code reads. By key, what came of
-    each.
+    """Do the jobs. For evals, check and note the files that their code reads. Returns
+    key -> result or error of each job.
 
-    Raises ArtifactError if a planned file was another one when it was read.
+    Raises ArtifactError if a file in the key was edited before or while it was read.
     """
     if jobs[0].backend != "inspect" or jobs[0].only_load:
         return _made(jobs, folder, report)
@@ -37,7 +37,7 @@ def watched(
         made = dict(_made(jobs, folder, report))
     finally:
         WATCH.end()
-        if WATCH.edited:  # whatever came of it: its logs count for nothing
+        if WATCH.edited:  # the results must not be used, and neither must the logs
             for job in jobs:
                 carry(logs, Path(job.work))
             raise ArtifactError("; ".join(WATCH.edited.values()))
@@ -54,12 +54,13 @@ def watched(
 
 
 def _read_by(job: StageJob, logs: set[Path]) -> dict[str, Any]:
-    """What a record should say of what an eval read, besides what is in its key."""
+    """The record's details on inputs that an eval read and that are not in its key:
+    files (`observed`) and names of environment variables (`variables`)."""
     data = AskParams.of(job).task.data
     base = job.given.get("base")
     served = {os.path.abspath(base.path)} if base else set()
     observed = WATCH.observed()
-    for folder in logs:  # an attempt before this one may have read more
+    for folder in logs:  # earlier attempts may have read further files
         observed = {**noted(folder), **observed}
     observed = {
         name: digest
@@ -83,6 +84,7 @@ def _bytes(path: str) -> bytes:
 def _made(
     jobs: Sequence[StageJob], folder: Path | None, report: ReportOf
 ) -> Mapping[str, Made | BaseException]:
+    """Key -> result or error of each job, done by its backend."""
     backend = registry.get(jobs[0].backend)
     if folder is not None:
         return backend.work_together(jobs, str(folder), report)
