@@ -1,1 +1,1 @@
-"""Who performs effects. A backend knows neither the store, nor the plan, nor doit."""
+"""Backends: the code that makes artifacts. They know no store, no plan and no doit."""

@@ -1,8 +1,7 @@
-"""The accounts that pyproject.toml declares, and those of the environment.
+"""Accounts: those that pyproject.toml declares, and those from environment variables.
 
-An account belongs to a provider, the backend whose models it pays for. What stands for
-its service in keys, and the fields that only its accounts have, are that backend's own
-(`BackendFacts`).
+An account belongs to a provider, the backend whose models it pays for. The backend's
+`BackendFacts` define the account's identity in keys and its provider-specific fields.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ from motools_build.text.scrub import remember_url
 from motools_build.text.similar import known
 
 IDENTITY = re.compile(r"(?P<provider>[A-Za-z0-9_.-]+)(?:@[\w:-][\w.:-]*)?")
-"""It is part of the names of folders."""
+"""The form of an identity; restricted, as identities are part of folder names."""
 
 FIELDS = {f.name: f.type for f in fields(Account) if f.name not in ("name", "own")}
-"""What the accounts of all providers have, and each one's type."""
+"""The fields that accounts of every provider have: name -> type."""
 
 
 class Accounts:
-    """The accounts that pyproject.toml names, and one of the environment for each
-    provider."""
+    """The accounts declared in pyproject.toml, and for each provider one that is built
+    from environment variables."""
 
     def __init__(
         self,
@@ -36,8 +35,11 @@ class Accounts:
         environ: Mapping[str, str],
         is_known: Callable[[str], bool] = lambda identity: False,
     ) -> None:
-        """`is_known` tells whether something was made under an identity. Raises
-        AccountError for a field that does not exist or has another type."""
+        """`section` is the table `accounts` of pyproject.toml. `is_known(identity)`
+        says whether something was made under that identity.
+
+        Raises AccountError for an unknown field, or a value of the wrong type.
+        """
         self._environ = environ
         self._is_known = is_known
         self._explicit = {
@@ -51,12 +53,12 @@ class Accounts:
             where = f"tool.motools_build.accounts.{name}"
             try:
                 self._declared[name] = _parsed(name, given, where)
-            except BackendError as error:  # not installed: nobody else's mistake
+            except BackendError as error:  # not installed: raised if it is used
                 self._declared[name] = error
 
     def __getitem__(self, name: str) -> Account:
-        """Raises AccountError for an unknown name, and BackendError where the backend
-        of its provider is not installed."""
+        """The account called `name`. Raises AccountError for an unknown name, and
+        BackendError if the backend of its provider is not installed."""
         found = self._declared.get(name)
         if isinstance(found, BackendError):
             raise BackendError(f"account {name}: {found}") from found
@@ -75,8 +77,8 @@ class Accounts:
         return found
 
     def _check_earlier(self, account: Account) -> None:
-        """Raises AccountError where artifacts would be made and paid for again: keys of
-        earlier versions left out the path of a service's URL."""
+        """Raises AccountError if existing artifacts would be made and paid for again:
+        keys of earlier versions left out the path of a service's URL."""
         earlier = f"{account.provider}@{host_of(account.base_url)}"
         new = account.identity
         if account.name in self._explicit or not new.startswith(f"{earlier}-"):
@@ -92,11 +94,11 @@ class Accounts:
             )
 
     def of_provider(self, provider: str, names: Iterable[str]) -> Account:
-        """Who pays a provider, where a setting names these accounts: the one of them
-        that is the provider's; else the one called `default`, or like the provider;
-        else the environment's.
+        """The account that pays `provider`, for a setting that names the accounts
+        `names`: the named account of that provider; else the declared account called
+        `default` or called like the provider; else the one from the environment.
 
-        Raises AccountError for an unknown name, and for two of one provider.
+        Raises AccountError for an unknown name, and for two accounts of one provider.
         """
         found = [a for a in map(self.__getitem__, names) if a.provider == provider]
         if len(found) > 1:
@@ -171,8 +173,8 @@ def _parsed(name: str, given: Any, where: str) -> Account:
 
 
 def _is_of_environment(name: str) -> bool:
-    """Whether an account that is not declared is made of the environment: `default`, or
-    the name of another provider."""
+    """Whether an undeclared account of this name is built from environment variables:
+    `default` is, and the name of a remote backend other than the default provider."""
     if name in (DEFAULT, PROVIDER):
         return name == DEFAULT
     return is_backend(name) and facts_of(name).remote
@@ -200,8 +202,8 @@ def _check_types(
 def _identified(
     account: Account, facts: BackendFacts, declared: str | None, where: str
 ) -> Account:
-    """The account, with what stands for its service in keys. Raises AccountError for
-    what the backend refuses."""
+    """The account with its identity filled in, the name of its service in keys. Raises
+    AccountError if the backend refuses the account, or if the identity is malformed."""
     problem = facts.account_problem(account)
     if problem:
         raise AccountError(f"pyproject.toml: {where} {problem}")
@@ -222,7 +224,7 @@ def _check_url(url: str, where: str) -> None:
     remember_url(url)
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises ValueError for what is none
+        parts.port  # noqa: B018 - raises ValueError for a bad port
     except ValueError as error:
         raise AccountError(
             f"{where} is not a URL ({error}); write it like http://127.0.0.1:8080/v1"

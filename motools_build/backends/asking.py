@@ -1,4 +1,4 @@
-"""How a backend's models are asked: by Inspect, wherever they are."""
+"""Data for requests to models. Inspect sends all of them, to providers and locally."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Protocol
 from motools_build.account import Account
 
 TRIES = 1
-"""Retries of a sample that failed, within the run."""
+"""Retries of a failed sample within one run (Inspect's `retry_on_error`)."""
 
 
 @dataclass(frozen=True)
 class Ask:
-    """A model that Inspect is to ask: the one under test, or a judge."""
+    """A model that Inspect sends requests to: the model under test, or a judge."""
 
     model: str
-    """As the backend calls it: a base model, a fine-tune, or one of its checkpoints."""
+    """The backend's name of the model: a base model, a fine-tune or a checkpoint."""
     account: Account | None = None
-    """By which a provider is asked."""
+    """The account whose key and URL are used; None for a model of this machine."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Request:
     max_tokens: int
     temperature: float
     seed: int
-    """Of this answer alone: the same prompt asked again draws another one."""
+    """Seed of this one answer; each repetition of a prompt has a seed of its own."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,18 @@ class Reply:
     input_tokens: int
     output_tokens: int
     finished: bool
-    """Whether the model ended its turn, rather than being cut at max_tokens."""
+    """True if the model ended its turn; False if max_tokens cut the answer off."""
 
 
 class Answerer(Protocol):
-    """A model that this machine serves, its weights loaded."""
+    """A model that this machine serves, with its weights loaded."""
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        """One reply a request, in order."""
+        """One reply per request, in the order of the requests."""
         ...
 
 
 def patience(account: Account) -> int:
-    """Seconds that one try of a sample waits for an answer: all its tries together
-    have the account's `request_seconds`."""
+    """Seconds that one attempt at a sample waits for an answer, at least 1: the first
+    attempt and the retries share the account's `request_seconds`."""
     return max(1, account.request_seconds // (1 + TRIES))

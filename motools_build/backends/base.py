@@ -1,6 +1,7 @@
-"""What every backend is: how it makes artifacts, and how its models are asked.
+"""The interface of a backend: how it makes artifacts, and how its models are asked.
 
-The plain data of its work is in `job.py`; who is paid for it, in `provider.py`.
+`job.py` has the data that goes in and comes out; `provider.py` has the interface of
+the paid service behind a remote backend.
 """
 
 from __future__ import annotations
@@ -25,39 +26,44 @@ if TYPE_CHECKING:
 
 
 CHECKPOINTS = "checkpoints.json"
-"""Payload of a model whose backend keeps checkpoints: step and model of each."""
+"""Payload file of a model whose backend keeps checkpoints: a JSON list of objects, each
+with the `step` and the `model` of a checkpoint."""
 
 
 @dataclass(frozen=True)
 class Together:
-    """Jobs that wait for the network rather than work."""
+    """How jobs that wait for the network, rather than compute, may be grouped."""
 
     queue: str
-    """Name of their queue: the account. One Inspect call of a queue runs at a time."""
+    """Queue name (the account). One Inspect call per queue runs at a time."""
     call: str
-    """What jobs must have in common to share a call."""
+    """Digest of what jobs must have in common to share one Inspect call."""
 
 
 class Backend:
     """Makes artifacts of one or more kinds, each in one attempt.
 
-    Raises StageFailed or another MotoolsError, with what happened and the remedy.
+    Its methods raise StageFailed or another MotoolsError, whose message says what
+    happened and what to do about it.
     """
 
     paid: frozenset[str] = frozenset()
-    """Kinds that a provider makes: `provider` performs them, under pay-once."""
+    """Kinds of stage that a provider makes, under pay-once; see `provider`."""
 
     in_worker: frozenset[str] = frozenset()
-    """Kinds whose work is heavy: `work` does it, in a worker process; `make` does
-    the others, on the host's event loop."""
+    """Kinds of stage whose work is heavy: `work` makes them, in a worker process.
+    `make` makes all others, on the event loop of the main process."""
 
     def __init__(self, prices: Prices | None = None) -> None:
         self.prices = prices or Prices()
 
     def local_file(self, output: str) -> Path | None:
-        """The file of this machine whose digest is `output`, if it is here: the payload
-        of what `make` made with `local` in its details, which has 15 GB or is shared by
-        all projects of a user. It is not read for that; who uses it checks it."""
+        """The file on this machine with the digest `output`; None if it is not here.
+
+        For artifacts that `make` made with `local` in their details: their payload
+        stays outside the store, because it is large (15 GB) or shared by all projects
+        of a user. The file is not read here; whoever uses it checks the digest.
+        """
         return None
 
     async def make(self, job: StageJob, report: Report) -> Made:
@@ -67,52 +73,58 @@ class Backend:
         raise TypeError(f"{type(self).__name__} pays nobody for {job.kind}")
 
     async def close(self) -> None:
-        """End what the backend holds open."""
+        """Close the backend's open connections."""
 
     def prepare(self, job: StageJob) -> None:
-        """Import and load what jobs like this one share, once a worker: its own, and
-        evals that ask its models."""
+        """Import and load what all jobs like this one need, once per worker: jobs of
+        this backend, and evals that ask its models."""
 
     def work(self, job: StageJob, report: Report) -> Made:
         raise TypeError(f"{type(self).__name__} makes no {job.kind} in a worker")
 
     def together(self, job: StageJob) -> Together | None:
-        """With which others the job may be worked on; None if it is to be alone."""
+        """The group of jobs that may run in one call with this one; None if it must run
+        alone."""
         return None
 
     def work_together(
         self, jobs: Sequence[StageJob], folder: str, report: ReportOf
     ) -> dict[str, Made | MotoolsError]:
-        """Do jobs that have `together` in common; `folder` is theirs meanwhile. By key,
-        what came of each."""
+        """Do several jobs of one group (equal `together`), with `folder` as their
+        common work folder. Returns the result or the error of each job, by stage
+        key."""
         raise TypeError(f"{type(self).__name__} does one thing at a time")
 
-    # ---- its models, asked by Inspect, in a worker
+    # ---- models, which Inspect asks in a worker
 
     def asked(self, ask: Ask) -> Model | None:
-        """The model as Inspect asks it; None if this machine serves it, by the
-        `answerer`. Raises AccountError if there is no key."""
+        """The Inspect model to send requests to; None if this machine serves the model
+        (see `answerer`). Raises AccountError if the account has no key."""
         return None
 
     def answerer(self, weights: str | None, folder: str | None) -> Answerer:
-        """A model that this machine serves: the file of its base's weights, as far as
-        that is known, and the payload of what was trained on it, if something was."""
+        """Load a model that this machine serves.
+
+        `weights` is the file of the base model's weights, None if the backend is to
+        find it; `folder` is the payload of the fine-tune, None for the base model.
+        """
         raise TypeError(f"{type(self).__name__} serves no models")
 
-    # ---- questions of commands
+    # ---- what commands ask a provider
 
     async def health(self, account: Account, what: What, id: str) -> tuple[Health, str]:
-        """How a file, a job or a model of the provider's is, and a word on that."""
+        """Whether a file, job or model still exists at the provider, with a remark."""
         return "unknown", "this backend has no health check"
 
     async def shutdowns(self, account: Account) -> dict[str, str]:
-        """Model -> the day on which it ends (`2027-01-14`), where the provider names
-        one."""
+        """Model -> its shutdown date (`2027-01-14`), for the models of which the
+        provider names one."""
         return {}
 
 
 def planned_bytes(job: StageJob) -> bytes:
-    """The dataset's bytes. Raises ArtifactError if they are not the planned ones."""
+    """The bytes of the job's dataset. Raises ArtifactError if the file cannot be read
+    or was edited since the run was planned."""
     rows = RowsParams.of(job)
     path = rows.rows_path
     try:
@@ -128,9 +140,11 @@ def planned_bytes(job: StageJob) -> bytes:
 
 
 def checkpoint_of(job: StageJob, model: Given) -> str:
-    """The ID of the checkpoint that the eval names, or of the model itself.
+    """The ID of the checkpoint that the eval names; the model's own ID if it names
+    none.
 
-    Raises EvalFailed if there is none.
+    `Eval.checkpoint` is a step, or a negative index that counts from the last
+    checkpoint. Raises EvalFailed if the model has no such checkpoint.
     """
     wanted = AskParams.of(job).task.checkpoint
     if wanted is None:

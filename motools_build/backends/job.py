@@ -1,5 +1,5 @@
-"""A stage as a backend sees it, and what it gives back. All of it may cross to a worker
-as JSON."""
+"""What a backend gets (`StageJob`) and gives back (`Made`, `Progress`): plain data,
+which is sent to and from worker processes as JSON."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from motools_build.stages import payers
 
 @dataclass(frozen=True)
 class Given:
-    """An artifact that a job may use."""
+    """An artifact that a job has as an input."""
 
     output: str
-    """Identity of what it is: the digest of the weights, a provider's ID."""
+    """The artifact's output: a digest (of weights, for example) or a provider's ID."""
     path: str
-    """Where its payload lies on this machine: a folder, or a base model's file."""
+    """Path of the payload on this machine: a folder, or the file of a base model."""
     details: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class StageJob:
-    """One stage, as a backend sees it. It may cross to a worker, as JSON.
+    """One stage to be made, as a backend sees it; sent to a worker as JSON.
 
-    A fine-tuning job of a provider is another thing, and no more than an ID here: one
-    may be sent for it, or adopted (`Found`).
+    A provider's fine-tuning job is another thing, and only an ID here: to make a model,
+    the core submits such a job, or adopts one that exists (`Found`).
     """
 
     kind: str
@@ -37,22 +37,23 @@ class StageJob:
     key: str
     name: str
     params: Params | None
-    """Those of the stage; None where only the ledger tells of it."""
+    """The stage's params; None if the stage is known only from the ledger."""
     work: str
     """An empty folder; every file left there becomes the artifact's payload."""
     given: Mapping[str, Given] = field(default_factory=dict)
-    """By kind: the base, upload or model that the job uses."""
+    """The artifacts that the job uses, by role: `base`, `upload`, `model` and so on."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Of an eval: path -> digest of each file in its key. Its own code reads them, so
-    that the worker checks them as they are read."""
+    """For an eval: path -> digest of each file in its key. The task's own code reads
+    these files, so the worker checks each one as it is read."""
     account: Account | None = None
-    """Who pays for the model that it trains or asks."""
+    """The account that pays for the model that is trained or asked; None if free."""
     judges: Mapping[str, Account] = field(default_factory=dict)
-    """By role: who pays for a judge that is a provider's model."""
+    """Role -> the account that pays for the judge; only judges at a provider."""
     made_of: str = ""
-    """Digest of the rows, where the key does not say which: a teacher wrote them."""
+    """Digest of the rows if a teacher wrote them, as the key leaves it out; else
+    empty."""
     only_load: bool = False
-    """Whether the eval is only loaded, to see whether it can be."""
+    """True to check only that the eval can be loaded; no model is asked."""
 
     def to_json(self) -> dict[str, Any]:
         """The job as a JSON object."""
@@ -70,33 +71,34 @@ class StageJob:
 
     @property
     def accounts(self) -> tuple[Account, ...]:
-        """All who pay for it, each once: for the model, and for its judges."""
+        """All accounts that pay for the job, for its model and its judges, each
+        once."""
         return payers(self.account, self.judges)
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a job made, besides the files in its work folder."""
+    """The result of a job, besides the files in its work folder."""
 
     output: str
     details: Mapping[str, Any]
     seconds: float | None = None
-    """Wall time of the work itself; set by the worker that did it."""
+    """Wall time of the work in seconds, set by the worker; None if none was used."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a running job is."""
+    """How far a running job has come: `done` of `total`."""
 
     done: int
     total: int
     unit: str
-    """What is counted: steps, samples."""
+    """The unit of `done` and `total`: `steps`, `samples`."""
     note: str = ""
-    """A few words more: the present loss."""
+    """A remark for people, such as the current loss."""
 
 
 Report = Callable[[Progress], None]
 
 ReportOf = Callable[[str, Progress], None]
-"""Of several jobs at once: key, progress."""
+"""A callback for several jobs at once, called with a stage key and its progress."""

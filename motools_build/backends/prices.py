@@ -1,9 +1,9 @@
-"""What tokens cost, from a table that the user sets; none is shipped.
+"""Prices of tokens, from a table that the user writes; none is shipped.
 
     [tool.motools_build.prices]
     "gpt-4.1-mini-2025-04-14" = {training = 5.0, input = 0.8, output = 3.2}
 
-in USD per million tokens. A price that is not there is None, never 0.
+in USD per million tokens. Without a price the cost is None, never 0.
 """
 
 from __future__ import annotations
@@ -19,33 +19,36 @@ from motools_build.text.similar import known
 FIELDS = ("training", "input", "output")
 MILLION = 1_000_000
 HERE = ("motools/", "mockllm/", "none/")
-"""Inspect's names of models that charge nothing."""
+"""How Inspect's names of models that cost nothing begin."""
 WHERE = "pyproject.toml: [tool.motools_build.prices]"
 
 
 @dataclass(frozen=True)
 class Prices:
-    """Model -> field of FIELDS -> USD per million tokens."""
+    """The price table: model -> a field of FIELDS -> USD per million tokens."""
 
     models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, section: object) -> Prices:
-        """From the table of that name. Raises InputError for what is no price."""
+        """The prices in a table `prices` of pyproject.toml. Raises InputError if an
+        entry is not a table of prices."""
         if not isinstance(section, Mapping):
             raise InputError(f"{WHERE} is a table of models, not {section!r}")
         return cls({model: _entry(model, entry) for model, entry in section.items()})
 
     def training(self, model: str, tokens: int) -> float | None:
-        """USD for training on so many tokens, all epochs together."""
+        """USD for training on `tokens`, the sum over all epochs; None if there is no
+        price."""
         price = self._price(model, "training")
         return None if price is None else price * tokens / MILLION
 
     def inference(
         self, model: str, input_tokens: int, output_tokens: int
     ) -> float | None:
-        """USD for asking a model; a fine-tuned one is priced as its base, unless the
-        table has `"ft:BASE"`."""
+        """USD for so many tokens read and written by a model; None if there is no
+        price. A fine-tune costs what its base costs, unless the table has
+        `"ft:BASE"`."""
         asked = self._price(model, "input")
         told = self._price(model, "output")
         if asked is None or told is None:
@@ -53,8 +56,8 @@ class Prices:
         return (asked * input_tokens + told * output_tokens) / MILLION
 
     def usage(self, used: Mapping[str, tuple[int, int]]) -> float | None:
-        """USD for the input and output tokens of models as Inspect names them; those
-        of this machine cost nothing."""
+        """USD for the (input, output) tokens of models, by their names in Inspect; None
+        if a price is missing. Models of this machine cost nothing."""
         costs = [
             self.inference(model.partition("/")[2], asked, told)
             for model, (asked, told) in used.items()
@@ -71,7 +74,7 @@ class Prices:
 
 
 def _entries(model: str) -> tuple[str, ...]:
-    """Where to look: `ft:gpt-4o:org::id` itself, then `ft:gpt-4o`, then `gpt-4o`."""
+    """Entries to look up, in order: `ft:gpt-4o:org::id`, `ft:gpt-4o`, `gpt-4o`."""
     if not model.startswith("ft:"):
         return (model,)
     base = model.split(":")[1]

@@ -1,4 +1,4 @@
-"""Who is paid: what the core asks of a provider, and the plain data of its answers."""
+"""The interface of a provider (a paid service), and the plain data of its answers."""
 
 from __future__ import annotations
 
@@ -11,72 +11,74 @@ from motools_build.backends.job import Made, Progress, StageJob
 Status = Literal["running", "succeeded", "failed", "cancelled", "gone"]
 
 BY_HAND = "model:"
-"""Before the ID of a model that was adopted by hand: no job of ours made it."""
+"""Prefix of a job's ID for a model adopted by hand, which no job of ours made."""
 
 FoundBy = Literal["named", "tagged", "untagged", "local"]
-"""`named`: by a name that this side chose, so that there cannot be two. `tagged`: by
-metadata that this side wrote, nonces included. `untagged`: by what it was made of; what
-is one's own, only the ledger tells. `local`: on this machine, by its artifact."""
+"""How something at a provider is recognised as ours. `named`: by a name that we chose,
+so that there cannot be two. `tagged`: by metadata that we wrote, nonces included.
+`untagged`: by what it was made of; only the ledger tells whether it is ours. `local`:
+it is on this machine, and recognised by its artifact."""
 
 SILENCE = 600.0
-"""Seconds without an answer after which whoever asks a provider gives up: jobs go on
-there, and the next run asks again."""
+"""Seconds without an answer after which a run gives a provider up. Jobs at the provider
+go on, and the next run asks again."""
 
 Health = Literal["alive", "expiring", "gone", "forbidden", "unknown"]
 
 What = Literal["file", "job", "model"]
-"""What a record names of a provider's."""
+"""The kinds of things at a provider that a record names."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A job of the wanted key, as a listing shows it."""
+    """A job of the wanted key, as the provider's list shows it."""
 
     id: str
     attempt: int
     nonce: str
-    """Of the intent that made it."""
+    """The nonce of the intent under which the job was sent; empty if it carries
+    none."""
     created: float
-    """By the provider's clock, in seconds since the epoch."""
+    """Creation time by the provider's clock, in seconds since the epoch."""
     over: bool = False
-    """Whether it surely makes nothing any more: it was cancelled, or has failed."""
+    """True if the job surely makes nothing more: it was cancelled, or it failed."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a job is doing."""
+    """The status of a job."""
 
     status: Status
     message: str = ""
-    """Of an end without a result: the provider's words."""
+    """The provider's reason, if the job ended without a result; else empty."""
     progress: Progress | None = None
 
 
 class Provider(Protocol):
-    """Who is paid. Each method is one question, or one attempt at an effect; the core
-    (`pay_once`) decides what comes next.
+    """A paid service. Each method is one question, or one attempt at an effect; the
+    core (`pay_once`) decides what comes next.
 
-    All raise Unreachable where a question got no answer, and Refused for a definite
-    no (a bad key, a wrong request).
+    All raise Unreachable if a question got no answer, and Refused for a definite no
+    (a bad key, a wrong request).
     """
 
     found_by: FoundBy
-    """How what it made is known again."""
+    """How the things that it made are recognised later."""
     charges: bool
-    """Whether a request costs money. What is free is sent again without being asked,
-    and where two machines made it twice, nobody is harmed."""
+    """Whether a request costs money. A free request is repeated without asking the
+    user, and if two machines both send it, no harm is done."""
 
     async def find(self, job: StageJob) -> list[Found]:
-        """All that this key ever made there and can still be seen, every attempt."""
+        """Everything of this key that the provider still shows, of every attempt."""
         ...
 
     def sending(self, job: StageJob) -> AbstractAsyncContextManager[None]:
-        """Entered before a request is written down and sent, left once it is answered.
-        Whoever waits for other requests, or for the pace of the account, waits here."""
+        """Entered before a request is recorded and sent, left once it is answered.
+        Entering waits for other requests, and for the account's rate limit."""
         ...
 
     async def submit(self, job: StageJob, attempt: int, nonce: str) -> str:
-        """One request, never sent again by itself; the ID of what it made.
+        """Send one request, without retries; returns the ID of the job or file it made.
 
         Raises Refused, RateLimited or Parked if surely nothing was made, Ambiguous if
         that is not known.
@@ -84,23 +86,27 @@ class Provider(Protocol):
         ...
 
     async def poll(self, job: StageJob, id: str) -> Standing:
-        """How it is doing; returns when there may be news, not at once."""
+        """The status of a job. Returns when there may be news, which can take a
+        while."""
         ...
 
     async def cancel(self, id: str) -> None: ...
 
     async def collect(self, job: StageJob, id: str) -> Made:
-        """What a job that succeeded made."""
+        """The result of a job that succeeded; its files go to `job.work`."""
         ...
 
     def cost(self, job: StageJob) -> float | None:
-        """USD that `submit` will cost; None where it is not known."""
+        """The estimated cost of `submit` in USD; None if it is not known."""
         ...
 
     def turn(
         self, job: StageJob, *, bound: bool, wait: bool
     ) -> AbstractAsyncContextManager[None]:
-        """Entered before a job is sent, or with `bound` for one that was; left when it
-        has ended. While as many are unfinished as the account allows it waits, or
-        raises Deferred if not told to `wait`."""
+        """Takes one of the account's slots for unfinished jobs, until the job has
+        ended.
+
+        A `bound` job was sent earlier and takes its slot at once. Otherwise, while no
+        slot is free, entering waits, or raises Deferred if `wait` is false.
+        """
         ...

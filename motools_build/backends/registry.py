@@ -1,4 +1,4 @@
-"""What backends do, by their identity; each is imported on first use."""
+"""Finds the backend of an identity; each backend is imported on first use."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MAKERS = {
     "transform": "motools_build.backends.transform:TransformBackend",
     "fetch": "motools_build.backends.transform:TransformBackend",
 }
-"""What makes artifacts without having models of its own."""
+"""Backends without models of their own: name -> `module:class`."""
 
 
 def get(identity: str, prices: Prices | None = None) -> Backend:
-    """What the backend of an identity in keys does (`dummy`, `openai@127.0.0.1:8080`).
+    """A new backend object for an identity in keys (`dummy`, `openai@127.0.0.1:8080`).
 
-    Raises BackendError if it is not installed, or if something that it needs is not.
+    Raises BackendError if the backend, or a package that it needs, is not installed.
     """
     where = MAKERS.get(identity) or facts_of(identity).effects
     try:

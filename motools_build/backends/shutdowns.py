@@ -1,4 +1,4 @@
-"""When a provider's models end: what its list said, asked once a day, kept here."""
+"""Shutdown dates of providers' models: asked for once a day, and kept in a file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ DAY = 86_400.0
 
 
 class Shutdowns:
-    """`artifacts/shutdowns.json`: by account, when it was asked, and each model's date.
+    """`artifacts/shutdowns.json`: for each account when it was asked, and model ->
+    date.
 
-    Only a memory: without it, or damaged, the provider is asked again.
+    Only a cache: if the file is missing or damaged, the provider is asked again.
     """
 
     def __init__(self, file: Path) -> None:
@@ -30,12 +31,12 @@ class Shutdowns:
             self._told = {n: told for n, told in found.items() if _is_told(told)}
 
     def due(self, account: str) -> bool:
-        """Whether the account was not asked today."""
+        """Whether the account was not asked in the last 24 hours."""
         told = self._told.get(account)
         return told is None or abs(time.time() - told["asked"]) > DAY
 
     def note(self, account: str, dates: Mapping[str, str]) -> None:
-        """What its list of models said, now."""
+        """Save the dates (model -> date) that the account's list of models gave now."""
         self._told[account] = {"asked": time.time(), "dates": dict(dates)}
         self._file.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
@@ -43,14 +44,15 @@ class Shutdowns:
         temporary.replace(self._file)
 
     def of(self, account: str, *names: str) -> date | None:
-        """When a model ends, by the first of its names that has a date (a fine-tune
-        ends with its base); None where nothing was said."""
+        """The shutdown date of a model, by the first of its names that has one (a
+        fine-tune ends with its base); None if no date is known."""
         dates = self._told.get(account, {"dates": {}})["dates"]
         return next((day for n in names if (day := day_of(dates.get(n)))), None)
 
 
 def day_of(said: object) -> date | None:
-    """`2027-01-14`, or a moment of that day; None for what says nothing."""
+    """The day of an ISO date or of a time in seconds since the epoch (UTC); None for
+    anything else."""
     try:
         if isinstance(said, str):
             return date.fromisoformat(said[:10])

@@ -1,4 +1,4 @@
-"""Datasets made of others, or fetched, where a run makes one again (`doit run -a`)."""
+"""Derived and fetched datasets, for a run that makes one again (`doit run -a`)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from motools_build.params import FetchParams, HasParams, StepParams
 
 
 def written(what: HasParams, folder: Path) -> dict[str, Any]:
-    """Write the rows of a derived or fetched dataset into a folder; the details of its
-    record. Raises DatasetError for what cannot be made, or fetched."""
+    """Write the rows of a derived or fetched dataset into a folder; returns the details
+    of its record. Raises DatasetError if it cannot be made or fetched."""
     params = what.params
     if isinstance(params, FetchParams):
         pin, sha256, most = params.digest, params.sha256, params.largest
@@ -33,7 +33,7 @@ def written(what: HasParams, folder: Path) -> dict[str, Any]:
 
 
 class TransformBackend(Backend):
-    """Deterministic, and free."""
+    """Makes derived and fetched datasets: deterministic, and free."""
 
     async def make(self, job: StageJob, report: Report) -> Made:
         work = Path(job.work)
