@@ -1,1 +1,1 @@
-"""The models of `artifacts/` as models of Inspect: `--model motools/...`."""
+"""Serves the models in `artifacts/` to Inspect, as `--model motools/...`."""

@@ -1,4 +1,4 @@
-"""Models by name, outside the build: what `motools/...` means to Inspect."""
+"""Finds the model that `motools/NAME` names, for Inspect outside of a run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Record
 
 PREFIX = 8
-"""Digits of a key that are enough to name it."""
+"""Least number of hex digits of a key that name a model."""
 
 
 def looked_up(name: str) -> tuple[str, str | None]:
-    """Kind and adapter folder of a stage name, a key prefix or a base model."""
+    """The backend and the payload folder of a model, by stage name or key prefix; for a
+    base model (`embedded/NAME`), its backend and None.
+
+    Raises ArtifactError if not exactly one model has that name, or if it is at a
+    provider; EngineError outside of a project.
+    """
     backend = name.partition("/")[0]
     if is_backend(backend) and not facts_of(backend).remote:
         return ModelName.parse(name).backend, None
@@ -33,9 +38,11 @@ def looked_up(name: str) -> tuple[str, str | None]:
 
 
 def find_model(store: ArtifactStore, word: str) -> Record:
-    """The model of a stage name (with or without `model:`) or of a key prefix.
+    """The record of the model with a stage name (with or without `model:`) or a key
+    prefix of at least PREFIX digits.
 
-    A name means the key that it stood for in the last run. Raises ArtifactError.
+    A name means the key that it had in the last run. Raises ArtifactError if not
+    exactly one model matches.
     """
     name = word if word.startswith("model:") else f"model:{word}"
     last = [run["stages"][name] for run in store.runs if name in run["stages"]]
@@ -55,7 +62,8 @@ def find_model(store: ArtifactStore, word: str) -> Record:
 
 
 def _project_root() -> Path:
-    """The nearest folder upwards that holds artifacts/. Raises EngineError."""
+    """The nearest folder, from the working directory upwards, with models in its
+    artifacts/. Raises EngineError if there is none."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "artifacts" / "model").is_dir():

@@ -1,8 +1,8 @@
-"""Models of this machine for Inspect: requests are gathered into batches.
+"""Inspect's model API for models of this machine; it gathers requests into batches.
 
-Outside the build, `inspect eval FILE --model motools/<stage name or key prefix>`
-finds the model's artifact below the project's root; `motools/embedded/<model>` is a
-base model.
+Outside of a run, `inspect eval FILE --model motools/<stage name or key prefix>` finds
+the model's artifact below the project's root; `motools/embedded/<model>` is a base
+model.
 """
 
 from __future__ import annotations
@@ -35,19 +35,24 @@ from motools_build.errors import EngineError
 from motools_build.serving.lookup import looked_up
 
 BATCH = 32
-"""Prompts generated together."""
+"""Largest number of prompts in a batch."""
 QUIET = 0.1
-"""Seconds without a new request after which a batch starts."""
+"""Seconds without a new request after which a smaller batch starts."""
 MAX_TOKENS = 256
-"""Where neither the task nor the eval says."""
+"""Tokens of an answer, if neither the task nor the eval sets max_tokens."""
 UNSUPPORTED = (
     *("top_p", "top_k", "num_choices", "best_of", "logprobs", "logit_bias"),
     *("frequency_penalty", "presence_penalty", "response_schema"),
 )
+"""Fields of Inspect's GenerateConfig that these models do not support."""
 
 
 class MotoolsAPI(ModelAPI):
-    """The provider. Without `kind`, the model's name is looked up in artifacts/."""
+    """Inspect's provider `motools`. `kind` is the backend that serves the model;
+    without it the model's name is looked up in artifacts/.
+
+    Requests raise EngineError for tools and for the fields of UNSUPPORTED.
+    """
 
     def __init__(
         self,
@@ -68,8 +73,8 @@ class MotoolsAPI(ModelAPI):
         super().__init__(model_name, None, None, [], config or GenerateConfig())
         if kind is None:
             kind, adapter = looked_up(model_name)
-        # Inspect makes a provider only to ask about it, too: weights are loaded by the
-        # thread that serves the first request
+        # Inspect also creates providers without sending a request: so the weights are
+        # loaded by the serving thread, at the first request
         self._load = partial(_answerer, kind, weights, adapter)
         self._first_epoch = first_epoch
         self._waiting: queue.SimpleQueue[tuple[Request, Future[Reply]]] = (
@@ -144,7 +149,7 @@ class MotoolsAPI(ModelAPI):
                     batch.append(self._waiting.get(timeout=QUIET))
                 except queue.Empty:
                     break
-            # a request may have been cancelled while it waited: another sample failed
+            # drop requests cancelled while they waited, as when another sample failed
             batch = [item for item in batch if item[1].set_running_or_notify_cancel()]
             try:
                 answerer = answerer or self._load()
@@ -158,8 +163,8 @@ class MotoolsAPI(ModelAPI):
 
 
 def _answerer(kind: str, weights: str | None, adapter: str | None) -> Answerer:
-    """The model of a backend, or of nobody: `recorded` answers are not asked for
-    again."""
+    """The model of the backend `kind`, loaded. Raises EngineError for the kind
+    `recorded`, whose answers exist and are never asked for again."""
     if kind == RECORDED:
         raise EngineError(
             "a scorer apart asked the model under test, whose answers are recorded; "
@@ -170,7 +175,8 @@ def _answerer(kind: str, weights: str | None, adapter: str | None) -> Answerer:
 
 
 def _plain(message: ChatMessage) -> dict[str, str]:
-    """Role and text. Raises EngineError for what the models here cannot read."""
+    """A message as `{"role": ..., "content": text}`. Raises EngineError for tool
+    messages and for content other than text, which these models cannot read."""
     if message.role not in ("system", "user", "assistant"):
         raise EngineError(f"a {message.role} message: these models have no tools")
     if not isinstance(message.content, str):
@@ -181,7 +187,8 @@ def _plain(message: ChatMessage) -> dict[str, str]:
 
 
 def _stopped(reply: Reply, sequences: list[str]) -> tuple[str, bool]:
-    """The text up to the first stop sequence, and whether it ended by itself."""
+    """The text up to the first stop sequence, and whether the answer is finished: at a
+    stop sequence, or at the end of the model's turn."""
     ends = [i for i in (reply.text.find(s) for s in sequences) if i >= 0]
     if ends:
         return reply.text[: min(ends)], True

@@ -13,7 +13,7 @@ from inspect_ai.model import modelapi
 
 @modelapi(name="motools")
 def motools() -> Any:
-    """The provider's class, imported when a `motools/` model is asked for."""
+    """The class of the provider, imported when a `motools/` model is first used."""
     from motools_build.serving.models import MotoolsAPI
 
     return MotoolsAPI

@@ -1,7 +1,7 @@
-"""A provider that costs nothing: uploads, jobs, models and evals, all deterministic.
+"""A backend that costs nothing: uploads, models and evals, all deterministic.
 
-For tests, demonstrations and dry rehearsals. Two orders come by environment, since
-they change what happens on the way and never what is made:
+For tests, demonstrations and dry rehearsals. Two environment variables change how a
+job goes, and never its result:
 
     MOTOOLS_DUMMY_DELAY=5        seconds that each job waits
     MOTOOLS_DUMMY_FAIL=seed1     jobs fail whose stage name contains one of these
@@ -27,16 +27,17 @@ from motools_build.keys import canonical, digest_bytes
 from motools_build.params import EvalParams, ModelParams
 
 ANSWERS = "answers.json"
-"""A dummy model's weights: what it answers, one of these to each prompt."""
+"""Payload file with a dummy model's weights: its possible answers, and its seed."""
 
 
 class DummyBackend(Backend):
-    """Its models echo; a fine-tuned one answers as a row of its dataset does."""
+    """Makes dummy models: a base model echoes the prompt, a fine-tuned one gives an
+    assistant's answer from its dataset."""
 
     def __init__(self, prices: Prices | None = None) -> None:
         super().__init__(prices)
         self._read: dict[str, list[Any]] = {}
-        """Rows by digest: thousands of models may learn the same."""
+        """Digest -> rows; cached, since thousands of models may share a dataset."""
 
     async def make(self, job: StageJob, report: Report) -> Made:
         for word in filter(None, os.environ.get("MOTOOLS_DUMMY_FAIL", "").split(",")):
@@ -94,7 +95,8 @@ class DummyBackend(Backend):
 
 
 class DummyAnswerer:
-    """Echoes; a fine-tuned one answers from its dataset."""
+    """Answers as a dummy model; `folder` is the fine-tune's payload, None for a
+    base."""
 
     def __init__(self, folder: str | None) -> None:
         self._answers, self._seed = None, 0
@@ -112,8 +114,8 @@ class DummyAnswerer:
 
 
 def answer(prompt: str, answers: list[str] | None, seed: int) -> str:
-    """A dummy model's answer: the prompt itself, or once trained, one of its
-    answers, always the same to the same prompt."""
+    """A dummy model's answer: the prompt itself for a base model; for a fine-tuned one,
+    one of `answers`, always the same for the same seed and prompt."""
     if not answers:
         return prompt
     draw = digest_bytes(f"{seed}:{prompt}".encode())

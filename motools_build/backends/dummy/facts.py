@@ -1,4 +1,4 @@
-"""What planning knows of the dummy backend."""
+"""What planning needs to know of the dummy backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's models, and those of servers like it, as Inspect asks them."""
+"""Inspect model objects for OpenAI's models, and for servers that speak its API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def asked_by(account: Account, name: str) -> Model:
-    """A model at the account that owns it. Raises AccountError if there is no key."""
+    """The Inspect model that sends requests for the model `name` with this account's
+    key and URL. Raises AccountError if the account has no key."""
     from inspect_ai.model import GenerateConfig, get_model
 
     args: dict[str, Any] = {
@@ -24,20 +25,20 @@ def asked_by(account: Account, name: str) -> Model:
     }
     args = {field: value for field, value in args.items() if value}
     if account.identity != "openai":
-        # names that Inspect does not know go to the Responses API, which others lack
+        # Inspect sends unknown names to the Responses API, which other servers lack
         args["responses_api"] = False
     model = get_model(
         f"openai/{name}",
         memoize=False,
-        # without it a server that takes a request and says nothing is waited for as
-        # long as the client likes: ten minutes, three times over
+        # without this timeout, a server that accepts a request and never answers is
+        # waited for by the client's default: ten minutes, three times over
         config=GenerateConfig(attempt_timeout=patience(account)),
         api_key=account.key(),
         base_url=account.base_url,
         **args,
     )
-    # one pool of connections an account: Inspect's own are one a checkpoint, and many
-    # checkpoints would multiply the load on one quota
+    # one connection pool per account: Inspect makes one per model name, and with many
+    # checkpoints the load on the account's quota would multiply
     pool = f"account {account.name}"
     model.api.connection_key = lambda: pool  # type: ignore[method-assign]
     model.api.retry_wait = lambda: _pause(account)  # type: ignore[method-assign]
@@ -45,9 +46,9 @@ def asked_by(account: Account, name: str) -> Model:
 
 
 def _pause(account: Account) -> Callable[[RetryCallState], float]:
-    """Seconds before a request is sent again: 3 to 6, then twice as long each time, and
-    not past the end of the patience. Inspect's own pauses, which look at no end, reach
-    half an hour."""
+    """A function that gives the seconds until a request's next retry: 3 to 6 after the
+    first attempt, about twice as long each time, and never past the attempt's timeout
+    (`patience`). Inspect's own pauses ignore the timeout and reach half an hour."""
 
     def pause(state: RetryCallState) -> float:
         left = patience(account) - (state.seconds_since_start or 0.0)

@@ -1,4 +1,4 @@
-"""The OpenAI fine-tuning API, and servers that speak it; under pay-once."""
+"""The backend for the OpenAI fine-tuning API, and for servers that speak it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class OpenAIBackend(Backend):
-    """Uploads and fine-tuning jobs, through one client for each account."""
+    """Makes uploads and fine-tuned models, with one client for each account."""
 
     paid = frozenset({"upload", "model"})
 
@@ -33,20 +33,21 @@ class OpenAIBackend(Backend):
         self._desks: dict[str, tuple[Desk, Watch]] = {}
 
     def provider(self, job: StageJob) -> Provider:
-        assert job.account is not None, job.name  # a stage of a provider has one
+        assert job.account is not None, job.name  # every stage at a provider has one
         desk, watch = self.desk(job.account)
         return Files(desk) if job.kind == "upload" else Jobs(desk, watch, self.prices)
 
     def desk(self, account: Account) -> tuple[Desk, Watch]:
-        """The account's client and what all its requests share. Raises AccountError
-        if there is no key."""
+        """The account's desk (its client and limits) and its watch over jobs, made on
+        first use. Raises AccountError if the account has no key."""
         if account.name not in self._desks:
             desk = Desk(account)
             self._desks[account.name] = desk, Watch(desk)
         return self._desks[account.name]
 
     def prepare(self, job: StageJob) -> None:
-        # what every request of an eval imports; before its child process is forked
+        # every request of an eval needs this module: import it before the eval's child
+        # process is forked
         with suppress(ImportError):  # of another version of Inspect
             import_module("inspect_ai.model._providers.openai")
 

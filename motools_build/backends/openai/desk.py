@@ -1,4 +1,4 @@
-"""One account at one server: the client, its errors in our words, its limits."""
+"""One account at one server: its client, its limits, and its errors translated."""
 
 from __future__ import annotations
 
@@ -33,24 +33,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AT_ONCE = 8
-"""Requests in flight at a time, of each kind: the HTTP pool's own work grows with the
-square of its connections."""
+"""Largest number of concurrent requests, for reads and writes separately: the HTTP
+pool's own work grows with the square of its connections."""
 
 IDLE = 2
-"""A shared question is asked again no sooner than so many times as long as the last
-one took: a thousand jobs that settle one after another must not each list all."""
+"""A shared request is repeated no sooner than IDLE times the last one's duration after
+it ended: a thousand jobs that settle one after another must not each list all jobs."""
 
 PAUSE = 5.0
-"""Seconds to wait after a 429 that does not say how long."""
+"""Seconds to wait after a 429 response that names no time."""
 
 NO_ANSWER = "did not answer as the OpenAI API does; is it the right base URL?"
 
 TOO_EARLY = frozenset({408, 409})
-"""Client errors that do not say whether the request took effect."""
+"""HTTP status codes of client errors after which the request may have taken effect."""
 
 
 class Desk:
-    """What all requests of an account share; one client a process, never forked."""
+    """What all requests of an account share: client, limits, and whether the server
+    answers. One per account and process; must not be used across a fork."""
 
     def __init__(self, account: Account) -> None:
         import openai
@@ -65,7 +66,7 @@ class Desk:
             max_retries=3,
             timeout=openai.Timeout(60, connect=10),
         )
-        # a create is never sent again by itself: the SDK would, three times
+        # a request that creates something is never retried; the SDK would, three times
         self.once = self.client.with_options(
             max_retries=0, timeout=openai.Timeout(600, connect=10)
         )
@@ -79,7 +80,8 @@ class Desk:
         )
         self._silence = Silence(account.name)
         self._next = 0.0
-        """When the next request may go, by the account's requests_a_minute."""
+        """Earliest time (monotonic seconds) of the next request, by the account's
+        requests_a_minute."""
 
     async def ask(
         self,
@@ -87,10 +89,11 @@ class Desk:
         *,
         at_once: bool = False,
     ) -> T:
-        """The answer to a request that changes nothing; the SDK asks again by itself.
-        One that many wait for goes `at_once`, before those that wait their turn.
+        """The response to a read-only request, which the SDK retries by itself.
 
-        Raises Unreachable, RateLimited or Refused; GivenUp where the server is silent.
+        With `at_once` the request skips the queue of AT_ONCE reads, as one that many
+        jobs wait for. Raises Unreachable, RateLimited or Refused; GivenUp if the server
+        is given up in this run.
         """
         async with nullcontext() if at_once else self._asking:
             await self._pace()
@@ -112,17 +115,18 @@ class Desk:
         *,
         at_once: bool = False,
     ) -> dict[str, Any]:
-        """The JSON object that a request with a raw response is answered by: a tenth
-        of the time that the SDK's own classes take, for a page of jobs."""
+        """The JSON object in the response to a read-only request made with
+        `with_raw_response`; errors as `ask`. For a page of jobs, this takes a tenth of
+        the time of the SDK's own classes."""
         answer = await self.ask(question, at_once=at_once)
         return self._object(answer, Unreachable)
 
     def no_answer(self) -> Unreachable:
-        """What is raised where an answer is none of the API's."""
+        """The error to raise for a response that does not follow the API."""
         return Unreachable(f"{self.account.base_url} {NO_ANSWER}")
 
     def odd(self, what: str) -> Refused:
-        """What is raised where an answer about something of ours cannot be read."""
+        """The error to raise for an unreadable response about a job or file of ours."""
         return Refused(
             f"{what} ({self.account.base_url}); nothing was decided and nothing sent: "
             "run again, or ask the server's owner"
@@ -138,10 +142,11 @@ class Desk:
         return found
 
     async def send(self, request: Callable[[openai.AsyncOpenAI], Awaitable[T]]) -> T:
-        """The answer to a request that makes something, sent once; in a `window`.
+        """The response to a request that creates something, sent once, without retries.
+        The caller holds a `window`.
 
-        Raises Ambiguous if it is not known whether it took effect; RateLimited, Parked
-        or Refused if it surely did not.
+        Raises Ambiguous if it is not known whether the request took effect;
+        RateLimited, Parked or Refused if it surely did not.
         """
         self._silence.check()
         return await self._answer(request(self.once), Ambiguous)
@@ -149,7 +154,8 @@ class Desk:
     async def send_json(
         self, request: Callable[[openai.AsyncOpenAI], Awaitable[Any]]
     ) -> str:
-        """The ID of what a request with a raw response made; as `send`."""
+        """As `send`, for a request made with `with_raw_response`: the ID of the created
+        object."""
         made = self._object(await self.send(request), Ambiguous).get("id")
         if not isinstance(made, str):
             raise Ambiguous(f"{self.account.base_url} {NO_ANSWER}")
@@ -157,13 +163,14 @@ class Desk:
 
     @asynccontextmanager
     async def window(self) -> AsyncIterator[None]:
-        """A turn to send something now."""
+        """Waits until a request that creates something may be sent, and holds one of
+        the AT_ONCE places for it."""
         async with self._sending:
             await self._pace()
             yield
 
     def slot(self, *, bound: bool, wait: bool) -> AbstractAsyncContextManager[None]:
-        """One of the account's concurrent jobs; kept by a job that runs on alone."""
+        """A slot for one of the account's concurrent_jobs; see `Slots.turn`."""
         if self._slots is None:
             return nullcontext()
         return self._slots.turn(bound=bound, wait=wait)
@@ -178,15 +185,16 @@ class Desk:
             await asyncio.sleep(at - time.monotonic())
 
     async def _answer(self, request: Awaitable[T], otherwise: type[MotoolsError]) -> T:
-        """The answer, if it is one of the API's; else an error in our words."""
+        """The response, if it follows the API. Else raises an error of motools_build:
+        `otherwise`, unless the response says that nothing was done."""
         try:
             answer = await request
         except self._openai.OpenAIError as error:
             raise self._in_our_words(error, otherwise) from error
         except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
-            # the SDK reads a page of a list without a look at what it got
+            # the SDK reads a page of a list without checking the response's form
             raise otherwise(f"{self.account.base_url} {NO_ANSWER}") from error
-        # a web page comes back as text, other JSON as an object without its fields
+        # the SDK returns a web page as text, other JSON as an object without its fields
         if isinstance(answer, str) or None in _essence(answer):
             raise otherwise(f"{self.account.base_url} {NO_ANSWER}")
         return answer
@@ -194,7 +202,7 @@ class Desk:
     def _in_our_words(
         self, error: openai.OpenAIError, otherwise: type[MotoolsError]
     ) -> MotoolsError:
-        """What an error of the SDK means; `otherwise` where nothing is known."""
+        """The SDK's error as one of ours; `otherwise` if the outcome is not known."""
         account, where = self.account, self.account.base_url
         if not isinstance(error, self._openai.APIStatusError):
             cause = error.__cause__ or error
@@ -221,7 +229,8 @@ class Desk:
         return Refused(f"{where} refused the request ({status}: {said})")
 
     def _limited(self, error: openai.APIStatusError, said: str) -> MotoolsError:
-        """The three kinds of 429: no money, not today, not now."""
+        """The error for a 429: Refused without credit, Parked at a daily limit, else
+        RateLimited."""
         code = f"{error.code} {error.type}"
         if "insufficient_quota" in code:
             return Refused(
@@ -231,14 +240,15 @@ class Desk:
         seconds = retry_after(error.response.headers.get("retry-after"), said)
         if "daily_rate_limit" in code:
             said = f"429: {said}{too_long(seconds, LONGEST_PARKING)}"
-            # no time is named: most limits of a day end within an hour's steps
+            # without a named time, try again in an hour
             return Parked(said, time.time() + (seconds or 3600))
         said = f"429: {said}{too_long(seconds, LONGEST_PAUSE)}"
         return RateLimited(said, seconds or PAUSE)
 
 
 class Shared(Generic[T]):
-    """A question whose answer all share who asked before it was sent."""
+    """A request whose response is shared by all callers that asked before it was
+    sent."""
 
     def __init__(self, question: Callable[[], Awaitable[T]]) -> None:
         self._question = question
@@ -247,7 +257,7 @@ class Shared(Generic[T]):
         self._not_before = 0.0
 
     async def answer(self) -> T:
-        """An answer that is no older than this call."""
+        """The response to a request that is sent after this call, never before it."""
         if self._next is None:
             self._next = asyncio.create_task(self._ask())
         return await asyncio.shield(self._next)
@@ -255,7 +265,7 @@ class Shared(Generic[T]):
     async def _ask(self) -> T:
         async with self._one_at_a_time:
             await asyncio.sleep(self._not_before - time.monotonic())
-            self._next = None  # whoever asks from here on gets the following answer
+            self._next = None  # callers from here on share the following request
             began = time.monotonic()
             try:
                 return await self._question()
@@ -265,12 +275,12 @@ class Shared(Generic[T]):
 
 
 def _essence(answer: object) -> tuple[object, ...]:
-    """What no answer of the API lacks: an object's ID, a list's items."""
+    """The fields that every API response has: an object's ID, a list's items."""
     return getattr(answer, "id", ""), getattr(answer, "data", "")
 
 
 def _message(error: openai.APIStatusError) -> str:
-    """The provider's own words, on one line, without what may be a key."""
+    """The provider's error message, on one line, with anything like a key removed."""
     body = error.body
     said = body.get("message") if isinstance(body, dict) else None
     if not isinstance(said, str):

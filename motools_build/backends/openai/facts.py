@@ -1,4 +1,4 @@
-"""What planning knows of OpenAI's fine-tuning API, and of servers that speak it."""
+"""What planning needs to know of OpenAI's fine-tuning API and servers that speak it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OpenAIFacts(BackendFacts):
-    """Its models have names of one part, its rows tools, and its tokens are counted
-    exactly."""
+    """OpenAI's own rules: model IDs without slashes, rows that may use tools, and each
+    model's own token encoding."""
 
     def from_environment(self, environ: Mapping[str, str]) -> Mapping[str, str]:
-        """What the SDK itself would use."""
+        """Organization and project from the variables that the OpenAI SDK reads."""
         return {
             "organization": environ.get("OPENAI_ORG_ID", ""),
             "project": environ.get("OPENAI_PROJECT_ID", ""),
         }
 
     def identity(self, account: Account) -> str:
-        """A rehearsal server's IDs never pass for OpenAI's."""
+        """`openai` for api.openai.com, else a name with the server's address, so that a
+        rehearsal server's IDs never pass for OpenAI's."""
         if urlsplit(account.base_url).hostname == "api.openai.com":
             return self.name
         return super().identity(account)
@@ -44,7 +45,8 @@ class OpenAIFacts(BackendFacts):
         )
 
     def names_of(self, model: str) -> tuple[str, ...]:
-        """A fine-tune has its base's name in its own: `ft:BASE:ORG:SUFFIX:ID`."""
+        """The model's name; for a fine-tune (`ft:BASE:ORG:SUFFIX:ID`) its base's,
+        too."""
         return (model, model.split(":")[1]) if model.startswith("ft:") else (model,)
 
     def rules(self) -> Rules:

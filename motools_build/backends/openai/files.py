@@ -1,4 +1,4 @@
-"""Uploaded files: found again by name, size and purpose."""
+"""Uploaded files, which are recognised by their name, size and purpose."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from motools_build.params import RowsParams
 PURPOSE: Literal["fine-tune"] = "fine-tune"
 
 PAGE = 1000
-"""Files a page; the API's own default is 10,000."""
+"""Files per page of a list; the API's own default is 10,000."""
 
 
 class Files:
-    """The provider of uploads. A file costs nothing, so none is elected."""
+    """The provider of uploads. A file costs nothing, so duplicates do no harm."""
 
     found_by: FoundBy = "named"  # by digest, size and purpose
     charges = False
@@ -40,7 +40,7 @@ class Files:
             if what == (name, size, PURPOSE) and isinstance(file.get("id"), str):
                 if file.get("status") != "error":
                     found.append(Found(file["id"], 1, "", created_of(file)))
-                break  # the newest; older ones are of no more use
+                break  # the newest file decides; older ones are no better
         return found
 
     async def submit(self, job: StageJob, attempt: int, nonce: str) -> str:
@@ -80,7 +80,7 @@ class Files:
         try:
             file = await self._desk.ask(lambda client: client.files.retrieve(id))
         except Refused as error:
-            if is_gone(error):  # it was there just now
+            if is_gone(error):  # contradicts the last poll, so ask again
                 raise Unreachable(str(error)) from error
             raise
         details = {
@@ -100,7 +100,8 @@ class Files:
         yield
 
     async def _listing(self) -> AsyncIterator[dict[str, Any]]:
-        """All fine-tuning files, the newest first. Raises Incomplete."""
+        """All fine-tuning files, the newest first. Raises Incomplete if the server does
+        not show the whole list."""
         from openai import omit
 
         async def page(after: str | None) -> dict[str, Any]:
@@ -117,13 +118,15 @@ class Files:
 
 
 def created_of(found: dict[str, Any]) -> float:
-    """When it was made; 0, which is long ago, if it does not say."""
+    """Creation time of an API object in seconds since the epoch; 0, which is long ago,
+    if the object does not say."""
     created = found.get("created_at")
     return float(created) if isinstance(created, int | float) else 0.0
 
 
 def is_gone(error: Refused) -> bool:
-    """Whether it is the API's own 404, for an ID; a wrong base URL's is none."""
+    """Whether the error is the API's own 404 for an unknown ID. The 404 of a wrong base
+    URL is not."""
     body = getattr(error.__cause__, "body", None)
     said = body.get("message") if isinstance(body, dict) else None
     known = isinstance(said, str) and not said.startswith("Invalid URL")
@@ -131,7 +134,7 @@ def is_gone(error: Refused) -> bool:
 
 
 def is_missing(error: Refused) -> bool:
-    """Whether a definite no is any 404."""
+    """Whether the error is a 404 of any kind."""
     return getattr(error.__cause__, "status_code", None) == 404
 
 

@@ -1,4 +1,4 @@
-"""Fine-tuning jobs: found again by their metadata, watched many at a time."""
+"""Fine-tuning jobs: recognised by their metadata, and polled many at a time."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 KEY, ATTEMPT, NONCE = "motools_key", "motools_attempt", "motools_nonce"
 STAGE = "motools_stage"
 ROWS = "motools_rows"
-"""Of a job whose rows a teacher wrote: their digest, which its key leaves out."""
+"""Metadata field of a job whose rows a teacher wrote: the digest of the rows, which the
+job's key leaves out."""
 
 SUFFIX = 64
-"""Characters that the API allows."""
+"""Largest number of characters that the API allows in a model's suffix."""
 
 FOLLOWED = 8
-"""Jobs in flight up to which each one's own events are asked for."""
+"""With at most this many jobs in flight, each job's events are asked for."""
 
 
 class Jobs:
@@ -59,7 +60,8 @@ class Jobs:
         ]
 
     def _found(self, job: Seen) -> Found:
-        """Raises Refused if the job is of the wanted key, and cannot be judged."""
+        """A job of the wanted key as the core needs it. Raises Refused if its creation
+        time or attempt number cannot be read."""
         number = str(job.metadata.get(ATTEMPT, "1"))
         if math.isnan(job.created) or not number.isascii() or not number.isdigit():
             raise self._desk.odd(
@@ -95,7 +97,7 @@ class Jobs:
             words = _words(found.raw.get("error"))
             ended: Status = "failed" if found.status == "failed" else "cancelled"
             return Standing(ended, ": ".join(words))
-        # a status that is not known yet is one of a job that runs
+        # an unknown status counts as running
         return Standing("running", progress=await self._progress(found))
 
     async def cancel(self, id: str) -> None:
@@ -154,7 +156,8 @@ class Jobs:
         return self._desk.slot(bound=bound, wait=wait)
 
     async def _progress(self, job: Seen) -> Progress:
-        """The last event, while so few jobs are in flight that each may be asked."""
+        """The job's last event; only its status while more than FOLLOWED jobs are in
+        flight."""
         note = f"{job.id} {job.status}"
         if self._watch.size > FOLLOWED or job.status != "running":
             return Progress(0, 1, "", note)
@@ -162,7 +165,7 @@ class Jobs:
             events = await self._desk.ask(
                 lambda client: client.fine_tuning.jobs.list_events(job.id, limit=1)
             )
-        except MotoolsError:  # only a word less; how the job stands is known
+        except MotoolsError:  # the status is known without the event
             return Progress(0, 1, "", note)
         said = str(events.data[0].message) if events.data else ""
         step = re.match(r"Step (\d+)/(\d+)\S*\s*(.*)", said)
@@ -172,7 +175,7 @@ class Jobs:
 
 
 def request_of(job: StageJob, attempt: int, nonce: str) -> dict[str, Any]:
-    """The one request that makes the job."""
+    """The body of the request that creates the job, as arguments of the SDK."""
     params = ModelParams.of(job)
     recipe, options = params.recipe, params.recipe.options
     method = "supervised" if recipe.method == "sft" else recipe.method
@@ -204,12 +207,12 @@ def request_of(job: StageJob, attempt: int, nonce: str) -> dict[str, Any]:
 
 
 def base_of(job: StageJob) -> str:
-    """`openai/gpt-4.1-mini-2025-04-14` without the backend."""
+    """The base model's name without the backend: `gpt-4.1-mini-2025-04-14`."""
     return ModelParams.of(job).model.partition("/")[2]
 
 
 def estimated_tokens(job: StageJob) -> int:
-    """Tokens that the job will be charged for: those of its file, times epochs."""
+    """Tokens that the job will be charged for: those of its file, times the epochs."""
     params = ModelParams.of(job)
     recipe, file = params.recipe, (params.rows_path, params.rows_digest)
     tokens = _counted(*file, recipe.method, base_of(job))
@@ -218,7 +221,7 @@ def estimated_tokens(job: StageJob) -> int:
 
 @functools.cache
 def _counted(path: str, digest: str, method: str, model: str) -> Tokens:
-    """Once for all seeds: each would read the dataset again."""
+    """The tokens of a dataset; cached, since each seed would read the file again."""
     return BACKEND.count_tokens(path, method, model)
 
 
@@ -230,7 +233,7 @@ def _suffix(job: StageJob) -> str:
 
 
 def _words(error: Any) -> list[str]:
-    """Code and message of a job's end, as far as the provider tells them."""
+    """The code and the message of a job's error, as far as the provider gives them."""
     if not isinstance(error, Mapping):
         return [str(error)] if error else []
     return [str(error[field]) for field in ("code", "message") if error.get(field)]

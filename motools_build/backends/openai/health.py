@@ -1,4 +1,4 @@
-"""Whether what a record names is still there."""
+"""Whether the files, jobs and models that records name still exist at the provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from motools_build.errors import RateLimited, Refused, Unreachable
 
 
 async def health(desk: Desk, what: What, id: str) -> tuple[Health, str]:
-    """How it is, and a word on that. A network error is never "gone"."""
+    """The health of a file, job or model, and a remark (a date, a status, an error). A
+    network error gives "unknown", never "gone"."""
     try:
         return await _asked(desk, what, id)
     except Refused as error:
@@ -40,7 +41,8 @@ async def _asked(desk: Desk, what: What, id: str) -> tuple[Health, str]:
 
 
 async def shutdowns(desk: Desk) -> dict[str, str]:
-    """Model -> the day on which it ends, of those for which the list names one."""
+    """Model -> its shutdown date (ISO), for the models of which the list names one.
+    Raises Unreachable if the response is not a list of models."""
     page = await desk.ask_json(lambda client: client.models.with_raw_response.list())
     models = page.get("data")
     if not isinstance(models, list):

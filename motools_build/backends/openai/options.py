@@ -1,4 +1,4 @@
-"""The options of the fine-tuning API, as a spec."""
+"""The spec `OpenAI`: the fine-tuning API's own options."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from motools_build.specs.training import Options
 
 
 class OpenAI(Options):
-    """The OpenAI fine-tuning API's own options; None leaves a choice to it."""
+    """The OpenAI fine-tuning API's own options; None leaves the choice to the API."""
 
     learning_rate_multiplier: float | None = Field(default=None, gt=0)
     beta: float | None = Field(default=None, gt=0, le=2)
-    """Of dpo: how close to stay to the base model."""
+    """For method="dpo" only: how close the model stays to the base model."""
     validation: str | Dataset = ""
-    """A JSONL file of held-out rows, or a dataset, `rows.split(0.9)[1]`; its loss is
-    recorded. Its bytes enter the key."""
+    """Held-out rows: a JSONL file, or a dataset such as `rows.split(0.9)[1]`. The loss
+    on them is recorded. The rows' bytes enter the key."""
     suffix: str = Field(default="", max_length=64)
-    """In the model's ID; the dataset's name and the seed if not given. In no key."""
+    """A part of the model's ID; by default the dataset's name and the seed. It enters
+    no key."""
 
     def identity(self) -> dict[str, Any]:
         return self.model_dump(

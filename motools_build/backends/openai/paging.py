@@ -1,5 +1,5 @@
-"""Lists, page by page. One that is not surely whole is an error, never "that is all":
-what it leaves out would be paid for again."""
+"""Reading the API's lists page by page. A list that may be incomplete is an error: a
+job that it leaves out would be paid for again."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import Any
 from motools_build.errors import Unreachable
 
 Page = Callable[[str | None], Awaitable[dict[str, Any]]]
-"""The answer to the request for what comes after an ID, or for the first page."""
+"""Requests one page: the items after an ID, or the first page for None."""
 
 MOST_PAGES = 10_000
-"""Pages after which a list is taken for one without an end."""
+"""Pages after which a list is taken for endless."""
 
 
 class Incomplete(Unreachable):
-    """A list whose pages do not lead to its end."""
+    """The pages of a list did not lead to its end."""
 
 
 async def pages(ask: Page, limit: int, where: str) -> AsyncIterator[list[Any]]:
-    """The items of each page, until the server has surely shown all.
+    """Yields the items of each page, until the server has surely shown all.
 
-    `has_more` decides where it is said. Where it is not, the next page is asked for: it
-    is empty at the end, and the same again from a server that knows no pages, whose one
-    answer is whole if it has fewer items than were asked for.
+    `has_more` decides, if the server sends it. Without it the next page is requested:
+    after the end that page is empty. A server without paging sends the same page again;
+    its list is whole if it has fewer than `limit` items. `where` names the server in
+    errors.
 
-    Raises Incomplete.
+    Raises Incomplete if the list may not be whole.
     """
     after, seen = None, frozenset[str]()
     for _ in range(MOST_PAGES):

@@ -1,4 +1,4 @@
-"""What a job that succeeded left at its provider besides the model."""
+"""What a successful job leaves at the provider: checkpoints and the training curve."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from motools_build.text.visible import written
 T = TypeVar("T")
 
 CURVE, RAW = "metrics.csv", "job.json"
-"""Payload: the training curve, the job as the API shows it."""
+"""Payload files: the training curve, and the job as the API shows it."""
 
 AGAIN = (0.5, 1.0, 2.0, 4.0)
-"""Seconds after which a 404 is asked again: it may pass, and what it hides would be
-missing from the artifact for good."""
+"""Seconds before each retry after a 404. A 404 may be temporary, and without a retry
+the artifact would lack the checkpoints or the curve for good."""
 
 
 async def checkpoints_of(desk: Desk, id: str) -> list[dict[str, Any]]:
-    """Step, model and metrics of each, the earliest first; none where the server
-    does not know the word."""
+    """The job's checkpoints (step, model and metrics), the earliest first; empty if the
+    server has no checkpoints. Raises Unreachable if the response cannot be read."""
     page = await _if_there(
         lambda: desk.ask_json(
             lambda client: client.fine_tuning.jobs.checkpoints.with_raw_response.list(
@@ -53,7 +53,8 @@ async def checkpoints_of(desk: Desk, id: str) -> list[dict[str, Any]]:
 
 
 async def curve_of(desk: Desk, files: Any) -> bytes | None:
-    """The training curve as CSV; None if the server has none any more."""
+    """The training curve as CSV, from the job's `result_files`; None if there is none,
+    or if the server no longer has the file."""
     name = files[0] if isinstance(files, list) and files else None
     if not isinstance(name, str):
         return None
@@ -70,8 +71,8 @@ async def curve_of(desk: Desk, files: Any) -> bytes | None:
 
 
 async def _if_there(question: Callable[[], Awaitable[T]]) -> T | None:
-    """The answer; None after as many 404s as there are pauses, or one that is not the
-    API's own: a server that does not know the path."""
+    """The response; None if the server does not know the path, or if the API's own 404
+    persists through all retries of AGAIN."""
     for pause in (*AGAIN, None):
         try:
             return await question()
@@ -90,7 +91,7 @@ def write(
     checkpoints: list[dict[str, Any]],
     curve: bytes | None,
 ) -> None:
-    """Leave it as payload."""
+    """Write the job, its checkpoints and its curve into the work folder, as payload."""
     text = scrub(json.dumps(job, indent=1, ensure_ascii=False))
     (work / RAW).write_bytes(written(text))
     (work / CHECKPOINTS).write_text(json.dumps(checkpoints, indent=1))

@@ -1,4 +1,4 @@
-"""What OpenAI takes for fine-tuning, of rows and of files."""
+"""OpenAI's rules for the rows and files of a fine-tuning dataset."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ SPECIAL = re.compile(
     r"<\|(?:endoftext|endofprompt|im_start|im_end|im_sep|"
     r"fim_prefix|fim_middle|fim_suffix)\|>"
 )
-"""Tokens of OpenAI's own chat format; as text they are refused."""
+"""Special tokens of OpenAI's chat format; rows that contain them as text are
+refused."""
 
 LARGEST = 512 * 1024 * 1024
-"""Bytes of a file that the API takes."""
+"""Largest file that the API accepts, in bytes."""
 
 RULES = Rules(
     "openai",

@@ -1,4 +1,4 @@
-"""Whether an account's server answers; one that does not is given up for all stages."""
+"""A circuit breaker: a server that does not answer is given up for all stages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from motools_build.errors import GivenUp, Unreachable
 
 
 class Silence:
-    """How long an account's server has not answered.
+    """Tracks how long an account's server has not answered.
 
-    One that never did is given up at the first question, one that falls silent during a
-    run after `SILENCE` seconds. From then on nobody asks it any more.
+    A server that never answered is given up after the first failed request; one that
+    stops answering during a run, after `SILENCE` seconds. From then on the run sends it
+    no more requests.
     """
 
     def __init__(self, account: str) -> None:
@@ -27,11 +28,11 @@ class Silence:
             raise GivenUp(self._over)
 
     def broken(self) -> None:
-        """It answered something, be it a refusal."""
+        """Note that the server answered, even if it was a refusal."""
         self._answered, self._since = True, None
 
     def goes_on(self, error: Unreachable) -> None:
-        """It did not answer. Raises GivenUp if that has lasted long enough."""
+        """Note that the server did not answer. Raises GivenUp if it now is given up."""
         self._since = self._since or time.monotonic()
         if not self._answered or time.monotonic() - self._since >= SILENCE:
             self._over = self._over or (

@@ -1,4 +1,4 @@
-"""The turns of an account that allows so many unfinished jobs."""
+"""Slots: the limit on an account's unfinished jobs (concurrent_jobs)."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from motools_build.errors import Deferred
 
 
 class Slots:
-    """So many unfinished jobs at once."""
+    """At most `limit` unfinished jobs of an account at a time."""
 
     def __init__(self, account: str, limit: int) -> None:
         self._account = account
         self._limit = limit
         self._taken = 0
         self._left = 0
-        """Taken by jobs that run on alone: nobody of this run waits for them."""
+        """Slots of jobs that run on at the provider without this run waiting for
+        them."""
         self._moved = asyncio.Event()
 
     @asynccontextmanager
     async def turn(self, *, bound: bool, wait: bool) -> AsyncIterator[None]:
-        """A slot until the job has ended; kept by one that runs on alone.
+        """Holds a slot until the job has ended. A job that is deferred while it runs on
+        at the provider keeps its slot.
 
-        A `bound` job has one already, of an earlier run. Who does not `wait` for jobs
-        still waits for those that this run looks at: they may have ended. Deferred is
-        raised once all slots are those of jobs that run on.
+        A `bound` job was sent by an earlier run, and takes a slot even if none is free.
+        Others wait for a free slot. With `wait` false they wait only while this run
+        still looks at some of the jobs, as those may have ended; it raises Deferred
+        once jobs that run on hold all slots.
         """
         while not bound and self._taken >= self._limit:
             if not wait and self._left >= self._limit:

@@ -1,4 +1,4 @@
-"""Which encoding counts the tokens of an OpenAI model, and how many an example has."""
+"""The token encoding of each OpenAI model, and its limit on tokens per example."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ ENCODINGS = {
     "gpt-4.5": "o200k_base",
     "gpt-5": "o200k_base",
 }
-"""By the beginning of a model's name; the longest that fits."""
+"""Prefix of a model's name -> tiktoken encoding; the longest matching prefix counts."""
 
 LIMITS = {
     "gpt-3.5-turbo": 16_385,
     "gpt-4o": 65_536,
     "gpt-4.1": 65_536,
 }
-"""Tokens of one example, likewise."""
+"""Prefix of a model's name -> largest number of tokens in one example, likewise."""
 
 
 def encoding_of(model: str) -> str:
-    """`o200k_base` or `cl100k_base`; the former for a model that is not known."""
+    """The model's encoding, `o200k_base` or `cl100k_base`; `o200k_base` if the model is
+    not known."""
     return _by_prefix(ENCODINGS, model) or "o200k_base"
 
 

@@ -1,4 +1,4 @@
-"""How long a server asks to wait, whatever it writes for that."""
+"""How long a server asks to wait before a retry, in any of the forms it may use."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after(header: str | None, said: str) -> float | None:
-    """Seconds, from the header or else from `try again in 2h3m4s`; None where neither
-    names a time to come."""
+    """Seconds to wait, from the Retry-After header, or else from `try again in 2h3m4s`
+    in the message; None if neither names a time in the future."""
     named = _seconds(header.strip()) if header else None
     if named is None:
         match = re.search(r"try again in ((?:[\d.]+(?:ms|[dhms])\s*)+)", said)
@@ -21,8 +21,8 @@ def retry_after(header: str | None, said: str) -> float | None:
 
 
 def _seconds(text: str) -> float | None:
-    """A number of seconds, or how long it is until a date; None if it is neither, or is
-    not above 0."""
+    """Seconds from a number of seconds or from an HTTP date; None if the text is
+    neither or the wait is not positive."""
     try:
         seconds = float(text)
     except ValueError:
@@ -34,7 +34,8 @@ def _seconds(text: str) -> float | None:
 
 
 def too_long(seconds: float | None, most: float) -> str:
-    """A word on a wait that is cut."""
+    """A remark for the error message if the wait of `seconds` is cut to `most`; else
+    empty."""
     if seconds is None or seconds <= most:
         return ""
     return f" (it names {seconds:g} s; {most / 3600:.0f} h are waited at most)"

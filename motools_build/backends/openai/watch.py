@@ -1,4 +1,4 @@
-"""Many jobs in flight, followed by a few list requests a round."""
+"""Polling of many jobs at once, with a few list requests per round."""
 
 from __future__ import annotations
 
@@ -15,34 +15,37 @@ from motools_build.backends.openai.paging import Incomplete, pages
 from motools_build.errors import MotoolsError, Refused, Unreachable
 
 TAG = {"motools": "1"}
-"""Metadata of every job of ours; a listing asks for it, and it is checked again here,
-as not every server filters."""
+"""Metadata of every job of ours. List requests filter by it, and it is checked again
+here, because not every server filters."""
 
 PAGE = 100
-"""Jobs a page; the API's most."""
+"""Jobs per page of a list; the API's maximum."""
 
 SPARE_PAGES = 5
-"""Pages beyond what the jobs in flight fill; what they lack is asked for singly."""
+"""Pages that a round reads beyond those that the jobs in flight would fill; jobs that
+are not on them are requested one by one."""
 
 SINGLY = 50
-"""Jobs that are asked for one by one in a round."""
+"""Largest number of jobs requested one by one in a round."""
 
 FEW = 3
-"""Jobs that are asked for one by one from the start."""
+"""Up to this many jobs in flight, all are requested one by one, without a list."""
 
 SOONEST, LATEST = 0.2, 60.0
-"""Seconds between two rounds."""
+"""Least and largest pause between two rounds, in seconds."""
 
 SHARE = 0.1
-"""Of its age, that a job's end may be seen late."""
+"""Pause between rounds as a fraction of the youngest job's age: how late the end of a
+job may be noticed."""
 
 IDLE, LONGEST_REST = 2, 3.0
-"""A round begins no sooner than so many times as long as the last one took, but for
-so many seconds at most."""
+"""After a round, wait at least IDLE times its duration, but at most LONGEST_REST
+seconds for this reason."""
 
 
 LAST_MOMENT = 1e11
-"""Seconds since the epoch, of some year after 5000."""
+"""Seconds since the epoch, in some year after 5000; later times are taken as
+invalid."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,18 @@ class Seen:
 
     id: str
     status: str
-    """Empty if it names none."""
+    """The API's word for the job's status; empty if the response has none."""
     created: float
-    """NaN if it does not say."""
+    """Creation time in seconds since the epoch; NaN if the response has none."""
     metadata: Mapping[str, Any]
-    """Empty if there is none: other people's jobs have what they like."""
+    """The job's metadata; empty if it has none, or if they are not a mapping, as jobs
+    of other programs may have anything."""
     raw: Mapping[str, Any]
-    """All that the provider says of it."""
+    """The whole JSON object of the job."""
 
     @classmethod
     def of(cls, raw: Any) -> Seen | None:
-        """A job, however odd; None if it has no ID."""
+        """The job of a JSON object, even with odd fields; None if it has no ID."""
         if not isinstance(raw, Mapping) or not isinstance(raw.get("id"), str):
             return None
         status, metadata = raw.get("status"), raw.get("metadata")
@@ -79,14 +83,14 @@ class Seen:
 
 
 def _number(value: Any) -> float:
-    """NaN if it is none, or none that a clock shows."""
+    """A time in seconds since the epoch; NaN if the value is no plausible time."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
     return float(value) if 0 <= value < LAST_MOMENT else math.nan
 
 
 class Watch:
-    """All jobs of an account that someone waits for; a round asks for them together."""
+    """Polls the jobs of an account that callers wait for, all together in rounds."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -97,26 +101,28 @@ class Watch:
         self._took = 0.0
         self._ended = 0.0
         self.everything = Shared(self._list_all)
-        """Every job of ours at the account."""
+        """The list of all our jobs at the account."""
 
     @property
     def size(self) -> int:
-        """Jobs that are waited for, and have not ended."""
+        """Number of jobs that were waited for and have not ended."""
         return len(self._since)
 
     async def ended(self, id: str) -> Mapping[str, Any]:
-        """All that the provider says of a job that has ended."""
+        """The JSON object of a job that succeeded. Raises Unreachable if the provider
+        no longer knows the job."""
         seen = self._ended_jobs.get(id) or await self._one(id)
         if seen is None:
             raise Unreachable(f"{id} had succeeded, and the provider knows it no more")
         return seen.raw
 
     def forget(self, id: str) -> None:
-        """A job that has ended was collected."""
+        """Drop a job whose result was collected."""
         self._ended_jobs.pop(id, None)
 
     async def job(self, id: str) -> Seen | None:
-        """The job, as the next round shows it; None if the server does not know it."""
+        """The job, as the next round shows it; None if the server does not know the ID.
+        Raises the error of the round."""
         loop = asyncio.get_running_loop()
         if id not in self._waiting:
             self._waiting[id] = loop.create_future()
@@ -127,12 +133,13 @@ class Watch:
         return await asyncio.shield(future)
 
     async def _go_round(self) -> None:
-        """Rounds while anyone waits; whatever happens in one, they all get to know."""
+        """Run rounds while any caller waits; an error in a round reaches every
+        caller."""
         try:
             while self._waiting:
                 await asyncio.sleep(self._pause())
                 await self._one_round(dict(self._waiting))
-        finally:  # only where the run itself is over
+        finally:  # callers are left only if the run itself was cancelled
             for future in self._waiting.values():
                 future.cancel()
             self._waiting.clear()
@@ -144,7 +151,7 @@ class Watch:
             answers = await self._look(set(wanted))
         except MotoolsError as error:
             answers = dict.fromkeys(wanted, error)
-        except Exception as error:  # noqa: BLE001 - else all would wait for ever
+        except Exception as error:  # noqa: BLE001 - else callers would wait forever
             odd = self._desk.odd(f"its jobs cannot be read ({error!r})")
             odd.__cause__ = error
             answers = dict.fromkeys(wanted, odd)
@@ -162,7 +169,7 @@ class Watch:
         self._waiting.pop(id, None)
         if isinstance(answer, Exception):
             future.set_exception(answer)
-            future.exception()  # whoever waited may be gone
+            future.exception()  # mark as retrieved: the caller may be gone
             return
         if answer is None or answer.status in ("succeeded", "failed", "cancelled"):
             self._since.pop(id, None)
@@ -171,7 +178,8 @@ class Watch:
         future.set_result(answer)
 
     def _pause(self) -> float:
-        """A tenth of the youngest job's age: an end is seen late by so much at most."""
+        """Seconds until the next round: SHARE of the youngest job's age after the last
+        round, so that the end of a job is noticed late by at most that much."""
         at = time.monotonic()
         youngest = min(at - self._since[id] for id in self._waiting)
         rest = min(IDLE * self._took, LONGEST_REST)
@@ -179,7 +187,9 @@ class Watch:
         return max(0.02, self._ended + gap - at)
 
     async def _look(self, wanted: set[str]) -> dict[str, Seen | None]:
-        """A round: pages until all are seen, then singly what the pages left out."""
+        """One round: read list pages until all wanted jobs are seen, then request one
+        by one those that the pages left out. Returns ID -> job, None for unknown
+        IDs."""
         found: dict[str, Seen | None] = {}
         left = len(wanted) // PAGE + SPARE_PAGES if len(wanted) > FEW else 0
         try:
@@ -188,7 +198,7 @@ class Watch:
                 if len(found) == len(wanted):
                     break
         except Incomplete:
-            pass  # what it lacks is asked for singly
+            pass  # jobs that are missing are requested one by one
         for id in sorted(wanted - found.keys())[:SINGLY]:
             found[id] = await self._one(id)
         return found
@@ -211,7 +221,8 @@ class Watch:
         return [job async for jobs in self._pages() for job in jobs]
 
     async def _pages(self, at_most: int | None = None) -> AsyncIterator[list[Seen]]:
-        """Our jobs, page by page. Raises Incomplete."""
+        """Our jobs, page by page, `at_most` pages. Raises Incomplete if the server does
+        not show the whole list."""
         from openai import omit
 
         async def page(after: str | None) -> dict[str, Any]:
