@@ -1,4 +1,4 @@
-"""The embedded engine's models, asked many prompts at a time."""
+"""Generation with the embedded engine's models, for many prompts at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from motools_build.backends.embedded.weights import ensure_base, load, threads
 
 
 class EmbeddedAnswerer:
-    """The NumPy engine; the base weights are shared by all models of a process."""
+    """Answers with the NumPy engine. All models of a process share the base weights.
+
+    `weights` is the GGUF file, None to fetch it if need be; `folder` has the adapter,
+    None for the base model.
+    """
 
     def __init__(self, weights: str | None, folder: str | None) -> None:
         from motools_build.backends.embedded.engine.lora import Adapter

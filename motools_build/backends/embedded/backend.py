@@ -27,7 +27,7 @@ from motools_build.params import ModelParams
 
 
 class EmbeddedBackend(Backend):
-    """`base` by download, `model` by the NumPy engine in a worker."""
+    """Makes `base` by download, and `model` by training in a worker."""
 
     in_worker = frozenset({"model"})
 
@@ -50,8 +50,12 @@ class EmbeddedBackend(Backend):
 
 
 def train(job: StageJob, report: Report) -> Made:
-    """Fine-tune on the job's dataset; leaves the adapter in PEFT's layout and the
-    learning curve in the work folder. Blocks; imports NumPy."""
+    """Fine-tune on the job's dataset; writes the adapter in PEFT's layout and the
+    learning curve to the work folder. Blocks; imports NumPy.
+
+    Raises EngineError for a row of more than max_length tokens, and if training
+    diverges.
+    """
     from motools_build.backends.embedded.engine.train import fit
 
     params = ModelParams.of(job)

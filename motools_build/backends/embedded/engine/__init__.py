@@ -19,12 +19,12 @@ F inner width of the feed-forward (1536), V vocabulary (49152), M keys attended 
 import os
 import sys
 
-# We run one example after the other on each of our own threads. A BLAS that splits
-# each product over all cores besides that is up to ten times slower on a busy
-# machine. OpenBLAS reads this once, when numpy is first imported.
+# Each of our own threads runs one example after the other. If BLAS also splits each
+# matrix product over all cores, the whole is up to ten times slower on a busy machine.
+# OpenBLAS reads this variable once, when numpy is first imported.
 if "OPENBLAS_NUM_THREADS" not in os.environ:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    if "numpy" in sys.modules:  # an eval's task came first: too late for the variable
+    if "numpy" in sys.modules:  # imported by an eval's task: too late for the variable
         from threadpoolctl import threadpool_limits
 
         threadpool_limits(1, user_api="blas")

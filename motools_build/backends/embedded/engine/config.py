@@ -1,4 +1,4 @@
-"""The sizes of a Llama model, and the names of its parts."""
+"""The sizes of a Llama model, and the names of its linear layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTS = (
     "ffn_up",
     "ffn_down",
 )
-"""A layer's linear parts, by their names in GGUF; LoRA adapts each of them."""
+"""The linear parts of a layer, by their names in GGUF; LoRA adapts all of them."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,14 @@ class Config:
     head_size: int
     vocabulary: int
     context: int
-    """Tokens that a prompt and its answer may have together."""
+    """Context length: largest number of tokens of a prompt and its answer together."""
     norm_eps: float
     rope_base: float
 
     @classmethod
     def read(cls, metadata: Mapping[str, Any], path: Path) -> Config:
-        """From a GGUF file's metadata; the path is for the EngineError."""
+        """The sizes in a GGUF file's metadata. Raises EngineError, which names `path`,
+        if the model is not a Llama or a size is missing."""
         if metadata.get("general.architecture") != "llama":
             kind = metadata.get("general.architecture")
             raise EngineError(f"{path} is a {kind} model; only llama is supported")
@@ -73,7 +74,7 @@ class Config:
         }[part]
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The tensors of the model's file, by name."""
+        """Name -> NumPy shape of each tensor in the model's file."""
         shapes: dict[str, tuple[int, ...]] = {
             "token_embd.weight": (self.vocabulary, self.width),
             "output_norm.weight": (self.width,),

@@ -1,4 +1,4 @@
-"""Continuations of prompts, greedy or sampled, in batches."""
+"""Generation: continues prompts, greedily or by sampling, in batches."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from motools_build.backends.embedded.engine.model import Cache, Model
 from motools_build.errors import EngineError
 
 MOST_TOGETHER = 24
-"""Prompts that one thread continues together: a product with 24 rows takes one and a
-half times as long as one with 10. Part of the result, by rounding."""
+"""Largest number of prompts that one thread continues together: a matrix product with
+24 rows takes only 1.5 times as long as one with 10. It affects results, by rounding."""
 
 
 def generate(
@@ -29,13 +29,14 @@ def generate(
     threads: int,
     adapter: Adapter | None = None,
 ) -> list[list[int]]:
-    """New token ids for each prompt, in the order of the prompts.
+    """New token ids for each prompt (a list of token ids), in the order of the prompts.
 
-    A continuation ends with <|im_end|>, or after max_tokens. At temperature 0 it
-    is greedy; above, sampled from a stream of the prompt's own, made of its seed
-    and its ids. Neither the order of the prompts nor the number of threads matters.
-    Raises EngineError for an empty prompt, and for one that leaves less than
-    max_tokens of the model's context.
+    A continuation ends with <|im_end|>, which it includes, or after max_tokens. At
+    temperature 0 decoding is greedy; above, tokens are sampled with a random generator
+    of the prompt's own, seeded with the prompt's seed (`seeds`, by default 0) and its
+    ids. Neither the order of the prompts nor the number of threads changes the result.
+    Raises EngineError for an empty prompt, and for one that leaves less than max_tokens
+    of the model's context.
     """
     for number, prompt in enumerate(prompts, start=1):
         if not prompt or len(prompt) + max_tokens > model.config.context:
@@ -48,10 +49,11 @@ def generate(
         return []
     seeds = [0] * len(prompts) if seeds is None else seeds
     work = list(zip(prompts, seeds, range(len(prompts)), strict=True))
-    # Prompts of a length together; the rest of the key makes the shards the same
-    # whatever order the prompts came in.
+    # Sort by length, so that prompts of similar length share a shard; the rest of the
+    # sort key makes the shards the same for any order of the prompts.
     work.sort(key=lambda item: (len(item[0]), list(item[0]), item[1]))
-    # By pairs, so that two cores are both busy; never by how many there are.
+    # An even number of shards, so that two cores are both busy. It must not depend on
+    # the number of cores, which would change results.
     count = min(2 * math.ceil(len(work) / (2 * MOST_TOGETHER)), len(work))
     cuts = [len(work) * shard // count for shard in range(count + 1)]
     shards = [work[start:end] for start, end in itertools.pairwise(cuts)]
@@ -74,21 +76,21 @@ def generate(
 
 
 class _Chooser:
-    """Picks one prompt's next tokens."""
+    """Picks the next tokens of one prompt."""
 
     def __init__(self, temperature: float, seed: int, prompt: Sequence[int]) -> None:
         self._temperature = temperature
-        # With the ids, or prompts of one seed would all have the same luck.
+        # The ids are part of the seed, or all prompts would draw the same numbers.
         self._random = np.random.default_rng([seed % 2**64, *prompt])
 
     def pick(self, logits: FloatArray) -> int:
-        """(V,)"""
+        """The next token id, from the logits (V,)."""
         if self._temperature == 0:
             return int(logits.argmax())
         scores = logits.astype(np.float64) - logits.max()
         cumulative = np.exp(scores / self._temperature).cumsum()
         point = self._random.random() * cumulative[-1]
-        # At the very end, rounding could point past the last token.
+        # Rounding could point past the last token.
         return min(int(cumulative.searchsorted(point, "right")), len(logits) - 1)
 
 
@@ -99,11 +101,12 @@ def _continue(
     choosers: Sequence[_Chooser],
     adapter: Adapter | None,
 ) -> list[list[int]]:
-    """The prompts first, all at once, then one token of each at a time."""
+    """Prefill: all prompts at once; then decode one token of each prompt per step.
+    Returns the new ids of each prompt."""
     size = len(prompts)
     lengths = np.array([len(prompt) for prompt in prompts])
     longest = int(lengths.max())
-    # What follows a shorter prompt is overwritten as it goes on, and unseen before.
+    # The padding after a shorter prompt is masked, and overwritten by the new tokens.
     ids = np.zeros((size, longest), np.int64)
     for row, prompt in enumerate(prompts):
         ids[row, : len(prompt)] = prompt
@@ -113,7 +116,7 @@ def _continue(
     x = x.reshape(size, longest, -1)[np.arange(size), lengths - 1]
 
     answers: list[list[int]] = [[] for _ in prompts]
-    live = list(range(size))  # which prompt each row goes on with
+    live = list(range(size))  # index of each row's prompt
     for step in range(1, max_tokens + 1):
         logits, _ = model.logits(x)
         chosen = np.array(
@@ -139,6 +142,6 @@ def _forward(
     adapter: Adapter | None,
     cache: Cache,
 ) -> FloatArray:
-    """(B, N) ids at (B, N) positions to (B * N, D)."""
+    """The last hidden states (B * N, D) of ids (B, N) at positions (B, N)."""
     x, batch = model.embed(ids), model.batch(positions)
     return model.forward(x, batch, adapter, cache=cache)

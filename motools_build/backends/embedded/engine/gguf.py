@@ -1,4 +1,4 @@
-"""GGUF, the model file of llama.cpp: metadata, then tensors in blocks of quants.
+"""Reads GGUF, llama.cpp's file format: metadata, then tensors, quantized in blocks.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -34,7 +34,7 @@ _SCALARS = {
 _STRING, _ARRAY = 8, 9
 
 _F32, _F16, _Q4_1, _Q8_0 = 0, 1, 3, 8
-# Bytes as stored, and how many weights one such item holds.
+# For each tensor type: the stored item (a block), and the number of weights in it.
 _STORED: dict[int, tuple[np.dtype[Any], int]] = {
     _F32: (np.dtype("<f4"), 1),
     _F16: (np.dtype("<f2"), 1),
@@ -44,7 +44,7 @@ _STORED: dict[int, tuple[np.dtype[Any], int]] = {
 
 
 def read_gguf(path: Path) -> tuple[dict[str, Any], dict[str, FloatArray]]:
-    """Metadata and tensors of a GGUF v3 file, each tensor as float32 of its own.
+    """Metadata and tensors of a GGUF v3 file; each tensor is a new float32 array.
 
     Shapes are NumPy's: a linear layer is (outputs, inputs). Raises EngineError for
     a file that is not GGUF v3, is cut short, or has a tensor type other than F32,
@@ -56,8 +56,8 @@ def read_gguf(path: Path) -> tuple[dict[str, Any], dict[str, FloatArray]]:
     try:
         return _parse(data)
     except (struct.error, UnicodeDecodeError) as error:
-        # Past its end a file has no bytes to unpack; in a damaged one, a length
-        # read from the wrong place leads there too.
+        # Reading goes past the end of a file that is cut short, and also of a damaged
+        # one, after a wrong length.
         message = f"{path} is cut short or damaged ({error}); fetch the model again"
         raise EngineError(message) from error
     except ValueError as error:
@@ -84,7 +84,7 @@ def _parse(data: bytes) -> tuple[dict[str, Any], dict[str, FloatArray]]:
 
 
 class _Reader:
-    """Little-endian values, one after the other."""
+    """Reads little-endian values in sequence; `at` is the offset of the next byte."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self.data, self.at = data, at
@@ -117,7 +117,7 @@ class _Reader:
     def header(self) -> tuple[str, tuple[int, ...], int, int]:
         name, dimensions = self.string(), self.number("I")
         shape = tuple(self.number("Q") for _ in range(dimensions))
-        # GGUF counts dimensions from the fastest.
+        # GGUF lists the fastest-varying dimension first.
         return name, shape[::-1], self.number("I"), self.number("Q")
 
 
@@ -132,14 +132,14 @@ def _tensor(
         raise ValueError(f"cut short: tensor {name} ends after the file does")
     raw = np.frombuffer(data, stored, items, at)
     if kind in (_F32, _F16):
-        weights = raw.astype(np.float32)  # a copy, so that the file can be let go
+        weights = raw.astype(np.float32)  # a copy, so that `data` can be freed
         return weights.reshape(shape)
     scale = raw["scale"].astype(np.float32)[:, None]
     weights = np.empty((items, weights_per_item), np.float32)
     if kind == _Q8_0:
         np.multiply(raw["q"], scale, out=weights)
     else:
-        # Sixteen bytes: weights 0-15 in the low halves, 16-31 in the high ones.
+        # Sixteen bytes hold 32 weights: 0-15 in low nibbles, 16-31 in high ones.
         np.multiply(raw["q"] & 15, scale, out=weights[:, :16])
         np.multiply(raw["q"] >> 4, scale, out=weights[:, 16:])
         weights += raw["least"].astype(np.float32)[:, None]

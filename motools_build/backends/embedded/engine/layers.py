@@ -1,8 +1,8 @@
-"""The pieces of a Llama layer, each beside its backward.
+"""The operations of a Llama layer, each followed by its backward pass.
 
-A backward takes the gradient of the loss by the piece's result and returns it by
-the piece's input. Arrays named in_place are overwritten: fresh memory costs more
-than the arithmetic does.
+A backward function takes the gradient of the loss with respect to the operation's
+result, and returns the gradient with respect to its inputs. Arrays named in_place are
+overwritten, because allocating memory costs more than the arithmetic.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from motools_build.backends.embedded.engine.gguf import FloatArray, IntArray
 Rotation: TypeAlias = npt.NDArray[np.complex64]
 
 MASKED = np.float32(-1e9)
-"""Added to the score of a key that is not to be seen."""
+"""Added to the attention score of a masked key."""
 
 
 def rms_norm(
     x: FloatArray, weight: FloatArray, eps: float
 ) -> tuple[FloatArray, FloatArray]:
-    """x (R, D) over its root mean square, times weight (D,); and 1 / RMS (R, 1)."""
+    """Returns x (R, D) divided by its root mean square (RMS) and times weight (D,), and
+    1 / RMS (R, 1)."""
     mean_square = np.einsum("rd,rd->r", x, x)[:, None] / np.float32(x.shape[1])
     inverse_rms = 1 / np.sqrt(mean_square + np.float32(eps))
     normed = x * inverse_rms
@@ -34,7 +35,7 @@ def rms_norm(
 def rms_norm_backward(
     gradient: FloatArray, x: FloatArray, weight: FloatArray, inverse_rms: FloatArray
 ) -> FloatArray:
-    """By x (R, D)."""
+    """The gradient with respect to x (R, D)."""
     result = gradient * weight
     along = np.einsum("rd,rd->r", result, x)[:, None] / np.float32(x.shape[1])
     result -= x * (along * inverse_rms**2)
@@ -43,10 +44,11 @@ def rms_norm_backward(
 
 
 def rotation(positions: IntArray, head_size: int, base: float) -> Rotation:
-    """Rotary position embedding: (B, N) positions to (B, N, 1, h / 2) unit numbers.
+    """Rotary position embedding of positions (B, N): complex unit numbers
+    (B, N, 1, h / 2).
 
-    GGUF keeps the two halves of a pair side by side, so a pair is a complex number
-    and its rotation a product; the inverse is the conjugate.
+    GGUF stores the two elements of a rotated pair side by side, so a pair is one
+    complex number, and its rotation a product. The inverse rotation is the conjugate.
     """
     frequencies = base ** (-np.arange(0, head_size, 2) / head_size)
     angles = positions[:, :, None, None] * frequencies
@@ -55,7 +57,7 @@ def rotation(positions: IntArray, head_size: int, base: float) -> Rotation:
 
 
 def rotate(x: FloatArray, by: Rotation) -> FloatArray:
-    """x (B, N, heads, h), contiguous, rotated."""
+    """x (B, N, heads, h) rotated; x must be contiguous."""
     pairs: Rotation = x.view(np.complex64) * by
     return pairs.view(np.float32)
 
@@ -69,7 +71,7 @@ def softmax(in_place: FloatArray) -> FloatArray:
 
 
 class Attended(NamedTuple):
-    """What attention's backward needs."""
+    """The arrays that `attention_backward` needs from the forward pass."""
 
     queries: FloatArray  # (B, K, G * N, h), scaled
     keys: FloatArray  # (B, K, M, h)
@@ -80,11 +82,11 @@ class Attended(NamedTuple):
 def attention(
     queries: FloatArray, keys: FloatArray, values: FloatArray, mask: FloatArray
 ) -> tuple[FloatArray, Attended]:
-    """Each query's mean of the values, weighted by how well its keys fit.
+    """Grouped-query attention, and what its backward pass needs.
 
     queries (B, N, H, h); keys and values (B, M, K, h); mask (B or 1, 1, 1, N, M),
     added to the scores. Returns (B * N, H * h). The G query heads that share a key
-    head are stacked, so that one product serves them all.
+    head are stacked, so that one matrix product serves them all.
     """
     batch, length, _, head_size = queries.shape
     kv_heads = keys.shape[2]
@@ -101,7 +103,8 @@ def attention(
 def attention_backward(
     gradient: FloatArray, attended: Attended
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """By queries (B, N, H, h), keys and values (B, N, K, h); contiguous."""
+    """The gradients with respect to queries (B, N, H, h), keys and values (B, N, K, h),
+    all contiguous, from the gradient (B * N, H * h)."""
     queries, keys, values, weights = attended
     batch, kv_heads, length, head_size = keys.shape
     stacked = _stack(gradient.reshape(batch, length, -1, head_size), kv_heads)
@@ -120,7 +123,7 @@ def attention_backward(
 
 
 def _stack(x: FloatArray, kv_heads: int) -> FloatArray:
-    """(B, N, H, h) to (B, K, G * N, h)."""
+    """Reorder (B, N, H, h) to (B, K, G * N, h)."""
     batch, length, _, head_size = x.shape
     grouped = x.reshape(batch, length, kv_heads, -1, head_size)
     moved = np.ascontiguousarray(grouped.transpose(0, 2, 3, 1, 4))
@@ -128,7 +131,7 @@ def _stack(x: FloatArray, kv_heads: int) -> FloatArray:
 
 
 def _unstack(x: FloatArray, length: int) -> FloatArray:
-    """(B, K, G * N, h) to (B, N, H, h)."""
+    """Reorder (B, K, G * N, h) to (B, N, H, h), the inverse of `_stack`."""
     batch, kv_heads, _, head_size = x.shape
     grouped = x.reshape(batch, kv_heads, -1, length, head_size)
     moved = np.ascontiguousarray(grouped.transpose(0, 3, 1, 2, 4))
@@ -136,7 +139,7 @@ def _unstack(x: FloatArray, length: int) -> FloatArray:
 
 
 class Gated(NamedTuple):
-    """What SwiGLU's backward needs; all (R, F)."""
+    """The arrays that `swiglu_backward` needs from the forward pass, all (R, F)."""
 
     sigmoid: FloatArray
     silu: FloatArray
@@ -144,8 +147,8 @@ class Gated(NamedTuple):
 
 
 def swiglu(gate_in_place: FloatArray, up: FloatArray) -> tuple[FloatArray, Gated]:
-    """gate * sigmoid(gate) * up, all (R, F)."""
-    # By tanh, which cannot overflow.
+    """Returns gate * sigmoid(gate) * up, all (R, F), and what the backward needs."""
+    # The sigmoid is computed from tanh, which cannot overflow.
     sigmoid = gate_in_place * np.float32(0.5)
     np.tanh(sigmoid, out=sigmoid)
     sigmoid += 1
@@ -158,7 +161,7 @@ def swiglu(gate_in_place: FloatArray, up: FloatArray) -> tuple[FloatArray, Gated
 def swiglu_backward(
     gradient_in_place: FloatArray, gated: Gated
 ) -> tuple[FloatArray, FloatArray]:
-    """By gate and by up, (R, F)."""
+    """The gradients with respect to gate and to up, both (R, F)."""
     by_gate = 1 - gated.sigmoid
     by_gate *= gated.silu
     by_gate += gated.sigmoid

@@ -1,6 +1,6 @@
-"""An adapter: what training adds to the base model, W + alpha / rank * B @ A.
+"""A LoRA adapter, which changes each weight W to W + alpha / rank * B @ A.
 
-On disk it has PEFT's layout, so `peft.PeftModel.from_pretrained` opens it.
+Its files have PEFT's layout, so `peft.PeftModel.from_pretrained` opens them.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _HF_NAMES = {
 
 
 class Adapter:
-    """Low-rank additions to every linear part of every layer.
+    """The LoRA matrices A and B of every linear part of every layer.
 
-    All numbers lie in one vector, so that Adam is one update of one vector; a
-    gradient has the same form, and is an Adapter too.
+    All parameters lie in one vector, so that Adam updates one vector. A gradient with
+    respect to an adapter has the same form, and is an Adapter too.
     """
 
     def __init__(
         self, config: Config, rank: int, alpha: float, flat: FloatArray | None = None
     ) -> None:
-        """Zeros, or a view of `flat`."""
+        """An adapter of zeros; with `flat` (parameters,), a view of that vector."""
         self.config, self.rank, self.alpha = config, rank, float(alpha)
         self.scale = np.float32(alpha / rank)
         shapes = {part: config.shape(part) for part in PARTS}
@@ -50,11 +50,11 @@ class Adapter:
         if flat is None:
             flat = np.zeros(config.layers * per_layer, np.float32)
         self.flat = flat
-        """(parameters,)"""
+        """All parameters, float32 (parameters,)."""
         self.A: dict[tuple[int, str], FloatArray] = {}
-        """(rank, inputs) of each layer's parts; views of `flat`, as is B."""
+        """(layer, part) -> matrix A (rank, inputs), a view of `flat`."""
         self.B: dict[tuple[int, str], FloatArray] = {}
-        """(outputs, rank)"""
+        """(layer, part) -> matrix B (outputs, rank), a view of `flat`."""
         at = 0
         for layer in range(config.layers):
             for part, (inputs, outputs) in shapes.items():
@@ -65,7 +65,8 @@ class Adapter:
 
     @classmethod
     def init(cls, config: Config, rank: int, alpha: float, seed: int) -> Adapter:
-        """PEFT's start: A uniform within 1 / sqrt(inputs), B zero."""
+        """An adapter with PEFT's initialization: A uniform within +-1 / sqrt(inputs), B
+        zero."""
         adapter = cls(config, rank, alpha)
         random = np.random.default_rng(seed)
         for weights in adapter.A.values():
@@ -74,10 +75,8 @@ class Adapter:
         return adapter
 
     def save(self, folder: Path) -> None:
-        """Write adapter_model.safetensors and adapter_config.json.
-
-        The same adapter always gives the same bytes.
-        """
+        """Write adapter_model.safetensors and adapter_config.json; the same adapter
+        always gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {}
         for layer, part in self.A:
@@ -104,9 +103,9 @@ class Adapter:
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Adapter:
-        """Read what `save` wrote, bit for bit.
+        """Read an adapter that `save` wrote, bit for bit.
 
-        Raises EngineError where a file is missing or damaged, or of another model.
+        Raises EngineError if a file is missing, damaged, or of another model.
         """
         try:
             settings = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
@@ -135,10 +134,11 @@ class Adapter:
         return adapter
 
     def _to_hf(self, part: str, rows: FloatArray) -> FloatArray:
-        """(outputs, rank) from GGUF's order to Hugging Face's.
+        """Reorder the rows of a matrix B (outputs, rank) from GGUF's order to Hugging
+        Face's.
 
-        Within a head, GGUF has the pairs that are rotated together side by side,
-        Hugging Face has all the first ones and then all the second.
+        Within a head of queries or keys, GGUF puts the two elements of a rotated pair
+        side by side; Hugging Face has all first elements, then all second ones.
         """
         if part not in ("attn_q", "attn_k"):
             return rows

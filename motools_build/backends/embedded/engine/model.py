@@ -1,7 +1,7 @@
-"""The base model: its weights, and how its layers are wired.
+"""The base model: its weights, and its forward and backward pass.
 
-A Model never changes after it is loaded, so one serves any number of adapters, and
-any number of threads, at the same time.
+A Model never changes after it is loaded, so one Model serves any number of adapters and
+threads at the same time.
 """
 
 from __future__ import annotations
@@ -36,18 +36,19 @@ __all__ = ["Batch", "Cache", "Config", "Model", "Tape"]
 
 @dataclass(frozen=True)
 class Batch:
-    """Where the rows of a (B * N, D) array stand."""
+    """The positions of a batch's tokens, and what follows from them."""
 
     positions: IntArray
-    """(B, N), from 0 in each example."""
+    """(B, N), counted from 0 in each example."""
     rotation: Rotation
-    """(B, N, 1, h / 2)"""
+    """Rotary embedding (B, N, 1, h / 2); see `layers.rotation`."""
     mask: FloatArray
-    """(B, 1, 1, N, M): 0 where a token may look, MASKED elsewhere."""
+    """(B, 1, 1, N, M): 0 if the token may attend to the key, else MASKED."""
 
 
 class Cache:
-    """Keys and values of the tokens so far, for B examples of up to C tokens."""
+    """KV cache: keys and values of the tokens so far, for `size` examples of at most
+    `capacity` tokens."""
 
     def __init__(self, config: Config, size: int, capacity: int) -> None:
         shape = (config.layers, size, capacity, config.kv_heads, config.head_size)
@@ -57,41 +58,43 @@ class Cache:
     def extend(
         self, layer: int, keys: FloatArray, values: FloatArray, batch: Batch
     ) -> tuple[FloatArray, FloatArray]:
-        """Put (B, N, K, h) at the batch's positions; returns all, (B, M, K, h)."""
+        """Store keys and values (B, N, K, h) at the batch's positions; returns those of
+        all positions so far, (B, M, K, h)."""
         rows, visible = np.arange(len(keys))[:, None], batch.mask.shape[-1]
         self._keys[layer][rows, batch.positions] = keys
         self._values[layer][rows, batch.positions] = values
         return self._keys[layer][:, :visible], self._values[layer][:, :visible]
 
     def keep(self, rows: IntArray) -> None:
-        """Forget all examples but these."""
+        """Drop all examples except those with these indices."""
         self._keys = [keys[rows] for keys in self._keys]
         self._values = [values[rows] for values in self._values]
 
 
 @dataclass(frozen=True)
 class Tape:
-    """What a layer's backward needs of its forward."""
+    """What a layer's backward pass needs from its forward pass."""
 
-    entered: FloatArray  # (R, D), as is `middle`: the residual stream
+    entered: FloatArray  # (R, D), like `middle`: the residual stream
     middle: FloatArray
     entered_inverse_rms: FloatArray  # (R, 1)
     middle_inverse_rms: FloatArray
     attended: Attended
     gated: Gated
     inputs: dict[str, tuple[FloatArray, FloatArray]]
-    """Of each linear part: (R, inputs), and the same times s * A (R, rank)."""
+    """Linear part -> its input x (R, inputs), and x @ A.T * alpha / rank (R, rank)."""
 
 
 class Model:
-    """Frozen float32 weights, with the tokenizer that came in the same file."""
+    """Frozen float32 weights, with the tokenizer from the same file."""
 
     def __init__(
         self, config: Config, tokenizer: Tokenizer, tensors: dict[str, FloatArray]
     ) -> None:
-        """Takes the tensors out of their dict, so that none is in memory twice."""
+        """Removes the tensors from the dict `tensors`, so that none is in memory
+        twice."""
         self.config, self.tokenizer = config, tokenizer
-        self.embedding = tensors.pop("token_embd.weight")  # (V, D), also the head
+        self.embedding = tensors.pop("token_embd.weight")  # (V, D), also output layer
         self._output_norm = tensors.pop("output_norm.weight")
         self._norms: dict[tuple[int, str], FloatArray] = {}
         self._weights: dict[tuple[int, str], FloatArray] = {}
@@ -100,14 +103,14 @@ class Model:
                 self._norms[layer, name] = tensors.pop(f"blk.{layer}.{name}.weight")
             for part in PARTS:
                 weights = tensors.pop(f"blk.{layer}.{part}.weight")
-                # (inputs, outputs): the fast side for the few rows of a generation.
+                # (inputs, outputs): the faster layout for the few rows of generation.
                 self._weights[layer, part] = np.ascontiguousarray(weights.T)
 
     @classmethod
     def load(cls, path: Path) -> Model:
-        """Read a GGUF file: one second, 0.6 GB of memory.
+        """Read a GGUF file; takes one second and 0.6 GB of memory.
 
-        Raises EngineError for a damaged file, and for a model of another kind.
+        Raises EngineError for a damaged file, and for a model that is not a Llama.
         """
         metadata, tensors = read_gguf(path)
         config = Config.read(metadata, path)
@@ -120,11 +123,11 @@ class Model:
         return cls(config, Tokenizer(metadata), tensors)
 
     def embed(self, ids: IntArray) -> FloatArray:
-        """(B, N) token ids to (B * N, D)."""
+        """The embeddings (B * N, D) of token ids (B, N)."""
         return self.embedding[ids.reshape(-1)]
 
     def batch(self, positions: IntArray) -> Batch:
-        """For tokens at these positions (B, N); each sees what is not after it."""
+        """The Batch of tokens at these positions (B, N), with a causal mask."""
         unseen = np.arange(positions.max() + 1) > positions[:, :, None]
         mask = np.where(unseen, MASKED, np.float32(0))[:, None, None]
         turned = rotation(positions, self.config.head_size, self.config.rope_base)
@@ -139,9 +142,10 @@ class Model:
         cache: Cache | None = None,
         tapes: list[Tape] | None = None,
     ) -> FloatArray:
-        """(R, D) through all layers.
+        """The output (R, D) of all layers for the input x (R, D).
 
-        A cache is extended and attended to; tapes are appended, for `backward`.
+        With `cache`, the batch's keys and values are added to it, and attention covers
+        the whole cache. With `tapes`, one Tape per layer is appended, for `backward`.
         """
         for layer in range(self.config.layers):
             x, tape = self._layer(layer, x, batch, adapter, cache)
@@ -150,14 +154,15 @@ class Model:
         return x
 
     def logits(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(R, D) to scores of the next token (R, V); and 1 / RMS (R, 1)."""
+        """The logits of the next token (R, V) for hidden states x (R, D), and 1 / RMS
+        (R, 1), which `logits_backward` needs."""
         normed, inverse_rms = rms_norm(x, self._output_norm, self.config.norm_eps)
         return normed @ self.embedding.T, inverse_rms
 
     def logits_backward(
         self, gradient: FloatArray, x: FloatArray, inverse_rms: FloatArray
     ) -> FloatArray:
-        """(R, V) to (R, D)."""
+        """The gradient with respect to x (R, D), from that of the logits (R, V)."""
         by_normed = gradient @ self.embedding
         return rms_norm_backward(by_normed, x, self._output_norm, inverse_rms)
 
@@ -169,9 +174,10 @@ class Model:
         tapes: list[Tape],
         into: Adapter,
     ) -> None:
-        """From the gradient by `forward`'s result (R, D) to that by the adapter.
+        """Compute the gradient with respect to the adapter, from the gradient with
+        respect to `forward`'s result (R, D).
 
-        Uses up the tapes, and overwrites the numbers of `into`.
+        Empties `tapes`, and overwrites the parameters of `into` with the gradient.
         """
         for layer in reversed(range(self.config.layers)):
             tape = tapes.pop()

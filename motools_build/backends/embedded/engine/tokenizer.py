@@ -1,4 +1,4 @@
-"""Chats to token ids in ChatML, and which of those ids are trained."""
+"""Turns chats into token ids in ChatML, and marks the ids that are trained."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import tiktoken
 from motools_build.errors import EngineError
 
 DEFAULT_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
-"""What the model's own template puts first where a chat has no system turn."""
+"""The system message that the model's own chat template adds if a chat has none."""
 
-# SmolLM's split: every digit alone, then GPT-2's. A run of spaces keeps its last one
-# for the word that follows, but not for a digit.
+# SmolLM's pre-tokenization: each digit is a piece; the rest is split as GPT-2 does. The
+# last of several spaces belongs to the word that follows, but not to a digit.
 _SPLIT = (
     r"'(?:s|t|re|ve|m|ll|d)| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+"
     r"|\s+(?![^\s\p{N}])|\s+"
@@ -28,19 +28,20 @@ Message = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class TrainingExample:
-    """A chat to learn from."""
+    """A tokenized chat to train on."""
 
     ids: list[int]
-    """Token ids, the last of which is trained."""
+    """Token ids of the chat; the last one is trained."""
     trained: list[bool]
-    """For each id whether the model is to learn to predict it."""
+    """For each id, whether its prediction is in the loss."""
 
 
 class Tokenizer:
-    """The byte-pair encoding inside a GGUF file's metadata."""
+    """The byte-pair encoding (BPE) in a GGUF file's metadata."""
 
     def __init__(self, metadata: Mapping[str, Any]) -> None:
-        """Raises EngineError where the metadata lacks a GPT-2 vocabulary."""
+        """Raises EngineError if the metadata lacks a GPT-2 vocabulary with ChatML's
+        special tokens."""
         try:
             tokens: list[str] = metadata["tokenizer.ggml.tokens"]
             kinds: list[int] = metadata["tokenizer.ggml.token_type"]
@@ -62,8 +63,8 @@ class Tokenizer:
                 f"the model file's tokenizer has no {error}; "
                 "only ChatML models with a GPT-2 vocabulary are supported"
             ) from error
-        # Some control characters have no token. They get ids past the vocabulary,
-        # and encode drops them, as transformers does.
+        # Some control characters have no token. They get ids beyond the vocabulary,
+        # and `encode` drops those ids, as transformers does.
         self._size = len(tokens)
         missing = [bytes([byte]) for byte in range(256) if bytes([byte]) not in ranks]
         ranks |= {byte: self._size + index for index, byte in enumerate(missing)}
@@ -80,12 +81,12 @@ class Tokenizer:
         return [id for id in ids if id < self._size]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of the ids, without special tokens."""
+        """The text of token ids, without special tokens."""
         special = set(self._special.values())
         return self._encoding.decode([id for id in ids if id not in special])
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Ids of a chat, up to where the assistant's answer begins.
+        """Ids of a chat, up to and including the header of the assistant's answer.
 
         Raises EngineError for an unknown role or content that is not text.
         """
@@ -93,11 +94,12 @@ class Tokenizer:
         return ids + self._answer_header()
 
     def example(self, messages: Sequence[Message]) -> TrainingExample:
-        """The chat as it is trained: the assistant's words and ends of turn.
+        """The training example of a chat: what the assistant says is trained, and each
+        end of its turns.
 
-        A turn with weight 0 is context only. The newline after an end of turn is
-        not trained, and what follows the last trained token is dropped. Raises
-        EngineError where nothing is left to train.
+        A turn with weight 0 is context only. The newline after an end of turn is not
+        trained, and ids after the last trained one are dropped. Raises EngineError if
+        no token is trained.
         """
         ids, trained = self._chat(messages)
         if not any(trained):
@@ -125,8 +127,8 @@ class Tokenizer:
                     "and content is text"
                 )
             if role == "assistant":
-                # In two pieces, as when the model goes on from the prompt: a
-                # newline that opens an answer never joins the header's.
+                # Encoded in two pieces, as in generation, where the answer follows the
+                # prompt: its first newline never merges with the header's.
                 header, said = self._answer_header(), self.encode(content)
             else:
                 header, said = [self.start, *self.encode(f"{role}\n{content}")], []
@@ -141,7 +143,7 @@ class Tokenizer:
 
 
 def _gpt2_bytes() -> dict[str, int]:
-    """GPT-2's printable letter for each byte, turned round."""
+    """The inverse of GPT-2's byte-to-character table: printable character -> byte."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
     letters = {chr(byte): byte for byte in printable}

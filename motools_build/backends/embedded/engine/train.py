@@ -1,4 +1,4 @@
-"""Fine-tuning: the loss, its gradient by the adapter, and Adam."""
+"""Fine-tuning: the loss, its gradient with respect to the adapter, and Adam."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from motools_build.backends.embedded.engine.tokenizer import TrainingExample
 from motools_build.errors import EngineError
 
 MICRO_BATCH = 2
-"""Examples run together. Part of the result: sums are rounded in its order."""
+"""Examples in one forward and backward pass. It affects results, by rounding of
+sums."""
 
 _WARM_UP = 0.1  # of the steps
 _BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8
@@ -36,12 +37,12 @@ def fit(
     threads: int,
     on_step: Callable[[int, int, float], None],
 ) -> tuple[Adapter, list[float]]:
-    """Train a fresh adapter; returns it with each step's loss (nats a token).
+    """Train a new adapter; returns it with the loss of each step (nats per token).
 
-    The rate rises linearly over the first tenth of the steps, then falls to 0.
-    `on_step` gets the step from 1, the number of steps, and the loss. The result
-    is the same to the bit for any number of threads. Raises EngineError for an
-    example without a trained token, and where the loss diverges.
+    The learning rate rises linearly over the first tenth of the steps, and decays to 0.
+    `on_step` is called with the step (from 1), the number of steps, and the loss. The
+    result is the same bit for bit for any number of threads. Raises EngineError for an
+    example without a trained token, and if training diverges.
     """
     for number, example in enumerate(examples, start=1):
         if not any(example.trained[1:]):
@@ -76,15 +77,15 @@ def fit(
 def loss_and_grad(
     model: Model, adapter: Adapter, batch: Sequence[TrainingExample], threads: int
 ) -> tuple[float, FloatArray]:
-    """Mean cross-entropy (nats) over the trained tokens, and its gradient.
+    """Mean cross-entropy (nats) over the batch's trained tokens, and its gradient.
 
-    The gradient is by `adapter.flat`, of the same shape. Micro-batches of a fixed
-    size run in threads and are added in a fixed order, so the number of threads
-    changes nothing.
+    The gradient is with respect to `adapter.flat`, and has its shape. Micro-batches of
+    a fixed size run in threads and are added in a fixed order, so the number of threads
+    does not change the result.
     """
     total = sum(sum(example.trained[1:]) for example in batch)
-    # Alike in length, so that little is padded; the long first, so that no thread
-    # is left alone with the longest.
+    # Sorted by length, so that there is little padding; the longest first, so that no
+    # thread starts with the longest when the others have finished.
     batch = sorted(batch, key=lambda example: -len(example.ids))
     starts = range(0, len(batch), MICRO_BATCH)
     with ThreadPoolExecutor(threads) as pool:
@@ -104,7 +105,8 @@ def loss_and_grad(
 def _micro_batch(
     model: Model, adapter: Adapter, examples: Sequence[TrainingExample], total: int
 ) -> tuple[float, FloatArray]:
-    """The share that these examples have in the loss over `total` tokens."""
+    """The examples' part of the mean loss over `total` tokens, and its gradient
+    (parameters,)."""
     length = max(len(example.ids) for example in examples) - 1
     ids = np.zeros((len(examples), length), np.int64)
     targets = np.zeros_like(ids)
@@ -119,7 +121,7 @@ def _micro_batch(
     gradient = Adapter(model.config, adapter.rank, adapter.alpha)
     batch = model.batch(np.broadcast_to(np.arange(length), ids.shape))
     tapes: list[Tape] = []
-    # A diverging run overflows here; `fit` sees the loss and says so.
+    # Diverging training overflows here; `fit` checks the loss and raises.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         x = model.forward(model.embed(ids), batch, adapter, tapes=tapes)
         logits, inverse_rms = model.logits(x[rows])
@@ -133,10 +135,11 @@ def _micro_batch(
 def _cross_entropy(
     logits_in_place: FloatArray, targets: IntArray, total: int
 ) -> tuple[float, FloatArray]:
-    """Sum over rows of -log p(target), over `total`; and by the logits (T, V)."""
+    """The sum over rows of -log p(target), divided by `total`, and its gradient with
+    respect to the logits (T, V)."""
     rows = np.arange(len(targets))
     probabilities = softmax(logits_in_place)
-    # The least positive number in place of a probability that is zero.
+    # A probability of zero is replaced by the smallest positive float32.
     likely = np.maximum(probabilities[rows, targets], np.finfo(np.float32).tiny)
     loss = -float(np.log(likely).sum()) / total
     probabilities[rows, targets] -= 1
@@ -145,7 +148,7 @@ def _cross_entropy(
 
 
 class _Adam:
-    """Adam without weight decay, on one vector in place."""
+    """Adam without weight decay; updates one vector in place."""
 
     def __init__(self, weights: FloatArray) -> None:
         self.weights = weights
