@@ -1,1 +1,1 @@
-"""Evals, samples and lessons, by Inspect AI in a worker."""
+"""Runs evals, samples and lessons with Inspect AI, in a worker."""

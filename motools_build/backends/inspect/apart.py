@@ -1,4 +1,5 @@
-"""Which jobs score answers that another stage recorded, instead of asking a model."""
+"""Tells which jobs score recorded answers of other stages, instead of asking a
+model."""
 
 from __future__ import annotations
 
@@ -7,6 +8,6 @@ from motools_build.params import AskParams
 
 
 def scores_apart(job: StageJob) -> bool:
-    """Whether the job is an eval whose scorer is named apart from its task: the answers
-    are artifacts of their own, and no model is asked for new ones."""
+    """Whether the job is an eval with a separate scorer (`Eval(scorer=...)`): its
+    answers are artifacts of their own, and the model under test is not asked."""
     return AskParams.of(job).task.scorer is not None

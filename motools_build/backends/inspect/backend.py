@@ -1,4 +1,4 @@
-"""Evals by Inspect AI, in a worker; a result counts if nothing is missing in it."""
+"""The backend `inspect`: runs evals with Inspect AI, in a worker."""
 
 from __future__ import annotations
 
@@ -32,21 +32,22 @@ AHEAD = (
     "rich._emoji_codes",
     "rich.markdown",
 )
-"""What every eval imports when it runs. In a job's child nothing is imported from
-bytecode: there these 900 modules took 4 seconds of each eval."""
+"""Modules that every eval imports when it runs; `prepare` imports them before a job's
+child process starts. The child does not read bytecode caches, and imports of these 900
+modules took 4 seconds of each eval."""
 
 
 class InspectBackend(Backend):
-    """Runs a task over a model, whoever serves it; scores its recorded answers; or
-    makes a dataset of its answers."""
+    """Runs an Inspect task on any backend's model, scores recorded answers, or makes a
+    dataset from a model's answers."""
 
     in_worker = frozenset({"samples", "eval", "dataset"})
 
     def prepare(self, job: StageJob) -> None:
         from inspect_ai.model import get_model, get_model_info
 
-        # before its first model Inspect imports all packages that extend it, whichever
-        # the task: seconds, if inspect_evals is installed
+        # before it creates its first model, Inspect imports all packages that extend
+        # it: this takes seconds if inspect_evals is installed
         get_model("mockllm/model")
 
         for module in AHEAD:
@@ -57,9 +58,10 @@ class InspectBackend(Backend):
             registry.get(name).prepare(job)
 
     def together(self, job: StageJob) -> Together | None:
-        """Evals of one task by one account wait for the network together, in one call
-        of Inspect. Not those of a model that this machine serves, and not other tasks:
-        in one process they could change each other's scores."""
+        """Evals of one task with the same accounts share one call of Inspect, as they
+        wait for the network. Evals of a model that this machine serves run alone. So do
+        evals of different tasks: in one process they could change each other's
+        scores."""
         here = not ModelName.parse(AskParams.of(job).subject.model).facts.remote
         if not job.accounts or (here and not scores_apart(job)):
             return None
@@ -87,15 +89,16 @@ class InspectBackend(Backend):
 
 
 def _asked(job: StageJob) -> tuple[str, ...]:
-    """The models that the job asks, and its judges."""
+    """The models that the job asks: the model under test, and judges."""
     params = AskParams.of(job)
     subject = () if scores_apart(job) else (params.subject.model,)
     return (*subject, *params.task.roles.values())
 
 
 def _same(job: StageJob) -> dict[str, Any]:
-    """In what evals of one call may not differ. Its digest names their folder, in which
-    a later run looks for what was answered: another spelling would lose that."""
+    """The values that evals of one call have in common. Their digest names the call's
+    folder, where a later run looks for recorded answers: with other fields or another
+    form it would not find them."""
     task = AskParams.of(job).task
     lesson = task if isinstance(task, Lesson) else None
     return {

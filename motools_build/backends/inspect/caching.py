@@ -1,7 +1,7 @@
-"""No answer out of Inspect's cache where it would be another model's, or a copy.
+"""Switches off Inspect's cache where it would give another model's answer, or a copy.
 
-The cache goes by a model's name and by the epoch. A model that is trained again keeps
-its name, and the epochs of each block are counted from 1.
+The cache identifies an answer by the model's name and the epoch. But a model that is
+trained again keeps its name, and the epochs of each block are counted from 1.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _uncached = _Uncached()
 
 
 def never_cached(api: ModelAPI) -> None:
-    """Let a model be asked whatever the task, the solver or the environment say of a
-    cache."""
+    """Never use the cache for this model, even if the task, the solver or the
+    environment asks for it."""
     _wrap()
     _uncached.models.add(api)
 
 
 @contextmanager
 def nothing_cached() -> Iterator[None]:
-    """Let every model be asked, judges included."""
+    """Use the cache for no model, judges included, within the context."""
     _wrap()
     before, _uncached.everything = _uncached.everything, True
     try:
@@ -53,8 +53,9 @@ def nothing_cached() -> Iterator[None]:
 
 @functools.cache
 def _wrap() -> None:
-    """Put a step before `Model.generate`, through which all requests go. Inspect has
-    no other place where a provider could decline its cache (docs/decisions/0008)."""
+    """Patch `Model.generate`, through which all requests go, once per process. Inspect
+    gives a provider no other way to decline the cache (docs/decisions/0008). Raises
+    EngineError if this version of Inspect has no `cache` argument there."""
     from inspect_ai.model import CachePolicy, Model
 
     asks = Model.generate

@@ -1,8 +1,8 @@
-"""What an eval's results are of: each with its name, its numbers, and what has none.
+"""The results of an eval: names, metrics, and counts of the answers without a number.
 
-Inspect's own conversion makes a zero of what it cannot read (a text, a list, None), and
-says so in a warning only. Here such an answer is unscored: it is in no metric, and is
-counted with what it was. So is one that a limit of this machine ended.
+Inspect counts a value that it cannot convert to a number (a text, a list, None) as 0,
+and only warns. Here such an answer is unscored: it is in no metric, and is counted by
+what its value was. So is an answer that a limit of this machine ended.
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample, EvalScore
 
 KINDS = 5
-"""Different values without a number that a record tells apart."""
+"""Most kinds of unscored values that a record counts separately; the rest is summed."""
 
 
 class Counted:
-    """The scores of a log, and what of them has no number."""
+    """The scores of a log, and which of them have no number. `converted` holds the
+    values that Inspect warned it had counted as 0. Raises EvalFailed if metrics
+    fail."""
 
     def __init__(
         self, log: EvalLog, task: Task | None, converted: Collection[str]
@@ -48,8 +50,8 @@ class Counted:
         self.results = self._recounted(log, task)
 
     def scores(self) -> dict[str, dict[str, Any]]:
-        """By name: its metrics, over how many samples they are, and how many answers
-        are not in them."""
+        """Result name -> its metrics, `n` (the number of scored samples) and `unscored`
+        (the number of answers that are in no metric)."""
         return {
             name: {
                 "n": score.scored_samples,
@@ -61,8 +63,10 @@ class Counted:
         }
 
     def counts(self) -> dict[str, dict[str, Any]]:
-        """By name: how many answers were asked for and how many have a number, what
-        the others were, and which metrics JSON has no number for."""
+        """Result name -> counts: `asked` answers, how many are `scored`, what the
+        others were (`was`), the metrics that JSON has no number for (`not_finite`), the
+        metrics that the task itself calls n or unscored (`metrics`), and those that
+        count `outcomes`."""
         found: dict[str, dict[str, Any]] = {}
         for name, score in self._named():
             lost = self._lost(score)
@@ -92,7 +96,8 @@ class Counted:
         return found
 
     def why(self, sample: EvalSample) -> dict[str, str]:
-        """By scorer, or scorer and key: why the sample's score is no number."""
+        """`scorer` or `scorer.key` -> why that score of the sample is no number; empty
+        if all are numbers."""
         found = {}
         for scorer, keys in self._keys.items():
             for key in keys:
@@ -107,7 +112,7 @@ class Counted:
     # ---- details
 
     def _all_keys(self) -> dict[str, list[str | None]]:
-        """Of every scorer the keys of its values, in their order."""
+        """Scorer -> the keys of its values, in order; [None] if it gives one value."""
         keys: dict[str, dict[str | None, None]] = {}
         for sample in self.samples:
             for scorer, score in (sample.scores or {}).items():
@@ -117,8 +122,8 @@ class Counted:
         return {scorer: list(found) or [None] for scorer, found in keys.items()}
 
     def _why(self, sample: EvalSample, name: Name) -> str | None:
-        """Why an answer has no number there; None if it has one, or if the metrics of
-        the task read what it has without Inspect's conversion."""
+        """Why an answer has no number for a scorer (and key); None if it has one, or if
+        the task's metrics read its value without Inspect's conversion."""
         if (limit := ended_by(sample)) in BY_CHANCE:
             return f"ended by its {limit} limit"
         score = (sample.scores or {}).get(name[0])
@@ -136,7 +141,7 @@ class Counted:
         return self._read_as_zero(value)
 
     def _read_as_zero(self, value: Any) -> str | None:
-        """What a value is that Inspect counted as 0 without reading it."""
+        """A description of a value that Inspect counted as 0; None for other values."""
         if number(value) is not None:
             return None
         if isinstance(value, int):
@@ -150,7 +155,7 @@ class Counted:
         return kind if any(said.startswith(begin) for said in self._converted) else None
 
     def _lost(self, score: EvalScore) -> Counter[str]:
-        """The answers that are in no metric of a result, by what they were."""
+        """How many answers are in no metric of a result, by the reason."""
         name = self._name(score)
         if name not in self._counted:
             found = (self._why(sample, name) for sample in self.samples)
@@ -162,9 +167,10 @@ class Counted:
         return (score.scorer, score.name if score.name in keys else None)
 
     def _named(self) -> Iterator[tuple[str, EvalScore]]:
-        """Each result with its name: that of its scorer or of its value, with the
-        scorer's before it where several scorers give a value of that name. The first
-        reducer's name is left out where only one scorer does."""
+        """Each result with a unique name: the scorer's or its value's, prefixed with
+        the scorer's name if several scorers give a value of that name. With several
+        reducers, the reducer's name is added, but not to the first result of a name
+        that only one scorer gives."""
         scorers: dict[str, set[str]] = {}
         for score in self.results:
             scorers.setdefault(score.name, set()).add(score.scorer)
@@ -180,13 +186,14 @@ class Counted:
             )
             if reduced and (name in seen or not alone):
                 name = f"{name}/{score.reducer or 'unreduced'}"
-            if name in seen:  # a value that is called like its scorer
+            if name in seen:  # a value with the name of its scorer
                 name = f"{score.scorer}.{name}"
             seen.add(name)
             yield name, score
 
     def _recounted(self, log: EvalLog, task: Task | None) -> list[EvalScore]:
-        """The results, computed again where Inspect counted what is no number."""
+        """The results, recomputed if Inspect counted values that are no numbers. Raises
+        EvalFailed if the metrics fail."""
         assert log.results is not None
         found = list(log.results.scores)
         limited = self._to_drop(by_chance=True)
@@ -198,9 +205,9 @@ class Counted:
                 again = limited and not log.error
                 whole = recomputed(log, task, limited) if again else found
                 fresh = recomputed(log, task, lost)
-            except Exception as error:  # a metric of the task, so anything may come
+            except Exception as error:  # the task's metrics may raise anything
                 raise _not_computed(lost or limited, error) from error
-            # metrics of all answers by themselves read texts as they are
+            # metrics over all answers, without reducer, read texts as they are
             as_they_are = {(s.scorer, s.name): s for s in whole if _is_apart(s, whole)}
             found = [
                 as_they_are.get((s.scorer, s.name), s) if _is_apart(s, fresh) else s
@@ -209,7 +216,7 @@ class Counted:
         return [without_package(self._blank(score)) for score in found]
 
     def _blank(self, score: EvalScore) -> EvalScore:
-        """A result without numbers where Inspect made zeros of whole mappings."""
+        """The result, with NaN metrics if Inspect counted whole mappings as 0."""
         name = self._name(score)
         if name[1] is not None or self._keys.get(score.scorer, [None]) == [None]:
             return score
@@ -222,13 +229,14 @@ class Counted:
         return score.model_copy(update={"metrics": metrics, "scored_samples": 0})
 
     def _to_drop(self, *, by_chance: bool) -> Lost:
-        """What Inspect counted though it is no number; or only what a limit of the
+        """The values to leave out of the metrics: those that Inspect counted although
+        they are no numbers; `by_chance`: only those of answers that a limit of the
         machine ended."""
         found: Lost = {}
         for sample in self.samples:
             if by_chance and ended_by(sample) not in BY_CHANCE:
                 continue
-            for scorer in sample.scores or {}:  # what has no score is left out anyway
+            for scorer in sample.scores or {}:  # Inspect leaves out missing scores
                 for key in self._keys[scorer]:
                     value = leaf(sample, (scorer, key))
                     why = self._why(sample, (scorer, key))
@@ -239,8 +247,8 @@ class Counted:
 
 
 def outcomes_of(score: EvalScore) -> Iterator[str]:
-    """The metrics that count what became of the answers: the several values of one
-    function, whole numbers all, that name how many answers are scored."""
+    """The names of the metrics that count the outcomes of answers: one function's group
+    of metrics, all whole numbers, one of which counts the scored answers (SCORED)."""
     groups: dict[str, list[str]] = {}
     for name, metric in score.metrics.items():
         if metric.group:
@@ -252,8 +260,8 @@ def outcomes_of(score: EvalScore) -> Iterator[str]:
 
 
 def _is_apart(score: EvalScore, results: Sequence[EvalScore]) -> bool:
-    """Whether it is over all answers, beside others of its scorer that are of reduced
-    epochs."""
+    """Whether a result is over all answers without a reducer, while its scorer also has
+    results over reduced epochs."""
     return score.reducer is None and any(
         other.scorer == score.scorer and other.reducer for other in results
     )

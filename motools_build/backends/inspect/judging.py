@@ -1,7 +1,7 @@
-"""No model judges itself without being told to.
+"""Prevents the model under test from judging itself by accident.
 
-Inspect answers `get_model(role="grader")` with the model under test where nobody has
-that role: the model then marks its own answers, and no number says so.
+If no model is given for a role, Inspect's `get_model(role="grader")` returns the model
+under test: it would grade its own answers, and the results would not show it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from motools_build.errors import EvalFailed
 
 
 class JudgesItself(EvalFailed):
-    """A role that no one has would be the model's own."""
+    """No model is given for a role, so the model under test would take it."""
 
     def __init__(self, role: str) -> None:
         super().__init__(
@@ -30,13 +30,14 @@ class JudgesItself(EvalFailed):
 
     @property
     def message(self) -> str:
-        """What Inspect writes down of an exception, which else is its `repr`."""
+        """The text that Inspect logs for the exception, instead of its `repr`."""
         return str(self)
 
 
 def no_judge_by_default() -> None:
-    """Let `get_model` refuse a role that no one has, wherever it was imported. Before
-    the code of a task, so that this finds the same function."""
+    """Patch `get_model`, wherever it was imported, to raise JudgesItself for a role
+    without a model. Call it before a task's code is loaded, so that the task imports
+    the patched function."""
     from inspect_ai.model import _model
 
     known = vars(_model)["get_model"]
@@ -64,8 +65,9 @@ def _strict(get_model: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def roles_unset(scorer: Any, roles: Mapping[str, Any]) -> Iterator[JudgesItself]:
-    """Of a scorer that was made: roles which it looks up for every answer, though no
-    one has them. A look-up under a condition may never come, and is left to come."""
+    """An error for each role that the scorer looks up for every answer, but that has no
+    model in `roles`. It reads the scorer's source code; a conditional look-up may never
+    run, so it is not reported here."""
     scorer = inspect.unwrap(scorer)
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(scorer)))
@@ -90,7 +92,8 @@ def roles_unset(scorer: Any, roles: Mapping[str, Any]) -> Iterator[JudgesItself]
 
 
 def _always(tree: ast.Module) -> Iterator[ast.AST]:
-    """The nodes of a function that run whenever it does."""
+    """The syntax nodes of a function that run on every call, so none under a condition,
+    in a loop or in an inner function."""
     conditional = (
         *(ast.If, ast.IfExp, ast.BoolOp, ast.Try, ast.For, ast.AsyncFor, ast.While),
         *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Match),
@@ -104,8 +107,8 @@ def _always(tree: ast.Module) -> Iterator[ast.AST]:
 
 
 def _role(node: ast.expr, names: Mapping[str, Any]) -> str | None:
-    """The name of a role in the source, as far as it can be told: a text, a variable
-    of the scorer's, or the name of Inspect's ModelRole."""
+    """The role name that an expression stands for: a literal, a variable of the scorer,
+    or an attribute of one; None if it cannot be determined."""
     if isinstance(node, ast.Constant):
         value: Any = node.value
     elif isinstance(node, ast.Name):

@@ -1,5 +1,5 @@
-"""Inspect's logs without keys: an error of a client may hold the request, and with it
-the key, and logs are what people send to each other."""
+"""Removes API keys from Inspect's logs. A client's error may contain the request, and
+with it the key; and people send logs to each other."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from zipfile import BadZipFile, ZipFile
 from motools_build.text.scrub import scrub
 
 COLOURED = "traceback_ansi"
-"""Field of an error whose colours may come between the characters of a key."""
+"""Field of an error with colour codes, which may split a key, so that it is not found;
+replaced by the plain `traceback`."""
 
 
 @functools.cache
 def guard() -> None:
-    """Let Inspect write no key into a log. Its encoder is not in its public interface
-    (docs/decisions/0012); `scrub_logs` does the same afterwards."""
+    """Patch Inspect's log encoder to write no keys, once per process. The encoder is
+    not public (docs/decisions/0012); if a version of Inspect lacks it, `scrub_logs`
+    removes the keys afterwards."""
     from inspect_ai.log._recorders import eval as recorder
 
     usual = getattr(recorder, "to_json_safe", None)
@@ -34,7 +36,7 @@ def guard() -> None:
 
 
 def scrubbed(data: bytes) -> bytes:
-    """JSON without keys; the same bytes, if it holds none."""
+    """The JSON with its keys removed; the same bytes object if it contains none."""
     text = data.decode()
     if scrub(text) == text:
         return data
@@ -42,17 +44,18 @@ def scrubbed(data: bytes) -> bytes:
 
 
 def scrub_logs(folders: Iterable[Path]) -> None:
-    """Take keys out of the logs that lie there."""
+    """Remove keys from all logs in these folders. Unreadable logs are left as they
+    are."""
     for folder in folders:
         for path in folder.glob("*.eval"):
             try:
                 _scrub_log(path)
             except (BadZipFile, OSError, ValueError):
-                continue  # torn: what reads it says so
+                continue  # damaged: its readers report it
 
 
 def _scrub_log(path: Path) -> None:
-    import inspect_ai.log  # noqa: F401 - teaches zipfile the compression of its logs
+    import inspect_ai.log  # noqa: F401 - adds the logs' compression to zipfile
 
     with ZipFile(path) as log:
         members = [(one, log.read(one)) for one in log.infolist()]

@@ -1,7 +1,7 @@
-"""Loading a task or a scorer as `inspect eval` does: with the model under test and the
-roles active, so that code which looks one of them up while it is loaded finds it.
+"""Loads tasks and scorers as `inspect eval` does: the model under test and the roles
+are active, so that a task's code can look them up while it is loaded.
 
-Here, too, is the check that an eval can be loaded at all, before anything is paid.
+`check` finds out whether an eval can be loaded at all, before anything is paid for.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 UNUSED = re.compile(r"param '.*' not used by task '")
-"""Inspect's warning about an argument."""
+"""Inspect's warning about an argument that the task does not have."""
 
 
 def place_of(job: StageJob) -> str:
-    """The task or the scorer apart, as Inspect names it."""
+    """The name of the job's task or separate scorer, for error messages and Inspect."""
     task = AskParams.of(job).task
     if isinstance(task, Lesson):
         return f"dataset {task.dataset_name}"
@@ -49,7 +49,7 @@ def place_of(job: StageJob) -> str:
 
 
 def failed(job: StageJob, error: BaseException) -> EvalFailed:
-    """The task's own code ran, so anything may have come."""
+    """An EvalFailed that names the task, for any exception of the task's own code."""
     place = place_of(job)
     if isinstance(error, EvalFailed):
         failure = EvalFailed(str(error))
@@ -64,7 +64,8 @@ def failed(job: StageJob, error: BaseException) -> EvalFailed:
 def under(
     job: StageJob, model: Model, roles: Mapping[str, Model], make: Callable[[], T]
 ) -> T:
-    """`make()` with these active; another eval's are, afterwards, as they were."""
+    """The result of `make()`, called while `model` and `roles` are active in Inspect.
+    It runs in a copied context, so the active model of another eval does not change."""
     from inspect_ai.model import GenerateConfig
     from inspect_ai.model._model import init_active_model, init_model_roles
 
@@ -81,7 +82,8 @@ def under(
 
 
 def task_of(job: StageJob) -> Task:
-    """The task of a file or a package. Raises EvalFailed."""
+    """The Inspect task of a file or a package. Raises EvalFailed if it cannot be
+    loaded, or has no parameter of a given name."""
     from inspect_ai._eval.loader import create_file_tasks, load_tasks
 
     asked = AskParams.of(job).task
@@ -105,13 +107,13 @@ def task_of(job: StageJob) -> Task:
 
 
 def scorer_of(job: StageJob) -> Scorer:
-    """The scorer apart, made in its folder, as Inspect makes a task in its own. Raises
-    EvalFailed."""
+    """The separate scorer. Its file's folder is the working directory while it is
+    loaded, as for a task in Inspect. Raises EvalFailed if it cannot be loaded."""
     from inspect_ai._util.path import chdir_python
     from inspect_ai.scorer._scorer import scorer_create
 
     asked = AskParams.of(job).task.scorer
-    assert asked is not None, job.name  # there is one apart
+    assert asked is not None, job.name  # the caller checked
     path = Path(asked.file).absolute()
     try:
         with chdir_python(str(path.parent)):
@@ -132,10 +134,10 @@ def scorer_of(job: StageJob) -> Scorer:
 
 
 def check(job: StageJob) -> Made:
-    """Load what the job would load, under a stand-in for its model; ask nobody.
+    """Load the job's task or scorer with a stand-in for its model; sends no request.
 
-    Raises EvalFailed for what would fail the eval whichever model it is of. What
-    Inspect warned of is in the details.
+    Raises EvalFailed for errors that would fail the eval with any model. The details
+    have Inspect's `warnings`.
     """
     from inspect_ai.model import get_model
 
@@ -168,7 +170,8 @@ def _check_task(job: StageJob, task: Task, roles: Mapping[str, Any]) -> None:
 
 
 def _check_reducers(job: StageJob, task: Task | None) -> None:
-    """Those that the eval names, or the task, as Inspect does after it has begun."""
+    """Check the reducers that the eval or its task names; Inspect itself checks them
+    only once the eval runs. Raises EvalFailed."""
     from inspect_ai.scorer._reducer import create_reducers
     from inspect_ai.scorer._reducer.registry import validate_reducer
 
@@ -200,8 +203,8 @@ def _check_roles(
 
 
 def _module(file: Path) -> ModuleType:
-    """A module, run in its folder. Inspect itself passes over one in which it sees no
-    `@task`, whatever it would register."""
+    """Import a task's file, with its folder as the working directory. Inspect's own
+    loader skips files without a literal `@task`, even if they register tasks."""
     from inspect_ai._util.module import load_module
     from inspect_ai._util.path import chdir_python
 
@@ -211,7 +214,8 @@ def _module(file: Path) -> ModuleType:
 
 
 def _registered(module: ModuleType, kind: Any, name: str) -> str | None:
-    """What Inspect calls the task of a function's name, unless it is its name."""
+    """The name under which Inspect registered the task of the function `name`; None if
+    there is none."""
     from inspect_ai._util.registry import (
         is_registry_object,
         registry_info,
@@ -239,7 +243,7 @@ def _misspelt(job: StageJob, args: Mapping[str, Any]) -> str:
 
 @contextmanager
 def _warnings() -> Iterator[list[str]]:
-    """What Inspect warns of meanwhile; it is in the log of the job as well."""
+    """Collects Inspect's warnings within the context; the job's log has them, too."""
     told: list[str] = []
 
     class Listener(logging.Handler):
@@ -256,7 +260,7 @@ def _warnings() -> Iterator[list[str]]:
 
 
 def checked(job: StageJob) -> Made:
-    """`check`, with whatever else the task's own code raised as an EvalFailed."""
+    """As `check`; any other exception of the task's own code becomes an EvalFailed."""
     try:
         return check(job)
     except MotoolsError:

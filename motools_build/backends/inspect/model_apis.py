@@ -1,4 +1,4 @@
-"""The models of an eval, with nothing of them left to the environment."""
+"""The Inspect models of an eval, with no setting left to environment variables."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from inspect_ai.model import Model
 
 RECORDED = "recorded"
-"""Kind of a model whose answers are there: it is not asked again."""
+"""The kind of a stand-in model whose answers are recorded, so it is never asked."""
 
 
 def subject(job: StageJob) -> Model:
-    """The model that the eval is of."""
+    """The model under test: a provider's, one that this machine serves, or a stand-in
+    if its answers are recorded. Raises EvalFailed if it lacks the eval's checkpoint."""
     params = AskParams.of(job).subject
     name, made = f"motools/{params.served_as}", job.given.get("model")
     if scores_apart(job):
@@ -45,8 +46,8 @@ def subject(job: StageJob) -> Model:
 
 
 def judges(job: StageJob) -> dict[str, Model]:
-    """The models of the eval's roles, each named explicitly: a judge that a scorer
-    takes by default is recorded nowhere."""
+    """Role -> model of each of the eval's roles. Each judge is named explicitly,
+    because a judge that a scorer takes by default is recorded nowhere."""
     found = {}
     for role, text in AskParams.of(job).task.roles.items():
         name = ModelName.parse(text)
@@ -56,12 +57,12 @@ def judges(job: StageJob) -> dict[str, Model]:
 
 
 def first_epoch(job: StageJob) -> int:
-    """Which one Inspect calls 1: a job may be a block of an eval's epochs."""
+    """The eval's epoch that Inspect counts as 1: a job may be a block of epochs."""
     return AskParams.of(job).task.first_epoch
 
 
 def _asked(name: ModelName, model: str, account: Account | None) -> Model | None:
-    """A model as its backend has it asked; None if this machine serves it."""
+    """The Inspect model from the model's backend; None if this machine serves it."""
     asked = registry.get(name.backend).asked(Ask(model, account))
     return None if asked is None else whole_answers(asked)
 

@@ -1,7 +1,7 @@
-"""What counts as a result: nothing is missing in it.
+"""Turns a log into a result, if the log is complete.
 
 Inspect calls a log with failed samples a success, over a smaller denominator; here
-the stage then fails, with the log kept.
+the stage then fails, and the log is kept.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 CAUSED = "The above exception was the direct cause"
-"""Between an exception's traceback and that of the one it led to."""
+"""Text between the tracebacks of an exception and of its consequence."""
 
 SCORES = "scores.jsonl"
 """The payload file of an eval: a JSON line for each sample and epoch, with each
-scorer's value; where a value is no number, the field `why` says why."""
+scorer's value; if a value is no number, the field `why` says why."""
 
 SHORTENED = re.compile(r"^\w+\(\d+, |\\n")
-"""In an exception's repr: an error of the system without its file, or several lines."""
+"""Matches a repr that shortens the message: an OSError without its file, or lines."""
 
 
 def accepted(
@@ -46,11 +46,11 @@ def accepted(
     task: Task | None = None,
     converted: Collection[str] = (),
 ) -> Made:
-    """The result of a log that counts: the answers of a job that only asks, the scores
-    of an eval. `converted` holds the values that Inspect warned it had taken for 0.
+    """The result of a complete log: answers, rows of a dataset, or scores of an eval.
+    `converted` holds the values that Inspect warned it had counted as 0.
 
-    Raises EvalFailed, which names what is missing and where to look: in the work
-    folder, as the job names it.
+    Raises EvalFailed if something is missing; the message says what, and how to view
+    the log in the job's work folder.
     """
     look = f"inspect view --log-dir {job.work}"
     samples = log.samples or []
@@ -77,7 +77,7 @@ def accepted(
 
 
 def _check_samples(samples: Sequence[EvalSample], job: StageJob, look: str) -> None:
-    """Raises EvalFailed if a sample failed, and says what the first of them said."""
+    """Raises EvalFailed if a sample failed, with the error of the first such sample."""
     failed = [sample for sample in samples if sample.error]
     # an error that ends the eval cancels the other samples: name it, not them
     failed.sort(key=lambda sample: "CancelledError" in str(sample.error))
@@ -91,7 +91,7 @@ def _check_samples(samples: Sequence[EvalSample], job: StageJob, look: str) -> N
 
 
 def _check_whole(log: EvalLog, look: str) -> None:
-    """Raises EvalFailed if the eval did not end well, or not with all its samples."""
+    """Raises EvalFailed if the eval did not succeed, or lacks samples."""
     if log.status != "success" or log.results is None:
         said = f": {_told(log.error)}" if log.error else ""
         raise EvalFailed(f"Inspect ended it as {log.status!r}{said}; look: {look}")
@@ -106,8 +106,8 @@ def _check_whole(log: EvalLog, look: str) -> None:
 
 
 def _lines(samples: Sequence[EvalSample], counted: Counted) -> bytes:
-    """The bytes of `scores.jsonl`, in the order of sample and epoch: samples end in
-    any order, and an artifact's digest must not depend on it."""
+    """The bytes of `scores.jsonl`, sorted by sample and epoch: samples end in any
+    order, and the artifact's digest must not depend on it."""
     rows = [
         {
             "id": sample.id,
@@ -122,8 +122,8 @@ def _lines(samples: Sequence[EvalSample], counted: Counted) -> bytes:
 
 
 def _only_metrics_failed(log: EvalLog) -> bool:
-    """Whether all samples were answered and scored, and what failed are the metrics:
-    a sample that lacks a key, or an integer that is no float, ends them all."""
+    """Whether all samples were answered and scored, and only the metrics failed: one
+    sample that lacks a key, or has an integer too large for a float, fails them all."""
     expected = log.eval.dataset.samples or 0
     if isinstance(log.eval.config.limit, int):
         expected = min(expected, log.eval.config.limit)
@@ -134,7 +134,7 @@ def _only_metrics_failed(log: EvalLog) -> bool:
 
 
 def _recovered(log: EvalLog) -> EvalLog:
-    """A log whose metrics are still to be computed."""
+    """The log as a success without metrics, which are still to be computed."""
     from inspect_ai.log import EvalResults
 
     asked = len(log.samples or [])
@@ -160,8 +160,8 @@ def _details(log: EvalLog) -> dict[str, Any]:
 
 
 def _noticed(log: EvalLog, job: StageJob) -> dict[str, Any]:
-    """What is to be told of the answers: how many a limit ended, by its type, and
-    whether the task asked the model at all."""
+    """Remarks on the answers: how many a limit ended, by the limit's type (`limits`),
+    and whether the task did not ask the model at all (`never_asked`)."""
     samples = log.samples or []
     ended = Counter(limit for s in samples if (limit := ended_by(s)) is not None)
     asked = any(
@@ -169,7 +169,7 @@ def _noticed(log: EvalLog, job: StageJob) -> dict[str, Any]:
         or any(event.event == "model" and not event.role for event in sample.events)
         for sample in samples
     )
-    if scores_apart(job):  # it is asked in stages of their own, which know it
+    if scores_apart(job):  # the `samples` stages asked the model, and recorded this
         asked = not all(
             given.details.get("never_asked")
             for role, given in job.given.items()
@@ -182,8 +182,8 @@ def _noticed(log: EvalLog, job: StageJob) -> dict[str, Any]:
 
 
 def _usage(log: EvalLog) -> dict[str, list[int]]:
-    """By model: tokens read and written, those of a killed attempt's samples too,
-    which are in no statistics but their own."""
+    """Model -> [input, output] tokens. Samples of a killed attempt are included: the
+    log's own statistics leave them out."""
     read: Counter[str] = Counter()
     written: Counter[str] = Counter()
     for sample in log.samples or []:
@@ -197,8 +197,8 @@ def _usage(log: EvalLog) -> dict[str, list[int]]:
 
 
 def _resolved(log: EvalLog) -> dict[str, Digest]:
-    """Digests of what Inspect itself made of the task: whoever has the same key must
-    have the same."""
+    """Digests of the task as Inspect resolved it, by part: they must be equal for all
+    results of one key."""
     samples = log.samples or []
     config = log.eval.config
     runtime = {"max_connections", "timeout", "max_retries", "attempt_timeout"}
@@ -223,8 +223,8 @@ def _resolved(log: EvalLog) -> dict[str, Digest]:
 def _of_any_model(
     part: str, values: Iterable[BaseModel], log: EvalLog
 ) -> dict[str, Digest]:
-    """The digest of a part, unless the model under test is named in it: then it is
-    another one for each model, whatever the task reads."""
+    """{part: digest}; empty if the part names the model under test, as its digest then
+    differs for each model, whatever the task reads."""
     found = [value.model_dump(mode="json") for value in values]
     name = log.eval.model.split("/", 1)[-1]
     return {} if name in json.dumps(found) else {part: _digest_of(found)}
@@ -240,7 +240,7 @@ def _judges(log: EvalLog) -> dict[str, str]:
 
 
 def _answer(sample: EvalSample) -> dict[str, Any]:
-    """What a model answered, without times and random IDs."""
+    """A sample's question and answer, without times and random IDs."""
     answer = _plain(sample, {"id", "epoch", "input", "target", "choices"})
     answer["messages"] = [
         message.model_dump(mode="json", exclude={"id"}, exclude_none=True)
@@ -259,13 +259,13 @@ def _plain(sample: EvalSample, fields: set[str]) -> dict[str, Any]:
 
 
 def _digest_of(values: Iterable[Any]) -> Digest:
-    """Of JSON-like values, in the order of their canonical JSON: samples end in any."""
+    """Digest of JSON-like values, sorted by their JSON, as samples end in any order."""
     lines = sorted(json.dumps(value, sort_keys=True).encode() for value in values)
     return digest_bytes(b"\n".join(lines))
 
 
 def _said(error: EvalError, job: StageJob) -> str:
-    """What an error says; of a request that was given up, what came of its last try."""
+    """An error's message; for a request that ran out of retries, its last error."""
     if not error.message.startswith("RetryError("):
         return _told(error)
     last = _last(error.traceback.split(CAUSED)[-2:][0])
@@ -280,10 +280,10 @@ def _said(error: EvalError, job: StageJob) -> str:
 
 
 def _told(error: EvalError) -> str:
-    """Its message; where that leaves something out, as its traceback has it."""
+    """An error's message; taken from the traceback if the repr shortens it."""
     if not SHORTENED.search(error.message):
         return one_line(error.message)
-    # below the last line of code, which is indented, comes the exception itself
+    # the exception follows the last line of code, which is indented
     _, file, rest = error.traceback.rpartition('\n  File "')
     below = rest.splitlines()[1:] if file else []
     while below and below[0].startswith("    "):

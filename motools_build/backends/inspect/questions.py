@@ -1,7 +1,7 @@
-"""What a sample asks, whatever its number.
+"""Identifies samples by their questions, instead of by Inspect's numbers.
 
-Inspect numbers samples that have no `id` by their place. In a task that shuffles them
-without a seed, a number then means another question each time the task is made.
+Inspect numbers samples without an `id` by their position. If a task shuffles them
+without a seed, a number means another question each time the task is loaded.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from inspect_ai.log import EvalLogInfo, EvalSample
 
 UNUSED = {"events", "error_retries"}
-"""What of a recorded sample is no part of its question or answer, and takes long to
-read."""
+"""Fields of a recorded sample that are not part of its question or answer, and take
+long to read."""
 
 
 def question(sample: Sample | EvalSample) -> str:
-    """A digest of what a sample asks, and of the answer that is wanted."""
+    """A digest of a sample's question: its input, choices and target."""
     said: Any = sample.input
-    if not isinstance(said, str):  # messages have identifiers, other ones each time
+    if not isinstance(said, str):  # messages have random IDs, which are left out
         said = [[message.role, message.text] for message in said]
     return digest_bytes(
         json.dumps([said, sample.choices or [], sample.target]).encode()
@@ -35,8 +35,8 @@ def question(sample: Sample | EvalSample) -> str:
 
 
 def unnamed(samples: Iterable[Sample]) -> dict[int, tuple[str, int]]:
-    """By the number that Inspect will give it, each sample without an ID: its question,
-    and which one of those that ask the same it is."""
+    """The samples without an ID: the number that Inspect will give it -> (digest of the
+    question, index among the samples with the same question)."""
     found: dict[int, tuple[str, int]] = {}
     alike: Counter[str] = Counter()
     for number, sample in enumerate(samples, start=1):
@@ -48,8 +48,8 @@ def unnamed(samples: Iterable[Sample]) -> dict[int, tuple[str, int]]:
 
 
 def same_questions(log: EvalLogInfo, task: Task) -> bool:
-    """Whether a number means in the log what it means in the task as it was made now,
-    where the numbers are Inspect's own. If not, all of it is asked anew, and told."""
+    """Whether Inspect's numbers mean the same questions in an earlier log as in the
+    task as loaded now. If not, prints why; the caller then asks all samples again."""
     from inspect_ai.log import read_eval_log
 
     numbered = unnamed(task.dataset)
@@ -57,7 +57,7 @@ def same_questions(log: EvalLogInfo, task: Task) -> bool:
         return True
     try:
         answered = read_eval_log(log, resolve_attachments="core", exclude_fields=UNUSED)
-    except Exception as error:  # noqa: BLE001 - said, and then asked anew
+    except Exception as error:  # noqa: BLE001 - reported, then asked again
         print(f"{log.name} cannot be read ({error})", file=sys.stderr)
         return False
     same = all(

@@ -1,4 +1,4 @@
-"""An eval's results, computed again by Inspect without what is no number."""
+"""Lets Inspect recompute an eval's results, without the values that are no numbers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from inspect_ai.scorer import Score
 
 Lost = dict[str, dict[tuple[int | str, int], dict[str | None, str]]]
-"""By scorer, then sample and epoch, then key: why there is no number."""
+"""Scorer -> (sample ID, epoch) -> key -> why that value is no number."""
 
 
 def recomputed(log: EvalLog, task: Task, lost: Lost) -> list[EvalScore]:
-    """The results of a log, as Inspect computes them if what is lost were NaN."""
+    """The results of a log as Inspect computes them if the values in `lost` are NaN.
+    Raises whatever a metric of the task raises."""
     from inspect_ai._eval.task.results import eval_results
     from inspect_ai.scorer import SampleScore
     from inspect_ai.scorer._scorer import unique_scorer_name

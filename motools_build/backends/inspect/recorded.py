@@ -1,5 +1,5 @@
-"""Recorded answers as an Inspect task whose solver only repeats them, so that a scorer
-that is named apart runs as any eval does, with its retries, its limits and its log."""
+"""An Inspect task whose solver only replays recorded answers: so a separate scorer runs
+as any eval does, with retries, limits and a log."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Answers = Mapping[tuple[int | str, int], "EvalSample"]
 
 
 def recorded_task(job: StageJob, scorer: Scorer) -> Task:
-    """The task that scores a job's recorded samples.
+    """The task that scores a job's recorded samples, of all blocks of epochs.
 
-    Raises EvalFailed if the blocks of epochs do not hold the same questions.
+    Raises EvalFailed if the blocks do not contain the same questions.
     """
     from inspect_ai import Epochs, Task
 
@@ -42,7 +42,7 @@ def recorded_task(job: StageJob, scorer: Scorer) -> Task:
     epochs = max(epoch for _, epoch in answers)
     _check_questions(answers, first, epochs)
     task = AskParams.of(job).task
-    assert task.scorer is not None, job.name  # there is one apart
+    assert task.scorer is not None, job.name  # the caller checked
     return Task(
         name=task.function,
         dataset=[_question_of(sample) for sample in first.values()],
@@ -55,7 +55,7 @@ def recorded_task(job: StageJob, scorer: Scorer) -> Task:
 def _check_questions(
     answers: Answers, first: Mapping[int | str, EvalSample], epochs: int
 ) -> None:
-    """Raises EvalFailed unless every epoch holds the questions of the first one."""
+    """Raises EvalFailed unless every epoch has the same questions as the first."""
     asks = {number: question(sample) for number, sample in first.items()}
     for (number, epoch), sample in answers.items():
         if number in asks and question(sample) != asks[number]:
@@ -73,7 +73,7 @@ def _check_questions(
 
 
 def _question_of(sample: EvalSample) -> Sample:
-    """The sample as its task had it, before it was answered."""
+    """The sample as it was in its task's dataset, without the answer."""
     from inspect_ai.dataset import Sample
 
     return Sample(
@@ -86,7 +86,7 @@ def _question_of(sample: EvalSample) -> Sample:
 
 
 def _repeating(answers: Answers) -> Solver:
-    """A solver that asks no model: it puts the recorded answer in its place."""
+    """A solver that asks no model, and sets the recorded answer instead."""
     from inspect_ai.solver import Generate, TaskState, solver
 
     @solver
@@ -109,7 +109,7 @@ def _repeating(answers: Answers) -> Solver:
 
 
 def _answers(blocks: Iterable[tuple[int, Given]]) -> Iterable[EvalSample]:
-    """The samples of all blocks, their epochs counted through."""
+    """The samples of all blocks, with epochs numbered across the blocks."""
     from inspect_ai.log import read_eval_log
 
     for first, given in blocks:

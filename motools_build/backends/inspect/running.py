@@ -1,8 +1,8 @@
-"""Evals in one call of Inspect: from jobs to their logs, of which nothing is lost.
+"""Runs the evals of a group of jobs in one call of Inspect, and keeps their logs.
 
-What a failed or killed attempt got an answer to is in its log, below the work folder,
-and is not asked again. Two things here are not in Inspect's public interface:
-`load_tasks` and `PreviousTask` (docs/decisions/0008).
+Answers that a failed or killed attempt got are in its log in the work folder, and are
+not asked for again. `load_tasks` and `PreviousTask` are not in Inspect's public
+interface (docs/decisions/0008).
 """
 
 from __future__ import annotations
@@ -47,32 +47,33 @@ if TYPE_CHECKING:
     Earlier = dict[str, list[tuple[EvalLogInfo, EvalLog]]]
 
 TOLERATED = 10
-"""Failed samples after which an eval is given up: below that the others are answered,
-so that the next run has only the failed ones to ask again."""
+"""Failed samples after which an eval is stopped. With fewer, the others are still
+answered, so that the next run asks only the failed ones again."""
 
 FLUSHES = 200
-"""Times that a log is written while its eval runs; each writes all of it."""
+"""How often a log is written while its eval runs; each write is of the whole log."""
 
 SERVED = 64
-"""Requests under way of a model that this machine serves: two of its batches, so that
-the next one can be whole when one ends. Inspect begins with 20 otherwise, and batches
-of 200 samples were of 20, 5, 32, 8, 19 and 1."""
+"""Concurrent requests to a model that this machine serves: two batches, so that the
+next batch can be full when one ends. By default Inspect begins with 20, and 200 samples
+ran in batches of 20, 5, 32, 8, 19 and 1."""
 
 QUIET: dict[str, Any] = {
     **{"display": "none", "score_display": False, "ctl_server": False},
     **{"log_model_api": False, "log_realtime": False},
 }
-"""Nothing on a terminal, no server, no database beside the log, no raw calls in it."""
+"""Options of `inspect_ai.eval`: nothing on the terminal, no control server, no database
+beside the log, no raw API calls in the log."""
 
 
 def evaluate(
     jobs: Sequence[StageJob], folder: str, report: ReportOf
 ) -> dict[str, Made | MotoolsError]:
-    """Run the evals of one task, over as many models. By key, what came of each: its
-    log and scores are then in its work folder; or EvalFailed, with the log kept there.
+    """Run the evals of one task, each job with its own model. Returns stage key ->
+    result or EvalFailed; in both cases the log is in the job's work folder.
 
-    `folder` holds the logs meanwhile, and those of attempts that were killed. Blocks:
-    Inspect runs one call at a time in a process.
+    `folder` has the logs of running and of killed attempts. Blocks, because Inspect
+    runs one call at a time in a process.
     """
     outcomes: dict[str, Made | MotoolsError] = {}
     places = {job.key: Path(job.work).absolute() for job in jobs}
@@ -99,19 +100,19 @@ def evaluate(
             before = earlier if tasks is resumed else {}
             with conversions_watched() as converted:
                 logs = _call(asked, tasks, before, at, report)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - of each
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - reported for each job
             outcomes.update({job.key: failed(job, error) for job in asked})
             continue
         for key, log in logs.items():
             outcomes[key] = _kept(by_key[key], log, places[key], tasks[key], converted)
-            for info, _ in earlier.get(key, []):  # all of it is in the new one
+            for info, _ in earlier.get(key, []):  # the new log has all their answers
                 _path(info.name).unlink(missing_ok=True)
     scrub_logs({at, *places.values()})
     return outcomes
 
 
 def _task(job: StageJob) -> Task:
-    """The job's task, over its model. Raises EvalFailed."""
+    """The job's task, with its model and judges set. Raises EvalFailed."""
     from inspect_ai import task_with
 
     model, given = subject(job), judges(job)
@@ -143,7 +144,7 @@ def _call(
     from inspect_ai import eval as inspect_eval
     from inspect_ai._eval.task import PreviousTask
 
-    overrides = AskParams.of(jobs[0]).task.overrides  # jobs differ in the model alone
+    overrides = AskParams.of(jobs[0]).task.overrides  # the jobs differ only in model
     asked = {n: v for n, v in overrides.items() if n != "args"}
     reducer = asked.pop("reducer", None)
     if reducer:
@@ -174,7 +175,7 @@ def _call(
     guard()
     _listen()
     _watched.report = report
-    # Inspect's cache would take the epochs of this block for those of the first
+    # Inspect's cache would confuse this block's epochs with those of the first block
     later = nothing_cached() if first_epoch(jobs[0]) > 1 else nullcontext()
     try:
         with later:
@@ -197,7 +198,7 @@ def _call(
 def _kept(
     job: StageJob, log: EvalLog, place: Path, task: Task, converted: Collection[str]
 ) -> Made | MotoolsError:
-    """What came of a job, its log in its work folder."""
+    """The job's result or error; moves its log into its work folder."""
     try:
         outcome: Made | MotoolsError = accepted(log, job, place, task, converted)
     except MotoolsError as error:
@@ -211,8 +212,8 @@ def _kept(
 def _earlier(
     jobs: Sequence[StageJob], folder: Path, places: dict[str, Path]
 ) -> Earlier:
-    """The logs of attempts that failed or were killed, by key, the fullest first;
-    those that are of the same models."""
+    """Stage key -> logs of failed or killed attempts with the same models, the largest
+    file first."""
     from inspect_ai.log import list_eval_logs, read_eval_log
 
     made_from = {job.key: telling.made_from(job) for job in jobs}
@@ -223,7 +224,7 @@ def _earlier(
         for info in list_eval_logs(str(place), recursive=False):
             try:
                 header = read_eval_log(info, header_only=True)
-            except Exception as error:  # noqa: BLE001 - said, and then asked anew
+            except Exception as error:  # noqa: BLE001 - reported, then asked again
                 print(f"{info.name} cannot be read ({error})", file=sys.stderr)
                 continue
             about = header.eval.metadata or {}
@@ -241,11 +242,11 @@ def _path(location: str) -> Path:
 
 @dataclass
 class _Watched:
-    """The evals of the call that is under way."""
+    """The progress of the evals of the current call."""
 
     report: ReportOf | None = None
     keys: dict[str, str] = field(default_factory=dict)
-    """By Inspect's ID of the eval."""
+    """Inspect's ID of an eval -> stage key."""
     totals: dict[str, int] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
 
@@ -255,7 +256,8 @@ _watched = _Watched()
 
 @functools.cache
 def _listen() -> None:
-    """Register Inspect hooks that pass on how many samples are done."""
+    """Register Inspect hooks that report how many samples are done, once per
+    process."""
     from inspect_ai.hooks import Hooks, SampleEnd, TaskStart, hooks
 
     @hooks(name="motools_progress", description="Progress of a motools_build worker")
@@ -268,7 +270,7 @@ def _listen() -> None:
             _watched.keys[data.eval_id] = (data.spec.metadata or {})["key"]
             _watched.totals[data.eval_id] = samples * (data.spec.config.epochs or 1)
             _watched.done[data.eval_id] = 0
-            self.told(data.eval_id)  # its first samples may all end together
+            self.told(data.eval_id)  # show the total before the first samples end
 
         async def on_sample_end(self, data: SampleEnd) -> None:
             WATCH.settle()

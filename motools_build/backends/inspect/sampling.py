@@ -1,4 +1,5 @@
-"""A dataset of a model's answers: a task without a scorer, whose log becomes rows."""
+"""Makes a dataset from a model's answers: runs a task without a scorer, and turns its
+log into rows."""
 
 from __future__ import annotations
 
@@ -21,22 +22,23 @@ if TYPE_CHECKING:
 
 
 DRAWS = 8
-"""Answers that a model of this machine may give to one prompt, until one has words. A
-sample that is tried again begins with the first of them again."""
+"""How many answers to one prompt are drawn from a model of this machine, until one is
+not empty. A retried sample draws the same answers from the first on."""
 
 
 class EmptyAnswer(EvalFailed):
-    """There is nothing to learn from it."""
+    """The model's answer is empty, so there is nothing to learn from it."""
 
     @property
     def message(self) -> str:
-        """What Inspect writes down of an exception, which else is its `repr`."""
+        """The text that Inspect logs for the exception, instead of its `repr`."""
         return str(self)
 
 
 def sampling_task(job: StageJob) -> Task:
-    """The task of asking a job's prompts. An empty answer is a failed sample, which is
-    asked again, alone. Raises DatasetError for a prompt that is none."""
+    """The task that asks the model a job's prompts. A sample with an empty answer
+    fails, and only failed samples are asked again. Raises DatasetError for an invalid
+    prompt."""
     from inspect_ai import Task
     from inspect_ai.dataset import Sample
     from inspect_ai.model import (
@@ -87,8 +89,9 @@ def sampling_task(job: StageJob) -> Task:
 def write_rows(
     samples: Iterable[EvalSample], job: StageJob, work: Path, details: dict[str, Any]
 ) -> Made:
-    """The rows of a log in which every prompt was answered: in the prompts' order, the
-    answers to one prompt next to each other."""
+    """Write the rows of a log in which every prompt was answered, and their provenance:
+    in the prompts' order, with the answers to one prompt next to each other. Returns
+    the result; its details count the `rows`, and those `cut` off at max_tokens."""
     lesson = LessonParams.of(job).task
     prompts = read_prompts(lesson.prompts_path, lesson.system)
     rows = sorted(samples, key=lambda sample: (int(sample.id), sample.epoch))

@@ -1,4 +1,4 @@
-"""Scores of one sample: which are numbers to Inspect, and how a file keeps them."""
+"""Scores of a sample: which values Inspect reads as numbers, and their form in JSON."""
 
 from __future__ import annotations
 
@@ -15,33 +15,36 @@ if TYPE_CHECKING:
     from inspect_ai.log import EvalSample, EvalScore
 
 OURS = "motools_build/"
-"""What Inspect puts before the name of a metric of `motools_build.evals`."""
+"""Inspect's prefix of the names of metrics of `motools_build.evals`."""
 
 CONVERTED = "Unable to convert value to float: "
-"""What Inspect warns of when it counts a value as 0."""
+"""How Inspect's warning begins when it counts a value as 0."""
 
 GRADES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
 WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
-"""The texts that are numbers to Inspect; words in any case."""
+"""The texts that Inspect reads as numbers; GRADES exactly, WORDS in any case."""
 
 BY_CHANCE = ("time", "working", "operator")
-"""Limits that depend on the machine and who sits at it: what they ended is no answer.
-The others are the task's own, and their samples count as scored."""
+"""Types of limits that depend on the machine and its operator: a sample that one of
+them ended has no valid answer. All other limits are the task's own, and samples that
+they ended count as scored."""
 
 LIMIT = "motools_build:limit"
-"""In the store of a sample whose recorded answer a limit ended: its type."""
+"""Entry in the store of a sample whose recorded answer a limit ended: the limit's
+type."""
 
 SCORED = "scored"
-"""How the name ends of a metric that counts the answers with a number, beside others of
-the same function that count what became of those without."""
+"""Suffix of the name of a metric that counts the answers with a number; other metrics
+of the same function count what became of the answers without one."""
 
 Name = tuple[str, str | None]
-"""A scorer, and the key of one of its values if it gives several."""
+"""(scorer, key): the key of one of the scorer's values, None if it gives only one."""
 
 
 @contextmanager
 def conversions_watched() -> Iterator[set[str]]:
-    """What Inspect could not convert meanwhile, as its warnings have it."""
+    """Collects the values that Inspect could not convert to numbers within the context,
+    as its warnings show them."""
     said: set[str] = set()
 
     class Listener(logging.Handler):
@@ -53,7 +56,7 @@ def conversions_watched() -> Iterator[set[str]]:
     logger = logging.getLogger("inspect_ai.scorer._metric")
     listener, level = Listener(logging.WARNING), logger.level
     logger.addHandler(listener)
-    logger.setLevel(logging.WARNING)  # whatever the environment asks to be shown
+    logger.setLevel(logging.WARNING)  # the environment may have set another level
     try:
         yield said
     finally:
@@ -62,7 +65,7 @@ def conversions_watched() -> Iterator[set[str]]:
 
 
 def number(value: Any) -> float | None:
-    """A score's value as the number that Inspect takes it for; None if it is none.
+    """The number that Inspect reads a score's value as; None if it is not a number.
 
     >>> number("C"), number("No"), number("0.5"), number(True)
     (1.0, 0.0, 0.5, 1.0)
@@ -80,17 +83,17 @@ def number(value: Any) -> float | None:
 
 
 def without_package(score: EvalScore) -> EvalScore:
-    """A result whose metrics of `motools_build.evals` are named without the package, as
-    Inspect itself names metrics, but for those of each value of a scorer with several.
-    """
+    """The result, with names of `motools_build.evals` metrics without the package.
+    Inspect itself leaves the package out, except in the metrics of a scorer with
+    several values."""
     names = {name: name.removeprefix(OURS) for name in score.metrics}
     metrics = {names[name]: found for name, found in score.metrics.items()}
     return score.model_copy(update={"metrics": metrics})
 
 
 def ended_by(sample: EvalSample) -> str | None:
-    """The type of the limit that ended a sample; of an answer scored apart, that which
-    ended it when it was asked for."""
+    """The type of the limit that ended a sample, or, if a separate scorer scores it,
+    its recorded answer; None if no limit did."""
     if sample.limit:
         return sample.limit.type
     limit = sample.store.get(LIMIT)
@@ -98,7 +101,7 @@ def ended_by(sample: EvalSample) -> str | None:
 
 
 def counting_values(sample: EvalSample) -> dict[str, Any]:
-    """By scorer, a sample's values in JSON; null where it was ended by chance."""
+    """Scorer -> the sample's value in JSON; None if a limit of BY_CHANCE ended it."""
     values = {n: s.value for n, s in sorted((sample.scores or {}).items())}
     if ended_by(sample) not in BY_CHANCE:
         return {name: as_json_value(value) for name, value in values.items()}
@@ -115,7 +118,7 @@ def is_standard_error(metric: str) -> bool:
 
 
 def leaf(sample: EvalSample, name: Name) -> Any:
-    """A sample's value of a scorer; of one with several, that of the key."""
+    """A sample's value for a (scorer, key); None if there is none."""
     score = (sample.scores or {}).get(name[0])
     value = score.value if score else None
     if isinstance(value, Mapping) and name[1] is not None:
@@ -124,12 +127,12 @@ def leaf(sample: EvalSample, name: Name) -> Any:
 
 
 def finite(value: float) -> float | None:
-    """None where JSON has no number."""
+    """The value; None if it is NaN or infinite, which JSON has no number for."""
     return value if math.isfinite(value) else None
 
 
 def as_json_value(value: Any) -> Any:
-    """A score's value in JSON, which has no number that is not finite."""
+    """A score's value in JSON, with None for NaN and infinities."""
     if isinstance(value, float):
         return finite(value)
     if isinstance(value, str | int | bool) or value is None:
@@ -140,8 +143,8 @@ def as_json_value(value: Any) -> Any:
 
 
 def as_line(row: Mapping[str, Any]) -> bytes:
-    """A row as canonical JSON; if that has no form for a number of it (an integer above
-    2**53), as plain JSON, which keeps it."""
+    """A row as canonical JSON; as plain JSON if canonical JSON cannot express one of
+    its numbers (an integer above 2**53)."""
     try:
         return canonical(row)
     except ValueError:

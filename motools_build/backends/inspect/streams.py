@@ -1,9 +1,9 @@
-"""Which random stream an answer of a local model is drawn from.
+"""Chooses the random seed of each answer of a local model.
 
-It is a matter of what is asked, never of when: of the seed, the sample and its epoch,
-the request, and the number of the same request within the sample. So an eval that was
-killed, retried, shuffled or split into blocks of epochs has the answers of one that
-was not. A sample that is retried begins again at its first request.
+The seed depends on what is asked, never on when: on the eval's seed, the sample and its
+epoch, the request, and how often the same request came before within the sample. So an
+eval that was killed, retried, shuffled or split into blocks of epochs gets the same
+answers as one that was not. A retried sample begins again at its first request.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from motools_build.keys import digest_bytes
 
 @dataclass
 class _Numbers:
-    """Those of one request; one that got no answer gives its number back."""
+    """Hands out the numbers 0, 1, ... to repetitions of one request. A request that got
+    no answer returns its number, through `free`."""
 
     following: int = 0
     free: list[int] = field(default_factory=list)
@@ -37,17 +38,18 @@ class _Numbers:
 Numbers = defaultdict[tuple[str, str], _Numbers]
 
 _of: WeakKeyDictionary[object, Numbers] = WeakKeyDictionary()
-"""By an attempt at a sample, which Inspect makes an object of its own; or, outside of
-samples, by the model object."""
+"""Numbers by attempt at a sample (Inspect makes one object per attempt), or, for
+requests outside of samples, by model object."""
 
 
 _names: dict[tuple[str, int | str | None], Sequence[str | int]] = {}
-"""By model and sample ID, what else a sample is called by."""
+"""(model, sample ID) -> the sample's stable name, used instead of its ID."""
 
 
 def name_samples(model: str, names: Mapping[int, Sequence[str | int]]) -> None:
-    """Let samples of the model's next eval be known by these names: their IDs, which
-    Inspect will make of their places, may mean others another time."""
+    """Set stable names (sample ID -> name) for samples of the model's next eval whose
+    IDs are only Inspect's position numbers, which may mean other samples in another
+    run."""
     for key in [key for key in _names if key[0] == model]:
         del _names[key]
     _names.update({(model, number): name for number, name in names.items()})
@@ -57,18 +59,18 @@ def name_samples(model: str, names: Mapping[int, Sequence[str | int]]) -> None:
 def stream(
     model: object, called: str, first_epoch: int, seed: int, request: object
 ) -> Iterator[int]:
-    """The stream of one request, while it is answered.
+    """The seed (64 bits) of one request; the context lasts until it is answered.
 
-    Inspect counts the epochs of a block from 1; `first_epoch` says which one that is.
-    Requests that are the same in all may be under way together: which of them gets
-    which stream is then of no account. `called` is the model's name, and only keeps the
-    numbers of two models apart.
+    Inspect counts the epochs of a block from 1; `first_epoch` is the eval's number of
+    that epoch. If equal requests run concurrently, it does not matter which of them
+    gets which seed. `called` is the model's name, which only keeps the numbers of two
+    models apart.
     """
     from inspect_ai.log._samples import sample_active
 
     active = sample_active()
     body = _digest(request)
-    where: list[Any] = []  # a task that asks while it is made: the same in each block
+    where: list[Any] = []  # stays empty for a task that asks while it is loaded
     if active:
         known = active.sample.id
         name = _names.get((active.model, known), known)
@@ -84,6 +86,6 @@ def stream(
 
 
 def _digest(value: object) -> str:
-    """Of anything that a model can be asked: not the canonical JSON of keys, which
-    refuses half characters and long integers."""
+    """Digest of any JSON-like value. Not of the canonical JSON of keys, which refuses
+    unpaired surrogates and long integers."""
     return digest_bytes(json.dumps(value, sort_keys=True).encode())

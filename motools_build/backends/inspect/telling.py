@@ -1,4 +1,4 @@
-"""What a log says of its stage, as metadata and as tags."""
+"""The metadata and tags that describe a stage in its log."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from motools_build.params import AskParams
 
 
 def about(job: StageJob) -> dict[str, Any]:
+    """The log's metadata: the stage, its key, and what it was made from."""
     params = AskParams.of(job)
     subject = params.subject
     return {
@@ -25,7 +26,7 @@ def about(job: StageJob) -> dict[str, Any]:
 
 
 def tags(job: StageJob) -> list[str]:
-    """`setting:simple_math`, `seed:0` and so on."""
+    """The log's tags: `setting:simple_math`, `seed:0` and so on."""
     params = AskParams.of(job)
     subject = params.subject
     said = {
@@ -40,4 +41,5 @@ def tags(job: StageJob) -> list[str]:
 
 
 def made_from(job: StageJob) -> dict[str, str]:
+    """Role -> output of each artifact that the job uses."""
     return {role: given.output for role, given in job.given.items()}

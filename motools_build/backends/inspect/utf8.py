@@ -1,5 +1,6 @@
-"""Half characters, which have no UTF-8: in a message, one would end the whole eval when
-Inspect writes it down. They are written as their escapes, as Inspect does elsewhere."""
+"""Replaces unpaired surrogates (half characters) by their escapes, as Inspect does
+elsewhere. They have no UTF-8 form: one in a message would fail the whole eval when
+Inspect writes its log."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def whole_answers(model: Model) -> Model:
-    """The model, whose answers can be written down."""
+    """The model, patched so that its answers have no unpaired surrogates."""
     usual = model.api.generate
 
     @functools.wraps(usual)
@@ -30,7 +31,7 @@ def whole_answers(model: Model) -> Model:
 
 
 def whole_samples(task: Task) -> Task:
-    """The task, whose samples can be written down."""
+    """The task, with unpaired surrogates in its samples replaced in place."""
     for sample in task.dataset:
         found = _whole(sample)
         if found is not sample:
@@ -44,7 +45,7 @@ def _whole(value: Any) -> Any:
     from pydantic_core import PydanticSerializationError
 
     if not isinstance(value, BaseModel):
-        return value  # an error, which Inspect raises
+        return value  # an exception, which Inspect raises
     try:
         value.model_dump_json(fallback=str)
     except PydanticSerializationError:
