@@ -32,7 +32,7 @@ with the `step` and the `model` of a checkpoint."""
 
 @dataclass(frozen=True)
 class Together:
-    """How jobs that wait for the network, rather than compute, may be grouped."""
+    """The group of a job that waits for the network: its jobs may share one call."""
 
     queue: str
     """Queue name (the account). One Inspect call per queue runs at a time."""

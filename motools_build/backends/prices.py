@@ -19,7 +19,7 @@ from motools_build.text.similar import known
 FIELDS = ("training", "input", "output")
 MILLION = 1_000_000
 HERE = ("motools/", "mockllm/", "none/")
-"""How Inspect's names of models that cost nothing begin."""
+"""Prefixes of Inspect's names for models that cost nothing."""
 WHERE = "pyproject.toml: [tool.motools_build.prices]"
 
 

@@ -51,7 +51,7 @@ class InspectBackend(Backend):
         get_model("mockllm/model")
 
         for module in AHEAD:
-            with suppress(ImportError):  # of another version of Inspect
+            with suppress(ImportError):  # another version of Inspect may lack it
                 importlib.import_module(module)
         get_model_info("openai/gpt-4o")  # reads the table of all models, half a second
         for name in {ModelName.parse(model).backend for model in _asked(job)}:

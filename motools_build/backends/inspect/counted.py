@@ -56,7 +56,7 @@ class Counted:
             name: {
                 "n": score.scored_samples,
                 "unscored": sum(self._lost(score).values()),
-                # last: a metric of the task may be called so
+                # last, so that the task's own `n` or `unscored` wins
                 **{m: finite(found.value) for m, found in score.metrics.items()},
             }
             for name, score in self._named()

@@ -18,7 +18,7 @@ OURS = "motools_build/"
 """Inspect's prefix of the names of metrics of `motools_build.evals`."""
 
 CONVERTED = "Unable to convert value to float: "
-"""How Inspect's warning begins when it counts a value as 0."""
+"""Beginning of Inspect's warning that it counts a value as 0."""
 
 GRADES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
 WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}

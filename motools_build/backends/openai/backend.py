@@ -48,7 +48,7 @@ class OpenAIBackend(Backend):
     def prepare(self, job: StageJob) -> None:
         # every request of an eval needs this module: import it before the eval's child
         # process is forked
-        with suppress(ImportError):  # of another version of Inspect
+        with suppress(ImportError):  # another version of Inspect may lack it
             import_module("inspect_ai.model._providers.openai")
 
     def asked(self, ask: Ask) -> Model:

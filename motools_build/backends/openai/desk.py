@@ -240,7 +240,7 @@ class Desk:
         seconds = retry_after(error.response.headers.get("retry-after"), said)
         if "daily_rate_limit" in code:
             said = f"429: {said}{too_long(seconds, LONGEST_PARKING)}"
-            # without a named time, try again in an hour
+            # without a named time, try again every hour until the daily limit ends
             return Parked(said, time.time() + (seconds or 3600))
         said = f"429: {said}{too_long(seconds, LONGEST_PAUSE)}"
         return RateLimited(said, seconds or PAUSE)

@@ -19,7 +19,7 @@ MICRO_BATCH = 2
 """Examples in one forward and backward pass. It affects results, by rounding of
 sums."""
 
-_WARM_UP = 0.1  # of the steps
+_WARM_UP = 0.1  # fraction of the steps
 _BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8
 _MAX_NORM = 1.0
 
