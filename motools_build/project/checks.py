@@ -1,4 +1,4 @@
-"""Rows that a run is to read, looked at before anything runs."""
+"""Checks of dataset rows and prompts, made before anything runs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from motools_build.stages import Stage
 
 
 def check_datasets(project: Project, stages: Iterable[Stage]) -> None:
-    """Validate the rows of each dataset that a stale one of the stages is to read.
+    """Validate the rows of each dataset that a stale stage will read.
 
-    Raises DatasetError with all problems of all of them, before anything runs.
+    Raises DatasetError, which lists the problems of all datasets together.
     """
     problems: dict[str, None] = {}  # several models may share a dataset
     for stage in stages:
@@ -34,8 +34,8 @@ def check_datasets(project: Project, stages: Iterable[Stage]) -> None:
 
 
 def refused(project: Project, stage: Stage) -> str | None:
-    """What a run would refuse a stage for: the first problem of the rows that it is to
-    read, and how many more there are."""
+    """Why a run would refuse a stage: the first problem of its rows or prompts, and the
+    number of further ones. None if there is no problem."""
     problems = problems_of(project, stage)
     if not problems:
         return None
@@ -44,8 +44,9 @@ def refused(project: Project, stage: Stage) -> str | None:
 
 
 def problems_of(project: Project, stage: Stage) -> list[str]:
-    """The problems of the rows that a stage is to learn from, or the prompts that it is
-    to ask; none if it is up to date, or a teacher has yet to write them."""
+    """The problems of a model's training rows, or of the prompts that a teacher is to
+    answer. Empty if the stage is up to date, or if its rows do not exist yet because a
+    teacher has yet to write them or a run has yet to fetch them."""
     asks = stage.kind == "dataset" and stage.asks
     if not (asks or stage.kind == "model") or not project.store.why_stale(stage):
         return []
@@ -54,7 +55,7 @@ def problems_of(project: Project, stage: Stage) -> list[str]:
     rows = rows_of(stage, project.store)
     if rows is None or (stage.sampled and project.store.why_stale(stage.sampled)):
         return []
-    if not os.path.exists(rows.path):  # a run fetches it, and looks then
+    if not os.path.exists(rows.path):  # a run fetches the file, and then checks it
         return []
     params = ModelParams.of(stage)
     method, model = params.recipe.method, ModelName.parse(params.model)
@@ -71,7 +72,8 @@ def problems_of(project: Project, stage: Stage) -> list[str]:
 
 
 def asked_problems(project: Project, stage: Stage) -> list[str]:
-    """The problems of the prompts that a teacher is asked."""
+    """The problems of the prompts that a teacher is to answer. If the prompts are
+    derived, each problem names the line of the source file."""
     lesson = LessonParams.of(stage).task
     rows = Learned(lesson.prompts_path, lesson.prompts_digest)
     problems: list[str] = project.memo.note(
@@ -90,8 +92,8 @@ def asked_problems(project: Project, stage: Stage) -> list[str]:
 def row_problems(
     project: Project, rows: Learned, method: str, rules: Rules, derived: Source | None
 ) -> list[str]:
-    """The problems of a dataset's rows, at the lines that they come from; remembered
-    for its bytes and its path, since they name it."""
+    """The problems of a dataset's rows, each with the source file and line. Cached by
+    the file's bytes and its path, because the messages name the path."""
     problems: list[str] = project.memo.note(
         f"rows-2:{method}:{rules.name}:{rows.path}",
         Digest(rows.digest),

@@ -12,11 +12,12 @@ from motools_build.store.state import UNFINISHED
 
 
 def clean(project: Project, stages: Sequence[Stage], dry: bool) -> Iterator[str]:
-    """Remove the stages' artifacts, and say of each what became of it.
+    """Remove the stages' artifacts, and yield a line for each: removed, or why kept.
 
-    What another setting uses is kept, and so is what a run uses or makes, and a job
-    that is not finished. With `dry`, nothing is removed. Raises ArtifactError, with
-    nothing removed, if it cannot be told what other settings use.
+    An artifact is kept if another setting uses it, if a run is using or making it, or
+    if its job is not finished. With `dry`, nothing is removed. Raises ArtifactError,
+    with nothing removed, if another setting cannot be planned, since the artifacts that
+    it uses are then not known.
     """
     try:
         used = project.users_of_keys(besides={stage.setting for stage in stages})
@@ -42,7 +43,7 @@ def clean(project: Project, stages: Sequence[Stage], dry: bool) -> Iterator[str]
 
 def _removed(project: Project, stage: Stage) -> str:
     locks = project.store.locks
-    if not locks.take(stage.key):  # since it was looked at
+    if not locks.take(stage.key):  # a run took the lock after `clean` looked at it
         return f"kept {stage.name}: a run is making it"
     try:
         project.store.remove(stage)
@@ -52,7 +53,7 @@ def _removed(project: Project, stage: Stage) -> str:
 
 
 def _unfinished(project: Project, stage: Stage) -> bool:
-    """Whether there is nothing of the stage but an intent, or a job under way."""
+    """Whether the stage has no artifact, but a request or a job that has not ended."""
     if not stage.at_provider or project.store.has_folder(stage):
         return False
     paid = project.store.states.paid(stage.key)

@@ -1,4 +1,4 @@
-"""`[tool.motools_build]` of pyproject.toml."""
+"""The section `[tool.motools_build]` of pyproject.toml: reading and checking it."""
 
 from __future__ import annotations
 
@@ -20,38 +20,44 @@ PYPROJECT = "pyproject.toml"
 WHERE = "tool.motools_build"
 
 SETTLE_SECONDS = 60.0
-"""How long a job may take to show in the provider's lists."""
+"""Default time, in seconds, that a new job may take to appear in a provider's lists."""
 
 MOST_SETTLING = 1e6
-"""Seconds below which a settle time must be."""
+"""Upper bound of a settle time, in seconds; a settle time must be less."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the section says, checked but for accounts and prices."""
+    """The section's values. All are checked here except accounts and prices, which are
+    checked when they are first needed."""
 
     default: tuple[str, ...] = ()
-    """What plain `doit run` makes."""
+    """Names of the settings that `doit run` makes if it is given no name."""
     variables: tuple[str, ...] = ()
-    """Names of `name=value` for the user's own tasks."""
+    """Names of the `name=value` variables that the user's own tasks read."""
     workers: int = 1
-    """Worker processes; each training and eval of an embedded model uses all cores."""
+    """Number of worker processes, 1 or more. A single training or eval of an embedded
+    model uses all cores already."""
     launcher: str = launchers.LOCAL
-    """Who starts workers: `local`, or an entry point of `motools_build.launchers`."""
+    """Name of the launcher that starts workers: `local`, or an entry point of
+    `motools_build.launchers`."""
     launchers: Mapping[str, Any] = field(default_factory=dict)
-    """Options of launchers, a table for each that has some."""
+    """Launcher name -> its options."""
     settle_seconds: float | None = None
-    """How long a job may take to show in its provider's lists; 60 if not given."""
+    """Time that a new job may take to appear in its provider's lists, in seconds. None
+    means `SETTLE_SECONDS`."""
     max_spend: float | None = None
-    """USD that a run may cost, unless the command line says another amount."""
+    """USD that a run may cost, unless the command line gives another amount. None means
+    no limit."""
     accounts: Mapping[str, Any] = field(default_factory=dict)
-    """See `Accounts`; read when a provider is first needed."""
+    """Account name -> its declaration, unchecked; see `Accounts`."""
     prices: Mapping[str, Any] = field(default_factory=dict)
-    """See `Prices`."""
+    """Declared prices, unchecked; see `Prices`."""
 
     @classmethod
     def read(cls, path: Path = Path(PYPROJECT)) -> Config:
-        """Raises InputError for a field that does not exist or has another type."""
+        """The section of the file at `path`. Raises InputError for an unknown field or
+        a value of the wrong type."""
         section = _table(document(path), "tool").get("motools_build", {})
         if not isinstance(section, dict):
             raise InputError(f"{path}: [{WHERE}] is a table, not {section}")
@@ -65,9 +71,9 @@ class Config:
 
 
 def document(path: Path) -> dict[str, Any]:
-    """What a TOML file says; nothing if it is not there.
+    """The content of a TOML file; an empty mapping if the file does not exist.
 
-    Raises InputError, with the file and the line, if it cannot be read.
+    Raises InputError, with the path and the line, if the file cannot be read or parsed.
     """
     try:
         data = path.read_bytes()
@@ -90,12 +96,13 @@ def document(path: Path) -> dict[str, Any]:
 
 
 def is_project(document: Mapping[str, Any]) -> bool:
-    """Whether a pyproject.toml is that of a project: its doit is to use our loader."""
+    """Whether a parsed pyproject.toml belongs to a project: it tells doit to use this
+    package's loader."""
     return _table(_table(document, "tool"), "doit").get("loader") == "motools"
 
 
 def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A table of a document; an empty one where there is none of that name."""
+    """The document's table of that name; an empty one if there is none."""
     table = document.get(name)
     return table if isinstance(table, dict) else {}
 
@@ -134,9 +141,10 @@ def _checked(path: Path, name: str, value: Any) -> Any:
 
 
 def settle_seconds(declared: float | None) -> float:
-    """The settle time: the environment's, else the project's, else a minute.
+    """The settle time in seconds: `MOTOOLS_SETTLE_SECONDS` of the environment, else the
+    project's, else `SETTLE_SECONDS`.
 
-    Raises InputError if the environment's is no number of seconds.
+    Raises InputError if the environment's value is not a valid number of seconds.
     """
     given = os.environ.get("MOTOOLS_SETTLE_SECONDS")
     if given is None:
@@ -145,7 +153,7 @@ def settle_seconds(declared: float | None) -> float:
         seconds = float(given)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds < MOST_SETTLING:  # NaN neither
+    if not 0 <= seconds < MOST_SETTLING:  # also refuses NaN
         raise InputError(
             f"MOTOOLS_SETTLE_SECONDS={given}: write a number of seconds, 0 or more"
         )
@@ -153,10 +161,10 @@ def settle_seconds(declared: float | None) -> float:
 
 
 def launcher(config: Config) -> Launcher:
-    """Who starts workers: the environment's choice, else the project's, else this
-    machine.
+    """The launcher that starts workers: the one named by `MOTOOLS_LAUNCHER` of the
+    environment, else the project's, else `local`.
 
-    Raises InputError for a name that no launcher has, and for options that are wrong.
+    Raises InputError for an unknown launcher, and for wrong options.
     """
     name = os.environ.get("MOTOOLS_LAUNCHER") or config.launcher
     options = config.launchers.get(name, {})

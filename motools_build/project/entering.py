@@ -1,8 +1,8 @@
-"""Working in a project's folder for the time of a call, in a process of another's.
+"""Running a call inside a project's folder, from a process that works elsewhere.
 
-A command runs in the project's folder, in a process of its own; paths in settings, keys
-and records are relative to that folder. A notebook runs anywhere, and must find its
-process as it was.
+Paths in settings, keys and records are relative to the project's folder. A command
+runs in that folder, in a process of its own. A notebook runs anywhere, and expects its
+process unchanged after the call: working directory, environment, modules.
 """
 
 from __future__ import annotations
@@ -21,17 +21,20 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _LOCK = threading.Lock()
-"""The working directory, the environment and doit's own names are the process's."""
+"""Held during a call, because the working directory, the environment and doit's module
+globals exist once for each process."""
 
 
 def in_folder(
     folder: Path, call: Callable[[], T], end: Callable[[], None] | None = None
 ) -> T:
-    """What `call` returns or raises, called in a project's folder.
+    """Run `call` with the project's folder as working directory; return what it returns
+    and raise what it raises.
 
-    It runs on a thread of its own, so that it may begin an event loop where one runs
-    already. One call at a time runs in a process; others wait. A KeyboardInterrupt
-    calls `end`, which should end the call early, and is raised when the call has ended.
+    The call runs on a thread of its own, so that it can start an event loop even if the
+    caller's thread runs one already. One call runs at a time in a process; others wait.
+    On a KeyboardInterrupt, `end` is called, which should end the call early; the
+    interrupt is raised when the call has ended.
     """
     told: Future[T] = Future()
     context = contextvars.copy_context()
@@ -58,9 +61,10 @@ def in_folder(
 
 @contextmanager
 def _entered(folder: Path) -> Iterator[None]:
-    """The working directory is the folder, and its modules are imported anew; the
-    process is left as it was, with the environment that it had: another project's .env
-    may name another account's key."""
+    """Make the folder the working directory, and import its modules anew. On exit, the
+    working directory, modules, import path and environment are restored. The
+    environment is restored because the .env of the next project may hold another
+    account's key."""
     before, environ, path = os.getcwd(), dict(os.environ), [*sys.path]
     aside = _modules_of(folder)
     for name in aside:
@@ -77,13 +81,13 @@ def _entered(folder: Path) -> Iterator[None]:
         for name in os.environ.keys() - environ.keys():
             del os.environ[name]
         os.environ.update(environ)
-        with suppress(FileNotFoundError):  # it was removed meanwhile
+        with suppress(FileNotFoundError):  # the earlier folder was removed meanwhile
             os.chdir(before)
 
 
 def _modules_of(folder: Path) -> dict[str, ModuleType]:
-    """The modules that lie in the folder and are the user's: none of this package, nor
-    of an environment that lies there, too."""
+    """The imported modules whose files are in the folder and are the user's own: not
+    this package, and nothing of a virtual environment inside the folder."""
     begin, installed = f"{folder}{os.sep}", (sys.prefix, sys.base_prefix)
     return {
         name: module

@@ -1,4 +1,4 @@
-"""What a run would do, before it does: `doit plan`."""
+"""The forecast of a run: the data of `doit plan`."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run would do with each stage, and what should be known before it."""
+    """What a run would do with each stage, and what the user should know before it."""
 
     stages: list[Expected]
-    """In an order in which a run could go about it."""
+    """One for each stage, in an order in which a run could make them."""
     accounts: list[Account]
-    """Who would pay."""
+    """The accounts that would pay."""
     unanswered: list[str]
-    """What went wrong where a provider was asked, a sentence each."""
+    """One sentence for each request to a provider that failed."""
     endings: list[Ending]
-    """The models that end at their providers, the earliest first."""
+    """The models that their providers will shut down or have shut down, the earliest
+    first."""
     warnings: list[str]
-    """Inspect's own words about evals that were loaded."""
+    """Inspect's warnings about the evals that were loaded."""
 
 
 def forecast(
     project: Project, stages: Sequence[Stage], remote: bool = False
 ) -> Forecast:
-    """What a run of these stages would do. Evals that would be made are loaded, as a
-    run would; with `remote`, providers are asked for jobs that could be adopted."""
+    """What a run of these stages would do. Evals that would run are loaded, as a run
+    loads them, so that one that cannot be loaded is reported here. With `remote`,
+    providers are asked for jobs that could be adopted."""
     from motools_build.report.calendar import endings
     from motools_build.report.forecasts import expected
 

@@ -1,4 +1,4 @@
-"""What a plan says of evals that cannot be loaded: as a run would find out."""
+"""Finding evals that cannot be loaded, for a plan: it loads them as a run would."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def told_of_loads(
     project: Project, found: list[Expected]
 ) -> tuple[list[Expected], list[str]]:
-    """What is expected, with those blocked that a run would refuse or spare; and what
-    Inspect warns of. What could be loaded is remembered, and nothing else is kept."""
+    """The forecast, in which stages are `blocked` if their eval cannot be loaded or if
+    only such evals need them; and Inspect's warnings. Evals that could be loaded are
+    remembered in the memo; nothing else is written."""
     from motools_build.report.forecasts import Expected
 
     to_run = [one.stage for one in found if one.action == "run"]

@@ -1,4 +1,4 @@
-"""What is looked at before a run begins, so that nothing is paid for in vain."""
+"""Checks made before a run begins, so that nothing is paid for in vain."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from motools_build.project.remote import ask_calendar, check_keys, payers
 from motools_build.stages import Stage
 
 Say = Callable[[str], object]
-"""Takes a line for the user, without its end."""
+"""Shows the user a line, which is given without its newline."""
 
 
 def prepare(project: Project, stages: Collection[Stage], say: Say) -> None:
-    """Fetch what is to be fetched, and refuse what a run could not use: rows with
-    problems, an account without a key, a wrong settle time or launcher.
+    """Fetch remote datasets, and refuse what a run could not use: rows with problems,
+    an account without a key, a wrong settle time or launcher.
 
-    Says who pays and which models end, and notes the run in the run log. Raises
-    MotoolsError, before anything is made or paid.
+    Tells the user who pays and which models will be shut down, and adds the run to the
+    run log. Raises MotoolsError, before anything is made or paid.
     """
     with _artifacts_written():
         store = project.store
@@ -39,8 +39,8 @@ def prepare(project: Project, stages: Collection[Stage], say: Say) -> None:
 
 
 def _say_endings(project: Project, stages: Sequence[Stage], say: Say) -> None:
-    """Which models end, when, and what is to be run before. A provider is asked where
-    one is paid, once a day."""
+    """Tell the user which models will be shut down, when, and which stages to run
+    before. Accounts that would pay are asked for the dates, once a day each."""
     accounts = payers(stages)
     if not accounts:
         return
@@ -54,7 +54,7 @@ def _say_endings(project: Project, stages: Sequence[Stage], say: Say) -> None:
 
 @contextmanager
 def _artifacts_written() -> Iterator[None]:
-    """Says what a system's error is about, where artifacts/ is written."""
+    """Turn an OSError of writing into artifacts/ into an ArtifactError that says so."""
     try:
         yield
     except OSError as error:

@@ -52,8 +52,8 @@ class Project:
     """The project in the working directory, as one command sees it.
 
     `variables` are the command's `name=value` words. They change what a setting's
-    plan is, so two commands with other variables have two projects. Nothing is read
-    that is not asked for: a setting is imported, and planned, at its first use.
+    plan is, so each set of variables needs a `Project` of its own. Everything is read
+    on demand: a setting is imported and planned at its first use.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -74,7 +74,8 @@ class Project:
         self._plans: dict[str, Plan] = {}
 
     def default(self) -> tuple[str, ...]:
-        """The settings of plain `doit run`. Raises SelectionError."""
+        """Names of the settings that `doit run` makes if it is given no name. Raises
+        SelectionError if there are none, or if a name is not a setting's."""
         if not self.config.default:
             raise SelectionError(
                 "no setting is named; name one, or give pyproject.toml a default: "
@@ -113,18 +114,19 @@ class Project:
         return plan(name, setting, self.resolver, payer, variant, other)
 
     def _payer(self, setting: Setting) -> Payer:
-        """Who pays for what a setting asks of providers; accounts are looked at only
-        where one of its models is a provider's."""
+        """A function from a provider to the setting's account there. Accounts are read
+        only when it is called, so only if one of the models is a provider's."""
         return lambda provider: self.accounts.of_provider(provider, setting.account)
 
     @cached_property
     def accounts(self) -> Accounts:
-        """Who may pay. Raises AccountError for a declaration that is wrong."""
+        """The project's accounts. Raises AccountError for a wrong declaration."""
         return Accounts(self.config.accounts, os.environ, self._is_known)
 
     def _is_known(self, identity: str) -> bool:
-        """Whether something was made under an identity of an earlier version; that it
-        was not is remembered, as no later version makes anything so."""
+        """Whether artifacts or the ledger have something under an identity that earlier
+        versions gave an account. A "no" is cached, because the present version makes
+        nothing under such an identity."""
         what, digest = "unknown-identity", digest_bytes(identity.encode())
         if self.memo.noted(what, digest):
             return False
@@ -135,44 +137,49 @@ class Project:
 
     @cached_property
     def prices(self) -> Prices:
-        """What providers charge, as far as the project says. Raises InputError."""
+        """The prices of providers that the project declares. Raises InputError."""
         return Prices.read(self.config.prices)
 
     @cached_property
     def shutdowns(self) -> Shutdowns:
-        """When providers' models end, as far as it was asked."""
+        """The known shutdown dates of providers' models."""
         return Shutdowns(self.store.root / "shutdowns.json")
 
     def account_of(self, name: str) -> Account:
-        """Raises AccountError for an unknown name, or a declaration that is wrong."""
+        """The account of that name. Raises AccountError for an unknown name or a wrong
+        declaration."""
         return self.accounts[name]
 
     @cached_property
     def settle(self) -> float:
-        """How long a job may take to show in lists. Raises InputError."""
+        """Time that a new job may take to appear in its provider's lists, in seconds.
+        Raises InputError."""
         return settle_seconds(self.config.settle_seconds)
 
     @cached_property
     def launcher(self) -> Launcher:
-        """Who starts workers. Raises InputError."""
+        """The launcher that starts workers. Raises InputError."""
         return launcher(self.config)
 
     @property
     def max_spend(self) -> float | None:
-        """USD that a run may cost: the command line's, else the project's."""
+        """USD that a run may cost: the command line's limit, else the project's; None
+        for no limit."""
         return most_spent(self.variables, self.config.max_spend)
 
     def stops(self) -> Stops:
-        """What `doit cancel` ends from now on."""
+        """The `doit cancel` orders; its `check` heeds those that are given from now
+        on."""
         return Stops(self.store.root / "cancelled.jsonl", time.time())
 
     def charge(self, stage: Stage) -> tuple[int | None, float | None]:
-        """Tokens that a model's job would be charged for, and USD; None where that is
-        not known. Raises DatasetError for rows that cannot be counted."""
+        """The tokens that a model's job would be charged for, and its cost in USD. Each
+        is None if it is not known. Raises DatasetError for rows that cannot be
+        counted."""
         if stage.account is None:
             return None, 0.0
         params, rows = ModelParams.of(stage), rows_of(stage, self.store)
-        if rows is None or not Path(rows.path).exists():  # a run makes or fetches it
+        if rows is None or not Path(rows.path).exists():  # a run makes or fetches them
             return None, None
         name, path = ModelName.parse(params.model), rows.path
         method = params.recipe.method
@@ -186,7 +193,7 @@ class Project:
         return tokens, self.prices.training(model, tokens)
 
     def users_of_keys(self, besides: set[str]) -> dict[str, str]:
-        """Key -> a setting that uses it, over the whole zoo but for `besides`.
+        """Key -> a setting that uses it, over all settings except those of `besides`.
 
         Raises InputError if a setting cannot be loaded or planned.
         """
@@ -206,19 +213,21 @@ class Project:
         return users
 
     def complete(self, plan: Plan) -> bool:
-        """Whether all that the setting asks for is made and up to date."""
+        """Whether every stage that the setting asks for is up to date."""
         return all(self.store.why_stale(stage) is None for stage in plan.roots)
 
     def note_run(self) -> None:
-        """Note in the run log what each planned setting stands for now: a name must
-        mean the latest run's key, whether that run had anything to do or not."""
+        """Write each planned setting's stage names and keys to the run log. A run with
+        nothing to do is noted, too, because a stage's name must always mean the key of
+        the latest run."""
         planned = {name: plan.stages for name, plan in self._plans.items()}
         self.store.runs.note(self.variables, planned)
 
 
 def _read_dotenv() -> None:
-    """Variables of the project's .env that the environment does not have: for all, the
-    workers included, or for nobody. Raises InputError."""
+    """Add the variables of the project's .env to the environment, where workers inherit
+    them; a variable that the environment has already keeps its value. Values that look
+    like keys are hidden from output from then on. Raises InputError."""
     path = Path(".env")
     if path.exists():
         from dotenv import dotenv_values, load_dotenv

@@ -1,4 +1,4 @@
-"""What commands ask of providers, outside of a run."""
+"""Requests that commands send to providers outside of a run; none of them is paid."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 CALENDAR_SECONDS = 10.0
-"""For which an account is asked when its models end."""
+"""Timeout of asking an account for the shutdown dates of its models, in seconds."""
 
 ASKED_AT_ONCE = 16
-"""Questions in flight at a time."""
+"""Health requests in flight at a time."""
 
 
 class _Opened(dict[str, Backend]):
-    """Backends by their identity, each opened on first use and closed in the end."""
+    """Backend identity -> backend. Each is opened on first use, and closed on exit."""
 
     def __init__(self, project: Project) -> None:
         super().__init__()
@@ -51,19 +51,20 @@ class _Opened(dict[str, Backend]):
 
 
 def payers(stages: Iterable[Stage]) -> list[Account]:
-    """The accounts that stages would be paid by; they tell the identity, too."""
+    """The accounts that would pay for the stages, each once."""
     found = {account.name: account for s in stages for account in s.accounts}
     return list(found.values())
 
 
 def check_keys(stages: Iterable[Stage]) -> None:
-    """Raises AccountError if one of the accounts has no key."""
+    """Raises AccountError if an account that would pay for the stages has no key."""
     for account in payers(stages):
         account.key()
 
 
 async def looked_up(project: Project, found: list[Expected]) -> list[Expected]:
-    """What is expected after a look at the providers: a job there would be adopted."""
+    """The forecast after asking the providers for jobs: a run would adopt a job that is
+    there, so its stage costs nothing."""
     opened = _Opened(project)
 
     async def look(one: Expected) -> Expected:
@@ -72,24 +73,25 @@ async def looked_up(project: Project, found: list[Expected]) -> list[Expected]:
             return one
         job = job_of(stage, project.store)
         if stage.sampled and not job.made_of:
-            return one  # a teacher writes its rows first
+            return one  # no job can exist before the teacher has written its rows
         provider = opened[stage.backend].provider(job)
         return await _seen(one, provider, job, payment(stage, project.store))
 
-    async with opened:  # together, so that they share the provider's listings
+    async with opened:  # all at once, so that they share a provider's job list
         return await asyncio.gather(*map(look, found))
 
 
 async def _seen(
     one: Expected, provider: Provider, job: StageJob, paid: Paid | None
 ) -> Expected:
-    """What is expected, if a job of the attempt to come is at the provider already."""
+    """The stage's forecast, given that the provider may have a job of the next attempt
+    already: `adopt` if it runs or has succeeded, `blocked` if it has failed."""
     there = await provider.find(job)
     found = elected(there, attempt_of(paid, there))
     if found is None:
         return one
     told = await provider.poll(job, found.id)
-    # what is listed is there, though it may not be known when asked for just now
+    # a job that is listed exists, even if a request for it alone says that it is gone
     over = None if told.status == "gone" else ENDED.get(told.status)
     why = f"{found.id} {over}: {told.message}" if over else f"{found.id} is there"
     action: Action = "blocked" if over else "adopt"
@@ -97,8 +99,9 @@ async def _seen(
 
 
 async def ask_calendar(project: Project, accounts: Iterable[Account]) -> list[str]:
-    """Ask accounts that were not asked today when their models end, and remember it;
-    what went wrong, if something did. It is worth no long wait, and stops nothing."""
+    """Ask each account for the shutdown dates of its models, unless it was asked within
+    a day, and store them. Returns a sentence for each failed request. The timeout is
+    short and a failure is not raised, because a run can do without the dates."""
     due = [one for one in accounts if project.shutdowns.due(one.name)]
     if not due:
         return []
@@ -117,7 +120,7 @@ async def ask_calendar(project: Project, accounts: Iterable[Account]) -> list[st
 
 @dataclass(frozen=True)
 class Remote:
-    """Something that a record names and a provider keeps."""
+    """A file, job or model at a provider that a record names."""
 
     what: str
     id: str
@@ -126,12 +129,12 @@ class Remote:
     about: str
 
     def is_well(self) -> bool:
-        """Whether it is surely there."""
+        """Whether the provider has confirmed that it exists."""
         return self.health in ("alive", "expiring")
 
 
 async def health(project: Project) -> list[Remote]:
-    """Each file, job and model of a provider that a record names, and how it is."""
+    """The health of each file, job and model at a provider that a record names."""
     at_once = asyncio.Semaphore(ASKED_AT_ONCE)
 
     async def look(record: Record, what: What, id: str) -> Remote:
@@ -149,7 +152,8 @@ async def health(project: Project) -> list[Remote]:
 async def _health(
     project: Project, opened: _Opened, record: Record, what: What, id: str
 ) -> tuple[Health, str]:
-    """As the account of the record sees it, if that is still the same server's."""
+    """The health that the record's account reports, and details. `unknown` if the
+    account is at another server now, or if the request failed."""
     try:
         account = project.accounts[record.details["account"]]
         if account.identity != record.backend:

@@ -1,6 +1,6 @@
-"""What is asked of a project, in words of the command line, and answered as data.
+"""Queries of a project: from words of the command line to data.
 
-The commands print these answers, and the Python interface returns them.
+The commands print this data, and the Python interface returns it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def tables(project: Project, settings: Iterable[str]) -> Iterator[Table]:
 def plannable(
     project: Project, words: Sequence[str]
 ) -> tuple[Sequence[str], Mapping[str, MotoolsError]]:
-    """The words; without any, the settings that can be planned, and why the others
-    cannot: a broken setting hides nothing of the others."""
+    """The words as they are, or, if there are none, the names of all settings that can
+    be planned; and the name of each broken setting with its error. A broken setting
+    must not hide the others."""
     if words:
         return words, {}
     there = project.zoo.names
@@ -40,7 +41,7 @@ def plannable(
 
 
 def how_far(project: Project, words: Sequence[str]) -> Overview:
-    """How far the settings are that the words mean; without words, all."""
+    """The progress of the settings that the words mean; without words, of all."""
     from motools_build.report.overview import overview
 
     named, broken = plannable(project, words)
@@ -50,9 +51,9 @@ def how_far(project: Project, words: Sequence[str]) -> Overview:
 
 
 def explained(project: Project, words: Sequence[str]) -> Explanation:
-    """What is known of the one stage that the words mean, present or superseded.
+    """The explanation of the one stage, present or superseded, that the words mean.
 
-    Raises SelectionError if they mean none, or several.
+    Raises SelectionError if they mean no stage, or several.
     """
     from motools_build.report.explain import explanation
     from motools_build.report.status import Statuses
@@ -67,7 +68,8 @@ def explained(project: Project, words: Sequence[str]) -> Explanation:
 
 
 def one_key(stages: Iterable[Stage]) -> list[Stage]:
-    """The stages; only the first of them if all have one key, and are the same work."""
+    """The stages, or only the first if all have the same key: then they are the same
+    computation under several names."""
     found = list(stages)
     return found[:1] if len({stage.key for stage in found}) == 1 else found
 
@@ -75,8 +77,8 @@ def one_key(stages: Iterable[Stage]) -> list[Stage]:
 def samples(
     project: Project, words: Sequence[str], where: str = ""
 ) -> list[Transcripts]:
-    """The transcripts of the evals that the words mean: of those samples that match
-    `where`, as in `score<50 and judge=='yes'`.
+    """The transcripts of the evals that the words mean, limited to the samples that
+    match `where` (`score<50 and judge=='yes'`); an empty `where` matches all.
 
     Raises SelectionError if no word means an eval, InputError for a wrong `where`.
     """

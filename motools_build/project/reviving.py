@@ -1,4 +1,4 @@
-"""Before another attempt is paid for: whether the last one lives at its provider."""
+"""Looking for a living job before another attempt of it is paid for."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 async def living(
     job: StageJob, provider: Provider, paid: Paid, settle: float
 ) -> Found | None:
-    """A job of the attempt, or of a later one, that runs or has succeeded at the
-    provider; the earliest, as in an election.
+    """A job of this attempt, or of a later one, that runs or has succeeded at the
+    provider; None if there is none. The job that the state names comes first, then the
+    earliest of the listed ones, as a run elects it.
 
-    Raises Refused where nobody can say.
+    Raises Refused if it is not known whether such a job exists.
     """
     try:
         own = Found(paid.id, paid.attempt, "", paid.since)
@@ -57,8 +58,8 @@ async def living(
 async def model_is_gone(
     job: StageJob, provider: Provider, id: str, settle: float
 ) -> bool:
-    """Whether the provider knows a model (`model:ID`) no more; a 404 is asked again
-    after the settle time."""
+    """Whether the provider no longer has a model (`model:ID`). Asks a second time after
+    `settle` seconds, because a single "not found" may be wrong."""
     if (await provider.poll(job, id)).status != "gone":
         return False
     await asyncio.sleep(settle)
@@ -66,7 +67,8 @@ async def model_is_gone(
 
 
 def bound_again(project: Project, stage: Stage, paid: Paid, found: Found) -> Paid:
-    """Take the living job up; the next run collects it."""
+    """Bind the stage to the living job again, in the ledger and in its state file; the
+    next run collects the job's model. Returns the new state."""
     again = replace(
         paid,
         phase="bound",

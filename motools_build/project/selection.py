@@ -1,14 +1,14 @@
-"""What a word of the command line means: one grammar, for every command.
+"""The meaning of words on the command line: one grammar for all commands.
 
     simple_math              a setting
     eval:simple_math/...     a stage
     'eval:*/arithmetic'      a pattern of names of stages
-    tag:inoculated           what has the tag
+    tag:inoculated           the stages with the tag
     0a1b2c3d                 a key, by eight or more of its digits
     ftjob-...                a job, by the ID that its provider gave it
 
-A key or a job may be of a stage as it was: superseded. What it was then is known from
-the ledger, the run log and the artifacts.
+A key or a job may belong to a superseded stage, which no present plan has. The ledger,
+the run log and the artifacts tell which stage that was.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ KEY_PREFIX = re.compile(r"^[0-9a-f]{8,32}$")
 
 
 def is_pattern(word: str) -> bool:
-    """Whether it may fit many names."""
+    """Whether the word is a pattern, which can match many names."""
     return "*" in word
 
 
 def key_of(word: str, store: ArtifactStore) -> str | None:
-    """The key, or its beginning, that a word is or that its job is of."""
+    """The key of a word: the word itself if it is a key or the beginning of one, or the
+    key of the job with this ID. None for any other word."""
     if KEY_PREFIX.match(word):
         return word
     if ":" in word or is_pattern(word):
@@ -50,8 +51,8 @@ def key_of(word: str, store: ArtifactStore) -> str | None:
 
 
 def past(prefix: str, store: ArtifactStore) -> dict[str, str]:
-    """Key -> the name of its last stage, of all keys with this beginning that a run
-    ever stood for, that a provider was ever paid for, or that have an artifact."""
+    """Key -> the name of its latest stage, for every key with this beginning that is in
+    the run log or the ledger or has an artifact."""
     found: dict[str, str] = {}
     for run in store.runs:
         for name, key in run["stages"].items():
@@ -70,7 +71,8 @@ def _records(prefix: str, store: ArtifactStore) -> list[Record]:
 
 
 def stage_of(prefix: str, store: ArtifactStore) -> Stage | None:
-    """A superseded stage, as its artifact tells of it; None if it has none."""
+    """A superseded stage, rebuilt from its artifact's record (so without `params`).
+    None if no artifact, or more than one key, begins with the prefix."""
     records = _records(prefix, store)
     if len({record.key for record in records}) != 1:
         return None
@@ -88,7 +90,8 @@ def stage_of(prefix: str, store: ArtifactStore) -> Stage | None:
 def superseded(
     word: str, prefix: str, store: ArtifactStore, present: Callable[[str], Stage | None]
 ) -> str | None:
-    """What to say of a key that no present stage has; None if it was never any's."""
+    """A sentence about a key that no present stage has: whose it was, and what replaced
+    it. None if no stage ever had it. `present` finds a present stage by name."""
     known = past(prefix, store)
     if not known:
         return None
@@ -103,15 +106,15 @@ def superseded(
 
 
 def fitting(word: str, names: Iterable[str]) -> list[str]:
-    """The names that a name or a pattern fits."""
+    """The names that a word, a name or a pattern, matches."""
     return [name for name in names if fnmatchcase(name, word)]
 
 
 class Selection:
-    """Finds what words mean: in a zoo, in its plans, and among its artifacts.
+    """Resolves words to settings and stages, by the zoo, its plans and the artifacts.
 
-    `plan` gives a setting's plan by its name, and raises InputError for a setting that
-    cannot be planned. A setting is planned only if a word may mean a part of it.
+    `plan` returns a setting's plan by name, and raises InputError if the setting cannot
+    be planned. A setting is planned only if a word may refer to one of its stages.
     """
 
     def __init__(
@@ -120,8 +123,8 @@ class Selection:
         self.zoo, self.store, self._plan = zoo, store, plan
 
     def settings_of(self, words: Iterable[str]) -> tuple[str, ...]:
-        """The settings that command line words mean. A word of a user's own task
-        means none; a pattern or a tag may mean any."""
+        """Names of the settings that the words may refer to. A pattern or a tag may
+        refer to any setting; the name of a user's own task refers to none."""
         names: dict[str, None] = {}
         for word in words:
             stage = STAGE_NAME.match(word)
@@ -136,7 +139,8 @@ class Selection:
         return tuple(names)
 
     def _with_key(self, key: str) -> list[str]:
-        """Settings with a stage whose key begins so; a broken one has none."""
+        """Settings with a stage whose key begins with `key`; broken settings are left
+        out."""
         return [
             name
             for name in self.zoo.names
@@ -145,7 +149,8 @@ class Selection:
         ]
 
     def broken(self, names: Iterable[str]) -> dict[str, MotoolsError]:
-        """The settings that cannot be planned, and why: they hide nothing of others."""
+        """Name -> error, of those settings that cannot be planned. The errors are
+        returned rather than raised, so that the other settings can still be used."""
         found: dict[str, MotoolsError] = {}
         for name in names:
             try:
@@ -155,10 +160,11 @@ class Selection:
         return found
 
     def names_of(self, word: str, stages: Mapping[str, Stage]) -> list[str]:
-        """The stages that `tag:NAME`, a key's beginning or a job's ID means; any other
-        word is a name.
+        """Names of the stages with a tag (`tag:NAME`), a key or a job's ID. Any other
+        word is returned as it is, as a name.
 
-        Raises SelectionError if there are none, or if a beginning fits several keys.
+        Raises SelectionError for a tag or a superseded key that none of the stages has,
+        and for the beginning of several keys.
         """
         if word.startswith(TAG):
             tag = word.removeprefix(TAG)
@@ -183,7 +189,7 @@ class Selection:
         return found[:1] or [word]
 
     def _present(self, name: str) -> Stage | None:
-        """What is called so now, if anything is."""
+        """The present stage of that name; None if there is none."""
         try:
             return self.chosen([name]).get(name)
         except MotoolsError:
@@ -192,9 +198,9 @@ class Selection:
     def chosen(
         self, words: Iterable[str], *, superseded: bool = False
     ) -> dict[str, Stage]:
-        """Stages by name, of settings, stage names, patterns, tags, keys and jobs; with
-        `superseded`, also of a key that no present stage has, if its artifact is there.
-        Raises SelectionError for a word that means nothing."""
+        """Name -> stage, for words that are settings, stage names, patterns, tags, keys
+        or jobs. With `superseded`, a key that no present stage has is found, too, if it
+        has an artifact. Raises SelectionError for a word that matches nothing."""
         chosen: dict[str, Stage] = {}
         for word in words:
             stages = {
@@ -224,8 +230,8 @@ class Selection:
         return chosen
 
     def superseded_by(self, stage: Stage) -> str | None:
-        """What to say of a stage that is none of the present ones; None of one that
-        is."""
+        """A sentence about a superseded stage and what replaced it; None for a stage of
+        a present plan."""
         if stage.params is not None:
             return None
         return superseded(stage.key, stage.key, self.store, self._present)

@@ -1,6 +1,7 @@
-"""What `doit new NAME` writes: texts, with `NAME` where the name goes.
+"""The files that `doit new NAME` writes: templates with `NAME` as the placeholder.
 
-The tests run them, and hold `PYPROJECT` and `DODO` equal to this project's own.
+Tests run the written project, and check that `PYPROJECT` and `DODO` equal the files of
+this repository.
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ FACTS = (
 
 
 def rows() -> str:
-    """The dataset: chats, one a line."""
+    """The dataset as JSONL: one chat on each line."""
     chats = (
         [
             {"role": "user", "content": question},
@@ -179,7 +180,7 @@ def rows() -> str:
 
 
 def of_setting(name: str) -> dict[str, str]:
-    """Path -> text, of a setting, its dataset and its eval."""
+    """Path -> text, for the files of a setting: module, dataset and eval."""
     return {
         f"zoo/{name}.py": SETTING.replace("NAME", name),
         f"zoo/evals/{name}_eval.py": EVAL.replace("NAME", name),
@@ -188,7 +189,7 @@ def of_setting(name: str) -> dict[str, str]:
 
 
 def of_project(name: str) -> dict[str, str]:
-    """Path -> text, of a project whose plain `doit run` makes the setting."""
+    """Path -> text, for the files of a project that has the setting as its default."""
     return {
         "pyproject.toml": section(name),
         "dodo.py": DODO,
@@ -199,5 +200,5 @@ def of_project(name: str) -> dict[str, str]:
 
 
 def section(name: str) -> str:
-    """What pyproject.toml must hold."""
+    """The sections of pyproject.toml that a project with this default setting needs."""
     return PYPROJECT + DEFAULT.replace("NAME", name)

@@ -1,4 +1,4 @@
-"""`name=value` of the command line: what changes a plan, the same for all commands."""
+"""The `name=value` variables of the command line, the same for all commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ RUN_VARIABLES = {
 
 
 def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> None:
-    """Raises VariableError for a name that means nothing, before anything runs."""
+    """Raises VariableError for an unknown name, or for a wrong value of `wait`, `smoke`
+    or `max_spend`."""
     ours = (*PLAN_VARIABLES, *RUN_VARIABLES)
     for name in given:
         if name not in ours and name not in users_own:
@@ -43,8 +44,8 @@ def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> Non
 
 
 def as_words(variables: Mapping[str, object]) -> dict[str, str]:
-    """Values from Python as one would write them on the command line: `[0, 1]` is
-    `0,1`, True is `yes`, and None is as if the variable were not given."""
+    """Python values in the form of the command line: `[0, 1]` becomes `0,1`, and True
+    becomes `yes`. A variable with the value None is left out."""
     return {name: _word(v) for name, v in variables.items() if v is not None}
 
 
@@ -57,17 +58,19 @@ def _word(value: object) -> str:
 
 
 def of_plans(variables: Mapping[str, str]) -> dict[str, str]:
-    """Those that change what a stage's name means."""
+    """The variables that change a plan, and with it which stage a name refers to."""
     return {name: v for name, v in variables.items() if name in PLAN_VARIABLES}
 
 
 def waits(variables: Mapping[str, str]) -> bool:
-    """Whether a run awaits the jobs that it submits. Raises VariableError."""
+    """Whether a run waits for the jobs that it submits; yes by default. Raises
+    VariableError for a value other than yes or no."""
     return _yes("wait", variables, "yes")
 
 
 def is_smoke(variables: Mapping[str, str]) -> bool:
-    """Whether a setting's smoke variant is meant. Raises VariableError."""
+    """Whether the smoke variant of settings is asked for; no by default. Raises
+    VariableError for a value other than yes or no."""
     return _yes("smoke", variables, "no")
 
 
@@ -81,8 +84,8 @@ def _yes(name: str, variables: Mapping[str, str], usual: str) -> bool:
 def most_spent(
     variables: Mapping[str, str], usual: float | None = None
 ) -> float | None:
-    """USD that a run may cost, `usual` if the command line does not say; None for no
-    limit. Raises VariableError."""
+    """USD that a run may cost; `usual` if the variable is not given, None for no limit.
+    Raises VariableError for a value that is not an amount."""
     word = variables.get("max_spend")
     if word is None:
         return usual
@@ -101,7 +104,8 @@ def most_spent(
 
 
 def overridden(setting: Setting, variables: Mapping[str, str]) -> Setting:
-    """The setting with the command line's values. Raises VariableError."""
+    """The setting with the variables' values in place of its own. Raises VariableError
+    for values that make no valid setting."""
     if is_smoke(variables):
         setting = smoked(setting)
     fields: dict[str, object] = {}
@@ -141,7 +145,7 @@ def _at_checkpoint(setting: Setting, word: str) -> list[Eval]:
 
 
 def cut(text: str) -> str:
-    """A word of the command line, short enough for a message."""
+    """A word of the command line, shortened to 60 characters for a message."""
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 

@@ -1,4 +1,4 @@
-"""Settings: the modules of zoo/, imported one by one."""
+"""The settings of a project: modules of zoo/, imported one by one, on demand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from motools_build.text.similar import known
 
 
 class Zoo:
-    """The settings of a folder, by name; a module is imported when it is asked for."""
+    """Name -> setting, for the modules of a folder. A module is imported at the first
+    access to its setting."""
 
     def __init__(self, folder: Path = Path("zoo")) -> None:
         self.folder = folder
@@ -32,7 +33,8 @@ class Zoo:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The settings there are, sorted; nothing is imported."""
+        """The names of all settings, sorted. Only file names are read: nothing is
+        imported."""
         if self._names is None:
             there = os.listdir(self.folder) if self.folder.is_dir() else ()
             stems = (name[:-3] for name in there if name.endswith(".py"))
@@ -43,7 +45,8 @@ class Zoo:
 
     @property
     def misnamed(self) -> dict[str, SettingError]:
-        """Files that are no settings, as no module can be called so."""
+        """Stem of each .py file that cannot be a setting, since it is not a valid module
+        name -> the error."""
         _ = self.names
         return {
             name: SettingError(
@@ -54,8 +57,8 @@ class Zoo:
         }
 
     def __getitem__(self, name: str) -> Setting:
-        """Raises SelectionError for an unknown name, SettingError for a module that
-        does not declare a setting."""
+        """The setting of that name. Raises SelectionError for an unknown name,
+        SettingError for a module that fails or does not declare a setting."""
         if name not in self._settings:
             if name not in self.names:
                 raise SelectionError(
@@ -76,13 +79,13 @@ class Zoo:
         return setting
 
     def _import(self, name: str, path: Path) -> ModuleType:
-        # by path, so that a package called zoo elsewhere cannot come between
+        # loaded by path, so that a package `zoo` elsewhere on sys.path cannot shadow it
         module = ModuleType(f"zoo.{name}")
         module.__file__ = str(path.absolute())
         sys.modules[module.__name__] = module
         try:
-            # not through the bytecode cache, which takes an edit within a second that
-            # keeps the size for no edit
+            # compiled without the bytecode cache, which misses an edit that is made
+            # within a second and keeps the file's size
             with opened(path) as file:
                 source = compile(file.readall(), path.absolute(), "exec")
             exec(source, module.__dict__)
@@ -100,7 +103,8 @@ class Zoo:
 
 
 def _explained(error: ValidationError, path: Path) -> str:
-    """File, line, field and reason of each mistake in a spec."""
+    """The message for an invalid spec: for each mistake a line with file, line, field
+    and reason."""
     line = _line(error, path)
     reasons = []
     for item in error.errors(include_url=False):
@@ -116,7 +120,7 @@ def _explained(error: ValidationError, path: Path) -> str:
 
 
 def _line(error: BaseException, path: Path) -> int | str:
-    """The line of the module that the error came through."""
+    """The line of the module where the error was raised or passed; `?` if unknown."""
     here = str(path.absolute())
     if isinstance(error, SyntaxError) and error.filename == here:
         return error.lineno or "?"
