@@ -6,10 +6,10 @@
     project.run("simple_math", seeds=[0, 1])
     frame = project.results("simple_math", seeds=[0, 1])
 
-What the commands print is what these return: `doit results` and `project.results` are
-of the same data, and raise and print the same errors. Words mean what they mean on the
-command line: a setting, a stage, a pattern, a key, a job, `tag:NAME`. Variables
-(`model`, `seeds`, `smoke`, ...) are given by name, with Python's values.
+Each method returns the data that the command of the same name prints, and raises the
+errors that the command prints. Positional arguments are words of the command line: a
+setting, a stage, a pattern, a key, a job, `tag:NAME`. Variables (`model`, `seeds`,
+`smoke`, ...) are keyword arguments with Python values.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ T = TypeVar("T")
 
 
 def open_project(path: str | PathLike[str] = ".") -> OpenProject:
-    """The project in a folder: where its pyproject.toml and zoo/ are.
+    """Open the project in the folder that has its pyproject.toml and zoo/.
 
-    Nothing of it is read or imported until it is asked for. Raises InputError if the
-    folder holds no project.
+    Settings are read and imported only when a method needs them. Raises InputError if
+    the folder holds no project.
     """
     folder = Path(path).resolve()
     if not is_project(document(folder / PYPROJECT)):
@@ -56,26 +56,26 @@ def open_project(path: str | PathLike[str] = ".") -> OpenProject:
 
 @dataclass(frozen=True)
 class Artifact:
-    """What was made, and where it lies."""
+    """The stored output of a stage."""
 
     record: Record
-    """What it was made from, when, by what, and its output."""
+    """The inputs, time, library versions and output of the stage."""
     folder: Path
-    """Its files, and record.json."""
+    """The folder that holds the payload files and record.json."""
 
 
 @dataclass(frozen=True)
 class Ran:
-    """A run that ended well."""
+    """The outcome of a run in which nothing failed."""
 
     made: tuple[str, ...]
-    """The stages that it made, in the order in which they were done; what was up to
-    date is not among them."""
+    """Names of the stages that the run made, in the order in which they finished.
+    Stages that were up to date are left out."""
     deferred: dict[str, str]
     """Name of each stage that is left to a later run (`wait=False`, or a provider's
     limit) -> why."""
     tables: tuple[Table, ...]
-    """The results of each setting that was named."""
+    """The results of each setting that the words named."""
 
     @property
     def results(self) -> pandas.DataFrame:
@@ -86,8 +86,8 @@ class Ran:
 
 
 class Settings(Mapping[str, Setting]):
-    """The settings of zoo/, by name. A module is imported when it is asked for, as it
-    is then, and only for that; it raises SettingError if it declares no setting."""
+    """The settings of zoo/, by name. Only an access to a setting imports its module,
+    anew each time; it raises SettingError if the module declares no setting."""
 
     def __init__(self, project: OpenProject) -> None:
         self._project = project
@@ -97,7 +97,7 @@ class Settings(Mapping[str, Setting]):
         return self._project._ask(lambda project: project.zoo.names, {})
 
     def __getitem__(self, name: str) -> Setting:
-        if name not in self._names:  # a KeyError, as of any mapping
+        if name not in self._names:  # a mapping raises KeyError, not SelectionError
             raise KeyError(name)
         return self._project._ask(lambda project: project.zoo[name], {})
 
@@ -113,11 +113,11 @@ class Settings(Mapping[str, Setting]):
 
 @dataclass(frozen=True)
 class OpenProject:
-    """A project's commands, as methods. Each call sees the project as it is then.
+    """A project's commands, as methods. Each call reads the project's files anew.
 
-    For the time of a call, the working directory of the process is the project's
-    folder, and the environment has the variables of its .env; calls from several
-    threads wait for each other.
+    During a call, the working directory of the process is the project's folder, and
+    the environment has the variables of its .env. Calls from several threads run one
+    after another.
     """
 
     path: Path
@@ -125,19 +125,19 @@ class OpenProject:
 
     @property
     def settings(self) -> Settings:
-        """The settings of zoo/: a mapping of names to `Setting`."""
+        """The settings of zoo/, as a mapping from name to `Setting`."""
         return Settings(self)
 
     def run(self, *words: str, **variables: Any) -> Ran:
         """Make what is stale, as `doit run` does; without words, the default setting.
 
-        The runner's lines go to standard output. Running twice makes nothing twice, and
-        a run of another process is waited for where both make the same stage. An
-        interrupt (Ctrl-C, or a notebook's stop button) ends the run, and is raised;
-        what is made is kept, and the next run goes on.
+        The runner's lines go to standard output. A stage that is up to date is not made
+        again; a stage that another process is making is waited for. An interrupt
+        (Ctrl-C, or a notebook's stop button) ends the run and is raised; what is made
+        is kept, and the next run goes on from there.
 
-        Raises RunFailed, with each failed stage and why, when all the rest is made;
-        InputError, with nothing run or paid, for what a run would refuse.
+        Raises RunFailed, with each failed stage and the reason, after all stages that
+        could be made; InputError, with nothing run or paid, for wrong input.
         """
         from motools_build.doit_host.calling import Call
 
@@ -155,8 +155,9 @@ class OpenProject:
         return in_folder(self.path, ran, call.end)
 
     def plan(self, *words: str, remote: bool = False, **variables: Any) -> Forecast:
-        """What a run would do with each stage, and why, as `doit plan` shows it: its
-        `stages`, each with an action, a reason, seconds and USD where they are known.
+        """What a run would do with each stage, and why, as `doit plan` shows it. Each
+        of its `stages` has an action, a reason, `seconds`, and a `cost` in USD; the
+        last two are None if they are not known.
 
         With `remote`, providers are asked for jobs that could be adopted.
         """
@@ -169,20 +170,20 @@ class OpenProject:
         return self._ask(found, variables)
 
     def status(self, *words: str, **variables: Any) -> Overview:
-        """How far settings are, as `doit status` shows it; without words, all.
+        """The progress of settings, as `doit status` shows it; without words, of all.
 
         Its `complete` says whether a run would have nothing to do; `settings` counts
-        models and evals by their status; `jobs` are those under way at providers.
+        models and evals by their status; `jobs` lists the jobs under way at providers.
         """
         from motools_build.project.reports import how_far
 
         return self._ask(lambda project: how_far(project, words), variables)
 
     def results(self, *words: str, **variables: Any) -> pandas.DataFrame:
-        """The results of settings as a frame, as `doit results --json` has them; of the
-        default setting, if no word is given. A row for each cell and metric, with its
-        95 % interval; a cell without a result is a row without a metric. The columns
-        are those of `motools_build.report.frames.results_frame`.
+        """The results of settings as a frame, with the data of `doit results --json`;
+        without words, of the default setting. One row for each cell and metric, with
+        its 95 % interval; a cell without a result has one row, without a metric. The
+        columns are those of `motools_build.report.frames.results_frame`.
 
         Raises MissingExtra if pandas is not installed.
         """
@@ -191,8 +192,8 @@ class OpenProject:
         return results_frame(self._tables(words, variables))
 
     def means(self, *words: str, **variables: Any) -> pandas.DataFrame:
-        """The means over seeds as a frame, as `doit results --json` has them, a row for
-        each arm, dataset, model, training, eval and metric.
+        """The means over seeds as a frame, with the data of `doit results --json`: one
+        row for each arm, dataset, model, training, eval and metric.
 
         Raises MissingExtra if pandas is not installed.
         """
@@ -203,9 +204,9 @@ class OpenProject:
     def samples(
         self, *words: str, where: str = "", most: int | None = None, **variables: Any
     ) -> pandas.DataFrame:
-        """The samples of evals as a frame, as `doit samples --json` has them: what was
-        asked, answered and scored, a row for each. `where` compares scores
-        (`where="score<50"`); `most` is of each eval, the first ones.
+        """The samples of evals as a frame, with the data of `doit samples --json`: one
+        row for each sample, with its messages, target and scores. `where` selects by
+        score (`where="score<50"`); `most` limits each eval to its first samples.
 
         Raises SelectionError if the words mean no eval, MissingExtra without pandas.
         """
@@ -218,12 +219,12 @@ class OpenProject:
         )
 
     def model(self, word: str, **variables: Any) -> str | Path:
-        """A model for one's own code: its ID if it is at a provider (`ft:...`), else
-        the folder of its weights. The word is a model's stage, its key or its job, or
-        a setting that has one model.
+        """A model for use in other code: its ID if it is at a provider (`ft:...`), else
+        the folder of its weights. The word is a model's stage, key or job, or a setting
+        that has a single model.
 
-        Raises SelectionError if it means none, or several; ArtifactError if it is not
-        made.
+        Raises SelectionError if the word means no model or several, ArtifactError if
+        the model is not made.
         """
 
         def found(project: Project) -> str | Path:
@@ -234,11 +235,11 @@ class OpenProject:
         return self._ask(found, variables)
 
     def artifact(self, word: str, **variables: Any) -> Artifact:
-        """The record and the folder of a stage's artifact: by its key, or eight or more
-        digits of it, or by the stage's name. Superseded artifacts have keys, too.
+        """The record and the folder of a stage's artifact. The word is the stage's
+        name, or eight or more digits of its key, which may be superseded.
 
-        Raises SelectionError if nothing is called that, ArtifactError if it is not
-        made.
+        Raises SelectionError if the word does not mean one stage, ArtifactError if the
+        stage is not made.
         """
 
         def found(project: Project) -> Artifact:
@@ -274,7 +275,8 @@ class OpenProject:
 
 
 def _one(project: Project, word: str, kinds: tuple[str, ...] = ()) -> Stage:
-    """The one stage, of these kinds if any are given, that a word means."""
+    """The one stage that a word means, among those of `kinds` if any are given. Raises
+    SelectionError if there is none, or if there are several."""
     from motools_build.project.reports import one_key
 
     chosen = project.selection.chosen([word], superseded=True).values()

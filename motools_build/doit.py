@@ -1,4 +1,5 @@
-"""What a project's own files name: pyproject.toml, dodo.py, and the `motools` command.
+"""The names that a project's own files import: pyproject.toml and dodo.py; and the
+`motools` command.
 
     [tool.doit]
     loader = "motools"
@@ -6,8 +7,8 @@
     [tool.doit.plugins.loader]
     motools = "motools_build.doit:loader"
 
-Nothing else of the package need be named there, so that what moves within it breaks no
-project, and a command that is added is there at once.
+A project names nothing else of the package. So moving a module breaks no project, and a
+command that the package adds is available without a change to the project.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Zoo:
 
     @property
     def misnamed(self) -> dict[str, SettingError]:
-        """Stem of each .py file that cannot be a setting, since it is not a valid module
+        """Stem of each .py file that is no setting, because no module can have that
         name -> the error."""
         _ = self.names
         return {

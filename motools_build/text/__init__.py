@@ -1,1 +1,2 @@
-"""Text for people: secrets taken out, control characters shown, hints that paste."""
+"""Text for people: secrets removed, control characters made visible, commands to
+paste."""

@@ -1,4 +1,4 @@
-"""Commands that messages name: pasted, they mean what they meant here."""
+"""Commands inside messages, with the variables that they need to work when pasted."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ _variables: tuple[str, ...] = ()
 
 
 def remember(variables: Mapping[str, str]) -> None:
-    """The variables of this command line without which a stage's name means another
-    stage, or none."""
+    """Store the variables of this command line that change a plan. A hint repeats them,
+    because without them a stage's name means another stage, or none."""
     global _variables
     _variables = tuple(f"{name}={value}" for name, value in variables.items())
 
 
 def command(*words: str) -> str:
-    """`doit retry STAGE model=...`: with the variables of this command line."""
+    """A shell-quoted doit command with the variables of this command line, such as
+    `doit retry STAGE model=...`."""
     return shlex.join(("doit", *words, *_variables))

@@ -1,9 +1,9 @@
-"""Values of keys, taken out of whatever is written or shown.
+"""Removing secrets (API keys, tokens, passwords) from text that is written or shown.
 
-What is a key is learnt from the environment, from `.env` and from the URLs of
-accounts, once for each process. A library's error, or a user's own, may hold any of
-them; so texts are scrubbed at the few places where they leave a process or reach the
-disk, not where they are made.
+Secrets are learnt from the environment, from `.env` and from the URLs of accounts, once
+for each process. An error message of a library or of user code may contain any of them;
+so text is scrubbed at the few places where it leaves the process or reaches the disk,
+not where it is made.
 """
 
 from __future__ import annotations
@@ -18,26 +18,29 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 HIDDEN = "***"
 
 SHORTEST = 8
-"""Characters of a value that is taken out. A shorter one is part of ordinary words,
-and no provider's key is that short."""
+"""Least length of a value that is removed, in characters. A shorter value occurs inside
+ordinary words, and no provider's key is that short."""
 
 NAMES = re.compile(
     r"(^|_)(api_?key|key|token|secret|passw(or)?d|credentials?)(_|\d|$)", re.IGNORECASE
 )
-"""What variables that hold keys are called: `LAB_OPENAI_API_KEY`, `HF_TOKEN`."""
+"""Pattern of the names of variables that hold secrets: `LAB_OPENAI_API_KEY`,
+`HF_TOKEN`."""
 
 PLAIN = frozenset({"api-version", "version"})
-"""Parts of a URL's query that are no keys."""
+"""Parameters of a URL's query, in lower case, that hold no secret."""
 
 FLAG = 4
-"""Characters from which on what a URL's query holds may be a key: `raw=1` is none."""
+"""Least length of a query parameter's value that may be a secret, in characters; a
+shorter one is a flag, as in `raw=1`."""
 
 _shown_as: dict[str, str] = {}
-"""Each text that must not be seen -> what is written instead."""
+"""Secret text -> its replacement."""
 
 
 def learn(environ: Mapping[str, str | None]) -> None:
-    """Remember the keys among these variables, and the passwords of URLs in them."""
+    """Remember the secrets among these variables: values of variables that are named
+    like secrets, and passwords in URLs."""
     for name, value in environ.items():
         if not value:
             continue
@@ -48,7 +51,8 @@ def learn(environ: Mapping[str, str | None]) -> None:
 
 
 def remember(value: str) -> None:
-    """Take this key out from now on, however it is written."""
+    """Remove this secret from now on: as it is, percent-encoded, and JSON-escaped. A
+    value shorter than `SHORTEST` is ignored."""
     value = value.strip()
     if len(value) < SHORTEST:
         return
@@ -57,7 +61,8 @@ def remember(value: str) -> None:
 
 
 def remember_url(url: str) -> None:
-    """Take out what a URL's query holds, and its password."""
+    """Remove the URL's password and the values of its query from now on, except those
+    of `PLAIN` parameters and flags."""
     try:
         query = urlsplit(url).query
     except ValueError:
@@ -74,14 +79,15 @@ def remember_url(url: str) -> None:
 
 
 def scrub(text: str) -> str:
-    """The text without the value of any key that is known."""
+    """The text with each known secret replaced."""
     if not _shown_as:
         return text
     return _pattern().sub(lambda found: _shown_as[found[0]], text)
 
 
 def scrub_values(value: Any) -> Any:
-    """A JSON-like value, all of whose texts are scrubbed."""
+    """A copy of a JSON-like value with all its strings scrubbed, but not the names of
+    its fields."""
     if isinstance(value, str):
         return scrub(value)
     if isinstance(value, Mapping):
@@ -92,7 +98,8 @@ def scrub_values(value: Any) -> Any:
 
 
 def _is_plain(value: str) -> bool:
-    """Whether a variable that is called like a key holds a path, or a word."""
+    """Whether the value is a path or a short word, so no secret, though its variable is
+    named like one."""
     return value.startswith(("/", "~", "./")) or (value.isalpha() and len(value) < 16)
 
 

@@ -1,4 +1,4 @@
-"""Did you mean: the remedy of every unknown name."""
+"""Suggestions for unknown names: "did you mean"."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import difflib
 
 
 def known(word: str, words: object) -> str:
-    """`did you mean X? there are: X, Y`, the remedy of every unknown name."""
+    """The remedy in the message for an unknown name: `did you mean 'X'? there are: X,
+    Y`. The first part is left out if no name is similar."""
     names = sorted(map(str, words))  # type: ignore[call-overload]
     near = difflib.get_close_matches(word, names, 1)
     hint = f"did you mean {near[0]!r}? " if near else ""

@@ -1,4 +1,4 @@
-"""Sizes of files, read and written as people do."""
+"""File sizes as people write them: parsing and formatting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 
 
 def bytes_of(text: str) -> int:
-    """The bytes of a size: `20GB` -> 20,000,000,000. Raises ValueError."""
+    """The number of bytes of a size: `20GB` -> 20,000,000,000. Raises ValueError for a
+    text that is no size."""
     units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
     word = text.strip().upper()
     number = float(word[:-2]) * units[word[-2:]] if word[-2:] in units else int(word)
@@ -16,7 +17,7 @@ def bytes_of(text: str) -> int:
 
 
 def human(size: float) -> str:
-    """A number of bytes as a short text: 1536 -> `1.5 KB`."""
+    """A number of bytes as a short text, in powers of 1000: 1536 -> `1.5 KB`."""
     for unit in ("B", "KB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

@@ -1,7 +1,7 @@
-"""Texts of others on a terminal: what would steer it, or mislead its reader, is shown.
+"""Making control and invisible characters of foreign text visible on a terminal.
 
 A provider's message, a model's answer or a file's name may hold escape sequences that
-clear the screen, set the clipboard or turn the order of words around.
+clear the screen, set the clipboard or reverse the order of words.
 """
 
 from __future__ import annotations
@@ -15,40 +15,41 @@ from motools_build.text.scrub import scrub
 
 STEERING = re.compile(
     "["
-    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but for tab and newline, DEL, C1
-    "\u00ad\u061c\u180e\u200b\u200e\u200f"  # soft hyphen, marks of direction
-    "\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # ends of lines, bidi, invisible
-    "\ud800-\udfff"  # half characters
-    "\U000e0000-\U000e0fff"  # tags, which nobody sees
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 except tab and newline, DEL, C1
+    "\u00ad\u061c\u180e\u200b\u200e\u200f"  # soft hyphen, zero width, direction marks
+    "\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # line ends, bidi, invisible
+    "\ud800-\udfff"  # lone surrogates
+    "\U000e0000-\U000e0fff"  # tags, which are invisible
     "]"
-    # joiners are part of many scripts and of emoji, and hide between plain letters
+    # many scripts and emoji need joiners; beside ASCII letters, they only hide
     "|(?<=[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?=[\x00-\x7f]|$)"
 )
 
 
 def visible(text: str) -> str:
-    """The text with a picture of each control character below the space, `␛`, and an
-    escape, `\\u202e`, for all else that is not to be printed: so JSON, which has none
-    of the first, stays JSON, and the same."""
-    if text.replace("\n", "").isprintable():  # nearly always, and ten times as fast
+    """The text with its `STEERING` characters replaced: control characters below U+0020
+    by their pictures (`␛`), others by their JSON escapes (`\\u202e`). JSON contains no
+    raw character of the first sort, so it stays JSON with the same values."""
+    if text.replace("\n", "").isprintable():  # nearly always so, and ten times as fast
         return text
     return STEERING.sub(_escape, text)
 
 
 def shown(text: object) -> str:
-    """A text as a person may see it: without keys, with nothing hidden in it."""
+    """The text as it may be shown to people: scrubbed of secrets, with control and
+    invisible characters made visible."""
     return visible(scrub(str(text)))
 
 
 def written(text: str) -> bytes:
-    """JSON as UTF-8. Half a character, which has no UTF-8, is written as its escape,
-    and read back as what it was."""
+    """JSON text encoded as UTF-8. A lone surrogate, which UTF-8 cannot encode, is
+    written as its escape, which a JSON parser reads back."""
     return text.encode("utf-8", "backslashreplace")
 
 
 def whole(value: Any) -> Any:
-    """A JSON-like value, with its escape in the place of each half character, as
-    Inspect's logs have it."""
+    """A JSON-like value in which each lone surrogate is replaced by its escape, as in
+    Inspect's logs."""
     if isinstance(value, str):
         return written(value).decode()
     if isinstance(value, Mapping):
@@ -59,8 +60,8 @@ def whole(value: Any) -> Any:
 
 
 class Scrubbed(io.TextIOBase):
-    """A stream through which no known key passes, whoever writes: doit, a traceback,
-    a task of the user's own. Colours and progress pass as they are."""
+    """A text stream that removes known secrets, whoever writes to it: doit, a traceback
+    or a task of the user's own. Terminal colours and progress bars pass unchanged."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
@@ -69,7 +70,7 @@ class Scrubbed(io.TextIOBase):
         text = scrub(text)
         try:
             self.stream.write(text)
-        except UnicodeEncodeError:  # half a character, or a terminal of few letters
+        except UnicodeEncodeError:  # a lone surrogate, or a terminal that is not UTF-8
             encoding = self.stream.encoding or "ascii"
             self.stream.write(
                 text.encode(encoding, "backslashreplace").decode(encoding)
@@ -104,5 +105,5 @@ def _escape(found: re.Match[str]) -> str:
         return chr(0x2400 + number)
     if number < 0x10000:
         return f"\\u{number:04x}"
-    high, low = divmod(number - 0x10000, 0x400)  # as JSON writes it
+    high, low = divmod(number - 0x10000, 0x400)  # a surrogate pair, as in JSON
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
