@@ -1,6 +1,6 @@
-"""Everything shaped by doit: the loader, the runner, the reporter and the commands.
+"""The adapter to doit: the loader, the runner, the reporter and the commands.
 
-`dodo.py` needs one name of it.
+`zoo_tasks` is exported for older projects, whose dodo.py imports it from here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What stands beside a bar of live progress, within the width of a terminal."""
+"""The text beside a progress bar, shortened to fit the width of the terminal."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from os.path import commonprefix
 from motools_build.backends.job import Progress
 
 BAR = 20
-"""Columns of a bar; a terminal narrower than WIDE has half of it."""
+"""Width of a bar, in columns; half as wide on a terminal narrower than `WIDE`."""
 WIDE = 120
 BETWEEN = 13
-"""Columns of the time, and of the spaces between all."""
+"""Columns for the elapsed time and for all spaces between the parts of a line."""
 LEAST = 24
-"""Columns of a name at least."""
+"""Least width of a stage's name, in columns."""
 SHORTEST = 4
-"""Letters of a part of a name at least."""
+"""Least length of a part of a name that is shortened, in characters."""
 LEFT_OUT = "…"
 
 
 def widths(columns: int) -> tuple[int, int, int]:
-    """Of a name, of a bar, and of the words behind it, on a terminal of that many
-    columns: together no more than that."""
+    """The widths of a name, of a bar and of the words behind it, in columns. Together
+    they fit a terminal of `columns`, unless it is too narrow for the least name."""
     bar = BAR if columns >= WIDE else BAR // 2
     said = columns // 3
     return max(LEAST, columns - bar - said - BETWEEN), bar, said
 
 
 def words(progress: Progress, most: int | None = None) -> str:
-    """`12/48 steps, loss 0.123`; where nothing is counted, what is done."""
+    """`12/48 steps, loss 0.123`; the note alone if nothing is counted. Cut to `most`
+    characters, if a number is given."""
     counted = f"{progress.done}/{progress.total} {progress.unit}"
     parts = (counted if progress.unit else "", progress.note)
     said = ", ".join(filter(None, parts))
@@ -36,12 +37,12 @@ def words(progress: Progress, most: int | None = None) -> str:
 
 
 def short_names(names: Sequence[str], width: int) -> list[str]:
-    """Stage names within a width, each by the parts that tell it from the others:
+    """Stage names shortened to a width, so that they still differ from each other:
     `eval:…/seed0/score` and `eval:…/seed1/score`.
 
-    A part that all of them have is left out, of a single name the model and the
-    setting; then how all begin and end; and if that is not enough, long parts lose
-    their middle.
+    A name is shortened in steps until it fits. First, parts that all names share are
+    left out (of a single name, the model and the setting); then the common beginnings
+    and ends of a part; then the middle of long parts.
     """
     kinds = [name.partition(":")[0] for name in names]
     split = [name.partition(":")[2].split("/") for name in names]
@@ -56,7 +57,7 @@ def _short(
 ) -> str:
     kept = list(parts)
     alone = len(every) == 1
-    # the model, the setting, and what is behind the model before what is trained on
+    # in this order: the model, the setting, what follows the model, the dataset
     order = [2, 0] if alone else [2, 0, *range(3, len(parts)), 1]
     for place in order:
         text = _joined(kind, kept)
@@ -76,7 +77,7 @@ def _short(
 
 
 def _differing(part: str, every: Collection[str]) -> str:
-    """A part without what all that stand in its place begin and end with."""
+    """A part without the beginning and the end that all names share in this place."""
     if len(every) < 2:
         return part
     begin = _alike(every)
@@ -88,7 +89,7 @@ def _differing(part: str, every: Collection[str]) -> str:
 
 
 def _alike(texts: Collection[str]) -> int:
-    """Letters that all begin with."""
+    """The length of the beginning that all texts share."""
     return len(commonprefix(list(texts)))  # noqa: RUF071 - letters are what is meant
 
 
@@ -100,7 +101,8 @@ def _middle_out(part: str, most: int) -> str:
 
 
 def _joined(kind: str, parts: Sequence[str]) -> str:
-    """With one ellipsis for neighbours that are left out."""
+    """The name of these parts, with one ellipsis for adjacent parts that are left
+    out."""
     kept = [
         part
         for number, part in enumerate(parts)

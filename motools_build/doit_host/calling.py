@@ -1,4 +1,4 @@
-"""`doit run`, called from Python."""
+"""Calling `doit run` from Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from motools_build.project.config import PYPROJECT, document
 
 
 class Call:
-    """One run of the project in the working directory, as the command would do it: with
+    """One run of the project in the working directory, as the command does it: with
     dodo.py, its options and tasks, and the reporter's lines on standard output."""
 
     def __init__(self) -> None:
@@ -27,10 +27,10 @@ class Call:
         self._ends = False
 
     def run(self, words: Sequence[str], variables: Mapping[str, str]) -> AsyncRunner:
-        """The runner that ran, which knows what was made.
+        """Run, and return the runner, which knows what was made.
 
         Raises RunFailed if something failed, KeyboardInterrupt if `end` was called, and
-        what a command would refuse as the error that it would print.
+        for wrong input the error that the command would print.
         """
         command = self._command = _command()
         if self._ends:
@@ -62,7 +62,7 @@ class Call:
 
 
 def _command() -> Run:
-    document(Path(PYPROJECT))  # doit reads it too, and would show a traceback
+    document(Path(PYPROJECT))  # raises a plain error; doit would show a traceback
     main = Main(Loader())
     commands = main.get_cmds()
     main.task_loader.config = main.config

@@ -61,7 +61,7 @@ class Cancel(FromLedger):
             found = [job for job in jobs(project.store) if not job.ended]
         else:
             found = jobs_of(project.store, pos_args)
-            # what waits in a run, and has no job yet, is named by its stage alone
+            # a stage that waits in a run has no job yet, so the words are passed on too
             project.stops().order(pos_args, {job.key for job in found})
         told = asyncio.run(_Cancelling(project).all(found))
         if json:
@@ -74,7 +74,8 @@ class Cancel(FromLedger):
         return 0 if all(one.over for one in told) else 1
 
     def _tell(self, told: list[Outcome]) -> None:
-        """A line for each; one for all that could not be cancelled for one reason."""
+        """Print a line for each outcome; jobs that could not be cancelled for the same
+        reason are listed under one line."""
         alike: dict[str, list[Outcome]] = {}
         for number, one in enumerate(told):
             alike.setdefault(str(number) if one.over else one.said, []).append(one)
@@ -89,11 +90,11 @@ class Cancel(FromLedger):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job that was to be cancelled."""
+    """The outcome of cancelling one job."""
 
     job: JobLine
     over: bool
-    """Whether it surely costs no more."""
+    """Whether it is certain that the job costs nothing more."""
     said: str
 
     def as_json(self) -> dict[str, object]:
@@ -114,13 +115,15 @@ class Outcome:
 
 @dataclass
 class _Cancelling:
-    """One command's; a client for each account, all jobs at once."""
+    """The work of one `doit cancel`: all jobs at once, with one backend for each
+    provider's identity."""
 
     project: Project
     _backends: dict[str, Backend] = field(default_factory=dict)
 
     async def all(self, found: list[JobLine]) -> list[Outcome]:
-        """What became of each, in the order of the jobs."""
+        """Cancel the jobs; their outcomes, in the order of the jobs. A request whose
+        answer was lost may turn out to be several jobs, with an outcome each."""
         try:
             told = await asyncio.gather(*map(self._one, found))
         finally:
@@ -129,12 +132,13 @@ class _Cancelling:
         return [outcome for of_one in told for outcome in of_one]
 
     async def _one(self, line: JobLine) -> list[Outcome]:
-        """Raises nothing: one job's trouble must not keep others from being ended."""
+        """The outcomes of one line. Raises nothing, because one job's error must not
+        keep the others from being cancelled."""
         try:
             return await self._ended(line)
         except MotoolsError as error:
             return [Outcome(line, False, f"not cancelled: {error}")]
-        except Exception as error:  # noqa: BLE001 - a full disk, for one; it is told
+        except Exception as error:  # noqa: BLE001 - such as a full disk; it is reported
             said = f"may not be cancelled: {type(error).__name__}: {error}"
             return [Outcome(line, False, said)]
 
@@ -145,12 +149,12 @@ class _Cancelling:
             return [Outcome(line, False, line.message)]
         paid = self._state(line.key)
         if not line.id and paid and paid.phase == "parked":
-            self._remember(line, paid)  # and a run that waits with it sends nothing
+            self._remember(line, paid)  # a run that waits for the time sends nothing
             return [Outcome(line, True, "was parked, and is not sent any more")]
         provider, job = self._provider(line, paid)
         if line.id:
             return [await self._cancel(provider, job, line, paid)]
-        if paid is None:  # an intent: only its state file told of it
+        if paid is None:  # the state file, which had the intent's nonces, is gone
             return [Outcome(line, False, "has gone on meanwhile; cancel it again")]
         found = await provider.find(job)
         own = [one for one in found if one.nonce in paid.nonces]
@@ -162,11 +166,13 @@ class _Cancelling:
     def _state(self, key: str) -> Paid | None:
         try:
             return self.project.store.states.paid(key)
-        except ArtifactError:  # the ledger knows the job all the same
+        except ArtifactError:  # the file is damaged, but the ledger has the job, too
             return None
 
     def _unanswered(self, line: JobLine, paid: Paid) -> Outcome:
-        """A request whose answer is not known, and that does not show."""
+        """The outcome of a request whose answer was lost and whose job is not in the
+        provider's lists. The job may still appear within the settle time, or while a
+        run has the stage's lock; after that, the request never reached the provider."""
         age = time.time() - paid.since
         left = self.project.settle - age
         if left > 0 or self.project.store.locks.taken(line.key):
@@ -202,9 +208,11 @@ class _Cancelling:
         return Outcome(line, True, "cancelled")
 
     def _remember(self, line: JobLine, paid: Paid | None) -> bool:
-        """Write it down; False if a run is at the stage, which sees it by itself."""
+        """Note the cancellation in the ledger and in the state file. False if a run has
+        the stage's lock: that run learns of it from the provider, and the state file is
+        left to it."""
         store = self.project.store
-        # the state may be lost, or tell of another attempt than this job's
+        # the state file may be lost, or be about another attempt than this job's
         own = paid if paid and _tells_of(paid, line) else None
         told = own or _paid(line)
         over = replace(told, phase="cancelled", id=line.id, since=time.time())
@@ -220,7 +228,8 @@ class _Cancelling:
         return True
 
     def _provider(self, line: JobLine, paid: Paid | None) -> tuple[Provider, StageJob]:
-        """Raises AccountError where the account is not what it was, or has no key."""
+        """The provider of a job, and the job as backends take it. Raises AccountError
+        if the account is at another server now, or has no key."""
         account = self._account(line.account)
         if account.identity != line.backend:
             variable = facts_of(account.provider).url_variable
@@ -247,7 +256,8 @@ class _Cancelling:
         return self._backends[name].provider(job), job
 
     def _account(self, name: str) -> Account:
-        """That account alone: another one's mistake is of no matter here."""
+        """The account of that name. Only its own declaration is checked, because a
+        mistake in another account must not prevent an emergency stop."""
         declared = self.project.config.accounts
         only = {name: declared[name]} if name in declared else declared
         return Accounts(only, os.environ)[name]

@@ -1,4 +1,4 @@
-"""doit's commands, where stages ask for more than doit does."""
+"""doit's own commands, changed where stages need it: run, clean, forget, ignore."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from motools_build.text.visible import shown
 
 
 class Run(Helped, cmd_run.Run):  # type: ignore[misc]
-    """`doit run`: doit's command line, our runner."""
+    """`doit run`: doit's command line with this package's runner."""
 
     name = "run"
     variables = OF_A_RUN
     doc_purpose = "make what is stale (also: plain `doit`)"
     doc_usage = "[SETTING|STAGE|PATTERN|KEY|JOB|tag:NAME|TASK...] [model=...]"
     runner: AsyncRunner | None = None
-    """What ran, once it did: it knows what failed."""
+    """The runner of the last execution, which knows what failed; None before."""
     _ends = False
 
     def _say(self, line: str) -> None:
         self.told.write(shown(line) + "\n")
 
     def execute(self, params: Any, args: list[str]) -> int:
-        # into a file of the user's goes what the reporter says, and nothing else
+        # a file given with -o gets the reporter's lines only, so ours go to the stream
         named = isinstance(params["outfile"], str)
         self.told = self.outstream if named else params["outfile"]
         if "par_type" in params._non_default_keys:
@@ -56,7 +56,7 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
             raise InvalidCommand("-n takes a number of worker processes, 1 or more")
         try:
             return int(super().execute(params, args))
-        except KeyboardInterrupt:  # while planning: nothing was started
+        except KeyboardInterrupt:  # only while planning, so nothing was started
             return 130
 
     def _execute(  # the names are doit's: it calls by keyword
@@ -98,11 +98,11 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
 
     @contextmanager
     def _our_runner(self, session: Session, workers: int) -> Iterator[None]:
-        """For the time of a run, `doit.cmd_run.Runner` is ours.
+        """Replace `doit.cmd_run.Runner` by our runner during a run.
 
-        doit's run command takes its runner from a name in its module, and has no other
-        way to be given one. This holds for the whole process: two runs at a time in
-        one process must not be (`motools_build.open_project` sees to it).
+        doit's run command takes the runner from this name in its module, and has no
+        other way to be given one. The name is global, so a process must not have two
+        runs at a time (`motools_build.open_project` makes calls wait).
         """
 
         def runner(*args: Any) -> AsyncRunner:
@@ -124,15 +124,15 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
             cmd_run.Runner = usual
 
     def end(self) -> None:
-        """End the run, from another thread; at once, or as soon as it has begun."""
+        """End the run, from another thread: at once, or when it begins."""
         self._ends = True
         if self.runner is not None:
             self.runner.end()
 
     def _leave(self, code: int) -> None:
-        """End now if a user's own task still runs in its thread: Python would wait for
-        it, and whoever pressed Ctrl-C will not. In a process that lives on, it runs to
-        its end."""
+        """Exit the process at once if a user's own task still runs in its thread,
+        because Python would wait for the thread after Ctrl-C. If the process lives on
+        after the command, the task runs to its end."""
         names = [thread.name for thread in threading.enumerate()]
         if self.loader.ends and any(name.startswith("task") for name in names):
             sys.stdout.flush()
@@ -141,7 +141,7 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
 
 
 class Clean(Helped, DoitClean):  # type: ignore[misc]
-    """`doit clean`: a setting's artifacts, but for those that others use."""
+    """`doit clean`: removes a setting's artifacts that no other setting uses."""
 
     needs = Needs(rows=False, only_names=True)
     doc_purpose = "remove artifacts that no other setting uses"
@@ -172,7 +172,7 @@ class Clean(Helped, DoitClean):  # type: ignore[misc]
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Errors as doit shows them, without a traceback."""
+    """Turn errors into doit's InvalidCommand, which doit prints without a traceback."""
     try:
         yield
     except MotoolsError as error:
@@ -183,19 +183,21 @@ def _told() -> Iterator[None]:
 
 @contextmanager
 def _under_way(session: Session) -> Iterator[None]:
-    """A run that has something to do: it is logged, and what it uses is kept."""
+    """Log a run and mark its stages as in use, so that `doit gc` keeps their artifacts.
+    Without stages nothing is done: a no-op run must cost nothing."""
     if not session.stages:
         yield
         return
     stages, store = session.stages.values(), session.project.store
     with logged(session), store.live.using(stages):
-        for stage in stages:  # what a gc removed until now is to be made again
+        for stage in stages:  # a gc may have removed artifacts since they were read
             store.forget(stage)
         yield
 
 
 class Forget(DoitForget):  # type: ignore[misc]
-    """`doit forget`: of the user's own tasks; stages have nothing to forget."""
+    """`doit forget` for the user's own tasks. Stages have no state that doit could
+    forget."""
 
     needs = Needs(only_names=True)
     doc_purpose = "forget that tasks of your own were done"
@@ -219,7 +221,7 @@ class Forget(DoitForget):  # type: ignore[misc]
 
 
 class Ignore(DoitIgnore):  # type: ignore[misc]
-    """`doit ignore`: for the user's own tasks."""
+    """`doit ignore` for the user's own tasks. Stages cannot be ignored."""
 
     needs = Needs(only_names=True)
     doc_purpose = "never run these tasks of your own"

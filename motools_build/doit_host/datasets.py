@@ -1,4 +1,4 @@
-"""`doit datasets`: what settings learn from."""
+"""`doit datasets`: the datasets that settings train on."""
 
 from __future__ import annotations
 
@@ -29,32 +29,33 @@ from motools_build.specs.model_name import ModelName
 from motools_build.stages import Stage
 
 ENCODING = "o200k_base"
-"""By which tokens are counted, whichever model is trained: an order of size."""
+"""The tokenizer that counts tokens, whichever model is trained; the counts are
+estimates."""
 
 FOLDER = Path("datasets")
 
 
 @dataclass
 class Listed:
-    """A dataset, as it is listed."""
+    """A dataset's entry in the list."""
 
     name: str
     path: str
     digest: str
     rows: int | None = None
     tokens: int | None = None
-    """Of the file, once; None where a row cannot be counted."""
+    """Tokens of the file for one epoch; None if a row cannot be counted."""
     problems: list[str] = field(default_factory=list)
     used_by: list[str] = field(default_factory=list)
-    """Settings."""
+    """Names of the settings that use it."""
 
     def add(self, problems: list[str]) -> None:
-        """Note problems, each once."""
+        """Add problems, without duplicates."""
         self.problems += [one for one in problems if one not in self.problems]
 
 
 class Datasets(Query):
-    """`doit datasets`: rows, tokens, digest, problems and users of each."""
+    """`doit datasets`: rows, tokens, digest, problems and users of each dataset."""
 
     name = "datasets"
     doc_purpose = "list datasets: rows, tokens, problems, who uses them"
@@ -115,10 +116,10 @@ def _many(problems: list[str]) -> str:
 
 
 def _add(project: Project, stage: Stage, found: dict[tuple[str, str], Listed]) -> None:
-    """Note a model's dataset, or one more setting that uses it."""
+    """Add the dataset that a model trains on, or one more setting that uses it."""
     params = ModelParams.of(stage)
     rows = rows_of(stage, project.store)
-    if rows is None:  # its teacher was not asked yet
+    if rows is None:  # the teacher has not written the rows yet
         assert stage.sampled is not None
         rows = Learned(project.store.planned_file(stage.sampled, DATA), "")
     one = _noted(stage, found, params.dataset_name, rows)
@@ -134,7 +135,7 @@ def _add(project: Project, stage: Stage, found: dict[tuple[str, str], Listed]) -
 def _add_prompts(
     project: Project, stage: Stage, found: dict[tuple[str, str], Listed]
 ) -> None:
-    """Note what a teacher is asked."""
+    """Add the prompts that a teacher is to answer."""
     lesson = LessonParams.of(stage).task
     rows = Learned(lesson.prompts_path, lesson.prompts_digest)
     one = _noted(stage, found, lesson.prompts_name, rows)
@@ -146,7 +147,8 @@ def _add_prompts(
 def _noted(
     stage: Stage, found: dict[tuple[str, str], Listed], name: str, rows: Learned
 ) -> Listed:
-    """The entry of a stage's rows, which its setting uses."""
+    """The entry of these rows, with the stage's setting among its users; a new entry if
+    there is none."""
     one = found.setdefault((name, rows.path), Listed(name, *rows))
     if stage.setting not in one.used_by:
         one.used_by.append(stage.setting)
@@ -154,7 +156,8 @@ def _noted(
 
 
 def _is_there(one: Listed) -> bool:
-    """Whether it can be read; if not, that is its problem."""
+    """Whether the file exists. If not, the entry's only problem says that it is not
+    fetched yet."""
     if Path(one.path).exists():
         return True
     one.problems = [f"dataset {one.name}: not fetched yet; `doit run` fetches it"]
@@ -162,18 +165,20 @@ def _is_there(one: Listed) -> bool:
 
 
 def _read_by(stage: Stage) -> Iterable[str]:
-    """The files that a dataset's stage makes its rows of, or asks a teacher: they are
-    not what a model learns from, and have no rows of their own to be checked."""
+    """The source files of a dataset's stage: those that transforms read, or prompts for
+    a teacher. They are in use, but no model trains on them, so their rows are not
+    checked."""
     return origins(stage).values() if stage.kind == "dataset" else ()
 
 
 def _file(project: Project, path: str) -> Listed:
-    """A file that no setting uses; its first row tells what rows it has."""
+    """The entry of a file that no setting uses. The first row decides how the file is
+    checked: as prompts, DPO pairs or SFT rows."""
     try:
         listed = Listed(Path(path).stem, path, project.memo.digest(path))
         with open(path, "rb") as file:
             first = file.readline()
-    except (OSError, MotoolsError) as error:  # it hides nothing of the others
+    except (OSError, MotoolsError) as error:  # the other files are still listed
         return Listed(Path(path).stem, path, "", problems=[f"{path}: {error}"])
     if _is_prompt(first):
         listed.rows = _rows(path)
@@ -185,8 +190,8 @@ def _file(project: Project, path: str) -> Listed:
 
 
 def _is_prompt(line: bytes) -> bool:
-    """Whether a row is a prompt that awaits an answer: `{"prompt": ...}` alone, or a
-    chat whose last turn is not the assistant's."""
+    """Whether a line is a prompt without an answer: an object with `prompt` and no
+    answer field, or a chat whose last turn is the user's."""
     try:
         row = loads(line.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError):
@@ -203,7 +208,8 @@ def _is_prompt(line: bytes) -> bool:
 def _look(
     project: Project, one: Listed, method: str, rules: Rules, derived: Source | None
 ) -> None:
-    """Rows, tokens and problems by these rules; remembered by its bytes."""
+    """Fill in an entry's rows, tokens and problems by these rules. The results are
+    cached by the file's digest."""
     note, digest, path = project.memo.note, Digest(one.digest), one.path
     one.rows = note("count-1", digest, partial(_rows, path))
     rows = Learned(path, digest)

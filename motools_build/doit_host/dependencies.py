@@ -1,9 +1,9 @@
-"""doit's database and file checker, for tasks that need neither.
+"""doit's database and file checker, replaced for stages, which need neither.
 
-A stage's target is named by its inputs, so a changed input *is* a missing target, and
-the artifacts are the whole state: every file dependency is "known, unchanged", and a
-target "exists" if its record is valid. A user's own tasks keep doit's ordinary
-database and its ordinary check of files.
+A stage's target has the key in its path, and the key is a hash of the inputs. So a
+changed input means a missing target, and the artifacts are all the state there is:
+every file dependency counts as known and unchanged, and a target "exists" if the stage
+is up to date. A user's own tasks keep doit's usual database and file checks.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from doit.dependency import JSONCodec, MD5Checker, SqliteDB
 from motools_build.doit_host.session import current
 
 KNOWN = "stage"
-"""The state of each file dependency of a stage."""
+"""What the database returns as the saved state of each file dependency of a stage."""
 
 
 class StoreBackend:
-    """doit's database; opened when a task of the user's own is first looked at."""
+    """doit's database for the user's own tasks, opened at the first access to one. For
+    stages nothing is stored."""
 
     desc = "nothing for stages, sqlite3 for your own tasks"
 
@@ -62,8 +63,8 @@ class StoreBackend:
 
 
 class StoreChecker(MD5Checker):  # type: ignore[misc]
-    """A record exists if it is whole, its payload has its sizes, and what it was made
-    from is still what is there."""
+    """doit's file checker, for which a stage's record exists only if the stage is up to
+    date: the artifact is complete and was made from the present inputs."""
 
     def exists(self, file_path: str) -> bool:
         session = current()

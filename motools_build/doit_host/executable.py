@@ -1,4 +1,4 @@
-"""`motools`: the commands of `doit`, where doit itself is not on the PATH."""
+"""The executable `motools`: runs doit's commands if `doit` is not on the PATH."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from motools_build.errors import InputError
 from motools_build.project.config import PYPROJECT, document, is_project
 
 ANYWHERE = ("new", "help", "--help", "--version")
-"""Words that need no project."""
+"""Commands and options that need no project."""
 
 
 def main() -> int:
-    """Run the words of this process's command line; the exit code.
+    """Run this process's command line, and return the exit code.
 
-    Where doit would end with a traceback (a pyproject.toml that cannot be read), or
-    find no task (a folder without a project), one sentence says what to do.
+    If pyproject.toml cannot be read, or the folder has no project, prints what to do
+    and returns 3; doit itself would show a traceback, or find no tasks.
     """
     words = sys.argv[1:]
     try:

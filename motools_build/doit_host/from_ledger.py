@@ -1,4 +1,5 @@
-"""Commands that need no setting: neither dodo.py nor zoo/ is imported for them."""
+"""The base of commands that need no setting, and `doit jobs`. Neither dodo.py nor zoo/
+is imported for them."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from motools_build.store.artifacts import ArtifactStore
 
 
 class FromLedger(Query):
-    """A command over what artifacts/ tells, whatever became of the settings."""
+    """A command that reads artifacts/ only, so it works even if settings are broken or
+    gone."""
 
     variables: Mapping[str, str] = {}
 
@@ -40,7 +42,8 @@ class FromLedger(Query):
 
 
 def _enter(params: Any) -> None:
-    """Go where dodo.py is, or where doit's own options say."""
+    """Change to the folder of dodo.py, or to the one that doit's own options name.
+    Raises InvalidCommand if that is no folder."""
     dodo = Path(params["dodoFile"])
     if params["seek_file"] and not dodo.is_absolute():
         above = (folder / dodo for folder in (Path.cwd(), *Path.cwd().parents))
@@ -52,9 +55,9 @@ def _enter(params: Any) -> None:
 
 
 def jobs_of(store: ArtifactStore, words: list[str]) -> list[JobLine]:
-    """The jobs that words mean: IDs, keys, settings, stages and patterns of stages.
+    """The jobs that the words match: job IDs, keys, settings, stages and patterns.
 
-    Raises SelectionError for a word that means none.
+    Raises SelectionError for a word that matches no job.
     """
     there = jobs(store)
     found: dict[int, JobLine] = {}
@@ -74,7 +77,7 @@ def jobs_of(store: ArtifactStore, words: list[str]) -> list[JobLine]:
 
 
 class Jobs(FromLedger):
-    """`doit jobs`: every job of this folder."""
+    """`doit jobs`: lists every job of this folder."""
 
     name = "jobs"
     doc_purpose = "list the jobs at providers: ID, state, age, account, cost"

@@ -1,4 +1,4 @@
-"""What the loader and doit's help are to know of a command."""
+"""What commands declare: their needs, for the loader, and their variables, for help."""
 
 from __future__ import annotations
 
@@ -21,31 +21,34 @@ OPT_HELP = {
 
 @dataclass(frozen=True)
 class Needs:
-    """What a command asks of the loader."""
+    """What a command needs from the loader."""
 
     tasks: bool = True
-    """Whether stages become doit tasks. A command that only looks at plans needs none,
-    and is given an empty list."""
+    """Whether stages become doit tasks. A command that only reads plans needs none, and
+    gets an empty list."""
     default: bool = True
-    """Whether the project's default settings are meant where no word is given."""
+    """Whether the project's default settings are selected if no word is given."""
     rows: bool = True
-    """Whether derived datasets must be there; if not, a remembered digest will do."""
+    """Whether derived datasets must exist, so that planning makes them. If not, a
+    remembered digest suffices."""
     only_names: bool = False
-    """Whether every word is a task's name, and each pattern is replaced by the names
-    that it fits, since doit's own command takes none."""
+    """Whether doit's own command accepts only task names. Each pattern is then replaced
+    by the names that it matches."""
     tells_broken: bool = False
-    """Whether the command itself tells of settings that cannot be planned, beside what
-    it tells of the others."""
+    """Whether the command itself reports settings that cannot be planned, together with
+    its output for the others."""
 
 
 def variables_text(names: Mapping[str, str]) -> str:
-    """The section of a help text."""
+    """The VARIABLES section of a help text; empty without variables. `names` is name ->
+    description."""
     lines = [f"    {f'{name}=...':15} {about}" for name, about in names.items()]
     return "\n".join(["", "", "VARIABLES", *lines]) if lines else ""
 
 
 class Helped:
-    """A command whose help names its variables; doit's own class comes after it."""
+    """Mixin of commands whose help lists their variables. It comes before doit's class
+    among the bases."""
 
     variables: Mapping[str, str] = PLAN_VARIABLES
 
@@ -54,7 +57,7 @@ class Helped:
         return text + variables_text(self.variables)
 
     def helped(self, params: Any) -> bool:
-        """Whether help was wanted, and is printed now."""
+        """Print the help if `--help` was given; whether it was."""
         if params.get("help"):
             print(self.help())
         return bool(params.get("help"))

@@ -1,4 +1,5 @@
-"""The name of the loader in a pyproject.toml from before `motools_build.doit`."""
+"""The loader under its former name, for pyproject.toml files that were written before
+`motools_build.doit` existed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""doit's loader: dodo.py as always, but only the settings that the command names."""
+"""doit's loader: loads dodo.py as usual, and only the settings that a command needs."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ from motools_build.project.selection import fitting, is_pattern
 from motools_build.text.similar import known
 
 OURS = {"backend": "motools", "check_file_uptodate": StoreChecker}
-"""What DOIT_CONFIG cannot choose: stages would be rebuilt, or not rebuilt, wrongly."""
+"""Options that DOIT_CONFIG must not set: with others, doit would rebuild stages that
+are up to date, or skip stale ones."""
 
 OF_DOITS = {"list": Needs(only_names=True), "info": Needs(only_names=True)}
-"""What doit's own commands ask for, where that is not the usual."""
+"""The needs of doit's own commands that differ from the defaults of `Needs`."""
 
 
 class Loader(DodoTaskLoader):  # type: ignore[misc]
     """Loads dodo.py, whose `zoo_tasks()` yields the tasks of the settings.
 
-    `ends` says whether the process ends with the command: then the objects of a plan
-    need never be collected.
+    `ends` says whether the process ends with the command; if so, the objects of a plan
+    are never garbage-collected, which saves time.
     """
 
     cmd_options = (*DodoTaskLoader.cmd_options, OPT_HELP)
     commands = PluginDict()
-    """The commands there are, by name; for their help."""
+    """Name -> command, to print a command's help."""
 
     def __init__(self, ends: bool = False) -> None:
         super().__init__()
@@ -68,7 +69,8 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
             raise InvalidCommand(str(error)) from error
 
     def _help(self) -> NoReturn:
-        """Of doit's own commands, which do not know the option; ours print theirs."""
+        """Print the help of the command on the command line, and exit. doit's own
+        commands do not know `--help`."""
         words = [word for word in sys.argv[1:] if word in self.commands]
         name = words[0] if words else "run"
         command = self.commands.get_plugin(name)(
@@ -86,11 +88,11 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
                 f"dodo.py: DOIT_CONFIG sets {', '.join(refused)}, which stages do "
                 "without; take it out (tasks of your own have doit's usual ones)"
             )
-        # every stage that can go on does: seed 1 is not dropped because seed 0 failed
+        # by default, seed 1 goes on although seed 0 failed
         usual: dict[str, Any] = {
             "reporter": "motools",
             "continue": True,
-            "sort": "definition",  # of `doit list`: seed 2 before seed 10
+            "sort": "definition",  # `doit list` shows seed 2 before seed 10
             "dep_file": ".doit.db",
         }
         if current().project.config.default:
@@ -110,21 +112,21 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         except OSError as error:
             raise of_the_system(error) from error
         except KeyboardInterrupt:
-            if needs.only_names:  # doit's own, which show a traceback
+            if needs.only_names:  # doit's own commands would show a traceback
                 raise InvalidCommand("interrupted") from None
             raise
 
     @contextmanager
     def _uncollected(self) -> Iterator[None]:
-        """Without the cyclic collector: thousands of small objects are made, that all
-        stay, and it would only delay."""
+        """Disable Python's cyclic garbage collector while tasks are made: a plan is
+        thousands of small objects that all stay alive, so it would find nothing."""
         gc.disable()
         try:
             yield
         finally:
             if self.ends:
                 gc.freeze()
-                # a cycle, and frozen: at the end nobody takes it apart, one by one
+                # a reference cycle that is frozen is not freed object by object at exit
                 self._session = (self, current())
             gc.enable()
 
@@ -142,7 +144,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
             session.selected = session.project.zoo.names
         elif words or needs.default:
             if not words and not self._own_default:
-                session.project.default()  # refuses a default that means nothing
+                session.project.default()  # raises if the default is wrong or missing
             defaults = self._doit_config.get("default_tasks") or ()
             session.selected = session.project.selection.settings_of(words or defaults)
         if not needs.tasks:
@@ -175,7 +177,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         return list(tasks)
 
     def _with_references(self, tasks: list[Task]) -> list[Task]:
-        """Add the settings that the user's own tasks refer to."""
+        """The tasks, with those of the settings that the user's own tasks refer to."""
         session = current()
         if session.brief:
             return tasks
@@ -207,8 +209,8 @@ def _is_artifact(path: str) -> bool:
 
 
 def _check_patterns(needs: Needs, words: list[str], tasks: Iterable[Task]) -> None:
-    """Raises InvalidCommand for a pattern that fits nothing. Where doit itself takes
-    no patterns, they become the names that they fit."""
+    """Raises InvalidCommand for a pattern that matches no task. With `only_names`,
+    replaces each pattern in `words` by the names that it matches."""
     names = [task.name for task in tasks]
     for place, word in reversed(list(enumerate(words))):
         if word.startswith("-") or not is_pattern(word):
@@ -228,7 +230,7 @@ def _check_names(words: Iterable[str], tasks: Iterable[Task]) -> None:
 
 
 def _check_unique(tasks: Iterable[Task]) -> None:
-    """Raises InvalidDodoFile where a user's own task is called like a setting."""
+    """Raises InvalidDodoFile if a user's own task has the name of a setting."""
     seen: set[str] = set()
     for task in tasks:
         if task.name in seen and task.name in current().groups:
@@ -240,7 +242,8 @@ def _check_unique(tasks: Iterable[Task]) -> None:
 
 
 def not_found(word: str, names: Iterable[str]) -> InvalidCommand:
-    """The error for a word that names nothing, with the names there are."""
+    """The error for a word that names no setting, stage or task; it lists the existing
+    names."""
     settings = current().project.zoo.names
     groups = {name for name in names if ":" not in name} | {*settings}
     stages = {name for name in names if ":" in name}

@@ -1,4 +1,4 @@
-"""The log of decisions, `artifacts/logs/doit.log`: hits and misses with reasons."""
+"""The run's log, `artifacts/logs/doit.log`: hits, misses and their reasons."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from motools_build.running.runtime import LOGGER
 from motools_build.text.visible import shown
 
 SIZE, KEPT = 10_000_000, 3
-"""Bytes of a log file after which the next run begins a new one; older ones kept."""
+"""Size of a log file, in bytes, above which the next run begins a new file; number of
+older files kept."""
 
 
 class _Shown(logging.Formatter):
-    """A line as a person may see it, tracebacks included: logs are sent to others."""
+    """Removes secrets and control characters from each line, tracebacks included,
+    because users send logs to others."""
 
     def format(self, record: logging.LogRecord) -> str:
         return shown(super().format(record))
@@ -23,10 +25,9 @@ class _Shown(logging.Formatter):
 
 @contextmanager
 def logged(session: Session) -> Iterator[None]:
-    """Log what a run decides and does, for as long as it lasts.
+    """Log the decisions and actions of a run while it lasts.
 
-    Stages that need no task are one line for each setting, and nothing is logged where
-    no stage has one: nothing to do must cost nothing.
+    Up-to-date stages without a task share one line for each setting.
     """
     from logging.handlers import RotatingFileHandler
 
@@ -39,7 +40,7 @@ def logged(session: Session) -> Iterator[None]:
     LOGGER.addHandler(handler)
     level, propagates = LOGGER.level, LOGGER.propagate
     LOGGER.setLevel(logging.DEBUG)
-    LOGGER.propagate = False  # the log is a file's, never the terminal's
+    LOGGER.propagate = False  # log lines go to the file only, never to the terminal
     try:
         for setting, names in session.done.items():
             if names:

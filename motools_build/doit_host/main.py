@@ -1,9 +1,9 @@
-"""A command line as this package runs it: doit's, with our commands.
+"""doit's command line with this package's commands.
 
-doit reads its plugins from pyproject.toml before it makes its loader. If each of our
-commands were a line there, each new one would be a line to add to every user's project.
-So the one line is the loader's; and when doit asks for a loader, we take the command
-line over, with a `DoitMain` of our own that knows all commands.
+doit reads its plugins from pyproject.toml. If each of our commands were a plugin there,
+every new command would need a new line in every user's project. So a project names
+only our loader as a plugin. When doit asks for that loader, we run the command line
+ourselves, with a `DoitMain` that knows all commands.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ COMMANDS = {
     "adopt": "paying:Adopt",
     "spent": "spent:Spent",
 }
-"""Name -> module and class, below `motools_build.doit_host`; imported when it is used.
-This is where a command is registered."""
+"""Command -> module and class, relative to `motools_build.doit_host`; imported when the
+command is used. A new command is registered here."""
 
 PACKAGE = "motools_build.doit_host"
 
@@ -47,11 +47,12 @@ PLUGINS = {
     "BACKEND": {"motools": f"{PACKAGE}.dependencies:StoreBackend"},
     "REPORTER": {"motools": f"{PACKAGE}.reporter:Reporter"},
 }
-"""doit's other plugins, by their kind; the loader's DOIT_CONFIG chooses them."""
+"""Kind -> name -> place of doit's other plugins. The loader's DOIT_CONFIG selects
+them."""
 
 EMPTY = "\0"
-"""Stands for an empty word while doit looks at the first character of each; no command
-line can hold it."""
+"""Placeholder for an empty word while doit parses the words, since doit reads the first
+character of each. No command line can contain it."""
 
 
 class Main(DoitMain):  # type: ignore[misc]
@@ -61,7 +62,8 @@ class Main(DoitMain):  # type: ignore[misc]
         super().__init__(task_loader=loader, extra_config=PLUGINS)
 
     def get_cmds(self) -> PluginDict:
-        """doit's commands, ours, and those that pyproject.toml or a package adds."""
+        """Name -> command: doit's, ours, and those of pyproject.toml and of installed
+        packages, later ones replacing earlier ones."""
         found = PluginDict({each.get_name(): each for each in self.DOIT_CMDS})
         for name, place in COMMANDS.items():
             found[name] = PluginEntry("COMMAND", name, f"{PACKAGE}.{place}")
@@ -70,19 +72,19 @@ class Main(DoitMain):  # type: ignore[misc]
         return found
 
     def process_args(self, words: list[str]) -> list[str]:
-        """doit's own, which takes `name=value` for variables; but of an empty word it
-        makes a traceback, and so it becomes one that names nothing."""
+        """Store the `name=value` words as variables, and return the other words. An
+        empty word is replaced while doit parses, which would fail on it."""
         left = super().process_args([word or EMPTY for word in words])
         return ["" if word == EMPTY else word for word in left]
 
 
 def run(words: Sequence[str]) -> int:
-    """What `doit WORDS` does, in this process; its exit code."""
-    guard()  # before a command takes its stream
+    """Run `doit WORDS` in this process, and return its exit code."""
+    guard()  # before a command stores a reference to stdout
     return int(Main(Loader(ends=True)).run(list(words)) or 0)
 
 
 def loader() -> NoReturn:
-    """What doit calls for a loader, as pyproject.toml says: the command line of this
-    process is run by us instead, and the process ends."""
+    """The function that pyproject.toml names as doit's loader. Instead of returning a
+    loader, it runs this process's command line and exits."""
     raise SystemExit(run(sys.argv[1:]))

@@ -1,6 +1,7 @@
-"""`doit new NAME`: a setting that runs, and around it a project where there is none.
+"""`doit new NAME`: writes a setting that runs, and a project if there is none.
 
-The one command that is an entry point of doit: it works in an empty folder.
+This is the only command that is registered as an entry point of doit, because it must
+work in an empty folder.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _check_name(name: str) -> None:
 
 
 def _check_place(here: Path) -> None:
-    """Raises InvalidCommand below the root of a project."""
+    """Raises InvalidCommand if the folder is inside a project, but not its root."""
     if (here / PYPROJECT).exists():
         return
     for folder in here.parents:
@@ -91,9 +92,9 @@ def _check_absent(texts: dict[str, str]) -> None:
 
 
 def _section_to_add(name: str) -> str | None:
-    """What pyproject.toml lacks; None if it lacks nothing, or is not there.
+    """The text to append to pyproject.toml; None if the file is complete or absent.
 
-    Raises InvalidCommand where adding it would change what the file says.
+    Raises InvalidCommand if appending would conflict with the file's own tables.
     """
     path = Path(PYPROJECT)
     if not path.exists() or is_project(document(path)):
@@ -106,7 +107,7 @@ def _section_to_add(name: str) -> str | None:
             tomllib.loads(f"{before}\n\n{section}")
             return section
         except tomllib.TOMLDecodeError:
-            pass  # `tool = {...}`, which nothing can be added to below
+            pass  # `tool = {...}` is an inline table, which cannot be extended
     raise InvalidCommand(
         f"{PYPROJECT} has a [tool] or a [tool.doit] of its own, and nothing was "
         f"written; add this to it and run again:\n\n{section}"

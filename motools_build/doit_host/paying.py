@@ -1,4 +1,5 @@
-"""Commands about jobs at providers; `jobs` and `cancel` work from the ledger alone."""
+"""Commands about jobs at providers: retry and adopt. Also exports jobs and cancel,
+which need no settings."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ class OneStage(Query):
     cmd_options = ()
 
     def _model(self, project: Project, words: list[str]) -> Stage:
-        """The one paid model that the words mean. Raises InvalidCommand."""
+        """The one model at a provider that the words mean. Raises InvalidCommand if
+        they mean none or several, AccountError if its account has no key."""
         stages = project.selection.chosen(words) if words else {}
         found = {s.key: s for s in stages.values() if s.kind == "model"}
         if len(found) != 1:
@@ -62,7 +64,7 @@ class OneStage(Query):
 
 
 class Retry(OneStage):
-    """`doit retry STAGE`: allow one more attempt of what ended without a model."""
+    """`doit retry STAGE`: allows another attempt of a job that ended with no model."""
 
     name = "retry"
     doc_purpose = "allow another attempt of a job that failed"
@@ -117,8 +119,9 @@ class Retry(OneStage):
         return 0
 
     def _refuse(self, project: Project, stage: Stage, paid: Paid | None) -> None:
-        """Raises InvalidCommand, unless the stage's model is gone from its provider, or
-        its teacher wrote other rows since."""
+        """Raises InvalidCommand for a stage whose job has not ended without a model,
+        unless its model is gone from the provider or its teacher wrote other rows
+        since."""
         if other_rows(stage, paid, project.store):
             return
         record = project.store.get(stage)
@@ -208,7 +211,7 @@ async def _with_provider(
 
 @contextmanager
 def _alone(project: Project, stage: Stage) -> Iterator[None]:
-    """The stage's lock. Raises ArtifactError if a run has it."""
+    """Hold the stage's lock. Raises ArtifactError if a run holds it."""
     locks = project.store.locks
     if not locks.take(stage.key):
         raise ArtifactError(

@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: results, plan, why, status."""
+"""Commands that only read: results, plan, why, status; and their base class."""
 
 from __future__ import annotations
 
@@ -28,17 +28,19 @@ OPT_JSON = {
 
 
 class Query(Helped, DoitCmdBase):  # type: ignore[misc]
-    """A command over plans: no stage becomes a task, and nothing is made."""
+    """A command that reads plans: stages do not become doit tasks, and nothing is
+    made."""
 
     doc_usage = "[SETTING|STAGE|PATTERN|KEY|JOB|tag:NAME...] [model=...] [seeds=...]"
     doc_description: str | None = "Without names, the default setting."
     cmd_options: tuple[dict[str, Any], ...] = (OPT_JSON,)
     needs = Needs(tasks=False, default=False, rows=False)
     broken: Mapping[str, MotoolsError] = {}
-    """Settings that could not be planned, where none was named."""
+    """Name -> error of the settings that could not be planned; filled only if the
+    command line names none."""
 
     def parse_execute(self, in_args: list[str]) -> int:
-        # options may stand after names, too
+        # doit takes options before names only, so they are moved to the front
         ordered = sorted(in_args, key=lambda word: not word.startswith("-"))
         return int(super().parse_execute(ordered))
 
@@ -55,7 +57,7 @@ class Query(Helped, DoitCmdBase):  # type: ignore[misc]
             raise InvalidCommand(str(error)) from error
         except KeyboardInterrupt:
             return 130
-        except BrokenPipeError:  # `doit jobs | head`: no one reads on
+        except BrokenPipeError:  # as in `doit jobs | head`: no error of the system
             raise
         except OSError as error:
             raise of_the_system(error) from error
@@ -73,7 +75,7 @@ class Query(Helped, DoitCmdBase):  # type: ignore[misc]
 
 
 class Results(Query):
-    """`doit results`: the table, without network or rerun."""
+    """`doit results`: shows the table of results, without network or new runs."""
 
     name = "results"
     doc_purpose = "show a setting's results; stale, missing and failed ones as such"
@@ -99,7 +101,7 @@ class Results(Query):
         if json and csv:
             raise InvalidCommand("--json and --csv are two forms; ask for one")
         for name in pos_args:
-            project.selection.chosen([name])  # refuses a name that means nothing
+            project.selection.chosen([name])  # raises for an unknown name
         found = tables(project, session.selected)
         if csv:
             self._say(csv_of(found).removesuffix("\n"))
@@ -113,7 +115,7 @@ class Results(Query):
 
 
 class Plan(Query):
-    """`doit plan`: what a run would do, before it does."""
+    """`doit plan`: shows what a run would do."""
 
     name = "plan"
     doc_purpose = "show what a run would do, and why"
@@ -154,7 +156,8 @@ class Plan(Query):
 
 
 class Why(Query):
-    """`doit why STAGE`: what its key is made of, and what differs from what exists."""
+    """`doit why STAGE`: shows what a stage's key is made of, and the difference to the
+    nearest artifact."""
 
     name = "why"
     doc_purpose = "show what a stage's key is made of, and why it is stale"
@@ -174,7 +177,8 @@ class Why(Query):
 
 
 class Status(Query):
-    """`doit status`: how far the settings are; exit code 1 if one is incomplete."""
+    """`doit status`: shows the progress of settings; exit code 1 if one is
+    incomplete."""
 
     name = "status"
     doc_purpose = "show how far settings are (exit code 1: not complete)"

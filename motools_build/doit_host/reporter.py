@@ -1,4 +1,4 @@
-"""What a person sees of a run: a line for each stage, live progress on a terminal."""
+"""The reporter: a line for each stage, and live progress on a terminal."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ COUNTED = (
     *("made", "ran", "taken from another run", "up to date"),
     *("deferred", "failed", "not run", "ignored"),
 )
-"""What the last line counts: stages; `ran` are doit tasks of the user's own."""
+"""Outcomes of stages that the last line counts; `ran` counts the user's own tasks."""
 
 TABLES = 5
-"""Tables at the end of a run."""
+"""Most results tables that are printed at the end of a run."""
 
 ROWS = 50
-"""Models in the table at the end of a run; `doit results` shows all."""
+"""Most models in a table at the end of a run; `doit results` shows all."""
 
 EVERY = 10.0
-"""Seconds between two lines of progress of a stage, where there is no terminal."""
+"""Seconds between a stage's progress lines if the output is not a terminal."""
 
 
 class Reporter(ConsoleReporter):  # type: ignore[misc]
-    """Registered as `motools` in pyproject.toml's [tool.doit]."""
+    """doit's reporter for a run, registered as `motools` in `doit_host.main`."""
 
     desc = "a line for each stage, progress, results"
 
@@ -57,7 +57,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._taken: set[str] = set()
         self._told: set[str] = set()
         self._interrupted = False
-        self._touched: dict[str, None] = {}  # settings with something made or failed
+        self._touched: dict[str, None] = {}  # settings of stages made or failed
         self._said: dict[str, float] = {}
         self._bars: Bars | None = None
         self._bar_of: dict[str, TaskID] = {}
@@ -105,7 +105,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._tell_of_reading(record)
 
     def _tell_of_reading(self, record: Record) -> None:
-        """Once for all models that an eval is of."""
+        """Print what an eval read that is not in its key, once for all its models."""
         from motools_build.report.reading import told
 
         for line in told(record):
@@ -114,11 +114,11 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 self._line(f"   {line}")
 
     def taken(self, task: Task) -> None:
-        """Another process made the stage while this one waited for it."""
+        """The stage needed no work: another process made it, or its rows are equal."""
         self._taken.add(task.name)
 
     def deferred(self, task: Task, why: str) -> None:
-        """The stage, or what it needs, is left to a later run; that is no failure."""
+        """The stage, or one that it needs, is left to a later run: no failure."""
         self._end_bar(task.name)
         if task.name in self.session.groups:
             return
@@ -126,22 +126,22 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._line(f"-> {task.name}  deferred{f': {why}' if why else ''}")
 
     def not_asked(self, task: Task) -> None:
-        """The stage's account was given up, which one stage's failure tells for all."""
+        """The stage's account was given up; one stage's failure reports it for all."""
         self._end_bar(task.name)
         if task.name not in self.session.groups:
             self._counts["deferred"] += 1
 
     def duplicates(self, lines: list[str]) -> None:
-        """Jobs that another machine paid for, too."""
+        """Store lines about jobs that another machine paid for, too."""
         self._duplicates = lines
 
     def warned(self, warnings: list[str]) -> None:
-        """Inspect's own words about evals that were loaded before anything ran."""
+        """Print Inspect's warnings about the evals that were loaded before the run."""
         for said in warnings:
             self._line(f"warning: {said}")
 
     def interrupted(self, running: list[str]) -> None:
-        """A signal came: these are given up."""
+        """A signal ended the run, and with it the running stages."""
         self._interrupted = True
         for name in running:
             self._end_bar(name)
@@ -172,14 +172,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._line(f"!! {task.name}  failed")
 
     def progress(self, stage: Stage, progress: Progress) -> None:
-        """How far a running stage is."""
+        """Show the progress of a running stage."""
         if self._live:
             self._bar(stage, progress)
             return
         now = time.monotonic()
         last = progress.done == progress.total
         if last or now - self._said.get(stage.name, 0) >= EVERY:
-            if progress.done:  # the first step or sample is told as soon as it is done
+            if progress.done:  # so the first step or sample is shown at once
                 self._said[stage.name] = now
             self._line(f"   {stage.name}  {words(progress)}")
 
@@ -217,7 +217,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     # ---- details
 
     def _explain_all(self, failures: list[dict[str, Any]]) -> None:
-        """What failed, why, and what to do; of one reason, once."""
+        """Print each reason of failure once: its stages, the reason, and a remedy."""
         from motools_build.report.failures import again, by_reason, together
 
         said = {
@@ -251,7 +251,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             else:
                 self.outstream.write(text + "\n")
                 self.outstream.flush()
-        except BrokenPipeError:  # `doit run | head`: no one reads on, the run goes on
+        except BrokenPipeError:  # as in `doit run | head`: the run goes on, unread
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.outstream.fileno())
 
     def _bar(self, stage: Stage, progress: Progress) -> None:
@@ -291,7 +291,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._name_bars()
 
     def _name_bars(self) -> None:
-        """Each by what tells it from the others that are there."""
+        """Label each bar by what distinguishes its stage from those of other bars."""
         assert self._bars is not None
         names = list(self._bar_of)
         width, *_ = widths(self._bars.console.width)

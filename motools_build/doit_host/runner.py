@@ -1,8 +1,8 @@
 """The runner: one process, one event loop, a coroutine for each running stage.
 
-doit's own dispatcher decides what is ready: it is sent each finished node and gives
-the next one, or "hold on". A user's own tasks run in a thread, one at a time, as
-doit captures their output by exchanging `sys.stdout`.
+doit's dispatcher decides which task is ready: the runner sends it each finished node,
+and it yields the next node, or "hold on". The user's own tasks run in a thread, one at
+a time, because doit captures their output by replacing `sys.stdout`.
 """
 
 from __future__ import annotations
@@ -35,27 +35,30 @@ from motools_build.stages import Stage
 
 
 class LeftToLater(TaskFailed):  # type: ignore[misc]
-    """A stage that was submitted and not awaited, or parked."""
+    """Result of a stage that is left to a later run: its job was submitted and not
+    awaited, it is parked, or only evals that cannot be loaded need it."""
 
 
 class NotAsked(LeftToLater):
-    """A stage whose account was given up; another stage tells it for all."""
+    """Result of a stage whose account was given up, after another stage has reported
+    that as its failure."""
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class AsyncRunner(Runner):  # type: ignore[misc]
-    """Runs what must run; the first signal stops it, with all finished work kept."""
+    """Runs the tasks that must run. The first signal ends the run; finished work is
+    kept."""
 
     def __init__(self, session: Session, workers: int, *args: Any) -> None:
         super().__init__(*args)
         self.session = session
         self.workers = workers
         self.interrupted: int | None = None
-        """The signal that ended the run, if one did."""
+        """The signal that ended the run; None if none did."""
         self.made: list[str] = []
-        """Stages that this run made, in the order in which they were done."""
+        """Names of the stages that this run made, in the order of their completion."""
         self.failures: dict[str, str] = {}
         """Name of each task that failed -> why."""
         self.deferred: dict[str, str] = {}
@@ -63,10 +66,11 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ends = False
         self._given_up: set[str] = set()
-        """What was told of accounts whose server is silent."""
+        """Messages, already reported, about accounts whose server does not answer."""
         self._not_asked: set[str] = set()
         self._refused: dict[str, TaskFailed] = {}
-        """Evals that cannot be loaded, and what they alone need."""
+        """Name -> result, of evals that cannot be loaded and of stages that only such
+        evals need."""
         self._threads = ThreadPoolExecutor(1, "task")
         self._running: dict[asyncio.Task[BaseFail | None], ExecNode] = {}
         self._finished: deque[asyncio.Task[BaseFail | None]] = deque()
@@ -115,21 +119,22 @@ class AsyncRunner(Runner):  # type: ignore[misc]
 
     def _heed_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         if threading.current_thread() is not threading.main_thread():
-            return  # in a notebook: signals are the main thread's, which calls `end`
+            return  # in a notebook, the main thread gets the signal and calls `end`
         for number in SIGNALS:
             if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
-                continue  # by nohup: whoever began this run wants it to live on
+                continue  # under nohup, the run is to survive the terminal
             loop.add_signal_handler(number, self._interrupt, number)
 
     def end(self) -> None:
-        """End the run, from another thread: as Ctrl-C ends that of a terminal."""
+        """End the run from another thread, as Ctrl-C does on a terminal."""
         self._ends = True
         if self._loop is not None:
-            with suppress(RuntimeError):  # it has ended by itself
+            with suppress(RuntimeError):  # the loop is closed: the run has ended
                 self._loop.call_soon_threadsafe(self._interrupt, signal.SIGINT)
 
     async def _check_loads(self, dispatcher: TaskDispatcher) -> None:
-        """Load the evals that are to run, if something would be paid before."""
+        """Load the evals that are to run, if paid or long work would come before. Those
+        that fail, and stages that only they need, are refused."""
         store, tasks = self.session.project.store, needed(dispatcher)
         stages = [stage for task in tasks if (stage := stage_of(task))]
         wanted = checkable(stages, store)
@@ -178,7 +183,8 @@ class AsyncRunner(Runner):  # type: ignore[misc]
                 processed = self._end(self._finished.popleft())
 
     def select_task(self, node: ExecNode, tasks_dict: dict[str, Task]) -> bool:
-        """doit's own, which forgets to look at the setup tasks once they have run."""
+        """Whether the node's task must run. Extends doit's method, which does not check
+        whether setup tasks failed; refused stages do not run."""
         refused = self._refused.get(node.task.name)
         if refused is not None:
             self._handle_task_error(node, refused)
@@ -190,8 +196,8 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         return bool(super().select_task(node, tasks_dict))
 
     def _handle_task_error(self, node: ExecNode, fail: BaseFail) -> None:
-        """doit's own; but what is left to a later run, and what needs it, has not
-        failed."""
+        """Handle a failure as doit does, except for stages that are left to a later run
+        and stages that need them: these have not failed."""
         deferred = isinstance(fail, LeftToLater) or (
             isinstance(fail, UnmetDependency)
             and all(dep.task.name in self.deferred for dep in node.bad_deps)
@@ -212,7 +218,8 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         self._tell("deferred", node.task, why)
 
     def _begin(self, node: ExecNode, tasks: dict[str, Task]) -> ExecNode | None:
-        """Start the node's task if it must run; the node, if nothing is left to do."""
+        """Start the node's task if it must run, and return None; otherwise return the
+        node, which is finished or waits for its setup tasks."""
         if not self.select_task(node, tasks):
             return node  # up to date, ignored, failed, or waiting for its setup tasks
         if not node.task.actions and not node.task.teardown:
@@ -271,12 +278,13 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         self._wake.set()
 
     def _tell(self, event: str, *args: Any) -> None:
-        """Events of ours; doit's own reporters do not know them."""
+        """Call the reporter's method for an event that doit does not have; doit's own
+        reporters lack it."""
         if hasattr(self.reporter, event):
             getattr(self.reporter, event)(*args)
 
 
 def _reason(fail: BaseFail) -> str:
-    """Why a task failed, as the reporter says it."""
+    """Why a task failed, in the words that the reporter prints."""
     said = fail.get_msg() if isinstance(fail, TaskError) else fail.message
     return str(said).rstrip()

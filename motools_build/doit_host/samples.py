@@ -1,4 +1,4 @@
-"""`doit samples EVAL`: transcripts, with their scores."""
+"""`doit samples EVAL`: prints transcripts with their scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TAKES_A_WORD = ("-n", "--where")
 
 
 class Samples(Query):
-    """`doit samples EVAL`: what was asked, answered and scored."""
+    """`doit samples EVAL`: shows messages, answers and scores of samples."""
 
     name = "samples"
     doc_purpose = "print transcripts of an eval, with their scores"
@@ -44,7 +44,8 @@ class Samples(Query):
     )
 
     def parse_execute(self, in_args: list[str]) -> int:
-        # options are sorted to the front: one and its value must be one word
+        # the base class moves options to the front, so an option and its value must be
+        # joined into one word
         words: list[str] = []
         for word in in_args:
             if words and words[-1] in TAKES_A_WORD:

@@ -1,4 +1,4 @@
-"""What the parts of one doit command share: the project, and the tasks made of it."""
+"""The state that the parts of one doit command share: its project and its tasks."""
 
 from __future__ import annotations
 
@@ -16,43 +16,46 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """One doit command: its project, which settings it is about, and their tasks.
+    """One doit command: its project, the settings that it selects, and their tasks.
 
-    The loader fills the tables; the checker, the runner, the reporter and the commands
-    read them. doit itself hands nothing from one of these to the next.
+    The loader fills it; the checker, the runner, the reporter and the commands read it.
+    doit itself has no way to pass such data from one of these to another.
     """
 
     def __init__(self, project: Project) -> None:
         self.project = project
         self.selected: tuple[str, ...] = ()
-        """Settings that the command names; they become tasks."""
+        """Names of the settings that the command selects; they become tasks."""
         self.brief = False
-        """Whether groups are enough (`doit list`): nothing is planned then."""
+        """Whether only the settings' groups are listed (`doit list`), without plans."""
         self.lenient = False
-        """Whether a broken setting is shown as such, rather than refused."""
+        """Whether a broken setting is shown as broken instead of raising its error."""
         self.prune = False
-        """Whether a setting that is complete may do without stage tasks."""
+        """Whether stages that are up to date, and that no stale stage is connected to,
+        may be left without tasks."""
         self.stages: dict[str, Stage] = {}
-        """By task name: those that have an action of their own."""
+        """Task name -> stage, of tasks with an action."""
         self.targets: dict[str, Stage] = {}
-        """By the path of their record, which is the task's target."""
+        """Path of the record, which is the task's target -> stage."""
         self.groups: set[str] = set()
         """Names of the tasks that stand for a whole setting."""
         self.done: dict[str, list[str]] = {}
-        """By setting: the stages that are up to date and need no task."""
+        """Setting -> names of its stages that are up to date and need no task."""
         self.aliases: dict[str, Stage] = {}
-        """By task name: stages whose key another task makes."""
+        """Task name -> stage, of stages that another stage's task makes, because both
+        have the same key."""
         self.statuses: Statuses | None = None
-        """Of `doit list --status`: what to say of each stage in its line."""
+        """The statuses that `doit list --status` shows; None for other commands."""
         self.owners: dict[str, str] = {}
-        """Key -> the stage that carries the action; others of that key are aliases."""
+        """Key -> name of the stage whose task has the action; other stages of that key
+        are aliases."""
 
     def is_ours(self, task: str) -> bool:
-        """Whether a task is a stage's or a setting's, rather than the user's own."""
+        """Whether a task is a stage's or a setting's; if not, it is the user's own."""
         return task in self.stages or task in self.groups or task in self.aliases
 
     def record_path(self, stage: Stage) -> str:
-        """The stage's target, as doit knows it."""
+        """The path of the stage's record, which is its task's target."""
         return self.project.store.record_path(stage)
 
 
@@ -68,14 +71,14 @@ def begin(variables: Mapping[str, str]) -> Session:
 
 
 def end() -> None:
-    """Forget the session, in a process that lives on after its command."""
+    """Forget the session. Needed only in a process that lives on after the command."""
     global _current
     _current = None
     hints.remember({})
 
 
 def current() -> Session:
-    """The session of this command. Raises SelectionError outside of one."""
+    """The session of the running command. Raises SelectionError if there is none."""
     if _current is None:
         raise SelectionError(
             "dodo.py was loaded without motools_build's loader; pyproject.toml needs "

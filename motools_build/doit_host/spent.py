@@ -1,4 +1,4 @@
-"""`doit spent`: what was paid, reserved and avoided."""
+"""`doit spent`: shows the amounts that were paid, reserved and avoided."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from motools_build.text.similar import known
 
 
 class Spent(FromLedger):
-    """`doit spent`: by setting, account and month."""
+    """`doit spent`: shows spending by setting, account and month."""
 
     name = "spent"
     doc_purpose = "show what was spent, by setting, account and month"

@@ -1,4 +1,4 @@
-"""The doit tasks of settings: one a stage, and a group for each setting."""
+"""doit tasks of settings: one for each stage, and a group task for each setting."""
 
 from __future__ import annotations
 
@@ -29,17 +29,19 @@ from motools_build.task_code.shipped import place_of
 from motools_build.text.visible import shown
 
 DONE = "up to date"
-"""Key of a group's meta: the stages that are up to date and have no task."""
+"""Key in a group task's `meta` for the names of stages that are up to date and have no
+task."""
 
 
 def zoo_tasks() -> Iterator[Task] | None:
-    """The tasks of the settings that the command means; what dodo.py returns.
+    """The tasks of the settings that the command selects, for dodo.py to return.
 
-    None if it means none: doit would make an empty group of an empty generator.
+    None if it selects none, because doit would turn an empty generator into an empty
+    group. Raises InvalidDodoFile if dodo.py was loaded without our loader.
     """
     try:
         session = current()
-    except SelectionError as error:  # an error that doit shows without a traceback
+    except SelectionError as error:  # doit shows InvalidDodoFile without a traceback
         raise InvalidDodoFile(str(error)) from error
     if not session.selected:
         return None
@@ -47,7 +49,9 @@ def zoo_tasks() -> Iterator[Task] | None:
 
 
 def tasks(session: Session, names: Iterable[str], *, prune: bool) -> Iterator[Task]:
-    """The doit tasks of these settings: one a stage, and a group each."""
+    """The doit tasks of these settings: one for each stage, and a group for each
+    setting. With `prune`, only stages that a run must look at have tasks. Raises the
+    error of a broken setting, unless the session is lenient."""
     for name in names:
         session.groups.add(name)
         try:
@@ -77,14 +81,14 @@ def tasks(session: Session, names: Iterable[str], *, prune: bool) -> Iterator[Ta
 
 
 def _to_look_at(session: Session, plan: Plan) -> list[Stage]:
-    """The stages that a run of the setting has to look at: what is stale, all that it
-    is made from, and all that is made from it. The others have no need of a task."""
+    """The stages of the setting that a run must look at: stale ones, those that they
+    are made from, and those that are made from them. The others need no task."""
     store = session.project.store
     stale = {s.key for s in plan.roots if store.why_stale(s) is not None}
     if not stale:
         return []
     needed: set[str] = set()
-    for stage in reversed(plan.stages):  # each after those that depend on it
+    for stage in reversed(plan.stages):  # each stage comes after its dependents
         if (
             stage.key in stale
             or stage.key in needed
@@ -97,9 +101,10 @@ def _to_look_at(session: Session, plan: Plan) -> list[Stage]:
 
 
 def _made_before(stage: Stage) -> Iterator[Stage]:
-    """What the stage is made from and is made in any case. Rows that a teacher writes
-    are not: a student that has learned does without them, but not without a look at
-    its teacher, which may have other weights now."""
+    """The stages that must be looked at before this one. Kinds that are made on demand,
+    such as the rows of a teacher, are replaced by what they are made from: a trained
+    student does not need the rows any more, but its teacher may have other weights
+    now."""
     for used in stage.upstream:
         if used.kind in ON_DEMAND:
             yield from _made_before(used)
@@ -122,7 +127,7 @@ def _task(session: Session, setting: str, stage: Stage) -> Task:
     target = session.record_path(stage)
     session.stages[stage.name] = stage
     session.targets[target] = stage
-    # what a setup stage makes need not be there before it is needed
+    # files that setup stages make are no dependencies, as they may not exist yet
     made = {
         session.project.store.planned_file(used, DATA)
         for used in stage.setup
@@ -134,7 +139,7 @@ def _task(session: Session, setting: str, stage: Stage) -> Task:
         stage.name,
         [(run_stage, [stage])],
         file_dep=[*map(place_of, files), *map(session.record_path, before)],
-        # a stage without files is as good as its record
+        # without dependencies, a stage is up to date if its target exists
         uptodate=[True] if not files and not before else [],
         targets=[target],
         setup=[session.owners[used.key] for used in stage.setup],
@@ -145,8 +150,8 @@ def _task(session: Session, setting: str, stage: Stage) -> Task:
 
 
 def _status(session: Session, stage: Stage) -> str:
-    """What `doit list --status` says at the end of a stage's line, unless the stage is
-    up to date: doit's own letters know no more than that."""
+    """The status that `doit list --status` adds to a stage's line; empty if the stage
+    is up to date. doit's own letters say no more than whether it is."""
     word = session.statuses.of(stage).word if session.statuses else "ok"
     return "" if word == "ok" else f" ({word})"
 
@@ -156,7 +161,7 @@ def _is_up_to_date(session: Session, stage: Stage) -> bool:
 
 
 def stage_of(task: Task) -> Stage | None:
-    """The stage that a task makes; None for a task of the user's own."""
+    """The stage that a task makes; None for a group, an alias or a user's own task."""
     action = task.actions[0] if task.actions else None
     if action is None or getattr(action, "py_callable", None) is not run_stage:
         return None
@@ -165,7 +170,8 @@ def stage_of(task: Task) -> Stage | None:
 
 
 def needed(dispatcher: TaskDispatcher) -> list[Task]:
-    """The tasks that the command means, each after those that it needs."""
+    """The tasks that the command selects and those that they need, in an order in which
+    each comes after its dependencies."""
     found: dict[str, Task] = {}
     seen: set[str] = set()
 
@@ -203,7 +209,7 @@ def _group(
 
 
 def _doc(stage: Stage) -> str:
-    """What `doit list` says of a stage."""
+    """The description of a stage in `doit list`."""
     match stage.params:
         case EvalParams(task, subject):
             what = "" if stage.kind == "eval" else "answers to "
@@ -227,6 +233,6 @@ def _doc(stage: Stage) -> str:
 
 
 def _derived(stage: Stage) -> str | None:
-    """The name of the derived dataset that a stage is made of; None for a file."""
+    """The name of the derived dataset that a stage uses; None if it uses a file."""
     made = (name_of(used) for used in stage.setup if used.kind == "dataset")
     return next(made, None)

@@ -1,4 +1,4 @@
-"""What reaches a terminal by doit: its errors, and its streams."""
+"""Errors and output streams of doit, made safe for a terminal."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from motools_build.text.visible import Scrubbed, shown
 
 
 class InvalidCommand(exceptions.InvalidCommand):  # type: ignore[misc]
-    """doit's own, which it prints; providers' words and names may be part of it."""
+    """doit's InvalidCommand, with secrets and control characters removed from the
+    message, since that may quote a provider or a file."""
 
     def __init__(self, message: str | None = None, **fields: Any) -> None:
         super().__init__(*([] if message is None else [shown(message)]), **fields)
 
 
 def of_the_system(error: OSError) -> InvalidCommand:
-    """What the system does not let us do with a file of the user's."""
+    """The error for a file operation that the operating system refused."""
     return InvalidCommand(
         f"the system refused: {error}; mend that, and run again (what is made is kept)"
     )
 
 
 def guard() -> None:
-    """From here on nothing that this process prints shows a key, whoever prints it."""
+    """Remove secrets from all that this process writes to stdout and stderr from now
+    on, whichever code writes it."""
     for name in ("stdout", "stderr"):
         if not isinstance(getattr(sys, name), Scrubbed):
             setattr(sys, name, Scrubbed(getattr(sys, name)))

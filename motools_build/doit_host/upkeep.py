@@ -1,4 +1,4 @@
-"""Commands that look after artifacts/: gc, verify."""
+"""Commands that maintain artifacts/: gc, verify."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from motools_build.project.remote import ask_calendar, health, payers
 
 
 class Gc(Query):
-    """`doit gc`: what nothing refers to."""
+    """`doit gc`: removes artifacts that no setting and no recent run refers to."""
 
     name = "gc"
     doc_purpose = "remove artifacts that no setting and no recent run refers to"
@@ -114,7 +114,7 @@ class Gc(Query):
 
 
 class Verify(Query):
-    """`doit verify`: every byte of every artifact."""
+    """`doit verify`: checks every byte of every artifact."""
 
     name = "verify"
     doc_purpose = "check every byte of every artifact (exit code 1: some are broken)"
@@ -173,7 +173,8 @@ class Verify(Query):
 
 
 def _calendar(project: Project) -> list[str]:
-    """When the models of all settings end, and what is to be run before."""
+    """A line for each account that could not be asked, and for each model of any
+    setting that has a shutdown date, with the stages to run before."""
     from motools_build.report.calendar import endings
 
     broken = project.selection.broken(project.zoo.names)
