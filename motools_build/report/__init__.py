@@ -1,2 +1,2 @@
-"""What is true of each stage, and what the results come to: plain objects, computed
-from a plan and the artifacts. `report.drawing` shows them on a terminal."""
+"""The status of each stage, and results with statistics: plain objects, computed from a
+plan and the artifacts. `report.drawing` shows them on a terminal."""

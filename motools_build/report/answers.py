@@ -14,31 +14,31 @@ from motools_build.backends.inspect.scores import number
 from motools_build.report.intervals import mean
 
 MEANS = ("mean", "accuracy")
-"""Metrics whose name says that they are the mean of the answers' scores. One has an
-interval only if its number is that mean, too."""
+"""Names of metrics that claim to be the mean of the answers' scores. Such a metric has
+an interval only if its value equals that mean."""
 
 Place = tuple[str, ...]
-"""Where a score stands in a line of scores: the scorer's name, or the scorer's and a
-key of its several values."""
+"""Place of a score in a line of the scores file: the scorer's name, followed by a key
+if the scorer gives several values."""
 
 
 @dataclass
 class Scored:
-    """The scores that one scorer, or one of its several values, gave an eval's
-    answers."""
+    """The scores of an eval's answers at one place: by a scorer, or by one key of its
+    values."""
 
     asked: int
-    """How many answers there are, whether scored or not."""
+    """Number of answers, scored or not."""
     answers: dict[Hashable, list[float]] = field(default_factory=dict)
-    """Question -> the scores of its answers."""
+    """Question -> the scores of its answers that have a finite number."""
 
     @property
     def scored(self) -> int:
         return sum(map(len, self.answers.values()))
 
     def has_mean(self, number: float) -> bool:
-        """Whether a number is their mean: of the questions' means, or of all
-        answers."""
+        """Whether the number is the mean of these scores, taken over the questions'
+        means or over all answers."""
         if not self.answers:
             return False
         of_all = [value for of_one in self.answers.values() for value in of_one]
@@ -50,9 +50,9 @@ class Scored:
 
 
 def read(folder: Path) -> dict[Place, Scored]:
-    """The scores in an eval's folder, by place; empty where there is no file of scores.
+    """Place -> scores, from the scores file of an eval's folder; empty if it is absent.
 
-    Raises ValueError if the file does not have the form that an eval writes.
+    Raises ValueError if the file does not have the format that an eval writes.
     """
     try:
         lines = (folder / SCORES).read_bytes().splitlines()
@@ -60,7 +60,7 @@ def read(folder: Path) -> dict[Place, Scored]:
         return {}
     found: dict[Place, Scored] = {}
     try:
-        # in one piece: a setting may have thousands of files
+        # parsed in one call, which is faster: a setting may have thousands of files
         for row in json.loads(b"[%s]" % b",".join(lines)):
             question = row["id"]
             for place, value in _places(row["scores"]):
@@ -76,8 +76,9 @@ def read(folder: Path) -> dict[Place, Scored]:
 
 
 def of_column(found: Mapping[Place, Scored], scorer: str) -> list[Scored]:
-    """The scores that a name in a record may mean: a scorer's, or those of one of its
-    values, `aligned` or `judge.aligned`; a reducer may follow, as in `judge/max`."""
+    """The scores that a scorer's name in a record may mean. The name is a scorer's, or
+    it names one key of the values, as `aligned` or `judge.aligned`; the name of an
+    epochs reducer may follow, as in `judge/max`."""
     names = {scorer, scorer.rpartition("/")[0]}
     return [
         scored

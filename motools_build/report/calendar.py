@@ -1,4 +1,4 @@
-"""Which models end, when, and what should be asked of them before."""
+"""The shutdown calendar: which models end, when, and which stages to run before."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 
 NAMED = 3
-"""Evals that a line names."""
+"""Most stages that a line names."""
 
 
 class Ending(NamedTuple):
-    """A model that ends."""
+    """A model with a shutdown date."""
 
     day: date
+    """The date of the shutdown, which may have passed."""
     model: str
     account: str
     before: tuple[str, ...]
-    """Stages that ask it and are not up to date."""
+    """Names of stale stages that ask the model."""
 
     def __str__(self) -> str:
         left = (self.day - datetime.now(UTC).date()).days
@@ -41,8 +42,8 @@ class Ending(NamedTuple):
 def endings(
     stages: Iterable[Stage], store: ArtifactStore, shutdowns: Shutdowns
 ) -> list[Ending]:
-    """The bases, fine-tunes and judges of stages that have a date, the earliest
-    first."""
+    """The base models, fine-tunes and judges of the stages that have a shutdown date,
+    the earliest first."""
     found: dict[tuple[date, str, str], dict[str, None]] = defaultdict(dict)
     for stage in stages:
         for model, account in _models(stage):
@@ -58,8 +59,9 @@ def endings(
 
 
 def _models(stage: Stage) -> Iterator[tuple[ModelName, str]]:
-    """The providers' models that a stage needs, each with its account's name: by a
-    fine-tune's base, since whoever is not made yet has no name."""
+    """The providers' models that a stage needs, each with the name of its account. A
+    fine-tune is represented by its base model, because it has no name before it is
+    made."""
     params = stage.params
     if isinstance(params, AskParams) and stage.account:
         yield ModelName.parse(params.subject.model), stage.account.name

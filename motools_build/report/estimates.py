@@ -1,4 +1,4 @@
-"""Metrics with their intervals, and over how many answers they are."""
+"""Metrics with their confidence intervals and numbers of answers."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from motools_build.report.outcomes import values
 from motools_build.report.results import Result
 
 Column = tuple[str, str, str]
-"""eval, scorer, metric"""
+"""Eval, scorer and metric."""
 
 ONE_QUESTION = "one question"
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric of one model, or its mean over the seeds of one arm."""
+    """A metric of one model, or its mean over seeds, with its interval."""
 
     value: Any = None
-    """A number; None where there is none; or whatever else the scorer gave."""
+    """The value: a number, or whatever else the scorer gave; None if there is none."""
     low: float | None = None
     high: float | None = None
-    """The 95 % interval; None where none can be claimed."""
+    """Bounds of the 95 % interval; both None if no interval can be given."""
     scored: int | None = None
     asked: int | None = None
-    """Answers with a number, and all answers; None where that is not known."""
+    """Numbers of answers with a score and of all answers; None if not known."""
     why: str = ""
-    """Why there is no interval, where a reader would wonder."""
+    """Why there is no interval, if a reader would expect one; else empty."""
     instead: str = "-"
-    """What is shown where there is no value: a dash, or `inf` for what JSON cannot
-    say."""
+    """The text shown if there is no value: a dash, or `inf` or `nan`, which JSON cannot
+    express."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -48,16 +48,16 @@ class Estimate:
 
     @property
     def count(self) -> str:
-        """`30/32`: scored of asked."""
+        """`30/32`: scored answers of all answers; empty if not known."""
         return "" if self.asked is None else f"{self.scored}/{self.asked}"
 
     def __str__(self) -> str:
-        """`0.06 [0.01, 0.41]`; a dash where the scorer could not say."""
+        """`0.06 [0.01, 0.41]`; `instead` if there is no value."""
         if self.value is None:
             return self.instead
         if self.low is None or self.high is None:
             return rounded(self.value) + (f" ({self.why})" if self.why else "")
-        digits = 2  # more only where two would say that nothing is uncertain
+        digits = 2  # more if low and high would look equal, as if it were certain
         while digits < 12 and f"{self.low:.{digits}f}" == f"{self.high:.{digits}f}":
             digits += 1
         shown = (f"{one:.{digits}f}" for one in (self.value, self.low, self.high))
@@ -65,21 +65,23 @@ class Estimate:
 
 
 def rounded(value: Any) -> str:
-    """A number with two decimals; a small one with two digits, as 0.004 is not 0.00."""
+    """A float with two decimals, or with two significant digits if it is small, so that
+    0.004 is not shown as 0.00. Any other value as it is."""
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
     return f"{value:.2g}" if 0 < abs(value) < 0.005 else _unsigned(f"{value:.2f}")
 
 
 def _unsigned(shown: str) -> str:
-    """The text without a minus, if the number is zero: `-0.00` is `0.00`."""
+    """The text of a number without its minus if the number is zero: `-0.00` becomes
+    `0.00`."""
     return shown.lstrip("-") if not shown.strip("-0.") else shown
 
 
 class Estimates:
-    """Computes the estimates of a setting's results. An eval's scores are read once,
-    when an estimate first needs them; the scale of a score (yes or no, a share, points)
-    is inferred from all of the setting's results."""
+    """Computes the estimates of a setting's results. An eval's scores are read once, on
+    demand. The scale of a score (yes or no, a share, points) is inferred from all
+    results of the setting."""
 
     def __init__(self, found: Sequence[Result]) -> None:
         self._found = found
@@ -91,7 +93,8 @@ class Estimates:
         """Stage name -> why its scores cannot be read."""
 
     def of(self, result: Result, scorer: str, metric: str) -> Estimate:
-        """A metric of one model: over its questions, and about this model only."""
+        """A metric of one model. Its interval is over questions, about this model
+        only."""
         key = result.cell.stage.key, scorer, metric
         if key not in self._single:
             self._single[key] = self._of(result, scorer, metric)
@@ -99,7 +102,7 @@ class Estimates:
 
     @property
     def claim(self) -> bool:
-        """Whether any of the single models that were asked for has an interval."""
+        """Whether any estimate of a single model so far has an interval."""
         return any(one.low is not None for one in self._single.values())
 
     def _of(self, result: Result, scorer: str, metric: str) -> Estimate:
@@ -117,8 +120,9 @@ class Estimates:
     def over(
         self, seeds: Iterable[Sequence[Result]], scorer: str, metric: str
     ) -> Estimate:
-        """A metric's mean over seeds, each of which has its replicates. Every result
-        must be there; a seed's replicates are not independent, and count as one."""
+        """A metric's mean over seeds, each given as the results of its replicates.
+        Every result must have a number. The replicates of a seed are averaged first,
+        because they are not independent."""
         seeds = [list(replicates) for replicates in seeds]
         every = [result for replicates in seeds for result in replicates]
         single = {id(r): self._counted(r, scorer, metric) for r in every}
@@ -140,7 +144,7 @@ class Estimates:
         return _with(found, within, [s for one in whole for s in one])
 
     def _counted(self, result: Result, scorer: str, metric: str) -> Estimate:
-        """The metric's value, and how many answers it is computed from."""
+        """The metric's value and numbers of answers, without an interval."""
         record = result.record
         if record is None:
             return Estimate()
@@ -161,8 +165,8 @@ class Estimates:
         return replace(found, scored=int(count), asked=int(count + lost))
 
     def _of_mean(self, result: Result, scorer: str, metric: str) -> Scored | None:
-        """The scores whose mean the metric is; None if it is not a mean, or if there
-        are no scores."""
+        """The scores of which the metric is the mean; None if the metric is no mean, if
+        there are no scores, or if different scores have this mean."""
         key = result.cell.stage.key, scorer, metric
         if key not in self._scored:
             self._scored[key] = self._found_mean(result, scorer, metric)
@@ -178,7 +182,7 @@ class Estimates:
         places = of_column(self._read(result), scorer)
         fit = [place for place in places if place.has_mean(value)]
         same = all(place.answers == fit[0].answers for place in fit[1:])
-        return fit[0] if fit and same else None  # two that fit: not known which
+        return fit[0] if fit and same else None  # if several fit, which is not known
 
     def _read(self, result: Result) -> dict[tuple[str, ...], Scored]:
         key, folder = result.cell.stage.key, result.folder
@@ -212,8 +216,9 @@ class Estimates:
 
 
 def columns(found: Iterable[Result]) -> list[Column]:
-    """(eval, scorer, metric) of every metric, without standard errors and counts; of an
-    eval that has no result at all, its name alone."""
+    """The columns of a table of these results: eval, scorer and metric of every metric
+    except standard errors and counts. An eval without any result has one column, with
+    empty scorer and metric."""
     seen: dict[Column, None] = {}
     known = set()
     asked = list(found)
@@ -223,7 +228,7 @@ def columns(found: Iterable[Result]) -> list[Column]:
             counts = result.record.details.get("counts", {})
             for scorer, metrics in result.record.details["scores"].items():
                 of_scorer = counts.get(scorer, {})
-                # the task's own that are called as our counts are
+                # the task's own metrics that have the name of one of our counts
                 own, told = of_scorer.get("metrics", ()), of_scorer.get("outcomes", ())
                 for metric in values(metrics, own, told):
                     seen[result.cell.eval, scorer, metric] = None
@@ -241,7 +246,7 @@ def _with(found: Estimate, within: Interval | None, scored: list[Scored]) -> Est
 
 
 def _together(replicates: Sequence[Scored]) -> dict[Any, list[float]]:
-    """The answers of all replicates of a seed, by question."""
+    """Question -> the scores of the answers of all replicates of a seed."""
     found: dict[Any, list[float]] = {}
     for one in replicates:
         for question, scores in one.answers.items():

@@ -1,5 +1,5 @@
-"""Why a stage is what it is: what its key is made of, and what differs from what there
-is. The data of `doit why`."""
+"""The explanation of a stage: what its key is made of, and what differs from existing
+artifacts. The data of `doit why`."""
 
 from __future__ import annotations
 
@@ -13,35 +13,40 @@ from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Record
 
 Difference = tuple[str, Any, Any]
-"""Field, its value in the other artifact, its value in the stage; None: not there."""
+"""Field, its value in the other artifact, and its value in the stage. None means that
+the field is absent."""
 
 
 @dataclass(frozen=True)
 class Used:
-    """A stage whose output another one is made from."""
+    """An upstream stage's output: as recorded, and as it is now."""
 
     recorded: str | None
-    """The output that the artifact was made from; None if there is no artifact."""
+    """The output from which the explained artifact was made; None if that artifact does
+    not exist, or does not name it."""
     present: str | None
-    """The output that is there now; None if it is gone."""
+    """The output that exists now; None if there is none."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """All that there is to say of a stage's key and artifact."""
+    """What is known of a stage's key and artifact."""
 
     status: Status
     stale: str | None
-    """Why it must be made, by its key alone; None if it is up to date."""
+    """Why the stage must be made or is superseded; None if it is up to date."""
     record: Record | None
+    """The record of the artifact under the stage's key; None if there is none."""
     nearest: Record | None
-    """Of a stale stage: the artifact that differs from it in the fewest fields."""
+    """For a stale stage, the artifact whose key differs in the fewest fields; None if
+    the stage is up to date or no other artifact of its kind exists."""
     differences: tuple[Difference, ...]
-    """In what the nearest artifact's key differs."""
+    """The fields in which the nearest artifact's key differs."""
     upstream: Mapping[str, Used]
-    """By the names of the stages that it is made from."""
+    """Name of each upstream stage -> its output."""
     libraries: tuple[str, ...]
-    """Libraries of other versions when the artifact was made; nothing re-runs."""
+    """Libraries whose version has changed since the artifact was made, for information:
+    a version is in no key, so nothing re-runs."""
 
     @property
     def stage(self) -> Stage:
@@ -74,9 +79,9 @@ def explanation(
     versions: Mapping[str, str],
     superseded: str | None = None,
 ) -> Explanation:
-    """What there is to say of a stage, given its status. `versions` are those of the
-    installed libraries; `superseded` says by which a stage was replaced that no present
-    plan has."""
+    """The explanation of a stage with this status. `versions` is installed library ->
+    version. `superseded` is, for a stage that no present plan has, the sentence that
+    says what replaced it."""
     stage = status.stage
     record = store.get(stage)
     stale = superseded or store.why_stale(stage)
@@ -100,7 +105,8 @@ def explanation(
 
 
 def flat(preimage: Mapping[str, Any]) -> dict[str, Any]:
-    """A preimage as `spec.epochs` -> 3, `inputs.dataset` -> digest."""
+    """A preimage with nested fields joined by dots: `spec.epochs` -> 3,
+    `inputs.dataset` -> digest."""
 
     def walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         if isinstance(value, Mapping):
@@ -113,7 +119,7 @@ def flat(preimage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(stage: Stage, record: Record) -> list[Difference]:
-    """The fields of the key that differ from a recorded one."""
+    """The fields in which the stage's preimage differs from a record's, sorted."""
     new, old = flat(stage.preimage), flat(record.preimage)
     return [
         (name, old.get(name), new.get(name))
@@ -123,8 +129,8 @@ def differences(stage: Stage, record: Record) -> list[Difference]:
 
 
 def nearest(stage: Stage, store: ArtifactStore) -> Record | None:
-    """The artifact that differs from the stage in the fewest fields; of several, the
-    one that had the stage's name, and then the latest."""
+    """The other artifact of the stage's kind that differs in the fewest fields; among
+    equals, one with the stage's name, then the latest. None if there is none."""
     others = [r for r in store.records(stage.kind) if r.key != stage.key]
     return min(
         others,
@@ -138,7 +144,8 @@ def nearest(stage: Stage, store: ArtifactStore) -> Record | None:
 
 
 def older_versions(record: Record, present: Mapping[str, str]) -> list[str]:
-    """Libraries that were others when the artifact was made; shown, never re-run."""
+    """`NAME OLD, now NEW` for each library whose version has changed since the artifact
+    was made."""
     return [
         f"{name} {was}, now {present[name]}"
         for name, was in sorted(record.made.get("versions", {}).items())

@@ -1,5 +1,4 @@
-"""Groups failures that have one reason: forty evals whose server is down are one
-line."""
+"""Groups failures by reason, so that forty evals whose server is down are one line."""
 
 from __future__ import annotations
 
@@ -9,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from motools_build.text import hints
 
 NAMED = 3
-"""Stages of one reason that are named; of more, how many."""
+"""Most stages that are named for one reason; the others are counted."""
 
 _OWN = (
-    # what may differ between messages of one reason: keys, and which sample failed
-    # first
+    # parts that differ between messages of one reason: keys, and the first failed
+    # sample
     (re.compile(r"\b[0-9a-f]{32}\b"), "KEY"),
     (
         re.compile(r"\bsample .{1,300}? \(epoch \d+\) failed(, and \d+ more)?:"),
@@ -23,7 +22,8 @@ _OWN = (
 
 
 def reason(name: str, message: str) -> str:
-    """A failure's message without what only this stage has: its name, keys, samples."""
+    """A failure's message without what is specific to the stage: its name, keys and
+    samples."""
     shared = message.replace(name, "STAGE")
     for own, instead in _OWN:
         shared = own.sub(instead, shared)
@@ -31,7 +31,7 @@ def reason(name: str, message: str) -> str:
 
 
 def by_reason(failures: Iterable[tuple[str, str]]) -> list[list[str]]:
-    """Groups (stage name, message) pairs by reason; the stages' names of each group."""
+    """Group pairs of a stage's name and message by reason; the names of each group."""
     groups: dict[str, list[str]] = {}
     for name, message in failures:
         groups.setdefault(reason(name, message), []).append(name)
@@ -39,7 +39,7 @@ def by_reason(failures: Iterable[tuple[str, str]]) -> list[list[str]]:
 
 
 def together(names: Sequence[str]) -> str:
-    """`2 stages: a, b`; the name itself if it is one."""
+    """`2 stages: a, b`; for a single stage, its name alone."""
     if len(names) == 1:
         return names[0]
     listed = ", ".join(names[:NAMED])
@@ -48,7 +48,8 @@ def together(names: Sequence[str]) -> str:
 
 
 def of_one_reason(messages: Mapping[str, str]) -> Iterator[str]:
-    """A line for each reason: its stages, and what the first of them said."""
+    """A line for each reason: its stages, and the first line of the first stage's
+    message."""
     for names in by_reason(messages.items()):
         first = (messages[names[0]].splitlines() or [""])[0]
         yield f"{together(names)}: {first}"

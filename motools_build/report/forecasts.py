@@ -1,4 +1,4 @@
-"""What a run would do with each stage, and why: a plan, before anything is done."""
+"""What a run would do with each stage, and why: the data of a plan."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ class Expected:
 
     stage: Stage
     action: Action
-    """`check`: its model is made anew, and it runs if other weights come out. `resume`
-    takes up what is under way, and `adopt` a job that is at the provider already, at no
-    further cost; `parked` is left to a later run; `blocked` needs somebody to act, or
-    needs a stage that is parked or blocked."""
+    """`check`: an upstream stage is made anew, and this stage runs if that changes the
+    upstream output. `resume` takes up work under way, and `adopt` a job that the
+    provider has already, both at no further cost. `parked` is left to a later run.
+    `blocked` needs a person to act, or needs a stage that is parked or blocked."""
     reason: str
     seconds: float | None
-    """An estimate, from what the same work took before; None where none is known."""
+    """Estimated duration, from the same kind of work before; None if there was none."""
     cost: float | None = None
-    """USD; None where it is not known."""
+    """Estimated cost in USD; None if not known."""
     tokens: int | None = None
-    """Tokens that a job will be charged for."""
+    """Tokens that a job will be charged for; None if not known, or if there is no
+    job."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -49,7 +50,7 @@ class Expected:
 
 
 Charge = Callable[[Stage], tuple[int | None, float | None]]
-"""Tokens and USD of a job that is to be submitted; None where not known."""
+"""Returns tokens and USD of the job that a stage would submit; each None if unknown."""
 
 
 def expected(
@@ -59,9 +60,10 @@ def expected(
     refused: Callable[[Stage], str | None] = lambda stage: None,
     statuses: Statuses | None = None,
 ) -> list[Expected]:
-    """What a run of these stages would do, in an order in which it could. Stages that
-    are built only for others are listed only if one of those needs them. `refused` says
-    what a run would refuse a stage for, its rows for instance."""
+    """What a run of these stages would do, in an order in which a run could make them.
+    Stages that are built only on demand are listed only if another stage needs them.
+    `refused` returns why a run would refuse a stage, such as problems of its rows, or
+    None."""
     statuses = statuses or Statuses(store)
     wanted: dict[str, Stage] = {}
     for stage in stages:
@@ -92,10 +94,10 @@ def _add(stage: Stage, wanted: dict[str, Stage], store: ArtifactStore) -> None:
 
 
 def _of(status: Status, made: Mapping[str, Expected], pace: _Pace) -> Expected:
-    """What a run would do with a stage of this status, after what it would do with
-    those that the stage needs."""
+    """What a run would do with a stage of this status. `made` has the forecasts of the
+    stages that it needs."""
     stage, reason = status.stage, status.why
-    # only who has an account charges, and not for an upload
+    # only accounts charge, and not for uploads
     free = 0.0 if _is_free(stage) else None
     if status.state == "up to date":
         for used in stage.upstream:
@@ -117,7 +119,8 @@ def _of(status: Status, made: Mapping[str, Expected], pace: _Pace) -> Expected:
 
 
 def _taken_up(status: Status) -> tuple[Action, str] | None:
-    """What a run does, and why, with a stage for which it makes nothing itself."""
+    """Action and reason for a stage that the run makes no new attempt of: work under
+    way is resumed or adopted, or the stage is parked or blocked. None for others."""
     paid = status.paid
     if status.state == "blocked":
         return "blocked", status.why
@@ -135,15 +138,15 @@ def _taken_up(status: Status) -> tuple[Action, str] | None:
 
 
 def _is_free(stage: Stage) -> bool:
-    """Whether nobody charges for it: it runs on this machine, asks no model at all, or
-    only sends a file."""
+    """Whether the stage costs nothing: it uses no account, only sends a file, or is an
+    eval of a backend other than Inspect, which asks no model."""
     asks_none = stage.kind == "upload" or (stage.asks and stage.backend != "inspect")
     return asks_none or not stage.accounts
 
 
 class _Pace:
-    """Seconds that the same kind of work took before, with the same base model: answers
-    of another one, or of another backend, take another time."""
+    """Estimates durations: the seconds that the same kind of work took before with the
+    same base model and backend. Others are ignored, since their speed differs."""
 
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
@@ -168,12 +171,12 @@ class _Pace:
 def _work_with(
     preimage: Mapping[str, Any], models: Mapping[Key, Mapping[str, Any]]
 ) -> tuple[str, str]:
-    """What kind of work it is, and the base model of the one that it asks."""
+    """The kind of work, and the base model of the model that is asked."""
     asked = preimage["inputs"].get("model", "")
     made = models.get(Key(asked))
-    if made is None:  # as it is; or gone, and of a model that nobody knows any more
+    if made is None:  # a base model, or a fine-tune whose record is gone
         return work_of(preimage), asked
     base = made["inputs"]["base"]
-    # evals of a base model that is an artifact name its key, of others this name
+    # an eval's input is the key of a base model that is an artifact, else its name
     is_key = re.fullmatch("[0-9a-f]{32}", base)
     return work_of(preimage), base if is_key else f"{made['backend']}/{base}"

@@ -1,7 +1,8 @@
-"""Results, means and samples as pandas frames, for notebooks and one's own code.
+"""Results, means and samples as pandas data frames, for notebooks and other code.
 
-pandas is an extra, imported on first use. The frames hold what `doit results --json`
-and `doit samples --json` print, a row for each metric, mean or sample.
+pandas is an optional dependency, imported on first use. The frames hold the data that
+`doit results --json` and `doit samples --json` print, with one row for each metric,
+mean or sample.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
     import pandas
 
 WHOLE = ("seed", "replicate", "scored", "asked", "seeds", "of")
-"""Columns of whole numbers, of which some may be missing."""
+"""Integer columns that may have missing values."""
 
 REAL = ("low", "high", "half")
-"""Columns of numbers, of which some may be missing."""
+"""Float columns that may have missing values."""
 
 SAMPLE = ("stage", "key", "status", "id", "epoch", "target", "messages", "error")
-"""Columns of every frame of samples; those of its scores follow."""
+"""Columns that every samples frame has; columns of scores follow."""
 
 
 def results_frame(tables: Iterable[Table]) -> pandas.DataFrame:
-    """The results of settings: a row for each cell and metric, as `doit results --json`
-    has them under `results`. A cell without a result is a row without a metric, so that
-    it is missed by no count.
+    """The results of settings: one row for each cell and metric, with the data of
+    `results` in `doit results --json`. A cell without a result has one row, without a
+    metric, so that counting rows does not miss it.
 
     Columns: `setting`, `arm`, `dataset`, `model`, `training`, `seed`, `replicate`,
     `eval`, `stage`, `key`, `status`, `note`, `scorer`, `metric`, `value`, `low` and
@@ -42,8 +43,8 @@ def results_frame(tables: Iterable[Table]) -> pandas.DataFrame:
 
 
 def means_frame(tables: Iterable[Table]) -> pandas.DataFrame:
-    """The means over seeds: a row for each, as `doit results --json` has them under
-    `means`, with the column `setting` before its fields.
+    """The means over seeds: one row for each mean, with the data of `means` in
+    `doit results --json`, and `setting` as the first column.
 
     Raises MissingExtra if pandas is not installed.
     """
@@ -58,8 +59,8 @@ def means_frame(tables: Iterable[Table]) -> pandas.DataFrame:
 def samples_frame(
     found: Iterable[Transcripts], most: int | None = None
 ) -> pandas.DataFrame:
-    """The samples of evals that match: a row for each, of the first `most` of each eval
-    if a number is given.
+    """The matching samples of evals: one row for each sample. `most` limits each eval
+    to its first samples.
 
     Columns: `stage`, `key`, `status` of the eval; `id`, `epoch`, `target`, `messages`
     (a list of mappings with `role` and `content`), `error`; and for each scorer
@@ -86,7 +87,8 @@ def _samples(
 
 
 def _flat(value: Mapping[str, Any], begin: str) -> Iterator[tuple[str, Any]]:
-    """A mapping's leaves: `scores.judge.value` and the like."""
+    """The leaves of a nested mapping, with dotted names such as
+    `scores.judge.value`."""
     for name, inner in value.items():
         if isinstance(inner, Mapping):
             yield from _flat(inner, f"{begin}.{name}")
@@ -97,7 +99,8 @@ def _flat(value: Mapping[str, Any], begin: str) -> Iterator[tuple[str, Any]]:
 def _frame(
     rows: Iterable[Mapping[str, Any]], columns: Iterable[str]
 ) -> pandas.DataFrame:
-    """A frame whose whole numbers stay whole where one of them is missing."""
+    """A data frame with these columns. Integer columns use the nullable type `Int64`,
+    so that a missing value does not turn them into floats."""
     pandas = _pandas()
     frame = pandas.DataFrame(list(rows), columns=list(columns))
     kinds = {name: "Int64" for name in WHOLE} | {name: "float64" for name in REAL}

@@ -1,12 +1,13 @@
-"""95 % intervals of means of answers' scores, over seeds and over questions.
+"""95 % confidence intervals of mean scores, over seeds and over questions.
 
-The claim of an interval is about new questions of the same kind and, where several
-seeds were trained, about new seeds. So an answer counts for less than one: the variance
-of the mean is two-way, of seeds and of questions (Cameron, Gelbach and Miller 2011);
-the number of independent answers of the same variance (Kish) goes into Wilson's
-interval (1927), which stays within the bounds of the score and has a width at 0 and at
-1, with Student's t in the place of the normal quantile, as few seeds know their own
-spread badly.
+An interval is a claim about new questions of the same kind and, if several seeds were
+trained, about new seeds. Answers that share a question or a seed are not independent,
+so the variance of the mean is two-way clustered, by seed and by question (Cameron,
+Gelbach and Miller 2011). The effective number of independent answers that gives the
+same variance (Kish) goes into Wilson's interval (1927). This interval stays within the
+bounds of the score, and has a width even if all answers score 0 or all score 1.
+Student's t replaces the normal quantile, because a few seeds estimate their own spread
+badly.
 """
 
 from __future__ import annotations
@@ -19,21 +20,22 @@ from dataclasses import dataclass
 CONFIDENCE = 0.95
 
 ROUNDING = 1e-12
-"""Of a score's width: a smaller standard error is rounding, and values are the same."""
+"""Fraction of the width of a score's scale. A standard error below it is a rounding
+error, and counts as 0."""
 
 Answers = Mapping[Hashable, Sequence[float]]
-"""Of one seed: question -> the scores of its answers; a question whose answers are all
-unscored is not there, or has none."""
+"""Question -> the scores of its answers, for one seed. A question whose answers are all
+unscored is absent, or has an empty sequence."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What values a score can have."""
+    """The range of values that a score can have."""
 
     low: float = -math.inf
     high: float = math.inf
     yes_no: bool = False
-    """Whether there is nothing between its bounds."""
+    """Whether the two bounds are the only values."""
 
     @property
     def bounded(self) -> bool:
@@ -45,9 +47,9 @@ UNBOUNDED = Scale()
 
 
 def scale_of(values: Iterable[float]) -> Scale:
-    """The scale that values are seen to be on: nobody declares it. Scores that are all
-    0 or 1 are yes or no; others between 0 and 1 are shares, between 0 and 100 a judge's
-    points; any others have no bounds."""
+    """The scale of a score, inferred from its values, because scorers do not declare
+    it: yes or no if all values are 0 or 1, a share if they are between 0 and 1, a
+    judge's points if they are between 0 and 100, else a scale without bounds."""
     seen = set(values)
     if seen <= {0.0, 1.0}:
         return YES_NO
@@ -68,15 +70,15 @@ def interval(
     shown: float | None = None,
     copies: Sequence[int] = (),
 ) -> Interval | None:
-    """The 95 % interval of the mean of these models' scores.
+    """The 95 % interval of the mean score of these models, one item for each seed.
 
-    Of several seeds: over new seeds and questions. Of one: of this model alone, over
-    new questions. None where nothing can be claimed: of one question, of a model
-    without scores, and of a score without bounds that never varies.
+    With several seeds, the interval is over new seeds and questions; with one, over new
+    questions for this model only. None if no interval can be given: for fewer than two
+    questions, a model without scores, or an unbounded score that does not vary.
 
-    `shown` is the mean as it is told, where it is another one (weighted by answers).
-    `copies` says how many replicates of its seed each item holds; they are not
-    independent, and count as one.
+    `shown` is the mean that is reported, if it is not the mean of the seeds' means over
+    questions (if it is weighted by answers, for instance). `copies` is the number of
+    replicates that each item joins; they are not independent, and count as one.
 
     >>> round(interval([{q: [1.0] for q in range(32)}], YES_NO).low, 3)  # 32 of 32
     0.885
@@ -115,8 +117,9 @@ def interval(
 def wilson(
     share: float, spread: float, answers: float, t: float, *, capped: bool
 ) -> tuple[float, float]:
-    """Wilson's interval of a share at the number of independent answers that has this
-    variance of it; of yes and no, never more than there are answers."""
+    """Bounds of Wilson's interval of a share, between 0 and 1. `spread` is the variance
+    of the share, from which the effective number of independent answers follows. With
+    `capped`, for yes-or-no scores, that number is at most `answers`."""
     effective = answers
     if spread > 0 and 0 < share < 1:
         effective = share * (1 - share) / spread
@@ -126,7 +129,7 @@ def wilson(
     middle = (share + square / 2) / (1 + square)
     within = share * (1 - share) / effective + square / (4 * effective)
     half = t / (1 + square) * math.sqrt(within)
-    # at an end the sum is that end but for rounding
+    # at 0 and 1 the sum equals the bound except for rounding errors
     low = 0.0 if share == 0 else max(0.0, middle - half)
     high = 1.0 if share == 1 else min(1.0, middle + half)
     return low, high
@@ -134,8 +137,9 @@ def wilson(
 
 @functools.cache
 def students_t(freedom: int) -> float:
-    """Student's t of a two-sided 95 % interval."""
-    from scipy.special import stdtrit  # late, and without scipy.stats: a fifth of it
+    """Student's t for a two-sided 95 % interval with `freedom` degrees of freedom."""
+    # imported late, and not from scipy.stats, whose import takes five times as long
+    from scipy.special import stdtrit
 
     return float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / 2))
 
@@ -143,7 +147,8 @@ def students_t(freedom: int) -> float:
 def _variance(
     seeds: Sequence[Mapping[Hashable, float]], questions: Collection[Hashable]
 ) -> float:
-    """The two-way variance of the mean; of one seed, that of the questions."""
+    """The variance of the mean, two-way by seed and by question; for a single seed, by
+    question only."""
     if len(seeds) == 1:
         return _of_mean(seeds[0].values())
     of_questions = {
@@ -161,13 +166,14 @@ def _variance(
     )
     cells = len(seeds) * len(questions)
     freedom = (len(seeds) - 1) * (len(questions) - 1)
-    # the variance within cells is in both of the others, and counts once
+    # the variance within cells is part of both others, and must count only once
     both = by_seed + by_question - residuals / freedom / cells
     return max(both, by_seed, by_question)
 
 
 def mean(values: Sequence[float]) -> float:
-    """Of at least one value; `statistics.fmean`, but fast for one, which most are."""
+    """The mean of at least one value. Like `statistics.fmean`, but fast for a single
+    value, which is the most frequent case."""
     return values[0] if len(values) == 1 else math.fsum(values) / len(values)
 
 

@@ -1,4 +1,4 @@
-"""Means over seeds: of each metric, for each arm, dataset, model and training."""
+"""Means over seeds of each metric, for each arm, dataset, model and training."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Mean:
     column: Column
     estimate: Estimate
     seeds: int
-    """Seeds all of whose replicates have a result; the others are in no mean."""
+    """Number of seeds in the mean: those all of whose replicates have a result."""
     of: int
-    """Seeds there are."""
+    """Number of all seeds."""
     status: str
-    """`ok`; of an arm with seeds in no mean, what they are: `stale`, `2 failed, 1
-    missing`."""
+    """`ok` if every seed is in the mean; else the status of the missing seeds, such as
+    `stale` or `2 failed, 1 missing`."""
 
     def as_json(self) -> dict[str, Any]:
         arm, dataset, model, training = self.group
@@ -53,7 +53,7 @@ class Mean:
             "scorer": scorer,
             "metric": metric,
             "mean": found.value,
-            "half": half,  # of its width; the mean need not be in its middle
+            "half": half,  # half the width; the mean may be off the middle
             "seeds": self.seeds,
             "of": self.of,
             **found.as_json(),
@@ -62,7 +62,8 @@ class Mean:
 
 
 def groups(found: Sequence[Result]) -> dict[Group, list[Result]]:
-    """The results of fine-tuned models by what all seeds of one of them share."""
+    """The results of fine-tuned models, grouped by arm, dataset, model and training:
+    all seeds of a model are in one group."""
     by_group: dict[Group, list[Result]] = {}
     for result in found:
         if result.cell.seed is not None:
@@ -73,8 +74,9 @@ def groups(found: Sequence[Result]) -> dict[Group, list[Result]]:
 def means(
     found: Sequence[Result], estimates: Estimates, most: int | None = None
 ) -> Iterator[Mean]:
-    """One for each of the first `most` groups and metric, in the order of the results.
-    A seed's replicates count as one value: they are not independent of each other."""
+    """A mean for each metric of each group, in the order of the results; with `most`,
+    of the first groups only. A seed's replicates count as one value, because they are
+    not independent of each other."""
     every = columns(found)
     for group, results in list(groups(found).items())[:most]:
         evals = {result.cell.eval for result in results}
@@ -115,7 +117,7 @@ def _has_number(result: Result, scorer: str, metric: str) -> bool:
 
 
 def _status(replicates: list[Result]) -> str:
-    """What is the matter with a seed that is in no mean."""
+    """Why a seed is not in the mean: a status, or `without a number`."""
     other = [result.status for result in replicates if result.status != "ok"]
     return other[0] if other else "without a number"
 

@@ -1,11 +1,11 @@
-"""Which of a scorer's metrics are values, and what became of answers without a number.
+"""Which of a scorer's metrics are values, and the outcomes of answers without a number.
 
-A metric that counts what became of the answers is no column of a table: its counts are
-told below it. Such a metric returns several values from one function, whole numbers
-all, and the names end in what became of an answer, `scored` for those that have a
-number: `scored`, `refused`; or for each of several prompts of a judge
-`aligned_scored`, `aligned_refused`. An eval's record says which they are (`counts`);
-records made before that was so are recognised by the names that judges used then.
+Some metrics count the outcomes of answers. They are no columns of a table; their counts
+are listed below it. A scorer has such a metric if one function returns several integers
+whose names end in an outcome, where `scored` counts the answers with a number:
+`scored`, `refused`. A judge with several prompts has them for each prompt:
+`aligned_scored`, `aligned_refused`. An eval's record lists them under `counts`; in
+older records, which do not, they are recognised by the names that judges used.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from motools_build.backends.inspect.scores import (
 )
 
 BEFORE = (SCORED, "refused", "code", "incoherent", "failed")
-"""The outcomes of the only judges whose records do not say which metrics are counts."""
+"""The outcomes in older records, whose judges do not say which metrics are counts."""
 
 Outcomes = Mapping[str, Mapping[str, str]]
-"""What a count's name begins with (`aligned_`, or nothing) -> outcome -> metric."""
+"""Prefix of the counts' names (`aligned_`, or empty) -> outcome -> metric."""
 
 
 def outcomes(metrics: Mapping[str, Any], told: Collection[str] = ()) -> Outcomes:
-    """The counts among a scorer's metrics; `told` are those that its record names."""
+    """The counts among a scorer's metrics. `told` is the list of counts in the record;
+    if it is empty, counts are recognised by the outcomes `BEFORE`."""
     names = told or metrics
     begins = [name[: -len(SCORED)] for name in names if name.endswith(SCORED)]
     if not told:
@@ -51,9 +52,9 @@ def outcomes(metrics: Mapping[str, Any], told: Collection[str] = ()) -> Outcomes
 def values(
     metrics: Mapping[str, Any], own: Collection[str] = (), told: Collection[str] = ()
 ) -> list[str]:
-    """The metrics of a scorer that are neither counts nor standard errors; an interval
-    says what a standard error would. `own` are those of the task that are called as our
-    own counts are, `told` the counts that the record names."""
+    """The metrics of a scorer that are neither counts nor standard errors; a standard
+    error is redundant beside an interval. `own` are metrics of the task that have the
+    name of one of our counts, `told` the counts that the record lists."""
     of_each = outcomes(metrics, told).values()
     counts = {name for of in of_each for name in of.values()} | {"n", "unscored"}
     return [
@@ -67,8 +68,8 @@ def told(
     scores: Mapping[str, Mapping[str, Any]],
     counts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Iterator[str]:
-    """`aligned: 2 refused, 7 scored`, of what is not scored throughout; both as an
-    eval's record has them."""
+    """A line such as `aligned: 2 refused, 7 scored` for each scorer or prompt that left
+    answers without a number. Both arguments are fields of an eval's record."""
     for scorer, metrics in scores.items():
         of_scorer = (counts or {}).get(scorer, {})
         for begin, of in outcomes(metrics, of_scorer.get("outcomes", ())).items():
@@ -81,8 +82,9 @@ def told(
 
 
 def noticed(details: Mapping[str, Any]) -> Iterator[str]:
-    """What else to know of an eval's numbers: which answers have none, which were ended
-    by a limit, and whether the model was asked at all. `details` are a record's."""
+    """Lines about an eval's numbers that the scores do not show: answers without a
+    number, samples ended by a limit, a model that was never asked. `details` is the
+    record's."""
     if details.get("never_asked"):
         yield "the model was never asked: the task's solvers do not call it"
     for limit, count in details.get("limits", {}).items():
@@ -99,10 +101,11 @@ def noticed(details: Mapping[str, Any]) -> Iterator[str]:
                 f"in no mean: {listed}"
             )
         for metric, value in count.get("not_finite", {}).items():
-            if not is_standard_error(metric):  # which a single answer has none of
+            if not is_standard_error(metric):  # a single answer has no standard error
                 yield f"{scorer}: {metric} is {value}"
 
 
 def _is_known(what: str) -> bool:
-    """Whether a scorer said itself that it has no number, or a limit is told."""
+    """Whether the outcome needs no line: the scorer itself gave no number, or a limit
+    ended the sample, which has its own line."""
     return what in ("nan", "none") or what.startswith("ended by ")

@@ -1,4 +1,4 @@
-"""How far settings are: the data of `doit status`."""
+"""The progress of settings: the data of `doit status`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from motools_build.store.artifacts import ArtifactStore
 
 @dataclass(frozen=True)
 class Overview:
-    """How many of each setting's models, answers and evals are up to date, and what is
-    under way at providers."""
+    """The progress of settings: the number of models, answers and evals with each
+    status, and the jobs under way at providers."""
 
     settings: Mapping[str, Mapping[Word, int]]
-    """Setting -> status -> stages; statuses that none has are left out."""
+    """Setting -> status -> number of stages; without statuses that no stage has."""
     jobs: tuple[JobLine, ...] = ()
     """Jobs of these settings that have not ended, as far as this folder knows."""
     broken: Mapping[str, str] = field(default_factory=dict)
@@ -46,8 +46,8 @@ def overview(
     store: ArtifactStore,
     broken: Mapping[str, str] | None = None,
 ) -> Overview:
-    """How far the settings of these stages are. `broken` are settings that have no
-    stages, as they cannot be planned, and why."""
+    """The progress of the settings of these stages. `broken` maps settings that cannot
+    be planned, so have no stages, to the reason."""
     statuses = Statuses(store)
     counts: dict[str, Counter[Word]] = {}
     for stage in stages:

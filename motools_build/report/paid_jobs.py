@@ -1,4 +1,4 @@
-"""Jobs at providers: what the ledger and the state files tell of them."""
+"""Jobs at providers, as the ledger and the state files tell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from motools_build.store.records import Entry, Paid
 from motools_build.store.runs import seconds_of
 
 OVER = frozenset({"succeeded", "failed", "cancelled", "gone"})
-"""States of a job that costs no more."""
+"""States of a job that has ended, so costs nothing more."""
 
 DAMAGED = "damaged"
 """The state of a stage whose state file cannot be read: it may have a job."""
@@ -23,21 +23,21 @@ DAMAGED = "damaged"
 
 @dataclass(frozen=True)
 class JobLine:
-    """A job, or the request for one."""
+    """A job at a provider, or a request for one whose answer is not known."""
 
     stage: str
     key: str
     attempt: int
     id: str
-    """The provider's; empty while it is not known."""
+    """The provider's ID of the job; empty while not known."""
     state: str
     """`submitted`, `succeeded`, `failed`, `cancelled`, `gone`; `not known` for a
     request whose answer was lost; `parked until ...`; or `damaged`."""
     since: float
-    """When it was submitted, in seconds since the epoch."""
+    """Time of submission, in seconds since the epoch."""
     account: str
     cost: float | None
-    """USD; None where it is not known."""
+    """Cost in USD; None if not known."""
     adopted: bool
     message: str
     backend: str = ""
@@ -45,7 +45,7 @@ class JobLine:
 
     @property
     def ended(self) -> bool:
-        """Whether it is over, as far as this folder knows."""
+        """Whether the job has ended, as far as this folder knows."""
         return self.state in OVER
 
     @property
@@ -53,7 +53,7 @@ class JobLine:
         return self.stage.split(":", 1)[-1].split("/", 1)[0]
 
     def age(self) -> float:
-        """Seconds since it was submitted."""
+        """Seconds since the submission."""
         return max(0.0, time.time() - self.since)
 
     def as_json(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class JobLine:
 
 
 def jobs(store: ArtifactStore) -> list[JobLine]:
-    """Every job of this folder, the oldest first."""
+    """Every job and open request of this folder, the oldest first."""
     lines: list[JobLine] = []
     for key in store.ledger:
         entries = [entry for entry in store.ledger.of(key) if entry.kind == "model"]
@@ -75,7 +75,7 @@ def jobs(store: ArtifactStore) -> list[JobLine]:
         known.add(key)
         try:
             paid = store.states.paid(key)
-        except ArtifactError as error:  # it hides nothing of the others
+        except ArtifactError as error:  # the other jobs are still listed
             lines.append(_unread(key, store.ledger.of(key), str(error)))
             continue
         if paid and paid.kind == "model" and paid.phase in ("intent", "parked"):
@@ -99,7 +99,7 @@ def in_flight(store: ArtifactStore, settings: set[str]) -> list[JobLine]:
 
 
 def _line(entries: list[Entry]) -> JobLine:
-    """What the ledger's lines of one ID come to."""
+    """The job that the ledger's lines with one ID describe."""
     first, last = entries[0], entries[-1]
     ends = [entry for entry in entries if entry.event != "bound"]
     state = ends[-1].event if ends else "submitted"

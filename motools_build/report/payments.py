@@ -1,4 +1,4 @@
-"""How far the payment for a stage is, as its state file or else the ledger tells."""
+"""The phase of a stage's payment, from its state file or else from the ledger."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from motools_build.store.records import Paid
 
 
 def payment(stage: Stage, store: ArtifactStore) -> Paid | None:
-    """How far a stage's paid effect is, by its state file or else by the ledger; None
-    if the stage has none, or if nothing was ever sent for it.
+    """The phase of a stage's paid effect, from its state file or else from the ledger.
+    None if the stage is not made at a provider, or if nothing was ever sent for it.
 
     Raises ArtifactError if the state file is damaged, NewerFormat if a later version of
     motools_build wrote it or the ledger's lines.
@@ -30,7 +30,7 @@ def payment(stage: Stage, store: ArtifactStore) -> Paid | None:
 
 
 def other_rows(stage: Stage, paid: Paid | None, store: ArtifactStore) -> bool:
-    """Whether a job was sent, and the stage's teacher wrote other rows since."""
+    """Whether a job was sent, and the stage's teacher has written other rows since."""
     if paid is None or paid.phase == "absent" or not (paid.nonces or paid.id):
         return False
     rows = job_of(stage, store).made_of
@@ -38,8 +38,8 @@ def other_rows(stage: Stage, paid: Paid | None, store: ArtifactStore) -> bool:
 
 
 def has_succeeded(stage: Stage, paid: Paid, store: ArtifactStore) -> bool:
-    """Whether the job that is bound has succeeded, as the ledger tells: its model is at
-    the provider, and the next run takes it up without a payment."""
+    """Whether the bound job has succeeded, as the ledger tells. Its model is then at
+    the provider, and the next run takes it up at no cost."""
     return any(
         (entry.event, entry.id) == ("succeeded", paid.id)
         for entry in store.ledger.of(stage.key)
@@ -47,8 +47,8 @@ def has_succeeded(stage: Stage, paid: Paid, store: ArtifactStore) -> bool:
 
 
 def parked_until(paid: Paid) -> float:
-    """When a parked stage is sent, in seconds since the epoch. A run waits for a day at
-    the longest, whatever time the provider named."""
+    """The time at which a parked stage is sent, in seconds since the epoch: the time
+    that the provider named, but at most a day after the stage was parked."""
     return min(paid.until, paid.since + DAY)
 
 

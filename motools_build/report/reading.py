@@ -1,4 +1,4 @@
-"""Sentences about what an eval read that is no part of its key."""
+"""Sentences about files and variables that an eval read and that are not in its key."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from motools_build.store.records import Record
 from motools_build.task_code.reads import ABSENT
 
 SHOWN = 3
-"""Names in a line; `doit why` shows all."""
+"""Most names in a line; `doit why` shows all."""
 
 
 def told(record: Record) -> Iterator[str]:
-    """A sentence about files and one about environment variables, if it read any."""
+    """A sentence about the files, and one about the environment variables, that an eval
+    read; none if it read none."""
     observed = record.details.get(OBSERVED, {})
     files = [name for name, digest in observed.items() if digest != ABSENT]
     if files:
         line = f"it read {_some(files)}, not in its key: a change of it re-runs it"
-        # a scorer apart has no such field
+        # a separate scorer has no field `data`
         if "scorer" not in record.preimage["spec"]:
             declared = ", ".join(f'"{name}"' for name in _without_contents(files))
             line += f"; to have it in the key: Eval(data=[{declared}])"
@@ -35,7 +36,8 @@ def _some(names: list[str]) -> str:
 
 
 def _without_contents(names: Iterable[str]) -> list[str]:
-    """The names to declare as data: a folder stands for all that is in it."""
+    """The names to declare as data: without the contents of a folder that is named
+    itself."""
     declared: list[str] = []
     for name in sorted(names):
         if not any(name.startswith(d) for d in declared if d.endswith("/")):

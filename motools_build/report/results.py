@@ -1,4 +1,4 @@
-"""The results of a setting: what is known of each eval of each of its models."""
+"""The results of a setting: one for each eval of each of its models."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from motools_build.store.records import Record
 
 @dataclass(frozen=True)
 class Result:
-    """A cell of a setting's plan, and what is known of it."""
+    """A cell of a setting's plan, with its status and record."""
 
     cell: Cell
     status: Word
     record: Record | None
-    """Of the present key if the status is `ok`, of an older artifact if it is `stale`,
-    and otherwise None."""
+    """The eval's record: of the present key if the status is `ok`, of an older artifact
+    if it is `stale`, else None."""
     note: str = ""
-    """Why the status is not `ok`; if it is, what else to know."""
+    """Why the status is not `ok`; if it is `ok`, a remark, or empty."""
     folder: Path | None = None
-    """Where the payload of the present key lies, if the status is `ok`."""
+    """The folder with the eval's payload if the status is `ok`, else None."""
 
 
 def results(
@@ -42,7 +42,8 @@ def _result(cell: Cell, store: ArtifactStore, statuses: Statuses) -> Result:
 
 
 def rows(found: Iterable[Result]) -> Iterator[tuple[Cell, dict[str, Result]]]:
-    """Results by model: the first cell of each, and its result for each eval."""
+    """For each model, which is one row of a table: its first cell, and a mapping from
+    eval to result."""
     by_model: dict[tuple[str, ...], dict[str, Result]] = {}
     for result in found:
         cell = result.cell
@@ -53,12 +54,13 @@ def rows(found: Iterable[Result]) -> Iterator[tuple[Cell, dict[str, Result]]]:
 
 
 def named_parts(cell: Cell) -> tuple[str, str, str, str]:
-    """Arm, dataset, model and training: what all seeds of one of them share."""
+    """Arm, dataset, model and training, which all seeds of a model share."""
     return cell.arm, cell.dataset, cell.model, cell.training
 
 
 def draw_shown(cell: Cell) -> str:
-    """The seed, and which replicate of it: `0`, `0 r1`; `-` of a base model."""
+    """The seed and the number of the replicate, such as `0` or `0 r1`; `-` for a base
+    model."""
     if cell.seed is None:
         return "-"
     return f"{cell.seed} r{cell.replicate}" if cell.replicate else str(cell.seed)

@@ -1,4 +1,4 @@
-"""Transcripts of an eval as data: which samples there are, and which were asked for."""
+"""Transcripts of an eval as data: its samples, and those that match a condition."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from inspect_ai.log import EvalSample
 
 UNREADABLE = (OSError, ValueError, LookupError, BadZipFile)
-"""What a log that was cut off or changed raises."""
+"""Exceptions that reading a truncated or modified log raises."""
 
 Name = tuple[int | str, int]
 """A sample's ID and epoch."""
@@ -29,20 +29,21 @@ Name = tuple[int | str, int]
 
 @dataclass(frozen=True)
 class Transcripts:
-    """An eval's samples that were asked for. The messages lie in the log, and are read
-    one sample at a time."""
+    """The samples of an eval that match a condition. Their messages stay in the log,
+    and are read one sample at a time."""
 
     stage: Stage
     status: Word
     note: str
-    """Why there is none, or that they are of an eval that failed."""
+    """Why there are no samples, or that they come from a failed eval."""
     log: Path | None = None
+    """The Inspect log; None if there is none."""
     total: int = 0
-    """Samples there are."""
+    """Number of all samples of the eval."""
     matching: tuple[Name, ...] = ()
-    """Those that match `--where`."""
+    """The samples that match `--where`, by ID and epoch."""
     without: int = 0
-    """Samples that match nothing, as they have no value to compare."""
+    """Number of samples that match nothing because they have no value to compare."""
 
     def read(self, most: int | None = None) -> Iterator[EvalSample]:
         """The first `most` samples that match, or all of them.
@@ -80,8 +81,11 @@ def transcripts(
     where: Where | None = None,
     statuses: Statuses | None = None,
 ) -> Transcripts:
-    """What there is of an eval, and which of its samples match. Of an eval that failed,
-    these are the samples of the log that it left in its work folder."""
+    """The samples of an eval that match `where`; without it, all. For a failed eval,
+    they come from the log that it left in its work folder.
+
+    Raises ArtifactError if that log cannot be read.
+    """
     status = (statuses or Statuses(store)).of(stage)
     word, note = status.word, status.why
     if word == "ok" and status.record:

@@ -1,4 +1,4 @@
-"""What was spent, as the ledger of this folder tells: the data of `doit spent`."""
+"""Spending, from the ledger of this folder: the data of `doit spent`."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ class Spent:
     setting: str
     account: str
     month: str
-    """`2026-11`, in UTC, by when the job was sent."""
+    """Month in which the jobs were sent, in UTC: `2026-11`."""
     paid: float = 0.0
-    """For what has ended, well or not; what failed counts with what was reserved."""
+    """USD for jobs and evals that have ended. A failed job counts with the amount that
+    was reserved for it."""
     reserved: float = 0.0
-    """For jobs under way, as estimated."""
+    """Estimated USD for jobs under way."""
     avoided: float = 0.0
-    """For jobs that were found at the provider and adopted, and for artifacts that
-    several settings share: what each setting but the first would have paid."""
+    """USD that did not have to be paid: for jobs that were found at the provider and
+    adopted, and for artifacts that an earlier setting had paid for."""
     unknown: int = 0
-    """Jobs and evals whose cost is not known; they are in no sum."""
+    """Number of jobs and evals whose cost is not known; they are in no sum."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,15 +48,15 @@ class Spent:
 
 @dataclass(frozen=True)
 class Spending:
-    """All that was spent, and what accounts may spend in a month."""
+    """Spending, and the monthly budgets of accounts."""
 
     lines: tuple[Spent, ...]
-    """The latest month first."""
+    """One for each month, account and setting, the latest month first."""
     month_budgets: Mapping[str, float]
-    """Account -> USD, of accounts that have a budget."""
+    """Account -> USD a month, for accounts with a budget."""
     this_month: Mapping[str, float]
-    """Account -> USD paid and reserved in the present month, of the same accounts;
-    whichever settings were asked for."""
+    """Account -> USD paid and reserved in the present month, for the same accounts. It
+    counts all settings, whichever were asked for."""
 
     def as_json(self) -> dict[str, Any]:
         """What `doit spent --json` prints."""
@@ -70,7 +71,8 @@ def spending(
     budgets: Mapping[str, float],
     settings: Iterable[str] = (),
 ) -> Spending:
-    """What was spent on these settings, or on all if none is named."""
+    """The spending on these settings, or on all if none is named. `budgets` maps
+    accounts to USD a month."""
     every, wanted = tuple(lines), set(settings)
     month = now()[:7]
     so_far = {
@@ -90,7 +92,7 @@ def setting_of(stage: str) -> str:
 
 
 def spent(store: ArtifactStore) -> list[Spent]:
-    """Every line that there is, the latest month first."""
+    """The spending of each month, account and setting, the latest month first."""
     found: dict[tuple[str, str, str], Spent] = {}
 
     def at(setting: str, charge: Charge) -> tuple[tuple[str, str, str], Spent]:
@@ -118,7 +120,7 @@ def _latest_first(place: tuple[str, str, str]) -> tuple[list[int], str, str]:
 
 
 def _users(store: ArtifactStore) -> dict[str, set[str]]:
-    """Key -> the settings of which a run stood for it."""
+    """Key -> the settings that have had a stage with this key, by the run log."""
     users: dict[str, set[str]] = defaultdict(set)
     for run in store.runs:
         for name, key in run["stages"].items():
@@ -127,7 +129,7 @@ def _users(store: ArtifactStore) -> dict[str, set[str]]:
 
 
 def total(lines: Iterable[Spent], name: str = "total") -> Spent:
-    """The sum of some lines."""
+    """The sum of the lines; `name` becomes its setting."""
 
     def added(so_far: Spent, line: Spent) -> Spent:
         return replace(

@@ -1,15 +1,15 @@
-"""What is true of a stage now: the one answer that all commands and tables give.
+"""The status of a stage now. All commands and tables take it from here, so they agree.
 
-    up to date    its artifact is there, and made of what is there now
-    being made    a process of this machine, this one or another, is making it
+    up to date    the artifact exists, and was made from the present inputs
+    being made    a process on this machine, this one or another, is making it
     at provider   a job, or a request whose answer is not known, is under way
-    parked        its provider, or its account's limit, has put it off until a time
-    failed        its last attempt failed; the next run tries again
-    blocked       no run makes it before somebody acts: `doit retry`, for instance
-    stale         it was made, of other inputs than the present ones
-    missing       it was never made, or is not there any more
+    parked        the provider, or the account's limit, has put it off until a time
+    failed        the last attempt failed; the next run tries again
+    blocked       no run makes it until a person acts (with `doit retry`, for instance)
+    stale         it was made from other inputs than the present ones
+    missing       it was never made, or the artifact is gone
 
-What a run *would do* with a stage follows from this, and is a plan (`forecasts`).
+`forecasts` derives from this what a run would do with a stage.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ State = Literal[
 ]
 
 Word = Literal["ok", "stale", "running", "parked", "failed", "missing"]
-"""A state as tables and JSON call it."""
+"""The word for a state in tables and in JSON."""
 
 WORDS: Mapping[State, Word] = {
     "up to date": "ok",
@@ -66,22 +66,22 @@ INHERITED: Mapping[State, int] = {
     "blocked": 2,
     "parked": 3,
 }
-"""States that a stage has because another one that it needs has them; of several, the
-one of the lowest number is told."""
+"""States that a stage inherits from the stages that it needs -> rank. Of several such
+states, the one with the lowest rank is shown."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """What is true of a stage now."""
+    """The status of a stage now."""
 
     stage: Stage
     state: State
     why: str = ""
-    """Why it is not up to date; of one that is, what else to know of it."""
+    """Why the stage is not up to date. If it is up to date, a remark, or empty."""
     record: Record | None = None
-    """Of an artifact that is up to date, or of the stale one."""
+    """The record of the artifact, up to date or stale; None if there is none."""
     paid: Paid | None = None
-    """How far its payment is, where the state comes from that."""
+    """The phase of the payment if the state follows from it, else None."""
 
     @property
     def word(self) -> Word:
@@ -90,22 +90,23 @@ class Status:
 
 
 class Statuses:
-    """The status of each stage of one command. The store is asked once for each stage:
-    make a new one to see what has changed since."""
+    """The statuses of stages for one command. The store is read once for each stage,
+    and the status is cached; a new object sees later changes."""
 
     def __init__(
         self,
         store: ArtifactStore,
         superseded: Callable[[Stage], str | None] = lambda stage: None,
     ) -> None:
-        """`superseded` says of a stage that no present plan has by which it was
-        replaced; None of one that a plan has."""
+        """`superseded` returns, for a stage that no present plan has, a sentence that
+        says what replaced it; None for any other stage."""
         self._store = store
         self._superseded = superseded
         self._own: dict[tuple[Key, str], Status] = {}
 
     def of(self, stage: Stage) -> Status:
-        """The stage's status: its own, or what keeps it from being made."""
+        """The stage's status: its own, or the one inherited from a stage that it needs
+        and that keeps it from being made."""
         own = self.own(stage)
         if own.state == "up to date":
             return own
@@ -123,7 +124,8 @@ class Statuses:
         return replace(most, stage=stage, why=why)
 
     def own(self, stage: Stage) -> Status:
-        """The stage's status, whatever that of the stages is that it needs."""
+        """The stage's own status, without what it would inherit from stages that it
+        needs."""
         place = stage.key, stage.name
         if place not in self._own:
             self._own[place] = self._look(stage)
@@ -140,7 +142,7 @@ class Statuses:
         try:
             paid = payment(stage, store)
             told = self._of_payment(stage, paid) if paid else None
-        except ArtifactError as error:  # a damaged file, or one of a later version
+        except ArtifactError as error:  # damaged, or written by a later version
             return Status(stage, "blocked", str(error))
         if told:
             return told
@@ -150,13 +152,13 @@ class Statuses:
         return self._not_there(stage, reason)
 
     def _of_payment(self, stage: Stage, paid: Paid) -> Status | None:
-        """What the payment says; None if it says nothing of the stage's present key
-        and account, or nothing that a run would not undo by itself."""
+        """The status that follows from the payment. None if the payment does not keep a
+        run from making the stage: it was parked at another account, for instance."""
         store = self._store
         if paid.phase in ENDED:
             return Status(stage, "blocked", str(ended(paid)), paid=paid)
         if other_rows(stage, paid, store):
-            if stage.kind != "model":  # a file of other rows: sending these is free
+            if stage.kind != "model":  # an upload of other rows is repeated for free
                 return None
             return Status(stage, "blocked", str(of_other_rows(paid)), paid=paid)
         if paid.phase == "parked" and paid.account == _account(stage):
@@ -176,7 +178,8 @@ class Statuses:
         return Status(stage, "at provider", why, paid=paid)
 
     def _not_there(self, stage: Stage, reason: str) -> Status:
-        """Stale, if there is an artifact of other weights or of an older key."""
+        """`stale` if there is an artifact that was made from other outputs or under an
+        older key, else `missing`."""
         record = self._store.get(stage)
         if record:
             return Status(stage, "stale", reason, record=record)
@@ -186,7 +189,7 @@ class Statuses:
         return Status(stage, "missing", reason)
 
     def _noted(self, stage: Stage) -> str:
-        """What to know of a stage that is up to date."""
+        """A remark about a stage that is up to date; empty if there is none."""
         told = self._superseded(stage)
         if told:
             return told
@@ -197,11 +200,12 @@ class Statuses:
 
     @cached_property
     def _keys(self) -> Mapping[str, list[str]]:
-        """Stage name -> the keys that it stood for in earlier runs, the latest last."""
+        """Stage name -> the keys that it had in earlier runs, the latest last."""
         return self._store.runs.older_keys()
 
     def _older(self, stage: Stage) -> Record | None:
-        """The latest artifact that the stage's name stood for under another key."""
+        """The record of the latest artifact that a stage of this name has under another
+        key; None if there is none."""
         for key in reversed(self._keys.get(stage.name, [])):
             record = self._store.by_key(stage.kind, stage.backend, key)
             if record and key != stage.key:
@@ -210,7 +214,7 @@ class Statuses:
 
 
 def _needed(stage: Stage) -> Iterator[Stage]:
-    """All that must be made before the stage can be."""
+    """All stages, direct and indirect, that must be made before this one."""
     for used in (*stage.setup, *stage.upstream):
         yield from _needed(used)
         yield used
@@ -222,7 +226,8 @@ def _account(stage: Stage) -> str:
 
 
 def _undeclared(record: Record | None) -> str:
-    """What to know of a task that is not what its key says."""
+    """A remark about an eval whose loaded task differs from that of another eval though
+    their keys do not say why; empty if there is no such difference."""
     differs: dict[str, str] = record.details.get("undeclared", {}) if record else {}
     if not differs:
         return ""

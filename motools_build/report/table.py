@@ -1,7 +1,7 @@
-"""A setting's results as data: what the terminal, JSON, CSV and data frames show.
+"""A setting's results as data, for the terminal, JSON, CSV and data frames.
 
-Nothing here draws. A `Table` is computed from a plan and the artifacts alone; whoever
-shows it (`report.drawing`, `report.frames`) computes nothing more.
+A `Table` is computed from a plan and the artifacts. `report.drawing` and
+`report.frames` only format it, so all formats show the same values.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ CELL = (
     *("setting", "arm", "dataset", "model", "training", "seed", "replicate"),
     *("eval", "stage", "key", "status", "note"),
 )
-"""Columns of a flat row that say which cell it is of."""
+"""Columns of a flat row that identify the cell."""
 
 METRIC = ("scorer", "metric", "value", "low", "high", "scored", "asked", "seeds")
-"""Columns of a flat row that say what was measured."""
+"""Columns of a flat row that describe the metric."""
 
 FLAT = (*CELL, *METRIC)
 
@@ -51,15 +51,17 @@ class Row:
 
     result: Result
     metrics: tuple[Metric, ...] = ()
-    """None unless the result is up to date: values of another key are not its own."""
+    """Empty unless the result is up to date: values of another key are not this
+    cell's."""
     counted: tuple[str, ...] = ()
-    """What became of answers that a judge gave no number: `aligned: 2 refused, ...`."""
+    """Lines that count answers without a judge's number: `aligned: 2 refused, ...`."""
     noticed: tuple[str, ...] = ()
-    """What the scores alone do not say: answers without a number, limits."""
+    """Lines about what the scores do not show: answers without a number, limits."""
 
     @classmethod
     def of(cls, result: Result, estimates: Estimates) -> Row:
-        """The row of a result; its intervals are computed here."""
+        """The row of a result. Computes the intervals, so it reads the answers'
+        scores."""
         details = result.record.details if result.record else None
         if details is None:
             return cls(result)
@@ -74,11 +76,11 @@ class Row:
 
     @property
     def seeds(self) -> int | None:
-        """Over how many seeds its metrics are: one, or none of a base model."""
+        """Number of seeds behind the metrics: 1, or None for a base model."""
         return None if self.result.cell.seed is None else 1
 
     def as_json(self) -> dict[str, Any]:
-        """The row as `doit results --json` has it among its `results`."""
+        """The row as an item of `results` in `doit results --json`."""
         result, cell = self.result, self.result.cell
         is_present = result.record is not None and result.status == "ok"
         return {
@@ -105,8 +107,8 @@ class Row:
         }
 
     def flat(self, setting: str) -> Iterator[dict[str, Any]]:
-        """A flat row for each metric, with the columns `FLAT`; one without a metric
-        where there is none, so that no cell falls out of a table."""
+        """A flat row for each metric, with the columns `FLAT`. A cell without metrics
+        has one row without a metric, so that no cell is missing from a table."""
         told = self.as_json()
         cell = {"setting": setting, **{n: told[n] for n in CELL if n != "setting"}}
         for one in self.metrics:
@@ -117,23 +119,24 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """All that is known of a setting's results."""
+    """A setting's results, with rows and means."""
 
     setting: str
     results: tuple[Result, ...]
-    """Of each cell, in the plan's order."""
+    """One for each cell, in the plan's order."""
     columns: tuple[Column, ...]
     """Eval, scorer and metric of every column."""
     rows: tuple[Row, ...]
-    """Of each cell, or of those of the first models alone."""
+    """One for each cell, or for the cells of the first models only."""
     means: tuple[Mean, ...]
-    """Over the seeds of each arm, dataset, model and training, or of the first."""
+    """Means over the seeds of each group (arm, dataset, model and training), or of the
+    first groups only."""
     problems: Mapping[str, str]
     """Stage name -> why its scores cannot be read."""
     models_left_out: int = 0
-    """Models that have no rows here, as only the first were asked for."""
+    """Number of models without rows here, if only the first were asked for."""
     groups_left_out: int = 0
-    """Arms, datasets, models and trainings that have no means here."""
+    """Number of groups without means here, if only the first were asked for."""
 
     def as_json(self) -> dict[str, Any]:
         """What `doit results --json` prints for the setting."""
@@ -150,15 +153,14 @@ class Table:
 
 
 def table(plan: Plan, store: ArtifactStore, most: int | None = None) -> Table:
-    """The results of a setting; of the first `most` models alone, if a number is given.
-
-    Intervals read the scores of every answer, which is what takes the time.
+    """The results of a setting. With `most`, rows and means are limited to the first
+    models and groups; intervals read the scores of every answer, which is slow.
     """
     return table_of(plan.setting, results(plan, store), most)
 
 
 def table_of(setting: str, found: Sequence[Result], most: int | None = None) -> Table:
-    """The table of results that are known."""
+    """The table of results that were looked up before; `most` as for `table`."""
     estimates = Estimates(found)
     models = [list(by_eval.values()) for _, by_eval in rows(found)]
     shown = found if most is None else [r for of in models[:most] for r in of]

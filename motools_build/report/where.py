@@ -1,7 +1,8 @@
-"""The conditions of `--where`: which samples, by their scores.
+"""The conditions of `--where`, which select samples by their scores.
 
-`score<50 and judge.tone=="rude"` is parsed as Python and never run. A sample that has
-no value for a compared score (NaN, or none) matches no comparison.
+A condition such as `score<50 and judge.tone=="rude"` is parsed as a Python expression,
+but never evaluated by Python. A sample without a value for a compared score (NaN or
+None) does not match.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from motools_build.errors import SelectionError
 from motools_build.text.similar import known
 
 ONLY = "score"
-"""The name for the only scorer, whatever it is called."""
+"""The name that stands for the only scorer, whatever it is called."""
 
 COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
@@ -38,7 +39,7 @@ Scores = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Comparison:
-    """`scorer.key < 50`."""
+    """One comparison, such as `scorer.key < 50`."""
 
     scorer: str
     key: str | None
@@ -50,9 +51,10 @@ class Comparison:
         return f"{self.scorer}.{self.key}" if self.key else self.scorer
 
     def place(self, every: Scores) -> tuple[str, str | None]:
-        """The scorer and the key that this comparison means, among those there are.
+        """The scorer and the key that this comparison refers to, among those of
+        `every`.
 
-        Raises SelectionError if there is none, or if several could be meant."""
+        Raises SelectionError if there is none, or if there are several."""
         scorer, key = self.scorer, self.key
         if scorer not in every:
             scorer, key = self._by_key(every)
@@ -69,8 +71,8 @@ class Comparison:
         return scorer, key
 
     def _by_key(self, scores: Scores) -> tuple[str, str | None]:
-        """The scorer and key that are meant by what is no scorer's name: the only
-        scorer, or the only one that has a value of this name."""
+        """The scorer and the key for a name that is no scorer's: `score` stands for the
+        only scorer, any other name for the only scorer whose values have this key."""
         if self.scorer == ONLY and len(scores) == 1:
             return next(iter(scores)), self.key
         having = [
@@ -92,8 +94,9 @@ class Comparison:
         )
 
     def comparable(self, values: list[Any]) -> list[Any]:
-        """The values, with None for those of another type than the compared one (a text
-        among numbers); unchanged if none is of that type."""
+        """The values, with None for each whose type differs from that of the compared
+        value (a text among numbers). Unchanged if all differ, so that `matches`
+        raises."""
         alike = [
             value if isinstance(value, str) == isinstance(self.wanted, str) else None
             for value in values
@@ -101,7 +104,8 @@ class Comparison:
         return alike if any(not _is_nothing(value) for value in alike) else values
 
     def matches(self, value: Any) -> bool:
-        """Raises SelectionError where a text would be compared with a number."""
+        """Whether the value satisfies the comparison. Raises SelectionError if one side
+        is a text and the other a number."""
         if isinstance(value, str) != isinstance(self.wanted, str):
             kind = "a text" if isinstance(value, str) else "a number"
             raise SelectionError(
@@ -113,13 +117,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Where:
-    """All comparisons of a `--where`; without any, every sample matches."""
+    """The comparisons of a condition, all of which must match. Without any, every
+    sample matches."""
 
     comparisons: tuple[Comparison, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Where:
-        """Raises SelectionError for what is no such condition."""
+        """The condition that the text describes. Raises SelectionError if its form is
+        wrong."""
         if not text.strip():
             return cls()
         try:
@@ -131,13 +137,14 @@ class Where:
         return cls(tuple(_comparison(part, text) for part in parts))
 
     def matching(self, rows: Iterable[Scores]) -> tuple[list[int], int]:
-        """Positions of the samples that match, and how many have no value to compare.
+        """The positions of the samples that match, and the number of samples that have
+        no value to compare.
 
-        Raises SelectionError for a comparison that none of these scores allows.
+        Raises SelectionError for a comparison that fits none of the scores.
         """
         rows = list(rows)
         every = _merged(rows)
-        # samples that all failed have no scores at all
+        # if all samples failed, there are no scores to look up
         places = [c.place(every) for c in self.comparisons] if every else []
         columns = [
             c.comparable([_at(scores, *place) for scores in rows])
@@ -157,8 +164,7 @@ class Where:
 
 
 def _merged(rows: Iterable[Scores]) -> Scores:
-    """Every scorer that any sample has, with one of its values, or with all its
-    keys."""
+    """Scorer -> one of its values, or all its keys, over the scores of all samples."""
     every: dict[str, Any] = {}
     for scores in rows:
         for scorer, value in scores.items():
@@ -174,7 +180,7 @@ def _merged(rows: Iterable[Scores]) -> Scores:
 
 
 def _at(scores: Scores, scorer: str, key: str | None) -> Any:
-    """A sample's value there, None if it has none."""
+    """A sample's value at a scorer and key; None if there is none."""
     value = scores.get(scorer)
     if key is None:
         return value
@@ -192,7 +198,8 @@ def _comparison(node: ast.expr, text: str) -> Comparison:
 
 
 def _named(node: ast.expr) -> tuple[str, str | None] | None:
-    """Scorer and key; a name that is no Python name stands in quotes."""
+    """Scorer and key of the left side, whose scorer may be in quotes if it is no Python
+    name. None if the form is wrong."""
     match node:
         case ast.Name(id=scorer):
             return scorer, None

@@ -1,1 +1,2 @@
-"""The report's data as text for a terminal, by rich. Nothing is computed here."""
+"""Formats the report's data as text for a terminal, with rich, and as CSV. No results
+are computed here."""

@@ -1,4 +1,4 @@
-"""Rich consoles and tables as all commands use them."""
+"""Rich consoles and tables in the style that all commands share."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 from motools_build.text.visible import shown
 
 PIPE_WIDTH = 200
-"""Columns where the output is no terminal: a pipe has no width of its own."""
+"""Width in columns if the output is no terminal, since a pipe has no width."""
 
 
 def console_of(stream: Any) -> Any:
-    """A rich console that writes to a stream. Cells, titles and lines are shown as a
-    person may see them: control characters are made visible."""
+    """A rich console that writes to a stream. In all texts, secrets are removed and
+    control characters made visible."""
     from rich.console import Console
     from rich.text import Text
 
@@ -21,7 +21,7 @@ def console_of(stream: Any) -> Any:
             return super().render_str(shown(text), **options)
 
     terminal = bool(getattr(stream, "isatty", lambda: False)())
-    # what is printed are names and messages, whose brackets mean nothing to rich
+    # no markup: brackets in names and messages must be printed as they are
     return Shown(
         file=stream,
         width=None if terminal else PIPE_WIDTH,
@@ -32,7 +32,7 @@ def console_of(stream: Any) -> Any:
 
 
 def plain_table(*headings: str, title: str | None = None) -> Any:
-    """An empty rich table: the first column to the left, the others to the right."""
+    """An empty rich table. The first column is aligned left, the others right."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold")
@@ -42,7 +42,7 @@ def plain_table(*headings: str, title: str | None = None) -> Any:
 
 
 def fits(table: Any, console: Any) -> bool:
-    """Whether a table needs no more columns than the terminal has."""
+    """Whether a table fits the width of the terminal."""
     as_wide_as_it_likes = console.options.update(max_width=10**6)
     needed = console.measure(table, options=as_wide_as_it_likes).maximum
     return bool(needed <= console.width)

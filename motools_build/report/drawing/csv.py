@@ -10,8 +10,8 @@ from motools_build.report.table import FLAT, Table
 
 
 def csv_of(tables: Iterable[Table]) -> str:
-    """The flat rows of all tables under one line of headings. What has no value is an
-    empty field."""
+    """The flat rows of all tables under one header line. A missing value is an empty
+    field."""
     text = io.StringIO()
     writer = csv.DictWriter(text, FLAT, lineterminator="\n")
     writer.writeheader()

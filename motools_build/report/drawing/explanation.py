@@ -1,4 +1,4 @@
-"""`doit why` on a terminal."""
+"""Formats `doit why` for a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from motools_build.report.explain import Explanation, flat
 
 
 def lines(found: Explanation) -> Iterator[str]:
-    """What there is to say of a stage, line by line."""
+    """The explanation of a stage, line by line."""
     stage, record = found.stage, found.record
     yield f"{stage.name}\n{found.stale or 'up to date'}"
     if found.status.why and found.status.why not in (found.stale or ""):

@@ -9,11 +9,13 @@ from motools_build.report.drawing.console import fits, plain_table
 from motools_build.report.estimates import Column
 
 Shown = tuple[str, str]
-"""A cell: the value, and of how many answers it is."""
+"""A cell: the value, and the number of answers behind it, such as `30/32`; empty texts
+if there are none."""
 
 WHOLE, TITLED, LISTED = WIDTHS = range(3)
-"""Ways to draw a table, each narrower than the one before: all columns; the only base
-model in the title instead of a column; a line for each metric of a model."""
+"""Layouts of a table, each narrower than the one before. `WHOLE` has all columns;
+`TITLED` has the only base model in the title instead of a column; `LISTED` has a line
+for each metric of a model."""
 
 
 def metrics_table(
@@ -23,8 +25,9 @@ def metrics_table(
     cells: Mapping[Column, Sequence[Shown]],
     width: int,
 ) -> Any:
-    """A rich table of models: what each is, under the headings, and its cells. `width`
-    is one of `WIDTHS`."""
+    """A rich table with a row for each model: its parts under the headings, then its
+    cells. `cells` maps each column to one cell for each model; `width` is one of
+    `WIDTHS`."""
     table = plain_table(title=title)
     if width == LISTED:
         table.add_column(", ".join(headings), overflow="fold")
@@ -34,7 +37,7 @@ def metrics_table(
         table.add_column(heading)
     texts = []
     for column, of_column in cells.items():
-        # how many answers were scored stands in the heading if it is the same for all
+        # a number of answers that all models share is shown once, in the heading
         counts = {count for _, count in of_column if count}
         same = f"n {min(counts)}" if len(counts) == 1 else ""
         heading = "\n".join(filter(None, (*column, same)))
@@ -64,7 +67,8 @@ def _list(
 
 
 def print_fitting(build: Callable[[int], Any], console: Any) -> None:
-    """Print a table in the first of the `WIDTHS` that fits, or in the narrowest."""
+    """Print a table in the first layout of `WIDTHS` that fits the console, else in the
+    narrowest. `build` returns the table in a layout."""
     for width in WIDTHS:
         table = build(width)
         if fits(table, console):

@@ -1,4 +1,4 @@
-"""What a run would do, on a terminal."""
+"""Formats the forecast of `doit plan` for a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from motools_build.report.forecasts import Expected
 
 
 def lines(found: Sequence[Expected]) -> Iterator[str]:
-    """A line for each stage: the action, an estimate of time and cost, the reason."""
+    """A line for each stage: action, name, estimated time, tokens and cost, reason."""
     for one in found:
         reason = f"  ({one.reason})" if one.reason else ""
         about = f"  {_minutes(one.seconds)}" if one.action == "run" else ""
@@ -19,8 +19,8 @@ def lines(found: Sequence[Expected]) -> Iterator[str]:
 
 
 def total(found: Sequence[Expected]) -> str:
-    """How many of each action, how long, how much; `?` where not all is known, never
-    0."""
+    """The last line: number of stages by action, total time and cost. Where an estimate
+    is missing, the total says so; it never counts as 0."""
     counts = Counter(one.action for one in found)
     to_run = [one for one in found if one.action == "run"]
     said = ", ".join(f"{n} {what}" for what, n in sorted(counts.items()))

@@ -1,4 +1,4 @@
-"""Jobs at providers on a terminal."""
+"""Formats lists of jobs for a terminal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from motools_build.report.paid_jobs import JobLine
 
 
 def print_jobs(found: Sequence[JobLine], console: Any) -> None:
-    """Print the jobs, one a row; on a terminal that is too narrow for that, key and
-    stage below each: IDs and stages are whole, to be copied."""
+    """Print the jobs, one in each row. On a terminal that is too narrow, key and stage
+    are on a second line. IDs and stages are never cut, so that they can be copied."""
     table = plain_table("job", "state", "age", "account", "cost", "key", "stage")
     rows = [_row(job) for job in found]
     for job, row in zip(found, rows, strict=True):
@@ -44,7 +44,7 @@ def lines_under_way(found: Iterable[JobLine]) -> list[str]:
 
 
 def spoken(seconds: float) -> str:
-    """90 -> `90 s`, 7200 -> `2.0 h`."""
+    """A duration as a short text: 90 -> `90 s`, 7200 -> `2.0 h`."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

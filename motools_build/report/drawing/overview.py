@@ -1,4 +1,4 @@
-"""`doit status` on a terminal."""
+"""Formats `doit status` for a terminal."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ COLUMNS: dict[str, Word] = {
     "failed": "failed",
     "missing": "missing",
 }
-"""Heading -> the status that is counted below it."""
+"""Heading of a column -> the status that the column counts."""
 
 
 def print_overview(found: Overview, stream: Any) -> None:
-    """Print a row for each setting, then a line for each job under way, then what is
-    broken."""
+    """Print a row for each setting, then a line for each job under way, then a line for
+    each broken setting."""
     console = console_of(stream)
     table = plain_table("setting", *COLUMNS)
     for setting, counts in found.settings.items():

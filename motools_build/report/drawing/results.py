@@ -1,5 +1,5 @@
-"""A setting's results on a terminal: a table of its models, one of the means over
-seeds, and below them a line for whatever is not up to date or has to be known."""
+"""Formats a setting's results for a terminal: a table of models, a table of means over
+seeds, and a line for each result that is not up to date or has a remark."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from motools_build.report.table import Row, Table
 from motools_build.text import hints
 
 OF_ONE = "[low, high]: 95 %, over new questions, of this model only"
-"""Below the table of single models."""
+"""The legend below the table of single models."""
 
 OVER_SEEDS = (
     "[low, high]: 95 %, over new seeds and questions; with a single seed over new "
     "questions, of this model only"
 )
-"""Below the table of means."""
+"""The legend below the table of means."""
 
 
 def print_results(table: Table, stream: Any, logs: str) -> None:
-    """Print a setting's results; `logs` is the folder in which transcripts lie."""
+    """Print a setting's results. `logs` is the folder that has the transcripts."""
     console = console_of(stream)
     name = table.setting
     if not table.results:
@@ -55,7 +55,8 @@ def _listed(table: Table) -> list[Result]:
 
 
 def _notes(table: Table) -> Iterator[str]:
-    """What is not up to date and why, and what to know of what is."""
+    """A line for each result that is not up to date, with the reason, and for each
+    remark about one that is."""
     found = _listed(table)
     notes = {r.cell.stage.name: r.note for r in found if r.status == "failed"}
     for line in of_one_reason(notes):
@@ -118,8 +119,8 @@ def _shown(
 
 
 def _parts_shown(cells: Sequence[Cell], width: int) -> tuple[list[str], str]:
-    """The columns that say which model it is, arm and training only where there are
-    any; and the base model, where it is the only one and has no column."""
+    """The headings that identify a model, with arm and training only if a cell has one;
+    and the base model for the title, if it is the only one and has no column."""
     models = {cell.model for cell in cells}
     needed = {
         "arm": any(cell.arm for cell in cells),
@@ -135,7 +136,7 @@ def _parts_shown(cells: Sequence[Cell], width: int) -> tuple[list[str], str]:
 
 
 def print_means(table: Table, console: Any) -> None:
-    """Print the table of the means; nothing where no group has several seeds."""
+    """Print the table of means; nothing if no group has several seeds."""
     by_group = groups(table.results).values()
     if not any(len({result.cell.seed for result in of}) > 1 for of in by_group):
         return
@@ -170,7 +171,7 @@ def means_table(table: Table, width: int) -> Any:
 
 
 def _mean_shown(mean: Mean | None) -> Shown:
-    """A mean's cell; where no seed is in it, why."""
+    """The cell of a mean; the status of its seeds if none of them is in it."""
     if mean is None:
         return "", ""
     if not mean.seeds:
@@ -179,6 +180,6 @@ def _mean_shown(mean: Mean | None) -> Shown:
 
 
 def _seeds_shown(mean: Mean) -> str:
-    """`3`, `2 of 3`, `1 (this model)`"""
+    """The number of seeds in a mean: `3`, `2 of 3`, `1 (this model)`."""
     shown = f"{mean.seeds}" + (f" of {mean.of}" if mean.seeds != mean.of else "")
     return shown + (" (this model)" if mean.seeds == 1 else "")

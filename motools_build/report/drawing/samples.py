@@ -1,4 +1,4 @@
-"""Transcripts on a terminal."""
+"""Formats transcripts for a terminal."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from motools_build.report.samples import Transcripts
 
 WIDTH = 100
-"""Columns of a transcript at most: longer lines are hard to read."""
+"""Greatest width of a transcript, in columns; longer lines are hard to read."""
 
 LINES = 40
-"""Lines of a message that are shown; the rest is left out."""
+"""Most lines of a message that are shown."""
 
 
 def print_transcripts(found: Transcripts, where: str, most: int, stream: Any) -> None:
-    """Print the first `most` samples of an eval, and how many match `where`."""
+    """Print the first `most` matching samples of an eval, then the number of samples
+    that match `where`."""
     console = console_of(stream)
     head = f"{found.status:8} {found.stage.name}"
     if found.log is None:
@@ -45,7 +46,7 @@ def print_transcripts(found: Transcripts, where: str, most: int, stream: Any) ->
 
 
 def print_sample(sample: EvalSample, console: Any) -> None:
-    """A sample for people: each message under its role, then target and scores."""
+    """Print a sample: each message under its role, then target, scores and error."""
     width = min(console.width, WIDTH)
     head = f"── sample {sample.id}, epoch {sample.epoch} "
     console.print()
@@ -72,7 +73,8 @@ def print_sample(sample: EvalSample, console: Any) -> None:
 
 
 def _answer(answer: str | None, completion: str) -> str:
-    """What the scorer took for the answer, if that is not all that the model said."""
+    """The answer that the scorer extracted, shortened; empty if it is the whole
+    completion."""
     if answer is None or answer.strip() == completion.strip():
         return ""
     line = " ".join(answer.split())
@@ -84,7 +86,7 @@ def _said(value: Any) -> str:
 
 
 def _block(console: Any, width: int, heading: str, *texts: str) -> None:
-    """A heading, and what belongs to it, wrapped and indented."""
+    """Print a heading, and below it the texts, wrapped and indented."""
     from rich.padding import Padding
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""`doit spent` on a terminal."""
+"""Formats `doit spent` for a terminal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from motools_build.report.spent import Spending, total
 
 
 def print_spending(found: Spending, stream: Any) -> None:
-    """Print a row for each setting, account and month, the sum of all, and how much of
-    each month's budget is used."""
+    """Print a row for each setting, account and month, then the total, then the used
+    part of each account's monthly budget."""
     table = plain_table(
         *("setting", "account", "month"),
         *("paid", "reserved", "avoided", "cost not known"),
