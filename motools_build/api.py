@@ -263,7 +263,7 @@ class OpenProject:
 
         def found(project: Project) -> list[Table]:
             for word in words:
-                project.selection.chosen([word])  # refuses what means nothing
+                project.selection.chosen([word])  # raises for an unknown word
             named = project.selection.settings_of(words or project.default())
             return [*tables(project, named)]
 

@@ -37,7 +37,8 @@ ALL = {
 
 
 class Cancel(FromLedger):
-    """`doit cancel JOB|KEY|STAGE|PATTERN|SETTING`, or `--all`."""
+    """`doit cancel JOB|KEY|STAGE|PATTERN|SETTING`, or `--all`: cancels jobs at their
+    providers."""
 
     name = "cancel"
     doc_purpose = "cancel jobs at their providers: an emergency stop"

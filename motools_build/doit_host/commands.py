@@ -59,7 +59,7 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
         except KeyboardInterrupt:  # only while planning, so nothing was started
             return 130
 
-    def _execute(  # the names are doit's: it calls by keyword
+    def _execute(  # doit chooses the names, as it calls by keyword
         self,
         outfile: Any,
         verbosity: int | None = None,
@@ -183,7 +183,7 @@ def _told() -> Iterator[None]:
 
 @contextmanager
 def _under_way(session: Session) -> Iterator[None]:
-    """Log a run and mark its stages as in use, so that `doit gc` keeps their artifacts.
+    """Log a run and mark its stages as in use, so that gc and clean keep artifacts.
     Without stages nothing is done: a no-op run must cost nothing."""
     if not session.stages:
         yield

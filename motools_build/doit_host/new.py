@@ -22,7 +22,7 @@ from motools_build.project.config import PYPROJECT, document, is_project
 
 
 class New(Command):  # type: ignore[misc]
-    """`doit new NAME`."""
+    """`doit new NAME`: writes the files of a new setting."""
 
     name = "new"
     doc_purpose = "write a setting, a dataset and an eval that run (motools_build)"

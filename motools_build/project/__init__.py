@@ -1,1 +1,2 @@
-"""A project's folder: its configuration, settings, variables and upkeep. No doit."""
+"""A project's folder: its configuration, settings, variables and upkeep, without
+doit."""

@@ -1,9 +1,9 @@
 """A project: the folder with zoo/, datasets/ and artifacts/, under some variables.
 
-This is where to begin reading. A `Project` joins what the folder holds (its settings,
-its configuration, its artifacts) with the `name=value` variables of one command, and
-turns a setting into its plan: the stages that make it, each named by a key. All
-commands, and the Python interface (`motools_build.open_project`), begin with one.
+Begin reading the code here. A `Project` joins the folder's settings, configuration and
+artifacts with the `name=value` variables of one command, and turns a setting into its
+plan: the stages that make it, each named by a key. All commands and the Python
+interface (`motools_build.open_project`) begin with a `Project`.
 """
 
 from __future__ import annotations

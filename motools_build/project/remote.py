@@ -85,7 +85,8 @@ async def _seen(
     one: Expected, provider: Provider, job: StageJob, paid: Paid | None
 ) -> Expected:
     """The stage's forecast, given that the provider may have a job of the next attempt
-    already: `adopt` if it runs or has succeeded, `blocked` if it has failed."""
+    already: `adopt` if it runs or has succeeded, `blocked` if it ended without a
+    model."""
     there = await provider.find(job)
     found = elected(there, attempt_of(paid, there))
     if found is None:

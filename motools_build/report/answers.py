@@ -1,4 +1,4 @@
-"""The scores of an eval's single answers, from its payload."""
+"""The scores of an eval's answers, one by one, read from its payload."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Scored:
 
     @property
     def scored(self) -> int:
+        """Number of answers with a score."""
         return sum(map(len, self.answers.values()))
 
     def has_mean(self, number: float) -> bool:

@@ -60,6 +60,8 @@ def scale_of(values: Iterable[float]) -> Scale:
 
 @dataclass(frozen=True)
 class Interval:
+    """The bounds of an interval, in the units of the score."""
+
     low: float
     high: float
 

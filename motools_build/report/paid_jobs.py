@@ -41,7 +41,7 @@ class JobLine:
     adopted: bool
     message: str
     backend: str = ""
-    """The provider's identity."""
+    """The identity of the provider's service, as keys have it; empty if not known."""
 
     @property
     def ended(self) -> bool:
@@ -50,6 +50,7 @@ class JobLine:
 
     @property
     def setting(self) -> str:
+        """The name of the setting that the stage belongs to."""
         return self.stage.split(":", 1)[-1].split("/", 1)[0]
 
     def age(self) -> float:

@@ -47,7 +47,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Row:
-    """A cell with its metrics."""
+    """A cell with its result and metrics."""
 
     result: Result
     metrics: tuple[Metric, ...] = ()

@@ -48,6 +48,7 @@ class Comparison:
 
     @property
     def name(self) -> str:
+        """`scorer.key`, or `scorer` without a key."""
         return f"{self.scorer}.{self.key}" if self.key else self.scorer
 
     def place(self, every: Scores) -> tuple[str, str | None]:
