@@ -1,2 +1,2 @@
-"""What is kept on the disk: artifacts and their records, the state of jobs, the ledger
-of what was paid for, the log of runs, and locks."""
+"""Everything below `artifacts/`: artifacts and their records, the state of jobs, the
+ledger of paid requests, the log of runs, and locks."""

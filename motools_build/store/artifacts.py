@@ -1,11 +1,11 @@
 """The artifact store: `artifacts/<kind>/<backend>-<key>/`, the only state there is.
 
 An artifact is a folder: a record (`record.json`) and a payload, the files that the
-record lists with sizes and digests. It is there whole, or not at all: `put` fills a
-work folder, writes the record into it last, and moves it into its place in one step.
+record lists with sizes and digests. It is complete or it does not exist: `put` takes a
+filled work folder, writes the record into it last, and renames it to its place.
 
-Everything else reaches a payload by `materialise`, and asks the store rather than
-looking at paths.
+Other modules get payloads by `materialise`, and ask the store rather than building
+paths.
 """
 
 from __future__ import annotations
@@ -32,18 +32,19 @@ from motools_build.store.state import States
 from motools_build.text.scrub import scrub_values
 
 OBSERVED = "observed"
-"""Name in a record's details of what an eval read and no key holds: name -> digest."""
+"""Field of a record's details: the files that an eval read and that are in no key, as
+name -> digest."""
 
 OUTPUTS = {"samples": "answers", "dataset": "rows"}
-"""What a stage of a kind makes, for messages; of the other kinds, weights."""
+"""What messages call a stage's output, by kind; a kind not listed has weights."""
 
 
 class ArtifactStore:
-    """The artifacts of a folder by key; with them the state of those that are not made
-    yet (`states`), the ledger, the run log, and the locks of runs.
+    """The artifacts below a folder, found by key. Also holds the state of stages
+    without an artifact (`states`), the ledger, the run log, and the locks of runs.
 
-    A record is read once a process. What this process puts or removes is seen at once,
-    what another one does after `forget`.
+    A process reads each record once. It sees its own changes at once, and those of
+    another process after `forget`.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class ArtifactStore:
     ) -> None:
         self.root = root
         self.locks = Locks(root / "lock")
-        """Held by whoever makes a stage, by the stage's key."""
+        """One per stage key, held by the process that makes the stage."""
         self.runs = RunLog(root / "runs.jsonl", self.locks)
         self.states = States(root)
         self.ledger = Ledger(root / "ledger.jsonl")
@@ -62,21 +63,21 @@ class ArtifactStore:
         self._hashing = threading.Lock()
         self._sync = SharedSync()
         self._records: dict[Key, Record | str] = {}
-        """By key: the record, or what is wrong with it."""
+        """Key -> its record, or why there is no valid one, in a few words."""
 
     # ---- reading
 
     def get(self, stage: Stage) -> Record | None:
-        """The stage's record, or None if it is missing or damaged."""
+        """The stage's record, or None if the artifact is missing or damaged."""
         found = self._look(stage)
         return found if isinstance(found, Record) else None
 
     def why_stale(self, stage: Stage) -> str | None:
         """Why the stage must be made, in a few words; None if it is up to date.
 
-        A stage is up to date if its artifact is whole and the present outputs of what
-        it was made from are those that were used: a model made again under the same key
-        may have other weights. If the model is gone, its results stay valid.
+        A stage is up to date if its artifact is complete and was made from the outputs
+        that its upstream stages have now: a model made again under the same key may
+        have other weights. Results stay valid if their model's artifact is gone.
         """
         found = self._look(stage)
         if isinstance(found, str):
@@ -96,15 +97,15 @@ class ArtifactStore:
         return self._observed.what_changed(observed) if observed else None
 
     def forget(self, stage: Stage) -> None:
-        """Look at the disk again: another process may have made the stage."""
+        """Read the record again when next asked: another process may have made it."""
         self._records.pop(stage.key, None)
         self._observed.forget()
 
     def materialise(self, stage: Stage) -> Path:
-        """The stage's payload on this machine, and the only way to it: the artifact's
-        folder, or the file of a base model in the user's cache.
+        """The path of the stage's payload on this machine: the artifact's folder, or
+        the file of a base model in the user's cache.
 
-        Raises ArtifactError if there is none.
+        Raises ArtifactError if the artifact or the file is missing or damaged.
         """
         record = self.get(stage)
         if record is None:
@@ -114,7 +115,8 @@ class ArtifactStore:
         return self.payload_of(record)
 
     def payload_of(self, record: Record) -> Path:
-        """`materialise`, of a record that no present stage may have."""
+        """The payload's path by its record, which need not belong to a present stage.
+        Raises ArtifactError if a base model's file is gone from this machine."""
         if not record.local:
             return self.root / record.kind / f"{record.backend}-{record.key}"
         path = local_file(record)
@@ -126,28 +128,29 @@ class ArtifactStore:
         return path
 
     def planned_file(self, stage: Stage, name: str) -> str:
-        """Where a file of the stage's payload lies once it is made: a plan names files
-        that are not there yet."""
+        """The path that a file of the stage's payload has or will have: a plan names
+        files before they are made."""
         return f"{self._folders.of(stage)}/{name}"
 
     def record_path(self, stage: Stage) -> str:
-        """The path of the stage's record, whether it is there or not."""
+        """The path of the stage's record, whether or not the file exists."""
         return f"{self.root}/{stage.folder}/{RECORD}"
 
     def has_folder(self, stage: Stage) -> bool:
-        """Whether there is an artifact of the stage, whole or damaged."""
+        """Whether the stage has an artifact, complete or damaged."""
         return self._folders.of(stage).exists()
 
     def holds(self, stage: Stage) -> bool:
-        """Whether there is anything of the stage: an artifact, whole or damaged, or a
-        failure."""
+        """Whether the stage has an artifact, complete or damaged, or a state file (a
+        failure, or a paid request under way)."""
         return self.has_folder(stage) or self.states.exists(stage.key)
 
     def check_payload(self, stage: Stage) -> None:
-        """Read every byte of the payload. Raises ArtifactError if one is not what was
-        recorded, after moving the artifact to artifacts/broken/.
+        """Hash every file of the payload. If a digest differs from the recorded one,
+        moves the artifact to artifacts/broken/ and raises ArtifactError.
 
-        A base model's file is read once: after that its size and times tell.
+        A base model's file is hashed once; after that, an unchanged size and times
+        stand for unchanged bytes (`keys.DigestMemo`).
         """
         record = self.get(stage)
         if record is None:
@@ -162,10 +165,11 @@ class ArtifactStore:
             )
 
     def _damaged(self, record: Record) -> Path | None:
-        """The first file of a payload whose bytes are not the recorded ones."""
+        """The first file of the payload whose digest is not the recorded one, or
+        None."""
         place = self.payload_of(record)
         if record.local:
-            with self._hashing:  # one thread reads it, the others find it remembered
+            with self._hashing:  # one thread hashes it; the memo serves the others
                 return None if self._digest(str(place)) == record.output else place
         for name, (_, digest) in record.payload.items():
             if digest_file(place / name) != digest:
@@ -173,12 +177,13 @@ class ArtifactStore:
         return None
 
     def by_key(self, kind: str, backend: str, key: str) -> Record | None:
-        """The record of a key that no present stage has, if it is whole."""
+        """The record of a key, for when no present stage has that key; None if it is
+        missing or damaged."""
         return _whole(self.root / kind / f"{backend}-{key}" / RECORD)
 
     def records(self, kind: str, prefix: str = "") -> Iterator[Record]:
-        """Every whole record of a kind whose key begins so, in the order of the
-        keys."""
+        """Every valid record of a kind whose key begins with `prefix`, sorted by
+        backend, then key."""
         for path in sorted((self.root / kind).glob(f"*-{prefix}*/{RECORD}")):
             record = _whole(path)
             if record is not None:
@@ -201,7 +206,7 @@ class ArtifactStore:
             return f"its record cannot be read ({error.strerror})"
         if record is None or record.key != stage.key or record.kind != stage.kind:
             return "its record is damaged"
-        # not equal, but of one key: a number that JSON writes in two ways
+        # Unequal preimages can have one key: JSON writes some numbers in two ways.
         if record.preimage != stage.preimage and not record.is_of_its_key():
             return "its record is damaged: its preimage is not its key's"
         return wrong_size(folder, record) or record
@@ -209,12 +214,12 @@ class ArtifactStore:
     # ---- writing
 
     def work_folder(self, stage: Stage) -> Path:
-        """An empty folder for a stage's payload, on the artifacts' file system. An eval
-        keeps the log of its last attempt: what was answered is paid for."""
+        """An empty folder for the stage's payload, on the artifacts' file system. For
+        an eval, the log of its last attempt stays there: its answers are paid for."""
         return self._folders.empty_work(stage)
 
     def unfinished(self, stage: Stage) -> Path:
-        """Where a stage's last attempt left what it had made, if it left anything."""
+        """The work folder of the stage's last attempt; it may not exist."""
         return self._folders.work(stage)
 
     def put(
@@ -227,8 +232,8 @@ class ArtifactStore:
         inputs: Mapping[str, str],
         made: Mapping[str, Any],
     ) -> Record:
-        """Turn a work folder into the stage's artifact: whole, or not at all. Raises
-        ArtifactError for a link among its files."""
+        """Turn a work folder into the stage's artifact, atomically; returns its record.
+        Raises ArtifactError for a link, a pipe or a `record.json` in the folder."""
         record = Record(
             kind=stage.kind,
             backend=stage.backend,
@@ -261,13 +266,13 @@ class ArtifactStore:
         return record
 
     def set_aside(self, folder: Path) -> Path | None:
-        """Move a damaged artifact's folder to artifacts/broken/; returns where it is
-        then. `gc` removes it in time."""
+        """Move a damaged artifact's folder to artifacts/broken/, where `gc` removes it
+        after some days. Returns its new path; None if it was a link, now removed."""
         return self._folders.set_aside(folder)
 
     def remove(self, stage: Stage) -> None:
-        """Remove the artifact, its failure and what a failure left; never an intent or
-        an unfinished job."""
+        """Remove the stage's artifact, recorded failure, work folder and log. An intent
+        to pay or an unfinished job stays recorded."""
         self._records.pop(stage.key, None)
         self.states.clean(stage.key)
         work = self.unfinished(stage)
@@ -280,7 +285,8 @@ class ArtifactStore:
 
 
 def _whole(path: Path) -> Record | None:
-    """The record of a file, if it is there, undamaged and of its key."""
+    """The record in a file; None if the file is missing or damaged, or its preimage
+    does not hash to its key."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

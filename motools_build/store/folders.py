@@ -1,7 +1,7 @@
-"""Where artifacts lie, and the moves among these places.
+"""The folders of artifacts, and how they are moved.
 
-A folder appears and disappears whole: it is filled below `work/`, moved into its place,
-and moved out of sight before it is deleted. What is found damaged goes to `broken/`.
+A folder appears and disappears in one step: it is filled below `work/`, renamed to its
+place, and renamed away before it is deleted. Damaged artifacts go to `broken/`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from motools_build.store.files import delete
 from motools_build.task_code.reads import READ
 
 BROKEN = "broken"
-"""The folder of artifacts that were found damaged."""
+"""Name of the folder for damaged artifacts."""
 
 
 class Folders:
@@ -26,8 +26,8 @@ class Folders:
         self._root = root
 
     def of(self, stage: Stage) -> Path:
-        """Where the stage's record and payload lie. Raises ArtifactError for a place
-        outside of the artifacts' folder."""
+        """The folder of the stage's record and payload. Raises ArtifactError if it
+        would lie outside of the artifacts' folder."""
         folder = self._root / stage.folder
         if ".." in folder.parts or len(Path(stage.folder).parts) != 2:
             raise ArtifactError(
@@ -37,28 +37,28 @@ class Folders:
         return folder
 
     def work(self, stage: Stage) -> Path:
-        """Where the stage is made."""
+        """The work folder, in which the stage's payload is made."""
         return self._root / "work" / stage.key
 
     def empty_work(self, stage: Stage) -> Path:
-        """The folder where the stage is made, emptied of what an attempt before has
-        left; an eval keeps its log."""
+        """The stage's work folder, created or emptied. For samples and evals, the logs
+        of an earlier attempt stay in it."""
         folder = self.work(stage)
-        if folder.is_symlink():  # what it points to is another's
+        if folder.is_symlink():  # its target belongs to someone else
             folder.unlink()
         try:
             folder.mkdir()
         except FileNotFoundError:
             folder.mkdir(parents=True)
-        except FileExistsError:  # of a run that was killed, or an eval that failed
+        except FileExistsError:  # left by a killed run or a failed eval
             for path in folder.iterdir():
                 if not stage.asks or (path.suffix != ".eval" and path.name != READ):
                     delete(path)
         return folder
 
     def set_aside(self, folder: Path) -> Path | None:
-        """Move a damaged artifact to `broken/`, in the place of one that was moved
-        there before; returns its path there. A link is removed."""
+        """Move a damaged artifact to `broken/`, where it replaces an earlier one of the
+        same name. Returns its new path. A link is removed instead; returns None."""
         if folder.is_symlink():
             folder.unlink()
             return None
@@ -67,13 +67,14 @@ class Folders:
         if aside.exists() or aside.is_symlink():
             delete(aside)
         folder.replace(aside)
-        os.utime(aside)  # gc counts the days from now on
+        os.utime(aside)  # gc counts its days from now
         return aside
 
     def hide(self, folder: Path) -> Path | None:
-        """Move a folder out of sight, so that no one ever sees half of it; returns
-        where it is to be deleted, or None if there is none. A link is removed."""
-        if folder.is_symlink():  # what it points to is another's
+        """Rename a folder that is to be deleted, so that no process ever sees half of
+        it. Returns its new path for deletion, or None if there is no such folder. A
+        link is removed."""
+        if folder.is_symlink():  # its target belongs to someone else
             folder.unlink()
         if not folder.exists():
             return None

@@ -1,4 +1,4 @@
-"""What was made under a name that keys have for a provider's service."""
+"""Whether an account's identity, the name of a provider's service in keys, was used."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ KEY = re.compile(r"[0-9a-f]{32}")
 
 
 def is_known(identity: str, store: ArtifactStore) -> bool:
-    """Whether an artifact was made there, a job sent, or a model of it asked. All
-    records may be read for that."""
+    """Whether anything was made under an identity: an upload or a model, a line of the
+    ledger, or answers of one of its models. May read every record of the store."""
     for kind in ("upload", "model"):
         for folder in (store.root / kind).glob("*"):
             name, _, key = folder.name.rpartition("-")

@@ -1,6 +1,7 @@
-"""The ledger, `artifacts/ledger.jsonl`: every provider ID ever bound.
+"""The ledger, `artifacts/ledger.jsonl`: every intent to send a paid request, and every
+provider ID that came back.
 
-It is only appended to, and survives `clean` and `gc`.
+It is append-only; `clean` and `gc` leave it alone.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from motools_build.text.visible import written
 
 
 class Ledger:
-    """A file of JSON lines, one for each thing that happened at a provider.
+    """A file of JSON lines, one for each event of a paid request.
 
-    A line with fields or an event that this version does not know still tells what it
-    knows of it. One of a newer format cannot be read: its key, or all of them if it
-    names none, is told of by NewerFormat, as nobody knows what is paid for.
+    Fields that this version does not know are ignored. A line of a newer format cannot
+    be read: `of` then raises NewerFormat for the line's key, or for every key if the
+    line names none, because it is unknown what was paid for.
     """
 
     def __init__(self, file: Path) -> None:
@@ -37,15 +38,16 @@ class Ledger:
         self._newer: dict[str | None, NewerFormat] = {}
 
     def note(self, entry: Entry) -> None:
-        """Append a line; it is on the disk when the call returns."""
+        """Append a line. It is on the disk when the call returns."""
         data = written(scrub(json.dumps(asdict(entry), ensure_ascii=False))) + b"\n"
         with self._lock:
             append(self._file, data, sync=True)
 
     def of(self, key: str) -> list[Entry]:
-        """The lines of a key, oldest first; those of other processes included.
+        """The lines of a key, oldest first, including those of other processes.
 
-        Raises NewerFormat.
+        Raises NewerFormat for a line of a newer format, and ArtifactError if the file
+        cannot be read.
         """
         with self._lock:
             self._catch_up()
@@ -55,17 +57,19 @@ class Ledger:
             return list(self._by_key.get(key, ()))
 
     def __iter__(self) -> Iterator[str]:
-        """The keys that have lines, in the order of their first one."""
+        """The keys that have lines, in the order of their first line; then the keys of
+        lines in a newer format alone, "" for one without a key."""
         with self._lock:
             self._catch_up()
             newer = [key for key in self._newer if key not in self._by_key]
             return iter([*self._by_key, *(key or "" for key in newer)])
 
     def _catch_up(self) -> None:
-        """Read the lines that were appended since the last look, but for a torn one."""
+        """Read the lines appended since the last call, except an incomplete last one.
+        Raises ArtifactError."""
         try:
             with opened(self._file) as file:
-                if os.fstat(file.fileno()).st_size < self._offset:  # made anew
+                if os.fstat(file.fileno()).st_size < self._offset:  # another file now
                     self._forget()
                 file.seek(self._offset)
                 data = file.readall()
@@ -104,8 +108,7 @@ class Ledger:
 
 
 def _is_sound(entry: Entry) -> bool:
-    """Whether each field has a value of its kind; other lines were not written by a
-    run."""
+    """Whether each field has a value of the right type; a run writes no other lines."""
     for name, value in vars(entry).items():
         if name == "cost":
             right = value is None or type(value) in (int, float)

@@ -1,8 +1,8 @@
-"""What runs under way use, so that `gc` and `clean` keep it.
+"""The artifacts that runs under way use, so that `gc` and `clean` keep them.
 
-A run writes the keys it works with, those of its inputs included, into a file of its
-own below `artifacts/live/`, and holds a lock named like the file. A file whose lock
-nobody holds was left by a run that died.
+A run writes the keys of its stages, inputs included, into a file of its own below
+`artifacts/live/`, and holds a lock named like the file. A file whose lock no process
+holds was left by a run that died.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from motools_build.store.locks import Locks
 from motools_build.store.records import check_format
 
 GC = "gc"
-"""The name of the lock that is held while artifacts are removed, or a run begins."""
+"""Name of the lock that is held while artifacts are removed, or while a run begins."""
 
 POLL = 0.1
-"""Seconds between looks at that lock."""
+"""Seconds between attempts to take the `GC` lock."""
 
 
 class Live:
@@ -35,8 +35,8 @@ class Live:
 
     @contextmanager
     def using(self, stages: Iterable[Stage]) -> Iterator[None]:
-        """Keep these stages, and all that they are made from, within the block. Waits
-        for a `gc` that removes artifacts just now."""
+        """Protect these stages, and all that they are made from, from removal within
+        the block. First waits for a removal that is under way."""
         name = uuid.uuid4().hex
         file = self._folder / f"{name}.json"
         self._locks.take(name)
@@ -53,7 +53,8 @@ class Live:
 
     @contextmanager
     def removing(self) -> Iterator[None]:
-        """Within the block no run begins, and nobody else removes artifacts."""
+        """Within the block no run begins, and no other process removes artifacts. Waits
+        until that is so."""
         while not self._locks.take(GC):
             time.sleep(POLL)
         try:
@@ -62,14 +63,14 @@ class Live:
             self._locks.drop(GC)
 
     def keys(self) -> set[str]:
-        """The keys that runs under way use. Raises NewerFormat for a run of a later
-        version whose file cannot be read."""
+        """The keys that runs under way use. Raises NewerFormat if a run of a later
+        version wrote its file in a newer format."""
         found: set[str] = set()
         for path in self._folder.glob("*.json"):
             if self._locks.taken(path.stem):
                 with suppress(FileNotFoundError):  # its run ended just now
                     told = json.loads(path.read_bytes())
-                    if isinstance(told, dict):  # the first format is a list alone
+                    if isinstance(told, dict):  # the first format is a bare list
                         check_format(told, str(path))
                         told = told.get("keys", [])
                     found.update(told)

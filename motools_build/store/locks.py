@@ -1,16 +1,15 @@
-"""Locks among processes, by key, which the kernel drops when their process dies.
+"""Locks among processes, one per key. The kernel releases them when the process dies.
 
 Each lock is a byte of one file (docs/decisions/0009: a file for each lock would be made
 and removed for each stage, which slows down some file systems).
 
-A user's own task or setting may read or copy all files below `artifacts/`, in the very
-process that holds locks, and that must not give them up. On Linux the locks are open
-file description locks, which belong to our handle, and any other handle of the file may
-be closed. Where there are none (macOS), the byte has a POSIX record lock, which belongs
-to the process: whoever closes any handle of the file gives up all of its locks. There
-each lock is also an exclusive `flock` of a small file of its own in `lock.d/`, which
-belongs to its handle. The record lock stays for versions of this package that know only
-that.
+A user's own task or setting may read or copy all files below `artifacts/` in a process
+that holds locks, and that must not release them. On Linux the locks are open file
+description locks. They belong to our handle, so other handles of the file may be
+closed. Other systems (macOS) have only POSIX record locks, which belong to the process:
+closing any handle of the file releases all of its locks. There each lock is also an
+exclusive `flock` of a small file of its own in `lock.d/`, which belongs to its handle.
+The record lock is kept for earlier versions of this package, which know no other.
 """
 
 from __future__ import annotations
@@ -33,33 +32,36 @@ from motools_build.errors import ArtifactError
 
 @dataclass
 class _Open:
-    """The lock file, open as long as this process holds a lock: closing it gives up all
+    """The lock file, open as long as this process holds a lock: closing it releases all
     of them."""
 
     path: str
     handle: int
     held: dict[int, int | None] = field(default_factory=dict)
-    """The bytes that are locked; of each, the handle of its own file if it has one."""
+    """Offset of each locked byte -> handle of its own `flock` file; None where the
+    byte's lock suffices."""
 
 
 _FILES: dict[str, _Open] = {}
-"""The lock files of this process by path; all `Locks` of a path share one."""
+"""Path -> the open lock file of this process, which all `Locks` of the path share."""
 
 _TURN = threading.Lock()
 
 
 class Locks:
-    """The locks of a folder. A process has a key's lock once, whatever its threads."""
+    """The locks of a folder. A process, not a thread, holds a key's lock: a second
+    `take` in another thread fails."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._path = os.path.abspath(file)
 
     def take(self, key: str) -> bool:
-        """Take the key's lock; False if it is taken already, by this process or
-        another.
+        """Take the key's lock without waiting; False if this process or another holds
+        it.
 
-        Raises ArtifactError where the file system has no locks.
+        Raises ArtifactError if the file system has no locks, or if the lock file cannot
+        be opened or was removed.
         """
         place = _place(key)
         with self._opened() as file:
@@ -81,13 +83,13 @@ class Locks:
             return True
 
     def drop(self, key: str) -> None:
-        """Give up the lock, which this process holds."""
+        """Release the key's lock, which this process must hold."""
         with self._opened() as file:
             _drop(file, _place(key))
 
     def taken(self, key: str) -> bool:
-        """Whether a process has the lock, this one included. Nothing is locked
-        meanwhile, and reading the file is enough: the folder may be another user's."""
+        """Whether any process, this one included, holds the key's lock. Needs only read
+        access, because the folder may be another user's."""
         place = _place(key)
         with _TURN:
             file = _FILES.get(self._path)
@@ -99,7 +101,7 @@ class Locks:
                 return False
             try:
                 return _taken(handle, place) or _flocked(self._path, place)
-            except OSError:  # no locks here: then no run can make anything here either
+            except OSError:  # a file system without locks: no run can work on it
                 return False
             finally:
                 if file is None:
@@ -126,10 +128,11 @@ class Locks:
 
 
 def _take(file: _Open, place: int) -> bool:
-    """Whether the byte's lock is had now. Raises OSError where there are no locks."""
+    """Try to lock a byte; returns whether that succeeded. Raises OSError if the file
+    system has no locks."""
     try:
         is_ours_alone = _set(file.handle, fcntl.F_WRLCK, place)
-    except (BlockingIOError, PermissionError):  # either is what POSIX allows
+    except (BlockingIOError, PermissionError):  # POSIX allows both for a locked byte
         return False
     own = None if is_ours_alone else _flock(file.path, place)
     if own is None and not is_ours_alone:
@@ -151,15 +154,17 @@ def _drop(file: _Open, place: int) -> None:
 # ---- a byte of the lock file
 
 FLOCK = "hhqqi4x"
-"""type, whence, start, length, process: `struct flock` of 64-bit Linux."""
+"""`struct flock` of 64-bit Linux: type, whence, start, length, process."""
 
 _OFD = getattr(fcntl, "F_OFD_SETLK", None) if sys.maxsize > 2**32 else None
-"""Linux's command for open file description locks, where `FLOCK` is its argument."""
+"""Linux's fcntl command for open file description locks; None on other systems, and on
+32 bits, where `FLOCK` would be wrong."""
 
 
 def _set(handle: int, kind: int, place: int) -> bool:
-    """Lock or unlock a byte, now; whether the lock belongs to the handle, rather than
-    to the process. Raises OSError."""
+    """Lock or unlock a byte without waiting. Returns True if the lock belongs to the
+    handle, False if it belongs to the process. Raises BlockingIOError or
+    PermissionError for a byte that another has locked, and OSError."""
     if _OFD is not None:
         with suppress(_NoSuchLocks):
             _described(handle, _OFD, kind, place)
@@ -172,7 +177,7 @@ def _set(handle: int, kind: int, place: int) -> bool:
 
 
 def _taken(handle: int, place: int) -> bool:
-    """Whether another handle's, or another process's, lock is on the byte."""
+    """Whether another handle or another process has locked the byte."""
     if _OFD is not None:
         with suppress(_NoSuchLocks):
             return _described(handle, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, place)
@@ -189,8 +194,8 @@ class _NoSuchLocks(Exception):
 
 
 def _described(handle: int, command: int, kind: int, place: int) -> bool:
-    """A command about an open file description lock; whether there is a lock, of those
-    that ask."""
+    """Run an fcntl command for open file description locks. For the query F_OFD_GETLK,
+    returns whether the byte is locked. Raises _NoSuchLocks, and OSError."""
     wanted = struct.pack(FLOCK, kind, os.SEEK_SET, place, 1, 0)
     try:
         found = fcntl.fcntl(handle, command, wanted)
@@ -201,7 +206,7 @@ def _described(handle: int, command: int, kind: int, place: int) -> bool:
     return bool(struct.unpack(FLOCK, found)[0] != fcntl.F_UNLCK)
 
 
-# ---- a file of its own, where the byte's lock belongs to the process
+# ---- one file per lock, on systems where the byte's lock belongs to the process
 
 
 def _own_file(path: str, place: int) -> str:
@@ -209,7 +214,8 @@ def _own_file(path: str, place: int) -> str:
 
 
 def _flock(path: str, place: int) -> int | None:
-    """Lock a file of the byte's own; its handle, or None if it is locked already."""
+    """Lock the byte's own file without waiting. Returns its handle, or None if it is
+    locked already."""
     name = _own_file(path, place)
     while True:
         handle = _open(name)
@@ -221,11 +227,11 @@ def _flock(path: str, place: int) -> int | None:
         with suppress(FileNotFoundError):
             if os.path.samestat(os.stat(name), os.fstat(handle)):
                 return handle
-        os.close(handle)  # whoever held it has removed it just now
+        os.close(handle)  # the last holder has just removed this file: make another
 
 
 def _flocked(path: str, place: int) -> bool:
-    """Whether a file of the byte's own is locked, by this process or another."""
+    """Whether the byte's own file is locked, by this process or another."""
     try:
         handle = os.open(_own_file(path, place), os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
@@ -240,7 +246,7 @@ def _flocked(path: str, place: int) -> bool:
 
 
 def _place(key: str) -> int:
-    """The key's byte: one of 2^60, so that no two keys share one."""
+    """Offset of the key's byte: a 60-bit hash, so that no two keys share a byte."""
     return xxhash.xxh3_64_intdigest(key.encode()) >> 4
 
 
@@ -254,8 +260,8 @@ def _open(path: str) -> int:
 
 
 def _forget_in_child() -> None:
-    """A forked child has none of its parent's locks: it closes the handles that both
-    have, and the parent's stay."""
+    """Close the lock files in a forked child, which holds none of its parent's locks.
+    The parent's handles, and with them its locks, stay."""
     global _TURN
     _TURN = threading.Lock()
     while _FILES:

@@ -1,8 +1,8 @@
-"""The payload of an artifact: a tree of files, and what its record says of them.
+"""The payload of an artifact: a tree of files, listed in the artifact's record.
 
 A record has the size and the digest of each file by its path below the artifact's
 folder, with slashes: `adapter.safetensors`, `tokenizer/vocab.json`. Links are refused:
-they may lead out of the folder, and a folder that is copied elsewhere must be whole.
+they may lead out of the folder, and a copied folder must be complete.
 
 A payload may also be a file of this machine that all projects of a user share: the
 weights of a base model, which may have 15 GB. Its record says `local`, and has no path:
@@ -30,8 +30,8 @@ Payload = dict[str, tuple[int, Digest]]
 
 
 def kept(work: Path) -> Payload:
-    """All files of a work folder, with sizes and digests; they and their folders are on
-    the disk on return. Raises ArtifactError for what a payload cannot hold."""
+    """All files of a work folder, with sizes and digests. They and their folders are on
+    the disk on return. Raises ArtifactError for a link, a pipe or a `record.json`."""
     payload = {}
     folders = [work]
     for path in entries(work):
@@ -52,7 +52,8 @@ def kept(work: Path) -> Payload:
 
 
 def entries(folder: Path) -> Iterator[Path]:
-    """Everything below a folder, in the order of the names; links are not followed."""
+    """All files, folders and links below a folder, sorted by name. Links are not
+    followed."""
     for path in sorted(folder.iterdir()):
         yield path
         if path.is_dir() and not path.is_symlink():
@@ -71,7 +72,7 @@ def unknown(folder: Path, payload: Mapping[str, object]) -> list[str]:
 
 def wrong_size(folder: str, record: Record) -> str | None:
     """The first file of a payload that is missing or has another size, in a few words;
-    None if there is none. It costs one look a file and reads no bytes."""
+    None if there is none. Costs one `stat` per file and reads no bytes."""
     for name, (size, _) in record.payload.items():
         problem = _wrong_size(f"{folder}/{name}", name, size)
         if problem:
@@ -82,8 +83,8 @@ def wrong_size(folder: str, record: Record) -> str | None:
 
 
 def local_file(record: Record) -> Path | None:
-    """The file of this machine that is the payload of a `local` record; None if it is
-    not here. Records of before have its path, which is true on one machine only."""
+    """The payload of a `local` record on this machine; None if it is not here. Older
+    records have a path, which is right on one machine only."""
     size = record.details["bytes"]
     noted = record.details.get("file")
     if noted and _wrong_size(noted, noted, size) is None:

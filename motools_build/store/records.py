@@ -1,4 +1,4 @@
-"""What `record.json` and the state files hold."""
+"""The contents of `record.json`, of state files and of lines of the ledger."""
 
 from __future__ import annotations
 
@@ -18,76 +18,77 @@ T = TypeVar("T")
 
 FORMAT = 1
 """The format number of records, state files, and lines of the ledger and the run log.
-It is raised when a field changes its meaning; a field that is only added does not raise
-it, since a version that does not know the field passes over it, and keeps it when it
-writes the file anew. Whoever raises the number also writes `version`, the first version
-of motools_build that knows it: older ones show it (`check_format`)."""
+It is raised when a field changes its meaning. A new field does not raise it: a version
+that does not know the field ignores it, and keeps it when it rewrites the file. Code
+that raises the number must also write `version`, the first version of motools_build
+that knows the format: earlier ones name it in their error (`check_format`)."""
 
 LOCAL = "local"
-"""Name in the details of a record whose payload is no file of its folder."""
+"""Field of a record's details: True if the payload lies outside of its folder."""
 
 VERSION = re.compile(r"\d[0-9A-Za-z.+-]*")
 
 HEAD, BODY, END = b'{"check":"', b'",\n"record":', b"}\n"
 
 
-@dataclass  # not frozen: that takes longer, thousands of times
+@dataclass  # not frozen: those take longer to make, and a run makes thousands
 class Record:
-    """An artifact's description. A record that exists is complete."""
+    """An artifact's description. An artifact with a valid record is complete."""
 
     kind: str
     backend: str
     key: Key
     preimage: Mapping[str, Any]
-    """All that the key is made of."""
+    """What the key is the hash of."""
     name: str
     """The stage's name when it was made; for people only."""
     output: str
-    """Identity of what was made: the digest of the weights, a provider's ID."""
+    """Identity of the stage's output: a digest of weights, or a provider's ID."""
     inputs: Mapping[str, str]
-    """Key of each upstream stage -> the output that was used."""
+    """Key of each upstream stage -> its output that was used."""
     payload: Mapping[str, tuple[int, Digest]]
-    """Path of a file below the folder, with slashes -> bytes, digest."""
+    """Path of a file below the folder, with slashes -> size in bytes, digest."""
     details: Mapping[str, Any]
-    """Metrics, counts, IDs; of a `local` payload, its `bytes`."""
+    """Metrics, counts, IDs; for a `local` payload also its size, as `bytes`."""
     made: Mapping[str, Any] = field(default_factory=dict)
-    """When, in how many seconds, and with which library versions."""
+    """When it was made, in how many seconds, and with which library versions."""
     format: int = FORMAT
 
     @property
     def local(self) -> bool:
-        """Whether the payload is a file of this machine, which all projects of a user
-        share; `output` is its digest. Records of before named its path, `file`."""
+        """Whether the payload is a file of this machine that all projects of a user
+        share; `output` is its digest. Older records have its path, as `file`."""
         return "file" in self.details or self.details.get(LOCAL) is True
 
     @property
     def size(self) -> int:
-        """Bytes of the payload, a file of this machine included."""
+        """Size of the payload in bytes, a `local` file included."""
         outside = int(self.details["bytes"]) if self.local else 0
         return outside + sum(size for size, _ in self.payload.values())
 
     def encode(self) -> bytes:
-        """JSON with a digest of itself in front."""
+        """The record as JSON, with a digest of that JSON in front."""
         fields = vars(self)  # `asdict` would copy all of it first, ten times slower
         try:
             body = json.dumps(fields, ensure_ascii=False, sort_keys=True).encode()
-        except UnicodeEncodeError:  # half a character, of somebody else's words
+        except UnicodeEncodeError:  # a lone surrogate, in text from elsewhere
             body = json.dumps(whole(fields), sort_keys=True).encode()
         return _sealed(body)
 
     def is_of_its_key(self) -> bool:
-        """Whether the key is that of the preimage; the digest in front says only that
-        nobody changed a byte by accident."""
+        """Whether the preimage hashes to the key. The digest in front of the record
+        shows only that no byte was changed by accident."""
         try:
             return str(digest_bytes(canonical(self.preimage))) == self.key
-        except ValueError:  # no JSON that has a key
+        except ValueError:  # the preimage has no canonical JSON
             return False
 
     @classmethod
     def decode(cls, data: bytes, where: str = "a record") -> Record | None:
-        """The record, or None if a byte of it is missing or changed.
+        """The record, or None if a byte of it is missing or changed. `where` names its
+        file in errors.
 
-        Raises NewerFormat if a later version wrote it.
+        Raises NewerFormat if a later version wrote it in a newer format.
         """
         body = data[len(HEAD) + 32 + len(BODY) : -len(END)]
         if data != _sealed(body):
@@ -99,13 +100,13 @@ class Record:
             return None
         try:
             return cls(**found)
-        except TypeError:  # a field that came later
+        except TypeError:  # it has a field of a later version
             return known_fields(cls, found)
 
 
 def known_fields(kind: type[T], found: Mapping[str, Any]) -> T | None:
-    """What this version knows of something that a later one may have written; None if a
-    field is missing that there always was."""
+    """Build a dataclass from the fields that it knows, and ignore others, which a later
+    version may have written. None if a required field is missing."""
     names = {each.name for each in fields(kind)}  # type: ignore[arg-type]
     try:
         return kind(**{name: v for name, v in found.items() if name in names})
@@ -114,9 +115,9 @@ def known_fields(kind: type[T], found: Mapping[str, Any]) -> T | None:
 
 
 def check_format(found: Mapping[str, Any], what: str) -> None:
-    """Raises NewerFormat if a file, or a line of one, has a format that this version
-    does not know, with the version to install. Where no format is given it is the
-    first."""
+    """Raises NewerFormat, with the version to install, if a file or a line has a format
+    that this version does not know. One without a format number has the first format.
+    `what` names the file or line in the error."""
     number = found.get("format", 1)
     if isinstance(number, int) and not isinstance(number, bool) and number > FORMAT:
         version = found.get("version")
@@ -134,8 +135,8 @@ def _is_version(text: object) -> TypeGuard[str]:
 
 
 def _check_newer(data: bytes, where: str) -> None:
-    """Raises NewerFormat if what does not look like a record of ours is a later
-    version's, which may be sealed otherwise."""
+    """Raises NewerFormat if bytes that are not a valid record are one of a later
+    version, which may put the digest elsewhere."""
     try:
         found = from_json(data)
     except ValueError:
@@ -152,7 +153,7 @@ def _sealed(body: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a stage's last attempt did not succeed; kept until it does."""
+    """Why a stage's last attempt failed; kept until one succeeds."""
 
     name: str
     time: str
@@ -161,7 +162,7 @@ class Failure:
     message: str
     attempts: int = 1
     log: str | None = None
-    """A log to look at, relative to the project's root."""
+    """Path of a log, relative to the project's root; None if there is none."""
 
 
 Phase = Literal["absent", "intent", "bound", "parked", "failed", "cancelled", "gone"]
@@ -169,7 +170,8 @@ Phase = Literal["absent", "intent", "bound", "parked", "failed", "cancelled", "g
 
 @dataclass(frozen=True)
 class Paid:
-    """How far a paid effect is; what the next run goes on from."""
+    """Progress of a paid effect (an upload or a job), from which the next run goes
+    on."""
 
     phase: Phase
     stage: str
@@ -178,25 +180,26 @@ class Paid:
     backend: str
     account: str
     attempt: int = 1
-    """Only an explicit retry makes the next one."""
+    """Number of the attempt, from 1; only an explicit retry raises it."""
     nonces: Sequence[str] = ()
-    """Of the attempt's intents here, the last one last; a job that carries one of
-    them is this folder's own."""
+    """Random tags of this attempt's intents, oldest first. A job that carries one of
+    them was sent from this artifacts folder."""
     since: float = 0.0
-    """When it came into this phase, in seconds since the epoch."""
+    """When this phase began, in seconds since the epoch."""
     id: str = ""
-    """The provider's; set from `bound` on."""
+    """The provider's ID of the job or upload; set from phase `bound` on."""
     adopted: bool = False
+    """As in `Entry`."""
     until: float = 0.0
-    """Of `parked`: when to ask again, in seconds since the epoch."""
+    """In phase `parked`: when to ask again, in seconds since the epoch."""
     message: str = ""
-    """Of an end without a result: the provider's words."""
+    """The provider's words, if the effect ended without a result."""
     made_of: str = ""
-    """Digest of the rows that it is made of, where a teacher wrote them: the key does
-    not say."""
+    """Digest of the training rows if a teacher wrote them, because then the key does
+    not determine them; else empty."""
     missing: float = 0.0
-    """Since when the provider says that it knows no job of that ID, in seconds since
-    the epoch; 0 while it does."""
+    """Since when the provider has denied knowing the ID, in seconds since the epoch; 0
+    while it knows it."""
 
 
 PHASES: frozenset[str] = frozenset(get_args(Phase))
@@ -213,9 +216,9 @@ Event = Literal[
     "duplicate",
     "asked",
 ]
-"""`intent`: a request is about to go; `refused`: it surely made nothing. `duplicate`: a
-job of the same key and attempt, which another machine made and did not take back.
-`asked`: a provider's model was asked, for an eval; `cost` says what that came to."""
+"""`intent`: a request is about to be sent. `refused`: it certainly created nothing.
+`duplicate`: a job of the same key and attempt, which another machine made and did not
+cancel. `asked`: an eval asked a provider's model, for `cost`."""
 
 
 @dataclass(frozen=True)
@@ -234,10 +237,10 @@ class Entry:
     adopted: bool = False
     """Found at the provider, or named by hand, rather than made by this folder."""
     cost: float | None = None
-    """USD; None where it is not known."""
+    """USD; None if it is not known."""
     message: str = ""
     made_of: str = ""
-    """As of `Paid`."""
+    """As in `Paid`."""
     nonce: str = ""
-    """Of an intent: what its job carries."""
+    """For the event `intent`: the random tag that its job carries."""
     format: int = FORMAT

@@ -27,14 +27,15 @@ POLL = 0.1
 """Seconds between looks at a lock that another process holds."""
 
 DAY = 86_400
-"""Seconds after which the same run is noted again: `gc` keeps what runs stood for."""
+"""Seconds after which an unchanged run is logged again, because `gc` keeps the stages
+of recent runs."""
 
 
 class RunLog:
-    """A file of JSON lines: time, setting, variables, and its stages' keys.
+    """A file of JSON lines: time, setting, variables, and the keys of its stages.
 
-    It tells a stale cell from a missing one, which model a name means, and what a
-    recent run still refers to.
+    It shows whether a cell without a present result is stale or missing, which model a
+    name means, and which artifacts recent runs refer to.
     """
 
     def __init__(self, file: Path, locks: Locks) -> None:
@@ -45,8 +46,8 @@ class RunLog:
     def note(
         self, variables: Mapping[str, str], settings: Mapping[str, Sequence[Stage]]
     ) -> None:
-        """Note what each setting stands for in this run, unless its latest note of the
-        day says the same: nothing to do must cost nothing."""
+        """Log the stages of each setting, unless its latest line has the same keys and
+        is younger than `DAY`: a run with nothing to do must cost nothing."""
         latest = self._latest()
         lines = []
         for setting, stages in settings.items():
@@ -72,11 +73,11 @@ class RunLog:
         temporary.replace(self._index)
 
     def prune(self, days: float) -> None:
-        """Leave out what no command needs: of equal notes of a setting all but the
-        last, and notes older than `days`, but for each setting's last one. A line is 3
+        """Remove lines that no command needs: all but the last of a setting's equal
+        lines, and those older than `days`, except each setting's last one. A line is 3
         MB for a plan of 30,000 stages, and most commands read all of them.
 
-        Raises NewerFormat, and changes nothing, if a later version wrote one of them.
+        Raises NewerFormat, and changes nothing, if one has a newer format.
         """
         since = time.time() - days * DAY
         with self._writing():
@@ -98,7 +99,8 @@ class RunLog:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Within the block nobody else appends to the file, or writes it anew."""
+        """Within the block no other process appends to the file or rewrites it. Waits
+        until that is so."""
         while not self._locks.take(self._file.name):
             time.sleep(POLL)
         try:
@@ -107,8 +109,8 @@ class RunLog:
             self._locks.drop(self._file.name)
 
     def _latest(self) -> dict[str, tuple[str, float]]:
-        """For each setting, a digest of its latest note's keys and the time of it. This
-        is only an index: if it is lost, a run is noted once more."""
+        """Setting -> digest of the keys in its latest line, and the line's time in
+        seconds since the epoch. Only an index: if it is lost, a run is logged again."""
         try:
             found = json.loads(self._index.read_bytes())
         except (OSError, ValueError):
@@ -116,9 +118,10 @@ class RunLog:
         return found if isinstance(found, dict) else {}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Every noted run, oldest first. A line cut by a full disk is passed over.
+        """Every logged run, oldest first. A line cut by a full disk is skipped.
 
-        Raises NewerFormat for a line that a later version wrote.
+        Raises NewerFormat for a line in a newer format, and ArtifactError if the file
+        cannot be read.
         """
         return (run for _, run in self._lines())
 
@@ -147,7 +150,7 @@ class RunLog:
             ) from error
 
     def older_keys(self) -> dict[str, list[str]]:
-        """Stage name -> the keys that it stood for, the latest last."""
+        """Stage name -> the keys that it had in logged runs, the latest last."""
         keys: dict[str, dict[str, None]] = {}
         for run in self:
             for name, key in run["stages"].items():
@@ -162,7 +165,8 @@ def now() -> str:
 
 
 def _seconds_of(run: Mapping[str, Any]) -> float:
-    """When a run was noted. A line that does not say so is never too old to keep."""
+    """When a run was logged, in seconds since the epoch; infinite for a line without a
+    valid time, so that it is never too old to keep."""
     try:
         return seconds_of(run["time"])
     except (KeyError, TypeError, ValueError):
@@ -170,5 +174,5 @@ def _seconds_of(run: Mapping[str, Any]) -> float:
 
 
 def seconds_of(moment: str) -> float:
-    """A time that `now` wrote, in seconds since the epoch."""
+    """A time in the form of `now`, in seconds since the epoch. Raises ValueError."""
     return float(calendar.timegm(time.strptime(moment, MOMENT)))

@@ -1,7 +1,7 @@
-"""State files: what happened on the way to an artifact that is not there yet.
+"""State files: what is known of stages that have no artifact yet.
 
-`artifacts/state/<key>.json` holds a stage's last failure, and how far its paid effect
-is. It is removed once the artifact is there.
+`artifacts/state/<key>.json` holds a stage's last failure, and the progress of its paid
+effect (an upload or a job). It is removed once the artifact exists.
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ from motools_build.text.scrub import scrub
 from motools_build.text.visible import written
 
 UNFINISHED = frozenset({"intent", "bound"})
-"""Phases in which a provider may hold, or will hold, what was paid for."""
+"""Phases in which a paid job or upload may exist at the provider, or come to exist."""
 
 
 class States:
-    """The state files, by key. Each is written whole, and is on the disk when the call
-    that writes it returns."""
+    """The state files, by key. Each write is atomic, and on the disk when the call
+    returns."""
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "state"
 
     def failure(self, key: str) -> Failure | None:
-        """The last failure, if the stage has not succeeded since."""
+        """The stage's last failure; None if there is none, or it has succeeded since. A
+        file that cannot be read gives a Failure that says so."""
         path = self._path(key)
         try:
             found = self._read(key).get("failure")
@@ -57,7 +58,7 @@ class States:
     def record_failure(
         self, key: str, name: str, error: Exception, log: str | None
     ) -> None:
-        """Remember why the stage failed, until it succeeds."""
+        """Record why the stage failed. A file in a newer format is left as it is."""
         before = self.failure(key)
         failure = Failure(
             name=name,
@@ -69,14 +70,14 @@ class States:
         )
         try:
             paid = self.paid(key)
-        except NewerFormat:  # not ours to write
+        except NewerFormat:  # this version must not rewrite it
             return
-        except ArtifactError:  # damaged: only the failure can be told
+        except ArtifactError:  # damaged: only the failure can be recorded
             paid = None
         self._write(key, failure, paid)
 
     def paid(self, key: str) -> Paid | None:
-        """How far the stage's paid effect is; None if none was begun. Raises
+        """The progress of the stage's paid effect; None if none was begun. Raises
         ArtifactError if the file is damaged, and NewerFormat if only a later version
         can read it."""
         try:
@@ -100,7 +101,7 @@ class States:
         )
 
     def save_paid(self, key: str, paid: Paid) -> None:
-        """Write how far a paid effect is, and forget a failure."""
+        """Record the progress of a paid effect, and forget a failure."""
         self._write(key, None, paid)
 
     def known(self) -> list[str]:
@@ -112,7 +113,7 @@ class States:
         return self._path(key).exists()
 
     def clear(self, key: str) -> None:
-        """Remove the key's state file, since its artifact is there."""
+        """Remove the key's state file; for when its artifact exists."""
         self._path(key).unlink(missing_ok=True)
 
     def clean(self, key: str) -> None:
@@ -122,7 +123,7 @@ class States:
         except NewerFormat:
             return
         except ArtifactError:
-            paid = None  # what it bound is in the ledger
+            paid = None  # the ledger has the ID of any job or upload
         if paid and paid.phase in UNFINISHED:
             self._write(key, None, paid)
         else:
@@ -157,8 +158,9 @@ class States:
         replace(path, written(text))
 
     def _before(self, key: str) -> dict[str, Any]:
-        """What the file holds, so that fields of a later version are kept when it is
-        written again. Raises NewerFormat for a file that must not be."""
+        """The file's present content, so that a rewrite keeps the fields of a later
+        version; empty if it is damaged. Raises NewerFormat if a rewrite is forbidden,
+        because the format is newer."""
         try:
             found = self._read(key)
         except (OSError, ValueError):
@@ -167,7 +169,8 @@ class States:
 
 
 def _plausible(paid: Paid) -> bool:
-    """Whether each field has a value of its kind: a wait until NaN would never end."""
+    """Whether each field has a value of the right type. `since` and `missing` must be
+    finite: a wait counted from NaN would never end."""
     return (
         isinstance(paid.id, str)
         and type(paid.attempt) is int

@@ -1,4 +1,5 @@
-"""Looking after artifacts: finding those that are damaged or that nothing refers to."""
+"""Maintenance of artifacts: finding, repairing and removing those that are damaged or
+that nothing refers to."""
 
 from __future__ import annotations
 
@@ -19,10 +20,10 @@ from motools_build.store.records import Record
 from motools_build.store.runs import seconds_of
 
 TOGETHER = "together-"
-"""Prefix of the work folders that evals of one Inspect call share."""
+"""Prefix of work folders that all evals of one Inspect call share."""
 
 KEPT_TOGETHER = 7 * 86400
-"""Seconds for which unfinished evals' logs are kept."""
+"""Seconds for which the logs of unfinished evals are kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class OnDisk:
 
     folder: Path
     record: Record | None
-    """None if it is damaged."""
+    """None if the record is missing or damaged."""
 
     @property
     def name(self) -> str:
@@ -46,12 +47,12 @@ class OnDisk:
         try:
             files = (path.lstat() for path in entries(self.folder))
             return sum(of.st_size for of in files if stat.S_ISREG(of.st_mode))
-        except FileNotFoundError:  # a run replaces it just now
+        except FileNotFoundError:  # a run is replacing the artifact
             return 0
 
     def made(self) -> float:
-        """When it was made, in seconds since the epoch; for a damaged one, its folder's
-        time."""
+        """When it was made, in seconds since the epoch; for a damaged artifact, when
+        its folder changed last."""
         said = self.record.made.get("time") if self.record else None
         if not said:
             with suppress(FileNotFoundError):
@@ -73,7 +74,7 @@ def artifacts(store: ArtifactStore) -> Iterator[OnDisk]:
 
 
 def broken(found: OnDisk) -> str | None:
-    """Read every byte of an artifact; returns what is wrong with it, or None."""
+    """Read every byte of an artifact. Returns what is wrong with it, or None."""
     record = found.record
     if record is None:
         return "its record is missing or damaged"
@@ -83,7 +84,7 @@ def broken(found: OnDisk) -> str | None:
         return "its preimage, what it says it was made of, is not that of its key"
     payload = {n: (found.folder / n, d) for n, (_, d) in record.payload.items()}
     here = local_file(record) if record.local else None
-    if here:  # if it is not, nothing is damaged: the next run that needs it fetches it
+    if here:  # an absent local file is no damage: the next run that needs it fetches it
         payload[here.name] = (here, Digest(record.output))
     for name, (path, digest) in payload.items():
         try:
@@ -96,9 +97,9 @@ def broken(found: OnDisk) -> str | None:
 
 
 def repair(damaged: Iterable[OnDisk], store: ArtifactStore) -> Iterator[str]:
-    """Set aside damaged artifacts, so that the next run makes them anew, but those that
-    a run uses or makes: for each,
-    what became of it, to be put after its path."""
+    """Move damaged artifacts to artifacts/broken/, so that the next run makes them
+    again; those that a run uses or makes stay. Yields the outcome of each, in words
+    that a caller prints after its path."""
     with store.live.removing():
         used = store.live.keys()
         for one in damaged:
@@ -112,7 +113,7 @@ def repair(damaged: Iterable[OnDisk], store: ArtifactStore) -> Iterator[str]:
 
 
 def referred_lately(store: ArtifactStore, days: float) -> set[str]:
-    """The keys that a run of the last `days` used or made."""
+    """The keys of all stages in runs of the last `days` days."""
     since = time.time() - days * 86400
     keys: set[str] = set()
     for run in store.runs:
@@ -125,9 +126,9 @@ def referred_lately(store: ArtifactStore, days: float) -> set[str]:
 def garbage(
     store: ArtifactStore, present: set[str], days: float, most: int | None
 ) -> list[OnDisk]:
-    """Artifacts to remove: those that neither a present plan nor a run of the last
-    `days` refers to and, to come below `most` bytes, the oldest that no present plan
-    refers to."""
+    """Artifacts to remove. First, those that neither a present plan (`present` keys)
+    nor a run of the last `days` days refers to. Then, until at most `most` bytes are
+    left, the oldest that no present plan refers to; None sets no limit."""
     lately = referred_lately(store, days)
     everything = list(artifacts(store))
     loose = [found for found in everything if found.key not in present]
@@ -145,8 +146,8 @@ def garbage(
 def remove(
     paths: Iterable[tuple[str, Path]], store: ArtifactStore
 ) -> Iterator[tuple[Path, bool]]:
-    """Remove folders, each given with its key or name, unless a run uses or makes what
-    is there. Yields each folder, and whether it was removed."""
+    """Remove folders, each given with its key or name, except those that a run uses or
+    makes. Yields each folder, and whether it was removed."""
     with store.live.removing():
         store.live.sweep()
         used = store.live.keys()
@@ -162,7 +163,7 @@ def remove(
 
 def leftovers(store: ArtifactStore) -> list[Path]:
     """Work folders that killed runs left: those of stages that are not being made and
-    have not failed. The folder of a failed stage may hold its log."""
+    have no state file. The folder of a failed stage may hold its log."""
     return sorted(
         path
         for path in (store.root / "work").glob("*")
@@ -173,19 +174,19 @@ def leftovers(store: ArtifactStore) -> list[Path]:
 
 
 def broken_before(store: ArtifactStore, days: float) -> list[Path]:
-    """Damaged artifacts that were set aside more than so many days ago."""
+    """Damaged artifacts that were moved to artifacts/broken/ more than `days` ago."""
     before = time.time() - days * 86400
     folders = sorted((store.root / BROKEN).glob("*"))
     return [path for path in folders if path.lstat().st_mtime < before]
 
 
 def _kept_together(path: Path) -> bool:
-    """Whether it holds the logs of evals that ran in one call lately: a run may be
-    writing them, or go on from them if it was killed."""
+    """Whether a work folder holds recent logs of evals that share one Inspect call: a
+    run may be writing them, or may continue from them after a kill."""
     if not path.name.startswith(TOGETHER):
         return False
     try:
         latest = max(p.stat().st_mtime for p in (path, *path.iterdir()))
-    except FileNotFoundError:  # a run is at it
+    except FileNotFoundError:  # a run is changing the folder
         return True
     return time.time() - latest < KEPT_TOGETHER
