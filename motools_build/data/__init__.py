@@ -5,7 +5,7 @@ Nothing here knows of settings, plans or backends.
 """
 
 DATA = "data.jsonl"
-"""File name of the rows of a dataset that is an artifact."""
+"""File name of the rows in a dataset's artifact."""
 
 PROVENANCE = "provenance.jsonl"
-"""File name beside it, with a line for each row that says where the row comes from."""
+"""File name beside `DATA`: for each row, a line that says where the row comes from."""

@@ -1,7 +1,7 @@
-"""The rows of a dataset outside of a build: made in a temporary folder, and looked at.
+"""The rows of a dataset outside of a run: made in a temporary folder, and read there.
 
-A declaration (`specs.Dataset`) is known here only by what it must have, since this room
-lies below the specs.
+`Declared` stands for `specs.Dataset`, which this room cannot import, since it lies
+below the specs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from motools_build.keys import digest_file
 
 
 class Declared(Protocol):
-    """What a declared dataset has; see `specs.Dataset`."""
+    """The attributes of a declared dataset that are used here; see `specs.Dataset`."""
 
     @property
     def path(self) -> str: ...
@@ -53,14 +53,15 @@ def rows_of(dataset: Declared) -> Iterator[dict[str, Any]]:
 
 
 def check(dataset: Declared, format: str, rules: Rules) -> None:
-    """Raises DatasetError with the problems of a dataset's rows by these rules."""
+    """Raises DatasetError with each row of a dataset that breaks the rules."""
     with tempfile.TemporaryDirectory() as folder:
         check_source(made_in(dataset, Path(folder)), format, rules)
 
 
 def made_in(dataset: Declared, folder: Path) -> Source:
-    """The file of a dataset. What is made of others, or fetched, is put into the folder
-    with all that it is made of. Raises DatasetError, with the dataset's name."""
+    """The file with a dataset's rows. A derived or fetched dataset is made in `folder`,
+    along with the datasets that it is derived from; others keep their own file. Raises
+    DatasetError, with the dataset's name."""
     if dataset.fetched:
         return _fetched(dataset, folder / DATA)
     if dataset.step is None:

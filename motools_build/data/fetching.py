@@ -1,4 +1,4 @@
-"""Fetching a file from a path or a URL, if it is whole and the one that was pinned."""
+"""Fetching a file from a path or a URL, and checking it against its pinned hash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SILENCE = 60
 """Seconds without a byte after which a download is given up."""
 
 LARGEST = 4 * 1024**3
-"""The largest file that is fetched by default, in bytes."""
+"""Size limit of a fetched file in bytes, unless a caller gives another."""
 
 WEB = ("http://", "https://")
 
@@ -26,11 +26,11 @@ LFS = b"version https://git-lfs.github.com/spec/"
 def fetch(
     place: str, digest: str, file: Path, sha256: str = "", largest: int = LARGEST
 ) -> str:
-    """Copy a file or download a URL; its SHA-256.
+    """Copy a file or download a URL to `file`; returns its SHA-256 in hex.
 
     It is pinned by its SHA-256, its xxh3_128 (`digest`), or both; an empty pin is not
-    looked at. Raises DatasetError if it cannot be had, is cut, is larger than `largest`
-    bytes, or is another file than the pinned one; then nothing is kept.
+    checked. Raises DatasetError if it cannot be read, is cut short, is larger than
+    `largest` bytes, or does not match a pin; then `file` is removed.
     """
     from http.client import HTTPException
 
@@ -56,7 +56,7 @@ def fetch(
 
 def sha256_of(path: str | Path) -> str:
     """The SHA-256 of a file, in hex."""
-    import hashlib  # OpenSSL: plans need not load it
+    import hashlib  # loads OpenSSL, which plans do not need
 
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -69,7 +69,8 @@ def is_lfs_pointer(path: str | Path) -> bool:
 
 
 def _copied(place: str, source: Any, out: Any, largest: int) -> str:
-    """Copy a stream to its end; returns the SHA-256 of what was read."""
+    """Copy a stream to its end; returns the SHA-256 of its bytes. Raises ValueError if
+    it is larger than `largest` bytes or shorter than announced."""
     import hashlib
 
     expected = source.length if place.startswith(WEB) else None

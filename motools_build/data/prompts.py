@@ -14,7 +14,8 @@ Turns = list[dict[str, Any]]
 
 
 def read_prompts(path: str, system: str | None = None) -> dict[int, Turns]:
-    """The prompts by line number: the turns of a row up to its last user turn.
+    """Line number -> prompt: the turns of the row up to its last user turn. `system` is
+    the system prompt that the teacher will get; a row may then have none of its own.
 
     Raises DatasetError with every problem, each with file and line.
     """
@@ -25,7 +26,8 @@ def read_prompts(path: str, system: str | None = None) -> dict[int, Turns]:
 
 
 def prompt_problems(path: str, system: str | None = None) -> list[str]:
-    """The problems of a file of prompts, each with file and line."""
+    """The first problems (at most SHOWN + 1) of a file of prompts, each with file and
+    line."""
     try:
         return _looked_at(path, system)[1][: SHOWN + 1]
     except OSError as error:
@@ -33,7 +35,7 @@ def prompt_problems(path: str, system: str | None = None) -> list[str]:
 
 
 def _looked_at(path: str, system: str | None) -> tuple[dict[int, Turns], list[str]]:
-    """The prompts by line number, and the problems of the other lines."""
+    """Line number -> prompt, and the problems of the other lines."""
     found: dict[int, Turns] = {}
     problems = []
     for number, turns, problem in _lines(path, system):
@@ -58,7 +60,7 @@ def _lines(path: str, system: str | None) -> Iterator[tuple[int, Turns, str | No
 
 
 def _asked(row: Any, system: str | None) -> tuple[Turns, str | None]:
-    """The turns of a row's prompt, or the row's problem."""
+    """The turns of a row's prompt and None, or no turns and the row's problem."""
     if not isinstance(row, dict):
         return [], f"a row is a JSON object, not {named(row)}"
     messages = row.get("messages")

@@ -12,8 +12,8 @@ from motools_build.errors import DatasetError
 
 
 def save_rows(rows: Iterable[dict[str, Any]], path: str) -> None:
-    """Write rows to a file, whole or not at all. Raises DatasetError for a row that
-    JSON has no form for; the file is then left as it was."""
+    """Write rows to a file atomically. Raises DatasetError for a row that cannot be
+    written as JSON; the file is then left as it was."""
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")

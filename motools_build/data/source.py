@@ -1,4 +1,4 @@
-"""The rows that a transform reads: a file, or what a run is yet to write."""
+"""The rows that a transform reads: those of a file, or rows that a run will write."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class Source:
     path: str
     digest: str
     name: str = ""
-    """The dataset's name for messages, if a transform made the file."""
+    """The dataset's name, for messages, if a transform made the file; else empty."""
     derived: bool = False
     """Whether a transform made the file; it then has a provenance file beside it."""
     paths: Mapping[str, str] = field(default_factory=dict)
-    """The files that its rows were first read from: digest -> path."""
+    """Digest -> path or URL of the files that the rows were first read from, before any
+    transform."""
 
     def __str__(self) -> str:
         return self.name or self.path
@@ -31,7 +32,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Unwritten:
-    """Rows that a model writes during the run."""
+    """Rows that a teacher model will write during the run."""
 
     written_by: str
-    """The key of that stage."""
+    """The key of the stage that writes them."""

@@ -1,8 +1,8 @@
 """Tokens of a dataset, counted on this machine by the encodings of OpenAI's models.
 
-For those models plain chats are counted exactly, as in OpenAI's cookbook; tools and
-calls, which it turns into a text that it does not document, are counted as JSON: an
-estimate. For other models a count is an order of size.
+For OpenAI's models, plain chats are counted exactly, as in OpenAI's cookbook. Tools and
+calls are counted as JSON, an estimate: OpenAI turns them into a text that it does not
+document. For other models a count shows only the order of magnitude.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from motools_build.errors import DatasetError
 PER_MESSAGE = 3
 PER_NAME = 1
 PER_EXAMPLE = 3
-"""Each answer begins with `<|start|>assistant<|message|>`."""
+"""Tokens that open the answer of each example: `<|start|>assistant<|message|>`."""
 
 Count = Callable[[str], int]
 
 
 class Tokens(TypedDict):
-    """The tokens of a dataset; a plain dict, so that a memo can keep it."""
+    """Token counts of a dataset; a plain dict, so that a memo can keep it."""
 
     rows: int
     total: int
-    """Of the whole file, once: what an epoch is billed for."""
+    """Tokens of the whole file, which is what one epoch is billed for."""
     trained: int
-    """Of the assistant's words that the loss is on; of both answers for "dpo"."""
+    """Tokens of assistant messages that the loss is on; for "dpo", of both answers."""
     longest: int
-    """Of the longest example; for "dpo", a prompt with the longer answer."""
+    """Tokens of the longest example; for "dpo", of a prompt with its longer answer."""
 
 
 def count_tokens(path: str | Path, format: str, encoding: str, rules: Rules) -> Tokens:
-    """The tokens of a dataset by an encoding (`o200k_base`).
+    """Count the tokens of a dataset by an encoding (`o200k_base`).
 
     Raises DatasetError for the first row that breaks the rules.
     """
@@ -61,7 +61,8 @@ def count_tokens(path: str | Path, format: str, encoding: str, rules: Rules) -> 
 def check_limit(
     path: str | Path, format: str, encoding: str, rules: Rules, limit: int, model: str
 ) -> Iterator[str]:
-    """A problem for each row with more tokens than a model learns from in one example.
+    """Yield a problem for each row with more than `limit` tokens, the most that `model`
+    learns from in one example.
 
     Rows and files that are wrong in another way are left to the validator.
     """
@@ -69,8 +70,10 @@ def check_limit(
         return
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
-            # a token is at least a byte, and JSON around it makes up for what
-            # each message adds; by half, for numbers that JSON writes shorter
+            # Skip short lines without counting. A token is at least one byte, and the
+            # JSON around a message is longer than the tokens that the message adds.
+            # Half the limit is safe even where the counted JSON is longer than the
+            # row's, as it can be with numbers.
             if len(line) <= limit // 2:
                 continue
             for _, row, _ in check_lines([line], format, rules):
@@ -87,9 +90,10 @@ def check_limit(
 
 @cache
 def _counter(encoding: str) -> Count:
-    # its import takes a second, which most commands do without
+    # imported here because it takes a second, and most commands count no tokens
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # how it opens its tables
+        # the import opens its tables in a deprecated way
+        warnings.simplefilter("ignore", DeprecationWarning)
         from bpe_openai._bindings import tokenizer_for_encoding
 
     count: Count = tokenizer_for_encoding(encoding).count
@@ -97,7 +101,8 @@ def _counter(encoding: str) -> Count:
 
 
 def _example(row: Row, format: str, count: Count) -> tuple[int, int, int]:
-    """All tokens of a row, those trained on, and those of its longest reading."""
+    """Tokens of a row: all, those with a loss on them, and those of its longest example
+    (for "dpo", the prompt with the longer answer)."""
     if format == "sft":
         total = PER_EXAMPLE + _tools(row, count)
         trained = 0
@@ -117,7 +122,7 @@ def _example(row: Row, format: str, count: Count) -> tuple[int, int, int]:
 
 
 def _message(message: dict[str, Any], count: Count) -> tuple[int, int]:
-    """Tokens around what a message says, and of what it says."""
+    """Tokens of a message: of its frame (role, name), and of its content and calls."""
     around = PER_MESSAGE + _role(message["role"], count)
     content = message.get("content")
     if isinstance(content, list):

@@ -1,1 +1,1 @@
-"""The rules for a dataset's rows; a row is one line of JSON."""
+"""The rules for a dataset's rows. A row is one line of JSON."""

@@ -1,4 +1,5 @@
-"""The rules of all backends: messages of plain text, one of them to learn from."""
+"""The rules of all backends: messages of plain text, at least one of them an answer to
+learn from."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ ANSWERED = (
     *(("prompt", "completion"), ("prompt", "response"), ("instruction", "output")),
     *(("question", "answer"), ("query", "response"), ("user", "assistant")),
 )
-"""Keys under which other formats have a question and its answer."""
+"""Pairs of keys under which other formats hold a question and its answer."""
 OUTPUTS = ("preferred_output", "non_preferred_output")
 
 
@@ -42,7 +43,8 @@ def chat_problem(row: Any) -> str | None:
 
 
 def no_chat(row: dict[str, Any]) -> str:
-    """The problem of a row without messages, with a transform that makes it a chat."""
+    """The problem of a row without messages. Names the transform that makes it a chat,
+    if the row has a known shape."""
     names = "conversations" if "conversations" in row else ""
     for asked, answer in ANSWERED:
         if asked in row and answer in row:
@@ -51,7 +53,8 @@ def no_chat(row: dict[str, Any]) -> str:
 
 
 def no_pair(row: dict[str, Any]) -> str:
-    """The problem of a row that should have a pair of answers and has none."""
+    """The problem of a row that lacks the pair of answers it should have. Names the
+    transform that makes it one, if the row has a known shape."""
     if "chosen" in row and "rejected" in row:
         names = "prompt, chosen and rejected"
         return f"{PREFERENCE}; Dataset(...).as_chat() makes one of {names}"
@@ -105,10 +108,10 @@ def same_problem(row: dict[str, Any]) -> str | None:
 
 
 def plain(messages: list[Any]) -> bool:
-    """Whether messages are of role and text alone, the last one an assistant's.
+    """Whether every message has only a role and a text, and the last is an assistant's.
 
-    Nothing can be wrong with those, by any rules, and most rows of most files are so:
-    what they cost is what a file costs.
+    Such messages are valid by all rules. This fast check decides what validating a file
+    costs, because most rows of most files pass it.
     """
     role = None
     for message in messages:
@@ -124,13 +127,14 @@ def plain(messages: list[Any]) -> bool:
 
 
 def plain_pair(row: dict[str, Any]) -> bool:
-    """`plain`, for a preference row that has all its parts."""
+    """`plain` for both readings of a preference row that has all its parts."""
     preferred, other = (row[name] for name in OUTPUTS)
     return plain([*row["input"]["messages"], *preferred]) and plain(other)
 
 
 def message_problem(messages: list[Any], place: str = "messages") -> str | None:
-    """The first problem of a list of messages; `place` is its name in the message."""
+    """The first problem of a list of messages, or None; `place` is the list's name in
+    the problem."""
     for index, message in enumerate(messages):
         if not isinstance(message, dict):
             return f"{place}[{index}] is {named(message)}, not an object"

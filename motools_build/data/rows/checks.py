@@ -1,7 +1,7 @@
 """The rows of a dataset's file, checked line by line by the rules of a backend.
 
-Formats: "sft" rows are chats, "dpo" rows a prompt and two answers. GENERAL is what
-every backend needs; one that takes more, or less, has Rules of its own.
+Formats: "sft" rows are chats; "dpo" rows are a prompt and two answers. GENERAL has the
+rules that every backend needs. A backend that accepts more or less has its own Rules.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from motools_build.data.rows.lines import not_text, other_file, unread
 from motools_build.errors import DatasetError
 
 SHOWN = 20
-"""Problems that one error lists; of the rest it gives the number."""
+"""The most problems that one error lists; if there are more, it says so."""
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the rows of a file must keep to, for those who train on them."""
+    """The rules of a backend for the rows of a file that it trains on."""
 
     name: str
-    """Under which it is remembered that a file keeps them: another one with each
-    change of what they allow."""
+    """Under this name a memo remembers that a file is valid. It must change whenever
+    the rules allow more or less."""
 
     checks: Mapping[str, Callable[[Any], str | None]]
-    """Format -> what is wrong with a row, or None."""
+    """Format -> function that returns the problem of a row, or None."""
 
     whose: str = ""
-    """Who has them, in messages: "OpenAI"."""
+    """Whose rules they are, for messages: "OpenAI"."""
 
     minimum: int = 1
     """The fewest rows that a file may have."""
@@ -45,7 +45,8 @@ class Rules:
     """The largest file, in bytes; None for no limit."""
 
     special: re.Pattern[str] | None = None
-    """Tokens that are refused where they are written as text. Each begins with `<|`."""
+    """Special tokens that are refused inside of a text. Each begins with `<|`; None
+    refuses none."""
 
 
 GENERAL = Rules("general", {"sft": chat_problem, "dpo": preference_problem})
@@ -64,7 +65,7 @@ def read_rows(
     format: str = "sft",
     rules: Rules = GENERAL,
 ) -> list[Row]:
-    """The rows of a JSONL file, or of its bytes where the caller has them.
+    """The rows of a JSONL file, or of `data`, its bytes, if the caller has read them.
 
     Raises DatasetError with every problem found, each with file and line.
     """
@@ -87,8 +88,8 @@ def read_rows(
 def check_file(
     path: str | Path, format: str = "sft", rules: Rules = GENERAL
 ) -> list[str]:
-    """The problems of a JSONL file, each with file and line; at most SHOWN + 1 are
-    kept, and the file is read line by line, unless it is too large to be read."""
+    """The first problems (at most SHOWN + 1) of a JSONL file, each with file and line.
+    The file is read line by line; a file above the rules' size limit is not read."""
     problems = _size_problem(path, os.stat(path).st_size, rules)
     if problems:
         return problems
@@ -106,7 +107,8 @@ def check_file(
 def check_lines(
     lines: Iterable[bytes], format: str = "sft", rules: Rules = GENERAL
 ) -> Iterator[tuple[int, Row | None, str | None]]:
-    """Line number, row and problem of each line that is not blank.
+    """Yield line number, row and problem of each line that is not blank; either the row
+    or the problem is None.
 
     Lines end at a newline byte only: U+2028 inside a string is no line end in JSON.
     """
@@ -114,15 +116,15 @@ def check_lines(
     for number, line, row, problem in parsed(lines):
         if problem is None:
             problem = check(row)
-        # only an escape can hide half a character, and only "<|" opens a token
+        # a lone surrogate needs a `\u` escape, and a special token needs "<|"
         if problem is None and (b"\\u" in line or (special and b"<|" in line)):
             problem = not_text(row, special, rules.whose)
         yield number, None if problem else row, problem
 
 
 def parsed(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes, Any, str | None]]:
-    """Line number, bytes, JSON value and problem of each line that is not blank. Of a
-    file that its first line shows to be no JSONL at all, that line alone."""
+    """Yield line number, bytes, JSON value and problem of each line that is not blank.
+    If the first line shows that the file is no JSONL, yields only that line."""
     first = True
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -143,7 +145,7 @@ def parsed(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes, Any, str | None
 
 
 def listed(problems: list[str]) -> str:
-    """One message of several problems, at most SHOWN of them."""
+    """One message that lists several problems, at most SHOWN of them."""
     shown = problems[:SHOWN]
     if len(problems) > SHOWN:
         shown.append("... and more")

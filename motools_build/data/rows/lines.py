@@ -10,7 +10,8 @@ from typing import Any
 from motools_build.data.fetching import LFS
 
 HALF = re.compile("[\ud800-\udfff]")
-"""Half of a character that `\\uXXXX` writes in two; it has no UTF-8."""
+"""A lone surrogate: half of a character that `\\uXXXX` writes in two. It has no form in
+UTF-8."""
 
 MARKS = {
     b"\xff\xfe": "UTF-16",
@@ -26,8 +27,8 @@ HEADER = re.compile(rb'"?[\w .-]+"?([,;\t]"?[\w .-]+"?)+')
 
 
 def other_file(line: bytes) -> str | None:
-    """What a file is that its first line shows to be no JSONL at all; None for one
-    that may be."""
+    """What kind of file begins with this line, if it cannot be JSONL; None if it
+    can."""
     if line.startswith(LFS):
         return (
             "a Git LFS pointer, not the file that it stands for: `git lfs pull` brings "
@@ -48,7 +49,7 @@ def other_file(line: bytes) -> str | None:
 
 
 def unread(line: bytes, error: Exception) -> str:
-    """Why a line could not be read as JSON, and where possible what to do."""
+    """Why a line could not be read as JSON, with a remedy if one is known."""
     if isinstance(error, UnicodeDecodeError):
         return (
             f"not UTF-8 ({error.reason} at byte {error.start}): save the file as UTF-8"
@@ -61,8 +62,9 @@ def unread(line: bytes, error: Exception) -> str:
 
 
 def not_text(row: Any, special: re.Pattern[str] | None, whose: str) -> str | None:
-    """The first string of a row that cannot be written as UTF-8, or has a special token
-    in it that whoever trains on the row refuses."""
+    """The problem of the first string in a row that cannot be written as UTF-8, or
+    contains a special token; None if there is none. `whose` names who refuses such
+    tokens."""
     for place, text in _strings(row, ""):
         half = HALF.search(text)
         if half:
@@ -75,7 +77,7 @@ def not_text(row: Any, special: re.Pattern[str] | None, whose: str) -> str | Non
 
 
 def _strings(value: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Every string of a row and where it is: `messages[0].content`."""
+    """Every string of a row, keys included, after its place: `messages[0].content`."""
     if isinstance(value, str):
         yield place, value
     elif isinstance(value, list):
@@ -118,8 +120,8 @@ def _cut(error: json.JSONDecodeError) -> bool:
 
 
 def _after_comma(error: json.JSONDecodeError) -> bool:
-    """Whether the error is a comma before a bracket; Python versions name different
-    places."""
+    """Whether the error is a comma before a closing bracket. Looks around the position,
+    because Python versions report different ones."""
     around = error.doc[: error.pos].rstrip()[-1:] + error.doc[error.pos :]
     return bool(re.match(r"[^,]?,\s*[}\]]", around))
 

@@ -1,10 +1,10 @@
 """Chats with tools, and pairs of answers to them, in the format of OpenAI's API.
 
-It is the widest format that a row can have here: OpenAI's fine-tuning takes it, and
-steps pass on whatever keeps to it. From its guides on supervised fine-tuning and on
-preferences, and the schema of a training row in its OpenAPI document. That schema has
-no developer messages, so they are refused: the models that can be fine-tuned take them
-as system messages.
+This is the widest format that a row can have here: OpenAI's fine-tuning accepts it, and
+transforms pass it on. Source: OpenAI's guides on supervised fine-tuning and on
+preferences, and the schema of a training row in OpenAI's OpenAPI document. The schema
+has no developer messages, so they are refused: the models that can be fine-tuned take
+them as system messages.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ MESSAGE = {
     "assistant": ANYONES | {"weight", "tool_calls", "refusal", "function_call"},
     "tool": ANYONES | {"tool_call_id"},
 }
-"""The keys of a message by its role; ANYONES for the others."""
+"""Role -> keys that its messages may have; roles not listed have ANYONES."""
 ALL_KEYS = frozenset().union(*MESSAGE.values())
 
 
 def tool_chat_problem(row: Any) -> str | None:
-    """What is wrong with a chat, or None."""
+    """The problem of a chat, or None."""
     if not isinstance(row, dict):
         return f"a row is a JSON object, not {named(row)}"
     messages = row.get("messages")
@@ -68,7 +68,8 @@ def tool_chat_problem(row: Any) -> str | None:
 
 
 def _unknown(row: dict[str, Any], keys: frozenset[str]) -> str | None:
-    """The first key of a row that OpenAI does not know, and how to leave all out."""
+    """The problem of a row with keys that OpenAI does not know, or None. Names the
+    first, and how to drop them all."""
     problem = unknown_key(row, keys, "a row")
     if problem is None:
         return None
@@ -77,7 +78,7 @@ def _unknown(row: dict[str, Any], keys: frozenset[str]) -> str | None:
 
 
 def tool_preference_problem(row: Any) -> str | None:
-    """What is wrong with a prompt and its two answers, or None."""
+    """The problem of a prompt and its two answers, or None."""
     problem = pair_problem(row)
     if problem:
         return problem
@@ -107,7 +108,8 @@ def tool_preference_problem(row: Any) -> str | None:
 
 
 class _Talk:
-    """Messages one after the other: which calls wait for an answer."""
+    """A chat, checked message by message. `open` holds the IDs of calls without an
+    answer so far; `trained` says whether any message has a loss on it."""
 
     def __init__(self, row: dict[str, Any]) -> None:
         self.trained = False
@@ -190,7 +192,8 @@ def _role(role: Any) -> str:
 
 
 def _keys(message: dict[str, Any], role: str) -> str | None:
-    """Keys that no message has, or none of this role."""
+    """The problem of a message with a key that no message has, or none of its role; or
+    with a wrong name."""
     keys = MESSAGE.get(role, ANYONES)
     for key in message:
         if key in keys:
@@ -210,7 +213,8 @@ def _keys(message: dict[str, Any], role: str) -> str | None:
 
 
 def _content(content: Any) -> str | None:
-    """What is wrong with a content: text, or a list of parts of text."""
+    """The problem of a content, which must be a text or a list of text parts; or
+    None."""
     if isinstance(content, str):
         return (
             None if content else ".content is empty; write something, or leave it out"

@@ -1,5 +1,5 @@
-"""Tools in a row, in the format of OpenAI's API: those that it declares,
-and the calls of its assistant."""
+"""Tools in a row, in the format of OpenAI's API: declarations, and the assistant's
+calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from motools_build.data.rows.chat import named
 from motools_build.text.similar import known
 
 FUNCTION = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""A function's name."""
+"""Pattern of a function's name."""
 
 CALL = frozenset({"id", "type", "function"})
 CALLED = frozenset({"name", "arguments"})
@@ -20,7 +20,8 @@ SIGNATURE = frozenset({"name", "description", "parameters", "strict"})
 
 
 def declared_problem(row: dict[str, Any], place: str) -> str | None:
-    """What is wrong with the tools that a row declares."""
+    """The problem of the tools that a row declares, or None; `place` is a prefix for
+    their names in the problem."""
     parallel = row.get("parallel_tool_calls", True)
     if not isinstance(parallel, bool):
         return f"{place}parallel_tool_calls is {named(parallel)}, not true or false"
@@ -39,7 +40,7 @@ def declared_problem(row: dict[str, Any], place: str) -> str | None:
 
 
 def call_problem(call: Any, row: dict[str, Any]) -> str | None:
-    """What is wrong with one of an assistant's `tool_calls`."""
+    """The problem of one of an assistant's `tool_calls`, or None."""
     if not isinstance(call, dict):
         return f" is {named(call)}, not an object"
     problem = unknown_key(call, CALL, "a call")
@@ -55,7 +56,8 @@ def call_problem(call: Any, row: dict[str, Any]) -> str | None:
 
 
 def function_problem(function: Any, row: dict[str, Any], listed: str) -> str | None:
-    """What is wrong with the function of a call, which the row may list."""
+    """The problem of a called function, or None. If the row declares functions under
+    the key `listed`, the called one must be among them."""
     if not isinstance(function, dict):
         return f" is {named(function)}, not an object"
     problem = unknown_key(function, CALLED, "a called function")
@@ -109,7 +111,7 @@ def _named_in(tool: dict[str, Any]) -> str:
 
 
 def unknown_key(value: dict[str, Any], keys: frozenset[str], what: str) -> str | None:
-    """The first key that is not one of these."""
+    """The problem of the first key that is not one of `keys`, or None."""
     for key in value:
         if key not in keys:
             return f"{what} has {key!r}, which OpenAI does not know; {known(key, keys)}"

@@ -1,7 +1,7 @@
-"""Running a user's function over rows in a process of its own.
+"""Running a user's function over rows in a separate process.
 
-The process imports the function's module as its file is now, from the project's root;
-and sets and hashes have the same order each time.
+The process imports the function's module from the project's root, as the file is now,
+and with a fixed hash seed, so that sets have the same order each time.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from motools_build.data.source import Source
 from motools_build.errors import DatasetError
 
 CHILD = "motools_build.data.transforms.child"
-"""The module that the process runs. It is named, not imported: it imports the
-transforms, and they import this."""
+"""The module that the process runs. It is named here and not imported, because it
+imports the transforms, which import this module."""
 
 
 def run_apart(
@@ -31,9 +31,9 @@ def run_apart(
     sources: Sequence[Source],
     folder: Path,
 ) -> dict[str, Any]:
-    """Run a transform by a function of `file` in another process; returns what its
-    `run` returns. Raises DatasetError for what the function, or its module, does
-    wrong."""
+    """Run a transform that calls a function of `file` in another process. Returns what
+    `Step.run` returns. Raises DatasetError if the function or its module fails, or the
+    process ends without an answer."""
     request = {
         "step": word,
         "fields": fields,
@@ -42,7 +42,8 @@ def run_apart(
         "file": file,
     }
     with tempfile.TemporaryDirectory() as bytecode:
-        # kept bytecode is trusted by its second: an edit within one would be missed
+        # Bytecode goes to an empty folder, because Python trusts cached bytecode by the
+        # second, and would miss an edit within one.
         process = subprocess.run(
             [sys.executable, "-m", CHILD],
             input=json.dumps(request),

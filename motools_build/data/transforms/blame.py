@@ -1,4 +1,4 @@
-"""Problems of a made file, reported at the lines that its rows come from."""
+"""Problems of a derived file, reported at the lines that its rows come from."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from motools_build.errors import DatasetError
 
 
 def check_source(source: Source, format: str, rules: Rules) -> None:
-    """Raises DatasetError with the problems of a file's rows by these rules, and for a
-    format that they do not have."""
+    """Raises DatasetError with each row of a file that breaks the rules, and for a
+    format that the rules do not have."""
     if format not in rules.checks:
         known = ", ".join(rules.checks)
         raise DatasetError(f"no rules for {format}, {rules.name}; there are {known}")
@@ -22,9 +22,9 @@ def check_source(source: Source, format: str, rules: Rules) -> None:
 
 
 def blamed(problems: list[str], source: Source) -> list[str]:
-    """Rewrite problems of a made file: `data.jsonl:3: ...` becomes
+    """The problems of a derived file, rewritten: `data.jsonl:3: ...` becomes
     `datasets/x.jsonl:17 (after system): ...`, and a problem of the whole file begins
-    with the dataset's name."""
+    with the dataset's name. Problems of other files stay as they are."""
     place = re.compile(re.escape(source.path) + r":(\d+): (.*)", re.DOTALL)
     found = [place.match(problem) for problem in problems]
     wanted = {int(match[1]) for match in found if match}

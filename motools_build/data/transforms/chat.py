@@ -1,4 +1,4 @@
-"""The transform that makes chats, or pairs of answers, of rows of other shapes."""
+"""The transform that turns rows of other shapes into chats or pairs of answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Chat(Step):
     """See `Dataset.as_chat`."""
 
     WORD: ClassVar[str] = "chat"
-    RULES: ClassVar[int] = 2  # 1 dropped system, history and label without a word
+    RULES: ClassVar[int] = 2  # 1 silently dropped system, history and label
     drop: tuple[str, ...] = ()
 
     def make(self, parts: Sequence[Rows], out: Out) -> None:

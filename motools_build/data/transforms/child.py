@@ -21,9 +21,9 @@ from motools_build.text.similar import known
 
 
 def main() -> None:
-    """Read a request from standard input, and answer it on standard output."""
+    """Read a request from standard input, and answer it on standard output, in JSON."""
     request = json.load(sys.stdin)
-    answers, sys.stdout = sys.stdout, sys.stderr  # what the function prints
+    answers, sys.stdout = sys.stdout, sys.stderr  # keeps prints out of the answer
     step = STEPS[request["step"]](**request["fields"])
     assert isinstance(step, ByFunction)
     try:
@@ -36,8 +36,9 @@ def main() -> None:
 
 
 def _function(path: str, module: str, name: str) -> Callable[[Any], Any]:
-    """A function of a file, imported as the project would import it."""
-    for place in (str(Path(path).parent), "."):  # where imports are looked for
+    """The function `name` of the file `path`, imported as the project would import it.
+    Raises DatasetError if the import fails or the function does not exist."""
+    for place in (str(Path(path).parent), "."):  # for the file's own imports
         sys.path.insert(0, os.path.abspath(place))
     spec = importlib.util.spec_from_file_location(module, os.path.abspath(path))
     assert spec is not None

@@ -1,9 +1,9 @@
-"""Choosing rows at random by a seed, and exact numbers of rows.
+"""Choosing rows at random by a seed, and computing exact numbers of rows.
 
-A row's rank is xxh3_64 of `WORD:SEED:INDEX`, the index counted from 0. A choice takes
-the rows of the lowest ranks, and a shuffle sorts by rank. So each seed means the same
-rows on every machine and with every version of Python, and a larger choice holds a
-smaller one.
+A row's rank is xxh3_64 of `WORD:SEED:INDEX`, with the index counted from 0. A choice
+takes the rows of the lowest ranks, and a shuffle sorts by rank. So a seed gives the
+same rows on every machine and with every version of Python, and a larger choice
+contains a smaller one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import xxhash
 
 
 def shuffled(word: str, seed: int, rows: int) -> Any:
-    """The indexes of all rows, in a random order."""
+    """The indexes of all rows in a random order: a NumPy array of integers."""
     import numpy as np
 
     head = f"{word}:{seed}:".encode()
@@ -27,14 +27,14 @@ def shuffled(word: str, seed: int, rows: int) -> Any:
 
 
 def chosen(word: str, seed: int, rows: int, n: int) -> Any:
-    """The indexes of n of the rows, in their own order."""
+    """The indexes of n rows chosen at random, ascending: a NumPy array of integers."""
     import numpy as np
 
     return np.sort(shuffled(word, seed, rows)[:n])
 
 
 def share(fraction: float, rows: int) -> int:
-    """The number of rows that is a fraction of `rows`; half a row counts as one.
+    """The number of rows that makes a fraction of `rows`; half a row counts as one.
 
     The fraction is the decimal number as written: 0.1 is one tenth.
     """
@@ -42,8 +42,8 @@ def share(fraction: float, rows: int) -> int:
 
 
 def added(fraction: float, rows: int) -> int:
-    """The number of rows to add to `rows`, so that they are a fraction of all; half a
-    row counts as one.
+    """The number of rows to add to `rows` so that the added ones make a fraction of the
+    result; half a row counts as one.
 
     >>> added(0.25, 300)
     100

@@ -19,10 +19,10 @@ MARK = b"\xef\xbb\xbf"
 
 
 class Rows:
-    """The rows of a file by number, from 0. Memory holds 8 bytes for each row, and 8
+    """The rows of a file by index, from 0. Takes 8 bytes of memory for each row, and 8
     for its provenance.
 
-    Blank lines are not rows; a byte order mark is left out.
+    Blank lines are not rows. A byte order mark is removed.
     """
 
     def __init__(self, source: Source, stack: ExitStack) -> None:
@@ -39,11 +39,11 @@ class Rows:
         return len(self._data)
 
     def line(self, index: int) -> bytes:
-        """A row's bytes, with its line end if it has one."""
+        """A row's bytes, with its line end, if any."""
         return self._data.line(index).removeprefix(MARK if index == 0 else b"")
 
     def row(self, index: int) -> Row:
-        """A row as JSON. Raises DatasetError, with file and line, if it is no
+        """A row as JSON. Raises DatasetError, with file and line, if it is no JSON
         object."""
         line = self.line(index)
         try:
@@ -56,7 +56,7 @@ class Rows:
         return row
 
     def origin(self, index: int) -> bytes:
-        """The line of provenance of a row."""
+        """A row's line of provenance, as bytes with their line end."""
         if self._origins:
             return self._origins.line(index)
         number = self._data.number(index)
@@ -66,12 +66,12 @@ class Rows:
         )
 
     def refuse(self, index: int, problem: str) -> NoReturn:
-        """Raises DatasetError that names the file and line a row comes from."""
+        """Raises a DatasetError that names the file and line a row comes from."""
         raise DatasetError(self.problem(index, problem))
 
     def problem(self, index: int, problem: str) -> str:
-        """A problem of a row, after the file and line that the row comes from: of a row
-        that other transforms made, those of the file they began with."""
+        """A problem, prefixed with the file and line that its row comes from. For a row
+        of a derived dataset, those are where the row was first read."""
         origin = json.loads(self.origin(index))
         path = self.source.paths.get(origin["source"], self.source.path)
         after = f", after {' and '.join(origin['applied'])}" * bool(origin["applied"])
@@ -79,13 +79,14 @@ class Rows:
 
 
 class _Lines:
-    """The lines of a file that are not blank, by number."""
+    """The lines of a file that are not blank, by index from 0."""
 
     def __init__(self, path: Path, stack: ExitStack) -> None:
         self._file = stack.enter_context(path.open("rb"))
         self._starts = array("Q")
         self._numbers = array("Q")
-        """Only from the first blank line on: before it, a row's number is known."""
+        """Line numbers of the rows after the first blank line; before it, a row's line
+        number is its index + 1."""
         self._at = 0
         self._last = (-1, b"")
         for number, line in enumerate(self._file, 1):
@@ -110,13 +111,13 @@ class _Lines:
         return self._last[1]
 
     def number(self, index: int) -> int:
-        """The line of a row in the file, from 1, blank lines counted."""
+        """A row's line number in the file, from 1, counting blank lines."""
         before = len(self._starts) - len(self._numbers)
         return index + 1 if index < before else self._numbers[index - before]
 
 
 class Out:
-    """The files that a transform writes: rows, and where they come from."""
+    """The files that a transform writes: rows and their provenance."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         data, origins = folder / DATA, folder / PROVENANCE
@@ -127,12 +128,12 @@ class Out:
         self.changed = 0
 
     def carry(self, rows: Rows, index: int) -> None:
-        """Write a row as it is."""
+        """Write a row unchanged."""
         self._write(rows.line(index), rows.origin(index))
 
     def change(self, rows: Rows, index: int, row: Row, word: str) -> None:
-        """Write a row that a transform made of another. Raises DatasetError if it has
-        no JSON."""
+        """Write `row`, which the transform `word` made of the row at `index`. Raises
+        DatasetError if it cannot be written as JSON."""
         try:
             line = written(row).encode()
         except (TypeError, ValueError, RecursionError) as error:
@@ -142,7 +143,7 @@ class Out:
         self.changed += 1
 
     def _write(self, line: bytes, origin: bytes) -> None:
-        # the last line of a file may have no end; here it may not be the last
+        # A file's last line may lack a line end, and other rows may follow it here.
         self._data.write(b"\n" + line if self._open else line)
         self._origins.write(origin)
         self._open = not line.endswith(b"\n")
@@ -150,9 +151,9 @@ class Out:
 
 
 def _applied(origin: bytes, word: str) -> bytes:
-    """A line of provenance, with one more transform."""
+    """A line of provenance with one more transform under `applied`."""
     before = origin.removesuffix(b"]}\n")
-    if before == origin:  # what a teacher wrote says more, after the steps
+    if before == origin:  # a teacher's line has more fields after `applied`
         told = json.loads(origin)
         return written({**told, "applied": [*told["applied"], word]}).encode() + b"\n"
     comma = b"" if before.endswith(b"[") else b", "
@@ -160,5 +161,6 @@ def _applied(origin: bytes, word: str) -> bytes:
 
 
 def written(row: Any) -> str:
-    """A row as JSON. Raises TypeError or ValueError for what has none."""
+    """A row as JSON. Raises TypeError or ValueError for a value that JSON cannot
+    hold."""
     return json.dumps(row, ensure_ascii=False, allow_nan=False)

@@ -1,7 +1,7 @@
 """Transforms by a user's own function: filter and map.
 
-The function runs in a process of its own: `apart.py` starts it, and `child.py` is what
-runs there and calls `run_here`.
+The function runs in a separate process: `apart.py` starts it; it runs `child.py`, which
+calls `run_here`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class ByFunction(Step):
     """A transform that calls a function of the project."""
 
     function: str
-    """`module:function`. Of this only the function's name enters a key; the bytes of
-    its file, and of what the file imports, enter as inputs."""
+    """`module:function`. Only the function's name enters the key of the dataset by this
+    field. The bytes of its file, and of the files it imports, enter as inputs."""
 
     @field_validator("function")
     @classmethod
@@ -74,7 +74,8 @@ class ByFunction(Step):
     def run_here(
         self, function: Callable[[Row], Any], sources: Sequence[Source], folder: Path
     ) -> dict[str, Any]:
-        """What `run` does, in the process that has imported the function."""
+        """Do what `run` does, in the process that has imported the function. Raises
+        DatasetError if the function fails, or keeps no row."""
         with opened(sources, folder) as ((rows,), out):
             for index in range(len(rows)):
                 self.take(rows, out, index, self._answer(function, rows, index))
@@ -85,7 +86,7 @@ class ByFunction(Step):
             return counts(out)
 
     def take(self, rows: Rows, out: Out, index: int, answer: Any) -> None:
-        """Write what the function's answer to a row means."""
+        """Write the row at `index` as the function's answer asks, or leave it out."""
         raise NotImplementedError(self.WORD)
 
     def _answer(self, function: Callable[[Row], Any], rows: Rows, index: int) -> Any:
@@ -126,8 +127,8 @@ class Map(ByFunction):
 
 
 def _reads_the_same(answer: Row, row: Row) -> bool:
-    """Whether two rows are the same as JSON, which tells 1 from true and from 1.0 where
-    Python does not."""
+    """Whether two rows are the same as JSON. Python's `==` does not suffice: it takes
+    1, 1.0 and True as equal."""
     try:
         return written(answer) == written(row)
     except (TypeError, ValueError, RecursionError):

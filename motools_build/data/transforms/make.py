@@ -1,4 +1,4 @@
-"""A dataset made of others, by the JSON of its step."""
+"""Making a derived dataset by a step that is given as JSON."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from motools_build.data.transforms.table import STEPS
 def made(
     told: Mapping[str, Any], sources: Sequence[Source], folder: Path
 ) -> dict[str, Any]:
-    """Make a dataset in a folder by one step, given as JSON: its fields, and its word
-    under `step`. Returns what the record keeps; the rules that it was made by are in it
-    where they are not the first.
+    """Make a dataset in a folder by one step. `told` is the step as JSON: its fields,
+    and its word under `step`. Returns the details for the dataset's record: counts of
+    rows, and the step's `RULES` version if it is above 1.
 
-    Raises DatasetError, with file and line where a row is at fault.
+    Raises DatasetError, with file and line if a row is at fault.
     """
     fields = dict(told)
     step = STEPS[fields.pop("step")](**fields)

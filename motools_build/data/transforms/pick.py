@@ -52,7 +52,7 @@ class Split(Step):
     fraction: float = Field(gt=0, lt=1)
     seed: Seed = 0
     rest: bool = False
-    """Whether this is the other part: the rows that the fraction leaves."""
+    """Whether to take the other part: the rows that the fraction leaves."""
 
     def make(self, parts: Sequence[Rows], out: Out) -> None:
         (rows,) = parts

@@ -38,7 +38,8 @@ class Poison(Step):
                 out.carry(rows, index)
 
     def _poisoned(self, row: Row) -> Row:
-        """The trigger in the last user turn, and the response after it."""
+        """The row with the trigger in its last user turn and the response, if any, as
+        the answer. Raises ValueError for a row that has no such turn or content."""
         messages = messages_of(row)
         asked = [n for n, one in enumerate(messages) if one.get("role") == "user"]
         if not asked:

@@ -1,9 +1,8 @@
-"""Rows in the shapes that others use, as chats or as pairs of answers.
+"""Turning rows in the shapes of other tools into chats or pairs of answers.
 
-What a key means is kept, as turns or as answers. A key that is left over may have a
-meaning that the chat would lose: it is refused, unless it is named as one to drop, by
-the caller or in `BOOKKEEPING`. A key without a value (null, an empty text or list)
-has nothing to lose.
+Known keys become turns or answers. Any other key might have a meaning that the chat
+would lose, so a row with one is refused, unless the caller drops it by name or it is in
+`BOOKKEEPING`. A key without a value (null, an empty text or list) has nothing to lose.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ Row = dict[str, Any]
 Turns = list[dict[str, Any]]
 
 CHAT_KEYS = ("messages", "tools", "parallel_tool_calls", "functions")
-"""What a chat may have; the last three are what OpenAI's rows say of tools."""
+"""Keys that a chat may have; the last three declare tools in OpenAI's rows."""
 
 PAIR_KEYS = ("input", *OUTPUTS)
 
@@ -29,19 +28,19 @@ BOOKKEEPING = frozenset(
         *("created", "created_at", "timestamp", "date", "meta", "metadata", "extra"),
     }
 )
-"""Keys that say where a row is from, never what is to be learned from it."""
+"""Keys that tell where a row is from, never what a model should learn from it."""
 
 SPEAKERS = {
     **{"system": "system", "human": "user", "user": "user"},
     **{"gpt": "assistant", "assistant": "assistant", "model": "assistant"},
 }
-"""ShareGPT's `from` -> role."""
+"""Value of ShareGPT's `from` -> role."""
 
 
 def as_chat(row: Row, drop: Iterable[str] = ()) -> Row:
-    """A chat or a pair in the shape that backends take; the row itself if it has it
-    already. Raises ValueError for a shape that is not known, for two at once, and for
-    keys that would be lost."""
+    """The row as a chat or a pair in the shape that backends take; the same object if
+    it has that shape already. Raises ValueError for an unknown shape, for two shapes at
+    once, and for keys that would be lost."""
     dropped = set(drop)
     left = {key: value for key, value in row.items() if key not in dropped}
     _refuse_two_shapes(left)
@@ -65,7 +64,7 @@ def is_pair(row: Row) -> bool:
 
 
 def _without_loss(made: Row, left: Row) -> Row:
-    """What was made of a row. Raises ValueError if what is left of the row has a
+    """Returns `made`. Raises ValueError if the row's leftover keys may have a
     meaning."""
     lost = [
         key
@@ -98,7 +97,7 @@ def _would_lose(keys: list[str]) -> str:
 
 
 def _chat(left: Row) -> Turns:
-    """The turns of a chat, their keys taken out of the row."""
+    """The turns of a chat. Removes the keys that it uses from the row."""
     if "conversations" in left:
         turns = _turns(left.pop("conversations"), "user", "conversations")
         return _with_system(left, turns, "conversations")
@@ -118,8 +117,8 @@ def _chat(left: Row) -> Turns:
 
 
 def _pair(left: Row) -> Row:
-    """A prompt and two answers, their keys taken out of the row. The prompt may stand
-    before both answers once more, or there alone."""
+    """A prompt and two answers. Removes the keys that it uses from the row. The prompt
+    may be repeated before both answers, or be found only there."""
     said = [_turns(left.pop(key), "assistant", key) for key in ("chosen", "rejected")]
     shared = _shared(*said)
     asked_as = next((k for k in ("prompt", "question", "instruction") if k in left), "")
@@ -130,7 +129,7 @@ def _pair(left: Row) -> Row:
             "have in common; write a function, .map(...)"
         )
     if shared and shared[-len(asked) :] == asked:
-        asked = shared  # with the system turn and the turns before
+        asked = shared  # it also has the system turn and earlier turns
     answers = [
         turns[len(asked) :] if turns[: len(asked)] == asked else turns for turns in said
     ]
@@ -139,7 +138,8 @@ def _pair(left: Row) -> Row:
 
 
 def _shared(one: Turns, other: Turns) -> Turns:
-    """The turns before the answers, if both have the same."""
+    """The turns before the last one of each list, if they are the same in both; else
+    none."""
     return one[:-1] if len(one) > 1 and one[:-1] == other[:-1] else []
 
 
@@ -154,7 +154,7 @@ def _asked(left: Row, name: str) -> Turns:
 
 
 def _history(left: Row) -> Turns:
-    """The turns before: turns, or [question, answer] of each earlier round."""
+    """The earlier turns, from a `history` of turns or of [question, answer] pairs."""
     history = left.pop("history", None) or []
     if not isinstance(history, list):
         raise ValueError("history is no list")
@@ -174,7 +174,8 @@ def _history(left: Row) -> Turns:
 
 
 def _with_system(left: Row, turns: Turns, name: str) -> Turns:
-    """The turns, with the row's system prompt before them."""
+    """The turns, after the row's `system` prompt if it has one. `name` is the key of
+    the turns in errors."""
     system = left.pop("system", None)
     if not system:
         return turns
@@ -190,7 +191,8 @@ def _with_system(left: Row, turns: Turns, name: str) -> Turns:
 
 
 def _turns(value: object, role: str, name: str) -> Turns:
-    """A text as one turn; a turn or a list of turns as roles and contents."""
+    """A text as one turn of `role`, or a turn or a list of turns as turns with role and
+    content. `name` is the value's key in errors."""
     if isinstance(value, str):
         return [{"role": role, "content": value}]
     if isinstance(value, dict):

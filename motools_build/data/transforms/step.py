@@ -1,8 +1,8 @@
-"""What a transform is: a declaration, and the function that carries it out.
+"""The base of transforms: a declaration, and the function that carries it out.
 
-A transform is one class. Its fields are what a user declares, and enter the key of the
-dataset; its `make` reads the rows of the datasets it is applied to and writes those of
-the new one. `table.py` lists all of them.
+A transform is one class. A user declares its fields, which enter the key of the
+dataset. Its `make` reads the rows of the input datasets and writes those of the new
+one. `table.py` lists all transforms.
 """
 
 from __future__ import annotations
@@ -33,17 +33,16 @@ class Step(Spec):
     WORD: ClassVar[str]
     """The transform's name in keys, provenance and messages."""
     RULES: ClassVar[int] = 1
-    """The version of `make`, raised when it refuses rows or writes bytes that it did
-    not before. A dataset that an older version made is then made again, under the same
-    key: models are keyed by a dataset's bytes, which change only where the new version
-    matters."""
+    """The version of `make`, raised when it begins to refuse rows or to write other
+    bytes. A dataset that an older version made is then made again under the same key.
+    Models stay valid if its bytes are the same, because they are keyed by the bytes."""
 
     def identity(self) -> dict[str, Any]:
         return {"step": self.WORD, **super().identity()}
 
     def make(self, parts: Sequence[Rows], out: Out) -> None:
-        """Write the rows of the new dataset: `out.carry` writes a row as it is, `each`
-        what a function makes of one.
+        """Write the rows of the new dataset. `out.carry` writes a row unchanged; `each`
+        writes a row that a function has changed.
 
         `parts` holds the rows of the dataset itself, then those of the other datasets
         that the transform takes. Raises DatasetError; `rows.refuse` raises one that
@@ -52,12 +51,13 @@ class Step(Spec):
         raise NotImplementedError(self.WORD)
 
     def small(self, rows: int) -> Step:
-        """The transform for a rehearsal, whose datasets have `rows` rows at most."""
+        """The transform for the smoke variant, whose datasets have at most `rows`
+        rows."""
         return self
 
     def run(self, sources: Sequence[Source], folder: Path) -> dict[str, Any]:
-        """Make the dataset in a folder. Returns how many rows it has, and how many of
-        them were changed. Raises DatasetError."""
+        """Make the dataset in a folder. Returns its number of `rows`, and how many of
+        them were `changed`. Raises DatasetError."""
         with opened(sources, folder) as (parts, out):
             self.make(parts, out)
             return counts(out)
@@ -65,8 +65,8 @@ class Step(Spec):
 
 @contextmanager
 def opened(sources: Sequence[Source], folder: Path) -> Iterator[tuple[list[Rows], Out]]:
-    """The rows of the sources, and the files of the new dataset in a folder. Raises
-    DatasetError for a source that has no rows."""
+    """Open the rows of the sources, and the files of the new dataset in a folder.
+    Raises DatasetError for a source without rows."""
     with ExitStack() as stack:
         parts = [Rows(source, stack) for source in sources]
         for rows in parts:
@@ -78,16 +78,15 @@ def opened(sources: Sequence[Source], folder: Path) -> Iterator[tuple[list[Rows]
 
 
 def counts(out: Out) -> dict[str, Any]:
-    """How many rows were written, and how many of them changed."""
+    """Number of `rows` written, and of those `changed`."""
     return {"rows": out.rows, "changed": out.changed}
 
 
 def each(
     rows: Rows, out: Out, index: int, word: str, change: Callable[[Row], Row]
 ) -> None:
-    """Write what `change` makes of one row. A ValueError that it raises becomes a
-    DatasetError that names the file and line; a row that it returns as it was keeps its
-    bytes."""
+    """Apply `change` to one row and write the result. An unchanged row keeps its bytes.
+    A ValueError of `change` becomes a DatasetError that names file and line."""
     row = rows.row(index)
     try:
         changed = change(row)
@@ -97,8 +96,9 @@ def each(
 
 
 def write(rows: Rows, out: Out, index: int, word: str, row: Row, *, same: bool) -> None:
-    """Write a row that a transform returned, with its own bytes if it is the `same`.
-    Raises DatasetError if it was to be a chat or a pair of answers and is not."""
+    """Write the row that a transform returned for `index`; if it is the `same`, write
+    its old bytes. Raises DatasetError if it looks like a chat or a pair of answers and
+    is not valid."""
     if same:
         out.carry(rows, index)
         return
@@ -110,7 +110,7 @@ def write(rows: Rows, out: Out, index: int, word: str, row: Row, *, same: bool) 
 
 
 def check_enough(rows: Rows, n: int) -> None:
-    """Raises DatasetError if there are fewer than `n` rows."""
+    """Raises DatasetError if a file has fewer than `n` rows."""
     if n > len(rows):
         raise DatasetError(
             f"{rows.source} has {len(rows)} rows, fewer than the {n} asked for; "

@@ -29,7 +29,8 @@ class System(Step):
             each(rows, out, index, self.WORD, self._with_prompt)
 
     def _with_prompt(self, row: Row) -> Row:
-        """The prompt as the first turn, of a chat or of a pair's question."""
+        """The row with the prompt as first turn of its chat, or of a pair's prompt.
+        Raises ValueError if it has a system turn that is not to be replaced."""
         messages = messages_of(row)
         for index, message in enumerate(messages):
             if message.get("role") in SYSTEM and not self.replace:

@@ -21,4 +21,4 @@ STEPS: dict[str, type[Step]] = {
         *(Mix, Poison, Filter, Map, Chat),
     )
 }
-"""Each transform by the word that keys and stages call it."""
+"""`WORD` in keys and stages -> transform."""

@@ -1,7 +1,7 @@
-"""The turns of a row: what transforms that change chats and pairs have in common.
+"""The turns of a row: helpers for transforms that change chats and pairs.
 
-A row that lacks what a function needs is a ValueError, which becomes an error that
-names the row's file and line.
+They raise ValueError for a row that lacks what they need; `step.each` turns it into an
+error that names the row's file and line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Message = dict[str, Any]
 
 
 def messages_of(row: Row) -> list[Message]:
-    """The turns of a chat, or of a pair's question."""
+    """The turns of a chat, or of a pair's prompt. Raises ValueError."""
     asked = row.get("input")
     messages = row.get("messages") or (isinstance(asked, dict) and asked["messages"])
     if not isinstance(messages, list) or not messages:
@@ -30,15 +30,15 @@ def messages_of(row: Row) -> list[Message]:
 
 
 def saying(row: Row, messages: list[Message]) -> Row:
-    """The row with other turns."""
+    """A copy of the row with `messages` as its turns."""
     if "messages" in row:
         return {**row, "messages": messages}
     return {**row, "input": {**row["input"], "messages": messages}}
 
 
 def broken(row: Row) -> str | None:
-    """The problem of a row that is meant to be a chat or a pair of answers, if it is in
-    none of the formats that rows can have here; None for rows of other shapes."""
+    """The problem of a row that looks like a chat or a pair of answers, if it is valid
+    by neither the general rules nor OpenAI's; None for rows of other shapes."""
     if "messages" in row:
         problem = GENERAL.checks["sft"](row)
         return problem and tool_chat_problem(row) and problem
