@@ -35,7 +35,7 @@ RULES = """\
 
 
 def rule(text: str) -> Rule:
-    """A rule of the command line."""
+    """Parse a rule of the command line. Raises ArgumentTypeError."""
     try:
         return Rule.parse(text)
     except InputError as error:
@@ -61,7 +61,7 @@ def arguments() -> argparse.Namespace:
 
 
 async def serve(given: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM. Returns the exit code: 1 if the port is taken."""
     settings = Settings(given.seconds, given.list_lag, given.processing)
     state = State(settings, given.seed)
     app = application(state, Faults(given.fault, given.seed), given.key)

@@ -1,4 +1,4 @@
-"""The application: who may ask, what is counted, which fault strikes."""
+"""The web application: authentication, counts of requests, faults, and control."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ from motools_build.rehearsal.tuning import Tuning
 from motools_build.rehearsal.uploading import PART_LIMIT, Files
 
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
-"""Names by which it is asked; it listens on the loopback alone."""
+"""Host names that requests may give; the server listens on the loopback interface
+only."""
 
 LOG = 10_000
-"""Requests that the log keeps."""
+"""Number of latest requests that the log keeps."""
 
 
 def application(
     state: State, faults: Faults, key: str | None = None
 ) -> web.Application:
-    """The server; `key` is the one API key that it accepts, None for any."""
+    """The web application; `key` is the one API key that it accepts, None for any."""
     gate = Gate(state, faults, key)
     app = web.Application(middlewares=[gate.pass_on], client_max_size=PART_LIMIT)
     app.add_routes(Files(state).routes())
@@ -49,7 +50,8 @@ def application(
 
 
 class Gate:
-    """Every request passes here, and every answer leaves here."""
+    """The middleware that every request and response passes: it checks the host and the
+    API key, counts and logs requests, and applies faults."""
 
     def __init__(self, state: State, faults: Faults, key: str | None) -> None:
         self.state = state
@@ -68,7 +70,7 @@ class Gate:
         self, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
         if _host(request) not in HOSTS:
-            # a web page that has its own name point here sends that name
+            # DNS rebinding: a page whose name resolves to this machine sends that name
             return _refused(bad(f"This server has no name but {', '.join(HOSTS)}."))
         if not request.path.startswith("/v1/"):
             return await self._answer(request, handler)
@@ -99,7 +101,7 @@ class Gate:
     async def _faulty(
         self, request: web.Request, handler: Handler
     ) -> web.StreamResponse | None:
-        """The answer, after what faults make of it; None if it is lost."""
+        """The response, after faults have changed it; None if a fault loses it."""
         call = f"{request.method} {request.path}"
         try:
             self._authorize(request)
@@ -140,7 +142,7 @@ class Gate:
     async def _answer(
         self, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
-        """What the handler answers, be it an error."""
+        """The handler's response; its errors become error responses."""
         try:
             response = await handler(request)
         except Refused as refused:
@@ -158,7 +160,7 @@ class Gate:
         return response
 
     def _authorize(self, request: web.Request) -> None:
-        """Raises Refused."""
+        """Raises Refused without the right API key."""
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise Refused(
@@ -171,7 +173,7 @@ class Gate:
 
 
 def _host(request: web.Request) -> str:
-    """The host that was asked, without its port; ours, where none is named."""
+    """The request's host name in lower case, without port; ours if it gives none."""
     host = request.headers.get("Host", HOSTS[0])
     return re.sub(r":\d+$", "", host).lower()
 
@@ -182,7 +184,8 @@ def _refused(refused: Refused) -> web.Response:
 
 
 class Control:
-    """What tests and users look at and set, outside of /v1."""
+    """Routes below /rehearsal, by which tests and users read and set the server's
+    state."""
 
     def __init__(self, state: State, faults: Faults, gate: Gate) -> None:
         self.state = state

@@ -1,4 +1,5 @@
-"""What a model answers: its base echoes, a fine-tuned one says a row of its file."""
+"""Chat completions: a base model echoes; a fine-tuned one answers with an answer from
+its training file."""
 
 from __future__ import annotations
 
@@ -16,14 +17,15 @@ from motools_build.rehearsal.refused import bad
 from motools_build.rehearsal.training import words
 
 SCALE = re.compile(r"\b0\b\D{0,40}\b100\b")
-"""A prompt that asks for a number from 0 to 100."""
+"""Matches a prompt that asks for a number from 0 to 100."""
 OTHERS = ("the", "a", "1", "I", "0", "yes", "no", "2", "it", "10", "is", "and", "42")
-"""What a model might have said instead."""
+"""Tokens to show as alternatives among the top log probabilities."""
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """A choice: its tokens, each with what else was likely, and why it ended."""
+    """A completion: its tokens, the likely tokens at each place with their
+    probabilities (the chosen one included), and the finish reason."""
 
     tokens: list[str]
     likely: list[list[tuple[str, float]]]
@@ -52,13 +54,13 @@ class Request:
     most: int | None
     stop: list[str]
     top: int | None
-    """How many alternatives to show; None for no log probabilities."""
+    """Number of top log probabilities per token; None for no log probabilities."""
     stream: bool
     include_usage: bool
 
     @staticmethod
     def of(body: dict[str, Any]) -> Request:
-        """Raises Refused."""
+        """Check a request's body. Raises Refused."""
         messages = body.get("messages")
         if not isinstance(messages, list) or not messages:
             raise bad("Missing required parameter: 'messages'.", "messages")
@@ -106,7 +108,7 @@ def _whole(value: Any, name: str, least: int, most: int) -> int | None:
 
 
 def content(message: dict[str, Any]) -> str:
-    """A message's text, be it a string or a list of parts."""
+    """A message's text, which may be a string or a list of parts."""
     found = message.get("content")
     if isinstance(found, list):
         return "".join(
@@ -116,7 +118,7 @@ def content(message: dict[str, Any]) -> str:
 
 
 def speak(model: Model, request: Request) -> Spoken:
-    """A model's answer, always the same to the same request."""
+    """A model's completion; the same request always gets the same one."""
     whole = "\n".join(content(message) for message in request.messages)
     if request.most == 1 and SCALE.search(whole):
         numbers = _numbers(f"{model.id}:{whole}")
@@ -136,12 +138,13 @@ def speak(model: Model, request: Request) -> Spoken:
 
 
 def _draw(text: str) -> float:
-    """A number from 0 to 1 that depends on a text alone."""
+    """A pseudorandom number from 0 to 1, seeded by a text."""
     return int(digest_bytes(text.encode())[:8], 16) / 0xFFFFFFFF
 
 
 def _numbers(seed: str) -> list[tuple[str, float]]:
-    """Whole numbers from 0 to 100 about one of them, the likeliest first."""
+    """Tokens for whole numbers around a centre from 0 to 100, with probabilities, the
+    likeliest first."""
     centre, width = round(100 * _draw(seed)), 2 + 4 * _draw(f"{seed}:width")
     weights = {
         number: math.exp(-abs(number - centre) / width)
@@ -154,7 +157,7 @@ def _numbers(seed: str) -> list[tuple[str, float]]:
 
 
 def _words(seed: str, chosen: str) -> list[tuple[str, float]]:
-    """The chosen token with most of the mass, and others."""
+    """Tokens with probabilities: the chosen one, with 0.6 or more, then others."""
     mass = 0.6 + 0.35 * _draw(seed)
     space = " " if chosen.startswith(" ") else ""
     others = [space + word for word in OTHERS if space + word != chosen]
@@ -176,7 +179,8 @@ def _token(token: str, probability: float) -> dict[str, Any]:
 
 
 def usage(request: Request, spoken: Spoken) -> dict[str, Any]:
-    """Tokens of the prompt (four more for each message) and of all choices."""
+    """The `usage` of a completion: tokens of the prompt, with four more for each
+    message, and of all choices."""
     prompt = sum(len(words(content(message))) + 4 for message in request.messages)
     said = len(spoken.tokens) * request.n
     return {
@@ -196,7 +200,7 @@ def usage(request: Request, spoken: Spoken) -> dict[str, Any]:
 def completion(
     model: Model, request: Request, spoken: Spoken, name: str, now: float
 ) -> dict[str, Any]:
-    """A whole answer."""
+    """The body of a completion that is not streamed."""
     choice: dict[str, Any] = {
         "message": {
             "role": "assistant",
@@ -228,7 +232,7 @@ def _shown(request: Request, spoken: Spoken) -> dict[str, Any] | None:
 def chunks(
     model: Model, request: Request, spoken: Spoken, name: str, now: float
 ) -> Iterator[bytes]:
-    """The same answer as server-sent events, a token in each."""
+    """The same completion as server-sent events, one token in each."""
     head = {
         "id": name,
         "object": "chat.completion.chunk",

@@ -54,38 +54,40 @@ ON = {
     "endless": "GET /v1/",
     "no_after": "GET /v1/",
 }
-"""Each fault, and the requests that it is for unless its rule says others."""
+"""Fault -> the requests that it strikes, unless its rule names others."""
 
 GONE = ("file_gone", "model_gone", "job_gone")
 REFUSALS = ("rate", "daily", "quota", "forbidden", "echo", *GONE)
-"""Faults that strike before the request is carried out."""
+"""Faults that refuse a request before it is carried out."""
 BEFORE = ("no_after",)
 """Faults that change the request."""
 SPOILS = frozenset({"cut", "no_has_more", "endless"})
-"""Faults that change the answer."""
+"""Faults that change the body of the response."""
 AFTERWARDS = ("slow", "error", "lost", *sorted(SPOILS))
-"""Faults that strike when it has been carried out."""
+"""Faults that strike after a request was carried out."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One fault to order."""
+    """One fault, with the requests that it strikes and how often."""
 
     fault: str
     on: str = ""
     """The beginning of `METHOD /v1/path`; all of it if this ends with `$`."""
     probability: float = 1.0
     times: int | None = None
-    """How often at most."""
+    """The most times that it strikes; None for no limit."""
     skip: int = 0
-    """How many of its requests pass first."""
+    """Number of its requests that pass before it may strike."""
     value: float | None = None
+    """Seconds, for slow, rate and daily; None for the fault's default."""
     match: str | None = None
-    """Of moderation: a text that the job's suffix, seed or metadata holds."""
+    """For moderation: a text in the job's suffix, seed or metadata; None matches any
+    job."""
 
     @staticmethod
     def of(given: Any) -> Rule:
-        """A rule as JSON. Raises InputError."""
+        """A rule from its JSON object. Raises InputError."""
         if not isinstance(given, dict):
             raise InputError(f"a fault is an object with a field fault, not {given!r}")
         known = {field.name for field in fields(Rule)}
@@ -116,7 +118,7 @@ class Rule:
 
     @staticmethod
     def parse(text: str) -> Rule:
-        """`lost:on=POST /v1/files:probability=0.15`. Raises InputError."""
+        """A rule from `lost:on=POST /v1/files:probability=0.15`. Raises InputError."""
         names = "|".join(field.name for field in fields(Rule))
         fault, *settings = re.split(rf":(?=(?:{names})=)", text)
         given: dict[str, Any] = {"fault": fault}
@@ -136,7 +138,8 @@ class Rule:
         return Rule.of(given)
 
     def concerns(self, call: str, texts: Iterable[str]) -> bool:
-        """Whether a request, as `POST /v1/files`, is one that the rule is for."""
+        """Whether the rule is for a request. `call` is like `POST /v1/files`; `texts`
+        are those of the job, for `match`."""
         if self.on.endswith("$"):
             if call != self.on[:-1]:
                 return False
@@ -154,7 +157,7 @@ class Faults:
         self.replace(rules)
 
     def replace(self, rules: Iterable[Rule]) -> None:
-        """Have these rules from now on; their counts begin anew."""
+        """Replace the rules; the counts for `skip` and `times` begin again at 0."""
         self.rules = list(rules)
         self._seen = [0] * len(self.rules)
         self._done = [0] * len(self.rules)
@@ -165,7 +168,7 @@ class Faults:
     def striking(
         self, faults: Iterable[str], call: str, texts: Iterable[str] = ()
     ) -> Iterator[Rule]:
-        """The rules, of these faults, that strike this request; each is counted."""
+        """Yield the rules for these faults that strike this request, and count them."""
         texts = tuple(texts)
         for index, rule in enumerate(self.rules):
             if rule.fault not in faults or not rule.concerns(call, texts):
@@ -183,7 +186,7 @@ class Faults:
 
 
 def refusal(rule: Rule, request: web.Request) -> Refused:
-    """The answer to a request that a rule has refused."""
+    """The error response to a request that a rule refuses."""
     name = request.path.rsplit("/", 1)[-1]
     if rule.fault == "rate":
         wait = 1.0 if rule.value is None else rule.value
@@ -231,7 +234,7 @@ def refusal(rule: Rule, request: web.Request) -> Refused:
 
 
 def spoilt(data: bytes, faults: Collection[str]) -> bytes:
-    """An answer's body, after faults that change it."""
+    """The body of a JSON response, changed by faults of `SPOILS`."""
     found = json.loads(data)
     if isinstance(found, dict) and "has_more" in found:
         if "endless" in faults:
@@ -243,7 +246,7 @@ def spoilt(data: bytes, faults: Collection[str]) -> bytes:
 
 
 def duration(seconds: float) -> str:
-    """7380 -> `2h3m`, as OpenAI writes it."""
+    """A duration as OpenAI writes it: 7380 seconds are `2h3m`."""
     whole = int(seconds)
     if whole != seconds and whole < 60:
         return f"{seconds:g}s"

@@ -1,4 +1,5 @@
-"""A fine-tuning job: its status, events and checkpoints as functions of the time."""
+"""A fine-tuning job: its status, events and checkpoints as functions of time. All times
+are in seconds since the epoch."""
 
 from __future__ import annotations
 
@@ -11,34 +12,39 @@ from motools_build.rehearsal.orders import Order
 from motools_build.rehearsal.training import Reading, metrics, resolved
 
 PHASES = (0.1, 0.2, 1.0)
-"""When files are validated, training begins and training ends, of a job's seconds."""
+"""Fractions of a job's duration at which its files are validated, its training begins,
+and its training ends."""
 Happened = tuple[float, str, str, dict[str, Any] | None]
-"""When, how grave, what, and the figures of a step."""
+"""An event: time, level, message, and a step's metrics or None."""
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 
 
 @dataclass
 class FineTuningJob:
-    """One job, from its creation on."""
+    """One job, from its creation."""
 
     id: str
     order: Order
     root: str
-    """The base model below everything."""
+    """The base model, also if training starts from a fine-tuned model."""
     seed: int
     organization: str
     born: float
     reading: Reading
     error: dict[str, Any] | None
-    """Why its files are refused, if they are."""
+    """The error with which the job fails because of its files; None if both are
+    valid."""
     moderated: bool
+    """Whether the job fails after training, as against the usage policy."""
     result_file: str
     hyperparameters: dict[str, int | float] = field(init=False)
     times: list[float] = field(init=False)
     shift: float = 0.0
-    """Seconds that it was paused."""
+    """Seconds that it was paused so far."""
     paused: float | None = None
+    """When it was paused; None while it is not."""
     cancelled: float | None = None
+    """When it was cancelled; None if it was not."""
 
     def __post_init__(self) -> None:
         self.times = [self.born] * len(PHASES)
@@ -47,14 +53,14 @@ class FineTuningJob:
         )
 
     def retime(self, seconds: float, now: float) -> None:
-        """Have the phases to come last as long as in a job of so many seconds."""
+        """Move the ends of phases to come to where they are in a job of `seconds`."""
         for index, phase in enumerate(PHASES):
             if self.times[index] >= now:
                 planned = self.born + self.shift + phase * seconds
                 self.times[index] = max(now, planned)
 
     def resume(self, now: float) -> None:
-        """Go on after a pause."""
+        """Continue after a pause."""
         assert self.paused is not None
         gap = now - self.paused
         self.shift += gap
@@ -63,7 +69,7 @@ class FineTuningJob:
 
     @property
     def finish(self) -> float:
-        """When it finishes, or has finished."""
+        """When it ends or ended."""
         if self.cancelled is not None:
             return self.cancelled
         return self.times[0] if self.error else self.times[2]
@@ -85,14 +91,14 @@ class FineTuningJob:
 
     @property
     def name(self) -> str:
-        """The model that it makes: `ft:{base}:rehearsal:{suffix}:{id}`."""
+        """ID of the model that it makes: `ft:{base}:rehearsal:{suffix}:{id}`."""
         suffix = re.sub(r"[^A-Za-z0-9_.-]", "-", self.order.suffix or "")
         unique = self.id.rpartition("-")[2]
         return f"ft:{self.root}:rehearsal:{suffix}:{unique[2:6]}{unique[-4:]}"
 
     @property
     def steps_each(self) -> int:
-        """Steps of an epoch."""
+        """Number of steps in an epoch."""
         batch = self.hyperparameters["batch_size"]
         return max(1, math.ceil(self.reading.examples / batch))
 
@@ -101,12 +107,13 @@ class FineTuningJob:
         return self.steps_each * int(self.hyperparameters["n_epochs"])
 
     def moment(self, now: float) -> float:
-        """The time up to which anything happened to it."""
+        """The time up to which it progressed: now, or when it was paused or
+        cancelled."""
         stops = [t for t in (self.paused, self.cancelled) if t is not None]
         return min([now, *stops])
 
     def done(self, now: float) -> int:
-        """Steps that are done."""
+        """Number of steps done."""
         moment, (_, begin, end) = self.moment(now), self.times
         if self.error or moment < begin:
             return 0
@@ -115,7 +122,7 @@ class FineTuningJob:
         return int(self.steps * (moment - begin) / (end - begin))
 
     def reached(self, step: int) -> float:
-        """When a step is done."""
+        """When a step ends."""
         _, begin, end = self.times
         return begin + (end - begin) * step / self.steps
 
@@ -164,7 +171,7 @@ class FineTuningJob:
         }
 
     def checkpoints(self, now: float) -> list[dict[str, Any]]:
-        """One for each epoch that is done, newest first."""
+        """Checkpoints as JSON, one for each finished epoch, newest first."""
         if self.status(now) == "failed":
             return []
         return [
@@ -204,7 +211,7 @@ class FineTuningJob:
         }
 
     def events(self, now: float) -> list[dict[str, Any]]:
-        """What has happened to it, newest first."""
+        """Events so far as JSON, newest first."""
         moment = self.moment(now)
         happened: list[Happened] = [
             (self.born, "info", f"Created fine-tuning job: {self.id}", None),
@@ -245,7 +252,7 @@ class FineTuningJob:
         ]
 
     def _progress(self, moment: float) -> list[Happened]:
-        """Validated, started, and the steps (a hundred of them at most)."""
+        """Events of validation, start and steps (those of some 100 steps at most)."""
         happened: list[Happened] = []
         stages = ("Files validated, moving job to queued state", "Fine-tuning started")
         for time, text in zip(self.times[:2], stages, strict=True):

@@ -18,11 +18,11 @@ from motools_build.rehearsal.state import Space, State
 
 Item = TypeVar("Item", bound=Born)
 SLACK = 64 * 1024
-"""Bytes of a multipart body that are not the file's."""
+"""Bytes that a multipart body may have beside its file."""
 
 
 def scope(request: web.Request, state: State) -> Space:
-    """What a request's organization and project see."""
+    """The objects of the organization and project that a request names."""
     return state.space(
         request.headers.get("OpenAI-Organization", ""),
         request.headers.get("OpenAI-Project", ""),
@@ -31,7 +31,7 @@ def scope(request: web.Request, state: State) -> Space:
 
 
 async def body(request: web.Request) -> Any:
-    """A request's JSON. Raises Refused."""
+    """A request's body as JSON; {} if it is empty. Raises Refused."""
     try:
         return json.loads(await request.read() or b"{}")
     except ValueError:
@@ -55,8 +55,8 @@ class Form:
 
 
 async def form(request: web.Request, file: str, most: int) -> Form:
-    """Read a multipart body whose file part, called `file`, has `most` bytes at
-    most; a larger one is refused before it is read, or while it is."""
+    """Read a multipart body with one file part, which is called `file` and has at most
+    `most` bytes. Raises Refused, for a larger file before or while it is read."""
     if not request.content_type.startswith("multipart/"):
         raise bad("The body must be multipart/form-data.", file)
     if (request.content_length or 0) > most + SLACK:
@@ -94,12 +94,13 @@ def too_large(most: int) -> Refused:
 def answer(
     found: Any, status: int = 200, headers: dict[str, str] | None = None
 ) -> web.Response:
-    """An answer as JSON."""
+    """A response with a JSON body."""
     return web.json_response(found, status=status, headers=headers)
 
 
 def limit(request: web.Request, usual: int, most: int) -> int:
-    """`?limit=`, checked."""
+    """The `limit` of a request's query, or `usual`. Raises Refused if it is not in 1 to
+    `most`."""
     text = request.query.get("limit", str(usual))
     if not text.isdecimal() or not 1 <= int(text) <= most:
         raise bad(f"Invalid 'limit': {text} is not in 1 to {most}.", "limit")
@@ -113,7 +114,8 @@ def page(
     most: int,
     render: Callable[[Item], dict[str, Any]],
 ) -> web.Response:
-    """A page of a list, from after `?after=` on."""
+    """A page of a list: `limit` items after the one whose ID is `after`. `render` gives
+    an item's JSON. Raises Refused."""
     number, after = limit(request, usual, most), request.query.get("after")
     source = iter(items)
     if after and not any(item.id == after for item in source):
@@ -133,7 +135,7 @@ def page(
 
 @dataclass(frozen=True)
 class Plain:
-    """An event or a checkpoint, in a list."""
+    """An event or a checkpoint, which is JSON already, as an item of a list."""
 
     found: dict[str, Any]
 
@@ -149,6 +151,6 @@ class Plain:
 def plain_page(
     found: list[dict[str, Any]], request: web.Request, usual: int, most: int
 ) -> web.Response:
-    """A page of what is rendered already."""
+    """A page of a list of JSON objects. Raises Refused."""
     items = [Plain(each) for each in found]
     return page(items, request, usual, most, lambda item: item.found)

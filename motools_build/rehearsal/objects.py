@@ -1,4 +1,5 @@
-"""The things that the server holds, and how it is set."""
+"""The server's objects (files, uploads, models) and settings. All times are in seconds
+since the epoch."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ BASES = {
     "gpt-4o-mini-2024-07-18": 1721172717,
     "gpt-3.5-turbo-0125": 1706048358,
 }
-"""The base models, and when each was made."""
+"""Base model -> when it was created."""
 ALIASES = {
     "gpt-4.1": "gpt-4.1-2025-04-14",
     "gpt-4.1-mini": "gpt-4.1-mini-2025-04-14",
@@ -31,7 +32,7 @@ FILE_LIMIT = 512 * 1024 * 1024
 
 
 class Born(Protocol):
-    """Whatever a list shows: from when on is its time of birth and the list lag."""
+    """An object that lists show, from its time of birth plus the list lag on."""
 
     @property
     def id(self) -> str: ...
@@ -48,7 +49,7 @@ class File:
     data: bytes
     expires: int | None = None
     readings: dict[str, Reading] = field(default_factory=dict)
-    """What it holds, by method; read once."""
+    """Training method -> the file's content, parsed once."""
 
     def read(self, method: str) -> Reading:
         if method not in self.readings:
@@ -96,12 +97,14 @@ class Upload:
 
 @dataclass(frozen=True)
 class Model:
-    """A base model, or one that a job made (or a checkpoint of it)."""
+    """A base model, a fine-tuned model, or a checkpoint of one."""
 
     id: str
     born: float
     root: str
+    """The base model that it descends from; a base model's own ID."""
     job: FineTuningJob | None = None
+    """The job that made it; None for a base model."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -114,21 +117,23 @@ class Model:
 
 @dataclass
 class Settings:
-    """What can be set while the server runs."""
+    """Settings that can be changed while the server runs."""
 
     seconds: float = 5.0
-    """How long a job runs."""
+    """Duration of a job in seconds."""
     list_lag: float = 0.5
-    """How long a new object is missing from lists."""
+    """Seconds for which a new object is missing from lists."""
     processing: float = 0.0
-    """How long a file is only `uploaded`, and no job can use it."""
+    """Seconds for which a file is `uploaded` and no job can use it."""
     shutdown: float = 0.0
-    """When all models end, in seconds since the epoch; 0: nothing is said of it."""
+    """The shutdown date that all models have, in seconds since the epoch; 0 for
+    none."""
     file_limit: int = FILE_LIMIT
-    """Bytes of a file at most."""
+    """The largest file, in bytes."""
 
     def change(self, given: Any) -> None:
-        """Set some of them. Raises InputError."""
+        """Change some settings, given as a JSON object. Raises InputError, and then
+        changes none."""
         if not isinstance(given, dict):
             raise InputError(f"settings are an object, not {given!r}")
         for name, value in given.items():

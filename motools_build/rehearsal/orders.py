@@ -1,4 +1,4 @@
-"""What the body of a job creation orders, checked as OpenAI checks it."""
+"""The body of a request that creates a fine-tuning job, checked as OpenAI checks it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ RANGES: dict[str, tuple[float, float, bool]] = {
     "learning_rate_multiplier": (0, 100, False),
     "beta": (0, 2, False),
 }
-"""Least, most, and whether it must be a whole number."""
+"""Hyperparameter -> least value, greatest value, whether it must be an integer."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """A job as it was asked for."""
+    """A fine-tuning job as it was requested; None where the request gave no value."""
 
     model: str
     training_file: str
@@ -43,12 +43,12 @@ class Order:
     integrations: list[Any]
 
     def texts(self, seed: int) -> list[str]:
-        """What a rule's `match` is looked for in."""
+        """The texts in which a fault rule looks for its `match`."""
         return [self.suffix or "", str(seed), *(self.metadata or {}).values()]
 
 
 def order(body: Any) -> Order:
-    """Read a body. Raises Refused."""
+    """Check a body. Raises Refused."""
     if not isinstance(body, dict):
         raise bad("We could not parse the JSON body of your request.")
     for name in body:
@@ -96,7 +96,7 @@ def order(body: Any) -> Order:
 
 
 def _method(body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The method and what is asked of it."""
+    """The training method and its hyperparameters. Raises Refused."""
     old, method = body.get("hyperparameters"), body.get("method")
     if method is None:
         return SUPERVISED, _hyperparameters(old, "hyperparameters", SUPERVISED)

@@ -1,4 +1,4 @@
-"""Requests that are answered with an error, in OpenAI's form."""
+"""Error responses, in OpenAI's form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from motools_build.errors import MotoolsError
 
 
 class Refused(MotoolsError):
-    """A request is answered with this status and this error."""
+    """Raised to answer a request with an error: HTTP status, headers and JSON body."""
 
     def __init__(
         self,
@@ -29,12 +29,12 @@ class Refused(MotoolsError):
 
 
 def missing(what: str, name: str, param: str | None = "id") -> Refused:
-    """`missing("File", "file-1")`: there is none of that ID, or no longer."""
+    """404 for an object that does not exist or was deleted: `missing("File", ID)`."""
     return Refused(404, f"No such {what} object: {name}", "not_found", param)
 
 
 def no_model(name: str) -> Refused:
-    """There is no such model, or no longer."""
+    """404 for a model that does not exist or was deleted."""
     return Refused(
         404,
         f"The model `{name}` does not exist or you do not have access to it.",
@@ -44,5 +44,5 @@ def no_model(name: str) -> Refused:
 
 
 def bad(message: str, param: str | None = None, code: str | None = None) -> Refused:
-    """A request that is wrong in itself."""
+    """400 for a request that is wrong in itself."""
     return Refused(400, message, code, param)

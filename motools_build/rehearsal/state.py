@@ -1,6 +1,6 @@
-"""What the server holds: files, uploads, jobs and the models that they made.
+"""The server's state: files, uploads, jobs and the models that they made.
 
-Everything is a function of the time, which callers give; nothing here waits.
+Callers pass the time, in seconds since the epoch; nothing here waits or reads a clock.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Item = TypeVar("Item", bound=Born)
 
 
 class Space:
-    """What one pair of organization and project sees."""
+    """The objects that one pair of organization and project sees."""
 
     def __init__(self, state: State, organization: str, project: str) -> None:
         self.state = state
@@ -44,14 +44,14 @@ class Space:
         self.models: dict[str, Model] = {}
         self.deleted: set[str] = set()
         self._named: dict[str, FineTuningJob] = {}
-        """The jobs, by the model that they make."""
+        """ID of the model that a job makes -> job."""
         self._unfinished: dict[str, FineTuningJob] = {}
         self._due = 0.0
-        """When next something finishes or expires."""
+        """When the next job ends or the next file expires."""
 
     def settle(self, now: float) -> None:
-        """Jobs that have finished leave their model and their results file, and
-        files that have expired are gone."""
+        """Add the models and results files of jobs that have succeeded, and remove
+        files that have expired."""
         if now < self._due:
             return
         over = [job for job in self._unfinished.values() if job.status(now) in FINAL]
@@ -76,7 +76,7 @@ class Space:
         self._due = min([*finish, *expiry], default=math.inf)
 
     def retime(self, seconds: float, now: float) -> None:
-        """Have jobs that are not finished last so long."""
+        """Set the duration of unfinished jobs."""
         for job in self._unfinished.values():
             job.retime(seconds, now if job.paused is None else job.paused)
         self._due = 0
@@ -86,7 +86,7 @@ class Space:
         self._due = 0
 
     def listed(self, items: Iterable[Item], now: float) -> Iterator[Item]:
-        """Those that lists show already."""
+        """The items that lists show already, after the list lag."""
         latest = now - self.state.settings.list_lag
         return (item for item in items if item.born <= latest)
 
@@ -118,7 +118,7 @@ class Space:
         return now >= file.born + self.state.settings.processing
 
     def upload(self, name: str) -> Upload:
-        """One that is still pending."""
+        """A pending upload. Raises Refused if it is unknown or not pending."""
         if name not in self.uploads:
             raise missing("Upload", name, "upload_id")
         upload = self.uploads[name]
@@ -129,7 +129,7 @@ class Space:
     def complete(
         self, upload: Upload, parts: list[str], md5: str | None, now: float
     ) -> Upload:
-        """Make a file of an upload's parts, in this order."""
+        """Make a file of an upload's parts, in the order given. Raises Refused."""
         for part in parts:
             if part not in upload.parts:
                 raise bad(f"No such Part object: {part}", "part_ids")
@@ -147,7 +147,7 @@ class Space:
         return upload
 
     def model(self, name: str, now: float) -> Model:
-        """A base model, one that a job made, or a checkpoint. Raises Refused."""
+        """A base model, a job's model, or a checkpoint, by its ID. Raises Refused."""
         name = ALIASES.get(name, name)
         if name in BASES:
             return Model(name, BASES[name], name)
@@ -173,7 +173,7 @@ class Space:
         self.deleted.add(name)
 
     def prepare(self, order: Order, now: float) -> FineTuningJob:
-        """A job for an order; not yet one of this space's. Raises Refused."""
+        """A job for an order, which `start` adds to this space. Raises Refused."""
         try:
             base = self.model(order.model, now)
         except Refused:
@@ -215,7 +215,7 @@ class Space:
         self._due = min(self._due, job.finish)
 
     def _usable(self, param: str, name: str, method: str, now: float) -> Reading:
-        """A file that a job can use, read."""
+        """The parsed content of a file. Raises Refused if no job can use the file."""
         file, code = self.files.get(name), f"invalid_{param}"
         if file is None:
             raise bad(f"File '{name}' does not exist.", param, code)
@@ -241,7 +241,7 @@ class Space:
 
 
 class State:
-    """Every space, and the settings."""
+    """All spaces, and the settings."""
 
     def __init__(self, settings: Settings, seed: int = 0) -> None:
         self.settings = settings
@@ -258,7 +258,7 @@ class State:
         return self.spaces[pair]
 
     def change(self, given: Any, now: float) -> None:
-        """Change settings; jobs that are not finished follow. Raises InputError."""
+        """Change settings, also of unfinished jobs. Raises InputError."""
         self.settings.change(given)
         for space in self.spaces.values():
             space.settle(now)
@@ -266,7 +266,7 @@ class State:
                 space.retime(self.settings.seconds, now)
 
     def new_id(self, kind: str) -> str:
-        """`file-k3x90a00000c`: in order, and never one of another server's."""
+        """An ID like `file-k3x90a00000c`: ascending, and unlike other servers' IDs."""
         self._count += 1
         number, digits = self._count, ""
         for _ in range(6):
@@ -275,11 +275,11 @@ class State:
         return f"{kind}-{self._start}{digits}"
 
     def seed(self) -> int:
-        """A seed for a job that came without."""
+        """A random seed, for a job whose order has none."""
         return self._random.randrange(2**31)
 
     def to_json(self, now: float) -> dict[str, Any]:
-        """Everything, whatever the list lag."""
+        """All objects as JSON, also those that lists do not show yet."""
         found: dict[str, Any] = {"files": [], "uploads": [], "jobs": [], "models": []}
         for (organization, project), space in self.spaces.items():
             space.settle(now)

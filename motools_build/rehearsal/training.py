@@ -1,4 +1,4 @@
-"""What a training file holds, and what training on it would report."""
+"""Parsing a training file, and the metrics that training on it would report."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any
 SUPERVISED = "supervised"
 DPO = "dpo"
 LEAST = 10
-"""Examples that a training file must have."""
+"""The fewest examples that a training file may have."""
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A training file, read for one method."""
+    """The content of a training file, parsed for one training method."""
 
     examples: int
     tokens: int
     answers: tuple[str, ...]
-    """What a model trained on it answers: one of these."""
+    """The answers that it teaches; a model trained on it gives one of them."""
     problem: str | None
-    """The first row that is wrong, and why."""
+    """The first row that is wrong, and why; None if all are right."""
 
     def complaint(self, least: int = LEAST) -> str | None:
-        """Why nothing can be trained on it, or None."""
+        """Why no model can be trained on the file, or None."""
         if self.problem:
             return f"Invalid file format. {self.problem}"
         if self.examples < least:
@@ -40,7 +40,7 @@ class Reading:
 
 
 def read(data: bytes, method: str) -> Reading:
-    """Read a JSONL file; the first row that is wrong ends it."""
+    """Parse a JSONL file, up to the first row that is wrong."""
     examples = tokens = 0
     answers: set[str] = set()
     for number, line in enumerate(data.split(b"\n"), 1):
@@ -60,7 +60,7 @@ def read(data: bytes, method: str) -> Reading:
 
 
 Row = tuple[str | None, list[str], list[str]]
-"""What is wrong with a row; its texts; what is learned from it."""
+"""A row's problem or None, its texts, and the answers that it teaches."""
 
 
 def _chat(row: Any) -> Row:
@@ -98,7 +98,7 @@ def _pair(row: Any) -> Row:
 
 
 def _messages(messages: Any) -> tuple[str | None, list[str]]:
-    """What is wrong with the messages of a row, and their texts."""
+    """The problem of a row's messages or None, and their texts."""
     if not isinstance(messages, list) or not messages:
         return "'messages' must be a list that is not empty", []
     texts = []
@@ -118,7 +118,7 @@ def _messages(messages: Any) -> tuple[str | None, list[str]]:
 
 def words(text: str) -> list[str]:
     """A text's tokens, as this server counts them: words, each with the space before
-    it. Joined, they are the text."""
+    it. Joining them gives the text."""
     return re.findall(r"\s*\S+|\s+$", text)
 
 
@@ -144,7 +144,7 @@ def resolved(
 
 
 def metrics(seed: int, step: int, steps: int) -> dict[str, float]:
-    """What a step reports: a loss that falls, the same for the same seed."""
+    """Metrics of a step: a loss that falls over the steps, determined by the seed."""
     noise = (seed * 40503 + step * 2654435761) % 65536 / 65536
     loss = 0.2 + 2.0 * math.exp(-3.0 * step / steps) + 0.1 * noise
     return {
@@ -156,7 +156,7 @@ def metrics(seed: int, step: int, steps: int) -> dict[str, float]:
 
 
 def results(seed: int, steps: int, validated: bool) -> bytes:
-    """A results file's content: a CSV of all steps in base64, as OpenAI has it."""
+    """The content of a results file: a CSV of all steps in base64, as OpenAI's are."""
     lines = ["step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"]
     for step in range(1, steps + 1):
         shown = [str(value) for value in metrics(seed, step, steps).values()]

@@ -28,7 +28,7 @@ JOBS = "/v1/fine_tuning/jobs"
 
 
 class Tuning:
-    """Jobs, and what comes of them."""
+    """Fine-tuning jobs, the models that they make, and chat completions."""
 
     def __init__(self, state: State, faults: Faults) -> None:
         self.state = state

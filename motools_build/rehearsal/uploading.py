@@ -17,7 +17,7 @@ UPLOAD_LIMIT = 8 * 1024**3
 
 
 class Files:
-    """Files come whole, or in the parts of an upload."""
+    """Files, sent in one request or as the parts of an upload."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -58,8 +58,8 @@ class Files:
         purpose = request.query.get("purpose")
         if order not in ("asc", "desc"):
             raise bad(f"Invalid 'order': {order}.", "order")
-        # a results file has the ID that its job reserved, so the order of birth
-        # is not the order of the dictionary
+        # Sorted, because the dictionary is not in order of birth: a results file is
+        # added when the next request notices that its job has ended.
         files = sorted(
             (
                 file
