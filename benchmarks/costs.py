@@ -1,4 +1,4 @@
-"""What a piece of work cost, in CPU and wall time."""
+"""The cost of a piece of work, in CPU and wall time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of a process and of all that it started."""
+    """Seconds of a process, including its child processes."""
 
     cpu: float
     wall: float

@@ -1,9 +1,9 @@
-"""The long storm: kill `doit run` at random while its provider loses answers.
+"""The long crash test: kill `doit run` at random while its provider loses responses.
 
     python benchmarks/crash.py [KILLS] [SEED]
 
-Prints what the provider holds after it all, and exits with 1 if anything was paid for
-twice, lost or left untold. A kill counts if it lands in mid work.
+Prints what the provider holds in the end. Exits with 1 if anything was paid for twice,
+lost, or not reported to the user. A kill counts if it lands while a run is working.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Large datasets: hashing against a bare xxh3, validation against a bare json.loads,
-counting tokens, and derived datasets with the memory that each takes.
+"""Large datasets: hashing compared with a bare xxh3, validation compared with a bare
+json.loads, counting tokens, and the time and memory that derived datasets take.
 
     python benchmarks/data.py [GIGABYTES] [ROWS]
 
-Ratios of one run; the files lie in a temporary folder and are read from the page cache.
+Ratios are of one run. The files lie in a temporary folder and are read from the page
+cache.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ ROW = {
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """Process CPU seconds, the lowest of three."""
+    """CPU seconds of this process, the lowest of three runs."""
     lowest = float("inf")
     for _ in range(3):
         began = time.process_time()
@@ -79,7 +80,8 @@ with tempfile.TemporaryDirectory() as folder:
     made_in(derived, Path(folder))
     print(f"{time.process_time() - began:.1f} s, at most {peak():.0f} MB")
 """
-"""In a process of its own, whose peak is what it took."""
+"""Runs in a process of its own, so that the process's peak memory is that of one
+step."""
 
 
 def derive(path: Path, rows: int) -> None:
@@ -99,7 +101,7 @@ def main() -> None:
             block = bytes(range(256)) * (CHUNK // 256)
             for _ in range(int(gigabytes * 1e9) // CHUNK):
                 file.write(block)
-        time.sleep(2.5)  # so that the digest may be remembered
+        time.sleep(2.5)  # the memo keeps digests only of files older than two seconds
         memo_file = Path(temporary) / "memo.json"
 
         def hashed() -> None:

@@ -1,6 +1,6 @@
-"""Tokens per second of an eval of the embedded model, beside its engine's own.
+"""Tokens per second of an eval of the embedded model, compared with its engine alone.
 
-`benchmarks/evals.py` measures and prints it.
+`benchmarks/evals.py` runs this as its part `engine`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ EMBEDDED = "embedded/smollm2-135m-instruct"
 
 
 def engine(quick: bool) -> list[bool]:
-    """Tokens per second, with and without Inspect: at least 0.9 x."""
+    """Compare tokens per second with and without Inspect. Returns whether the ratio is
+    at least 0.9."""
     os.environ.update(worker_environment(os.environ))
     from motools_build.serving.models import BATCH
 
@@ -33,7 +34,7 @@ def engine(quick: bool) -> list[bool]:
         for turn in range(-1, 2 if quick else 6):
             for speeds, work in both[::-1] if turn % 2 else both:
                 speeds.append(speed(work))
-    # the first ones loaded and imported
+    # the first ones include loading the model and imports
     ours, theirs = median(by_inspect[1:]), median(alone[1:])
     ratio = ours.cpu / theirs.cpu
     print(
@@ -47,7 +48,8 @@ def engine(quick: bool) -> list[bool]:
 
 
 def speed(work: Callable[[], int]) -> Cost:
-    """The tokens that the work returns, for each second that it took."""
+    """Tokens per CPU second and per second of wall time; `work` returns the number of
+    tokens."""
     cpu, wall = time.process_time(), time.perf_counter()
     tokens = work()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
@@ -55,7 +57,7 @@ def speed(work: Callable[[], int]) -> Cost:
 
 
 def generated(asked: Sequence[str], most: int) -> int:
-    """Tokens of the engine's own answers, at most so many each."""
+    """Number of tokens that the engine alone generates, at most `most` per prompt."""
     from motools_build.backends.embedded.engine.generate import generate
     from motools_build.backends.embedded.weights import ensure_base, load, threads
     from motools_build.serving.models import BATCH
@@ -73,7 +75,7 @@ def generated(asked: Sequence[str], most: int) -> int:
 
 
 def evaluated(asked: Sequence[str], most: int, folder: str) -> int:
-    """Tokens of the answers that an eval by Inspect gets."""
+    """Number of tokens generated in an eval by Inspect, at most `most` per prompt."""
     from inspect_ai import Task
     from inspect_ai import eval as inspect_eval
     from inspect_ai.dataset import Sample

@@ -75,7 +75,7 @@ setting = Setting(
 
 TASKS = ("first", "second", "third", "fourth")
 HOSTED = ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "gpt-4o", "gpt-4o-mini")
-"""The rehearsal server echoes under any name."""
+"""Base models that the rehearsal server plays; all echo."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Bench:
 @contextmanager
 def bench() -> Iterator[Bench]:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "INSPECT_DISPLAY": "none"}
-    # every import from its source, each time, is nobody's everyday
+    # users have bytecode caches; without them, each command would compile all imports
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as folder:
         furnish(Path(folder))
@@ -139,7 +139,7 @@ def bench() -> Iterator[Bench]:
 
 
 def one(quick: bool) -> list[bool]:
-    """One eval, in a process of its own."""
+    """The part `one`: a single eval. Returns whether each mark is met."""
     kept = []
     for samples in (20, 200):
         with bench() as at:
@@ -153,14 +153,14 @@ def one(quick: bool) -> list[bool]:
                 both += [(theirs, at.inspect, ("first", "motools/dummy/echo"))]
                 for costs, run, words in both if turn % 2 else both[::-1]:
                     costs.append(run(*words))
-            # the first ones wrote bytecode
+            # the first ones include writing bytecode
             what = f"one eval of {samples} samples"
             kept.append(compared(what, median(ours[1:]), median(theirs[1:]), 1.15))
     return kept
 
 
 def pairs(quick: bool) -> list[bool]:
-    """20 pairs of a task and a model that this machine serves."""
+    """The part `pairs`: 20 pairs of a task and a dummy model."""
     with bench() as at:
         row = '{"messages": [{"role": "user", "content": "Hi"}, '
         row += '{"role": "assistant", "content": "ANSWER: %d"}]}\n'
@@ -174,7 +174,7 @@ def pairs(quick: bool) -> list[bool]:
 
 
 def hosted(quick: bool) -> list[bool]:
-    """20 pairs of a task and a provider's model."""
+    """The part `hosted`: 20 pairs of a task and a provider's model."""
     with Rehearsal() as server, bench() as at:
         at.environ.update(OPENAI_BASE_URL=server.url, OPENAI_API_KEY=KEY)
         at.tasks(TASKS, 20)
@@ -185,8 +185,8 @@ def hosted(quick: bool) -> list[bool]:
 
 
 def twenty(at: Bench, models: Sequence[str], quick: bool, what: str) -> bool:
-    """All evals in one run, against a command each; --quick does it once, and
-    runs the command for one model a task, counted for all."""
+    """Compare all evals in one run with one command for each. With --quick there is one
+    run, and commands only for one model of each task, scaled up to all."""
     ours: list[Cost] = []
     theirs: list[Cost] = []
     at.inspect(TASKS[0], models[0])
@@ -206,7 +206,8 @@ def twenty(at: Bench, models: Sequence[str], quick: bool, what: str) -> bool:
 
 
 def compared(what: str, ours: Cost, theirs: Cost, most: float) -> bool:
-    """Print the two; whether the mark is kept."""
+    """Print two costs and their ratio. Returns whether the ratio of CPU seconds is at
+    most `most`."""
     ratio = ours.cpu / theirs.cpu
     print(
         f"{what}: CPU {ours.cpu:.2f} s against {theirs.cpu:.2f} s, {ratio:.2f} x "

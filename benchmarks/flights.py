@@ -2,8 +2,8 @@
 
     python benchmarks/flights.py [JOBS=1000] [SECONDS=5]
 
-Prints the run's wall and CPU time, its peak memory, and the requests that it sent; a
-request-rate 429 now and then (2 % of job creations) must fail no stage.
+Prints the run's wall and CPU time, its peak memory, and the requests that it sent. The
+server answers 2 % of job creations with a rate-limit 429, which must fail no stage.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ setting = Setting(
 LIMITED = "rate:on=POST /v1/fine_tuning/jobs:probability=0.02:value=1"
 
 JOB = re.compile(r"/fine_tuning/jobs(/[^/]+)?$")
-"""The path of a list or status request."""
+"""Matches the path of a request for the list of jobs or for one job's status."""
 
 
 def main(jobs: int, seconds: float) -> None:
@@ -52,7 +52,7 @@ def main(jobs: int, seconds: float) -> None:
 
 
 def project(folder: Path, jobs: int) -> None:
-    """A project with one setting of so many seeds."""
+    """Write a project with one setting of `jobs` seeds."""
     furnish(folder)
     (folder / "zoo/many.py").write_text(SETTING.format(jobs=jobs))
     row = {
@@ -98,7 +98,7 @@ def measure(folder: Path, server: Rehearsal, jobs: int) -> None:
 
 
 def busiest(log: list[dict[str, Any]]) -> int:
-    """List and status requests in the second that had most of them."""
+    """Number of list and status requests in the second that had the most."""
     polls = [r for r in log if r["method"] == "GET" and JOB.search(r["path"])]
     seconds = Counter(int(request["time"]) for request in polls)
     return max(seconds.values(), default=0)

@@ -1,12 +1,12 @@
-"""What nothing to do costs: CPU time of a no-op `doit run`, as ratios of one run.
+"""CPU time of a `doit run` with nothing to do (a no-op), compared with baselines.
 
     python benchmarks/noop.py [CHAINS ...]
 
-For each number of chains (a model and two evals each, 100 seeds a setting), the no-op
-over all settings is compared with a bare `os.stat` loop over the same files, and with
-stock doit and its sqlite3 database on the same graph; so is a run in which one stage of
-every setting fails again. `one` is the no-op of one setting among all. CPU seconds are
-user + system, the lowest of three.
+A chain is a model and two evals; a setting has 100 seeds. For each number of chains,
+the no-op over all settings is compared with a bare `os.stat` loop over the same files,
+and with stock doit and its sqlite3 database on the same graph. A run in which one stage
+of every setting fails again is compared with stock doit, too. `one` is the no-op of one
+setting among all. CPU seconds are user + system, the lowest of three.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def task_chain():
 
 
 def cpu(command: list[str], folder: Path, fail: str = "") -> float:
-    """CPU seconds of a command, the lowest of three; `fail` makes stages fail."""
+    """CPU seconds of a command, the lowest of three runs. The dummy backend fails
+    stages that `fail` matches; empty for none."""
     lowest = float("inf")
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -75,7 +76,8 @@ ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def project(folder: Path, settings: int, seeds: int) -> list[str]:
-    """A project whose every stage is made; the files that a no-op must look at."""
+    """Write a project in which every stage is made. Returns the files that a no-op must
+    look at."""
     for name in ("zoo", "datasets", "artifacts", "out"):
         (folder / name).mkdir()
     ours = (ROOT / "pyproject.toml").read_text()
@@ -105,7 +107,7 @@ def project(folder: Path, settings: int, seeds: int) -> list[str]:
             controls=False,
             evals=[Eval("dummy/a"), Eval("dummy/b")],
         )
-        with mock.patch("os.fsync"):  # thousands of stages, none worth the wait
+        with mock.patch("os.fsync"):  # thousands would be slow, and a crash is no loss
             for stage in plan(f"s{s}", setting, Resolver(memo)).roots:
                 work = store.work_folder(stage)
                 (work / "payload").write_text("x")
@@ -139,7 +141,7 @@ def measure(chains: int) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         files = project(folder, settings, seeds)
-        time.sleep(2.5)  # so that the digests may be remembered
+        time.sleep(2.5)  # the memo keeps digests only of files older than two seconds
         names = [f"s{s}" for s in range(settings)]
         doit = [sys.executable, "-m", "doit"]
         ours = cpu([*doit, "run", *names], folder)

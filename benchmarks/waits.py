@@ -1,9 +1,10 @@
-"""Many chains that wait at once: wall time, CPU time and memory of one `doit run`.
+"""Many stages that wait at the same time: wall time, CPU time and memory of one
+`doit run`.
 
     python benchmarks/waits.py [CHAINS] [SECONDS]
 
-Each chain is a model and an eval of it on the dummy backend, which wait half of the
-seconds each.
+Each chain is a model and an eval of it on the dummy backend; each of the two waits half
+of the seconds.
 """
 
 from __future__ import annotations

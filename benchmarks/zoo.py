@@ -1,10 +1,10 @@
-"""What spanish_caps showed: the tables of docs/zoo/spanish_caps.md, from artifacts/.
+"""Write the tables of results in docs/zoo/spanish_caps.md, from artifacts/.
 
     doit run spanish_caps seeds=0,1,2
     python benchmarks/zoo.py
 
-Only what stands between the two marks of a setting is written anew; the words around
-it are not touched. Refuses results that are not all there and up to date.
+Replaces only the text between the page's two marks. Exits with an error, and writes
+nothing, unless all results are up to date.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SETTING, SEEDS = "spanish_caps", "0,1,2"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """A Markdown table's lines; numbers stand to the right."""
+    """The lines of a Markdown table; all columns but the first are right-aligned."""
     yield "| " + " | ".join(headings) + " |"
     yield "|---" + "|---:" * (len(headings) - 1) + "|"
     for row in rows:
@@ -37,7 +37,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[st
 def by_arm(
     found: list[Result], metrics: list[Column], estimates: Estimates
 ) -> Iterator[list[str]]:
-    """The base model, then each arm's means over the seeds."""
+    """Rows of a table: the base model, then each arm's means over the seeds."""
     base = {r.cell.eval: r for r in found if r.cell.seed is None}
     yield ["base model", *_of_one(base, metrics, estimates)]
     of = {(m.group[0], m.column): m.estimate for m in means(found, estimates)}
@@ -65,12 +65,13 @@ def _of_one(
 
 
 def _said(found: Estimate) -> str:
-    """The interval, and of how many answers it is where some are unscored."""
+    """An estimate with its interval, and scored/asked counts if some answers are
+    unscored."""
     return str(found) if found.scored == found.asked else f"{found} {found.count}"
 
 
 def spent(plan: Plan, store: ArtifactStore) -> str:
-    """What the stages took, by their own clocks."""
+    """How long trainings and evals took on average, by the times in their records."""
     parts = []
     for kind, called in (("model", "trainings"), ("eval", "evals")):
         records = [store.get(s) for s in plan.stages if s.kind == kind]
