@@ -1,5 +1,5 @@
-"""Projects to build in: real files, a real `doit` in a process of its own, most often
-forked from a server that has imported it (see `tests/forking`)."""
+"""Projects for tests: real files, and a real `doit` in a separate process, which is
+usually forked from a server that has imported it (see `tests/forking`)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 
 TIMEOUT = 300.0
-"""Seconds that a command may take."""
+"""Seconds that a command may take before its test fails."""
 
 
 @dataclass
 class Forks:
-    """Whether commands and workers are forked from a server of this session."""
+    """Whether commands and workers are forked from a server of this pytest session."""
 
     used: bool = True
 
@@ -40,7 +40,7 @@ forks = Forks()
 
 @pytest.fixture(autouse=True)
 def processes(request: pytest.FixtureRequest) -> None:
-    """Tests that are marked `real_process` have no process that is forked."""
+    """Turn forking off in tests that are marked `real_process`."""
     forks.used = request.node.get_closest_marker("real_process") is None
 
 
@@ -49,7 +49,7 @@ def pytest_sessionfinish() -> None:
     client.WORKERS.stop()
 
 
-# under nohup, a run lives through SIGHUP; the tests send it to runs that must end
+# nohup makes processes ignore SIGHUP, and tests expect runs to end by it
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROW = {
@@ -91,7 +91,8 @@ class Project:
         return self.write(f"datasets/{name}.jsonl", "\n".join(lines) + "\n")
 
     def setting(self, name: str, **replaced: str) -> Path:
-        """A setting over datasets/NAME.jsonl; `seeds="[0, 1]"` replaces a field."""
+        """Write zoo/NAME.py, a setting over datasets/NAME.jsonl. An argument replaces
+        or adds a field: `seeds="[0, 1]"`."""
         text = SETTING.replace("{name}", name)
         lines = []
         for line in text.splitlines():
@@ -105,7 +106,7 @@ class Project:
         )
 
     def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
-        """`doit ARGS` in a process of its own, started as a user starts it."""
+        """Start `doit ARGS` in a real process, never a forked one."""
         return subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "doit", *args],
             cwd=self.root,
@@ -116,7 +117,8 @@ class Project:
         )
 
     def doit(self, *args: str, code: int | None = 0, **environ: str) -> Ran:
-        """`doit ARGS`, finished; its exit code must be `code`, unless that is None."""
+        """Run `doit ARGS` to its end. Asserts that its exit code is `code`, unless that
+        is None."""
         ran = self._finished(args, environ)
         if code is not None:
             assert ran.code == code, ran.out + ran.err
@@ -142,13 +144,13 @@ class Project:
         return given
 
     def results(self, name: str, *variables: str) -> list[dict[str, Any]]:
-        """What `doit results --json` says of a setting."""
+        """The results of a setting, by `doit results --json`."""
         out = self.doit("results", name, "--json", *variables).out
         found: list[dict[str, Any]] = json.loads(out)["results"]
         return found
 
     def records(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Stage name -> record, of every artifact of a kind."""
+        """Stage name -> record, for every artifact of a kind."""
         found = [
             json.loads(path.read_bytes())["record"]
             for path in (self.root / "artifacts" / kind).glob("*/record.json")
@@ -156,7 +158,7 @@ class Project:
         return {record["name"]: record for record in found}
 
     def tree(self) -> dict[str, bytes]:
-        """Every artifact's files and bytes."""
+        """Path -> bytes of every file of base, upload, model and eval artifacts."""
         return {
             str(path.relative_to(self.root)): path.read_bytes()
             for kind in ("base", "upload", "model", "eval")
@@ -175,7 +177,7 @@ class Ran:
 
     @property
     def made(self) -> set[str]:
-        """The stages that it began to make."""
+        """Names of the stages that the run began to make."""
         return {
             line.split()[1] for line in self.out.splitlines() if line.startswith(".  ")
         }
@@ -188,7 +190,7 @@ class Ran:
 
 
 def furnish(root: Path) -> Project:
-    """An empty project in that folder: no settings, no datasets."""
+    """Write an empty project into a folder: no settings, no datasets."""
     root.mkdir(exist_ok=True)
     ours = (ROOT / "pyproject.toml").read_text()
     start = ours.index("[tool.doit]")
@@ -217,7 +219,7 @@ def tiny(project: Project) -> Project:
 
 @pytest.fixture
 def edit() -> Callable[[Path, str, str], None]:
-    """Replace a text in a file; the text must be there."""
+    """A function that replaces a text in a file, and asserts that the text is there."""
 
     def replace(path: Path, old: str, new: str) -> None:
         text = path.read_text()
@@ -229,7 +231,7 @@ def edit() -> Callable[[Path, str, str], None]:
 
 @pytest.fixture(scope="module")
 def rehearsal() -> Iterator[Rehearsal]:
-    """A rehearsal server whose jobs end at once, for a module's tests."""
+    """A rehearsal server whose jobs take 0.3 s, shared by the tests of a module."""
     from tests.rehearsal.server import Rehearsal
 
     with Rehearsal().start("--seconds", "0.3", "--list-lag", "0.1") as server:
@@ -238,7 +240,8 @@ def rehearsal() -> Iterator[Rehearsal]:
 
 @pytest.fixture
 def lab(project: Project, rehearsal: Rehearsal, request: pytest.FixtureRequest) -> Lab:
-    """A project on the rehearsal server, without faults at first."""
+    """A project on the rehearsal server, with an organization of its own and no
+    faults."""
     from tests.lab import Lab
 
     rehearsal.faults([])

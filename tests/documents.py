@@ -1,4 +1,4 @@
-"""The documents as data: pages, blocks, tables, and the commands that they print."""
+"""The documentation as data: pages, code blocks, tables, and the commands in them."""
 
 from __future__ import annotations
 
@@ -28,13 +28,15 @@ def ids(page: Path) -> str:
 
 
 def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
-    """Language and text of the fenced blocks, in order."""
+    """Language and text of the fenced code blocks in these languages, in order; of all
+    blocks if none is given."""
     found = BLOCK.findall(page.read_text())
     return [(lang, text) for lang, text in found if not languages or lang in languages]
 
 
 def section(page: Path, title: str) -> str:
-    """The text below a heading, up to the next heading of its rank."""
+    """The text below a heading, up to the next heading of the same or a higher
+    rank."""
     text = page.read_text()
     match = re.search(rf"^(#+) {re.escape(title)}$", text, re.MULTILINE)
     assert match, f"{page.name} has no heading {title!r}"
@@ -44,13 +46,14 @@ def section(page: Path, title: str) -> str:
 
 
 def first_cells(text: str) -> list[str]:
-    """The first cell of each row of the tables, without their headings."""
+    """The first cell of each table row, if it begins with a backquote; so headings are
+    left out."""
     cells = [row.split(" | ")[0].strip() for row in ROW.findall(text)]
     return [cell for cell in cells if cell.startswith("`")]
 
 
 def named(text: str) -> set[str]:
-    """What stands in backquotes in the first cells of the tables."""
+    """All texts in backquotes in the first cells of table rows."""
     return {name for cell in first_cells(text) for name in NAMED.findall(cell)}
 
 
@@ -72,7 +75,7 @@ class Option:
 
 @cache
 def commands() -> dict[str, list[Option]]:
-    """Every command of this project and its options."""
+    """Command -> its options, for every command of this project."""
     from doit.cmd_base import DodoTaskLoader
 
     found = _classes()
@@ -82,7 +85,7 @@ def commands() -> dict[str, list[Option]]:
 
 @cache
 def ours() -> dict[str, Any]:
-    """The commands that this package brings, as classes."""
+    """Command -> class, for the commands that this package adds to doit."""
     found = _classes().items()
     return {n: c for n, c in found if c.__module__.startswith("motools_build")}
 
@@ -108,7 +111,8 @@ def _options(command: Any) -> list[Option]:
 
 
 def printed_commands(page: Path) -> Iterator[str]:
-    """Every `doit ...` that a page prints: in blocks, indented, and in backquotes."""
+    """Every `doit ...` command on a page: in fenced or indented blocks, and in
+    backquotes."""
     text = page.read_text()
     for language, block in BLOCK.findall(text):
         if language in ("", "console"):
@@ -130,5 +134,5 @@ def _doits(text: str) -> Iterator[str]:
 
 
 def words_of(command: str) -> list[str]:
-    """The words of a printed command; a comment behind it is no part of it."""
+    """The words of a command, split as a shell does, without a trailing comment."""
     return shlex.split(command, comments=True)

@@ -33,7 +33,7 @@ def ask():
 
 @dataclass
 class Lab:
-    """A project, and an organization of its own at the server."""
+    """A project that trains at a rehearsal server, as an organization of its own."""
 
     project: Project
     server: Rehearsal
@@ -49,7 +49,8 @@ class Lab:
         }
 
     def setting(self, rows: int = 12, **replaced: str) -> None:
-        """`tutor`, with 12 rows and two seeds unless told otherwise."""
+        """Write the setting `tutor`, by default with 12 rows and two seeds. Arguments
+        replace its fields."""
         self.project.dataset("tutor", rows)
         usual = {"models": f'["openai/{BASE}"]', "seeds": "[0, 1]"}
         file = self.project.setting("tutor", **{**usual, **replaced})
@@ -57,7 +58,7 @@ class Lab:
         file.write_text(text)
 
     def tool(self, text: str) -> None:
-        """Add to pyproject.toml: `[tool.motools_build.accounts.lab] ...`"""
+        """Append a text to pyproject.toml: `[tool.motools_build.accounts.lab] ...`"""
         file = self.project.root / "pyproject.toml"
         file.write_text(f"{file.read_text()}\n{text}\n")
 
@@ -68,7 +69,8 @@ class Lab:
         self.tool("\n".join([f"[tool.motools_build.accounts.{name}]", *lines]))
 
     def doit(self, *args: str, code: int = 0, **environ: str) -> Ran:
-        """A finished command. It shows no key, and no traceback."""
+        """Run a command to its end. Asserts that it prints no API key and no
+        traceback."""
         ran = self.project.doit(*args, code=code, **{**self.environ, **environ})
         assert KEY not in ran.out + ran.err
         assert "Traceback" not in ran.out + ran.err, ran.out + ran.err
@@ -81,28 +83,29 @@ class Lab:
         return self.project.start(*args, **self.environ)
 
     def plan(self, *args: str) -> dict[str, dict[str, Any]]:
-        """Stage -> what `doit plan --json` says of it."""
+        """Stage name -> its entry in `doit plan --json`."""
         out = self.doit("plan", "tutor", "--json", *args).out
         return {intent["stage"]: intent for intent in json.loads(out)}
 
     def statuses(self) -> dict[str, str]:
-        """Stage -> what `doit results --json` says of each eval."""
+        """Stage name of each eval -> its status in `doit results --json`."""
         found = json.loads(self.doit("results", "tutor", "--json").out)["results"]
         return {result["stage"]: result["status"] for result in found}
 
     def failed(self) -> int:
-        """Models and evals that `doit status` counts as failed."""
+        """Number of failed models and evals, by `doit status`. Asserts that its exit
+        code is 1."""
         out = self.doit("status", "tutor", "--json", code=1).out
         count: int = json.loads(out)["settings"]["tutor"].get("failed", 0)
         return count
 
     def jobs(self) -> list[dict[str, Any]]:
-        """What `doit jobs --json` says."""
+        """All jobs, by `doit jobs --json`."""
         found: list[dict[str, Any]] = json.loads(self.doit("jobs", "--json").out)
         return found
 
     def there(self, what: str) -> list[dict[str, Any]]:
-        """This organization's files, jobs or models at the server."""
+        """This organization's objects at the server: "files", "jobs" or "models"."""
         found = self.server.state()[what]
         return [one for one in found if one["organization"] == self.organization]
 
@@ -110,12 +113,14 @@ class Lab:
         return self.server.client(organization=self.organization)
 
     def created(self) -> int:
-        """Jobs that were asked for since the last look, refused ones included."""
+        """Number of job creations requested since the last count, including refused
+        ones. Resets all counts."""
         asked: int = self.counts()[f"POST {JOBS}"]
         return asked
 
     def counts(self) -> Counter[str]:
-        """Requests since the last look."""
+        """Number of requests since the last count, by method and path. Resets the
+        counts."""
         found = Counter(self.server.requests()["counts"])
         self.server.forget()
         return found

@@ -1,4 +1,4 @@
-"""Packages that are installed for one test: a folder on PYTHONPATH, as pip has it."""
+"""Packages installed for one test: a folder on PYTHONPATH, laid out as pip does."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from tests.forking import client
 
 
 def installed(folder: Path, package: str, source: str, **backends: str) -> str:
-    """Write a package of one module into a folder, with the entry points of its
-    backends (`toy="BACKEND"`, an attribute of the module). The PYTHONPATH with it."""
+    """Write a package of one module into a folder, with entry points for its backends
+    (`toy="BACKEND"` registers that attribute of the module as `toy`). Returns a
+    PYTHONPATH with the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{package}.py").write_text(source)
     info = folder / f"{package}-1.0.dist-info"

@@ -1,4 +1,4 @@
-"""The tests' side: the servers of a session, and commands run by them."""
+"""The client of the fork servers: starting them, and running commands in them."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from tests.forking import protocol
 ROOT = Path(__file__).parents[2]
 
 PYTHONPATH = os.pathsep.join([str(ROOT), str(Path(__file__).parent / "registered")])
-"""Of the processes of the tests: this repository, and the tests' own launcher."""
+"""PYTHONPATH of all test processes: this repository, and the launcher of the tests."""
 
 SOCKET = "MOTOOLS_TESTS_WORKERS"
-"""Variable that tells the launcher where the server of workers listens."""
+"""Environment variable by which the launcher finds the socket of the worker server."""
 
 
 class Refused(Exception):
-    """The server cannot fork such a process; it must be a real one."""
+    """The server cannot fork a process for this request; start a real one."""
 
 
 @dataclass
 class Server:
-    """A server of one kind of process, started when it is first needed."""
+    """A fork server for one kind of process, started when it is first needed."""
 
     kind: str
     options: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Server:
 
     @property
     def path(self) -> str:
-        """Where it listens."""
+        """Path of the server's socket. Starts the server if it is not running."""
         if self._process is None:
             self._folder = tempfile.TemporaryDirectory(prefix="forks-")
             path = f"{self._folder.name}/{self.kind}"
@@ -65,7 +65,7 @@ class Server:
 
     def stop(self) -> None:
         if self._process is not None:
-            self._process.communicate()  # the end of its input is its own
+            self._process.communicate()  # closes its input, at which it ends
             self._process = None
         if self._folder is not None:
             self._folder.cleanup()
@@ -79,9 +79,10 @@ WORKERS = Server("workers", (), worker_environment(os.environ))
 def command(
     arguments: Sequence[str], folder: Path, environ: Mapping[str, str], timeout: float
 ) -> tuple[int, str, str]:
-    """`python -W error -m doit ARGUMENTS`: its exit code and what it printed.
+    """Run `python -W error -m doit ARGUMENTS`; returns exit code, stdout and stderr.
 
-    Raises Refused if it must be a process of its own, TimeoutError if it does not end.
+    Raises Refused if it needs a real process, and TimeoutError if it has not ended
+    after `timeout` seconds; then it is killed.
     """
     pipes = [os.pipe(), os.pipe()]
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -113,7 +114,7 @@ def command(
 
 
 def _read(readers: Sequence[int], deadline: float) -> list[str]:
-    """All that comes from these descriptors, until the end of each."""
+    """Read each descriptor to its end, as text. Raises TimeoutError at `deadline`."""
     found = {reader: b"" for reader in readers}
     with selectors.DefaultSelector() as selector:
         for reader in readers:
@@ -127,7 +128,7 @@ def _read(readers: Sequence[int], deadline: float) -> list[str]:
                 found[key.fd] += data
                 if not data:
                     selector.unregister(key.fd)
-    # as Popen(text=True) reads it
+    # translate line ends as Popen(text=True) does
     return [
         data.decode().replace("\r\n", "\n").replace("\r", "\n")
         for data in found.values()

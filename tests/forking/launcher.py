@@ -1,4 +1,4 @@
-"""The launcher `forked`: workers forked from a server of the tests."""
+"""The launcher `forked`, which gets workers from the tests' fork server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.forking.client import SOCKET
 
 
 class ForkingLauncher:
-    """Asks the server for each worker; where it refuses, starts a real process."""
+    """Asks the server to fork each worker; if it refuses, starts a real process."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._local = LocalLauncher(options)

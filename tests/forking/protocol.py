@@ -1,4 +1,4 @@
-"""What passes between a server and those who ask it for processes."""
+"""The protocol between a fork server and its clients."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import Any
 
 HEADER = struct.Struct("!I")
-"""Bytes of the request that follows."""
+"""A request's header: the size in bytes of the text that follows."""
 
 AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_")
-"""Beginnings of the names of variables that a process reads as it starts."""
+"""Prefixes of environment variables that a process reads only as it starts."""
 
 PATH = "PYTHONPATH"
 
 LATER = frozenset({"PYTHONUNBUFFERED", "PYTHON_DOTENV_DISABLED", PATH})
-"""Those of them that do no harm: everything printed is flushed by whoever prints it,
-dotenv looks at its own when it is used, and the forked process takes on another path
+"""Exceptions, which may differ from the server's: our code flushes all that it prints,
+dotenv reads its variable when it is used, and a forked process takes on another path
 (`server.become`)."""
 
 
 def as_here(environ: Mapping[str, str], root: Path) -> bool:
-    """Whether a process of that environment would have started as this one did, with
-    this repository in its path."""
+    """Whether a process with this environment would start in the same way as the
+    present process did, with this repository in its path."""
     if str(root) not in path_of(environ):
         return False
     return _at_start(environ) == _at_start(os.environ)
@@ -48,14 +48,15 @@ def _at_start(environ: Mapping[str, str]) -> dict[str, str]:
 def encoded(
     arguments: Sequence[str], folder: str, environ: Mapping[str, str]
 ) -> tuple[bytes, bytes]:
-    """A request: its header, with which the descriptors go, and its text."""
+    """A request as bytes: its header, along with which the client sends descriptors,
+    and its text."""
     request = {"arguments": arguments, "folder": folder, "environ": dict(environ)}
     text = json.dumps(request).encode()
     return HEADER.pack(len(text)), text
 
 
 def received(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """A request and its descriptors."""
+    """Receive a request, and the three descriptors that come with it."""
     header, descriptors, _, _ = socket.recv_fds(client, HEADER.size, 3)
     (size,) = HEADER.unpack(header)
     text = b""
@@ -65,8 +66,8 @@ def received(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 
 def answer(client: socket.socket, **fields: Any) -> None:
-    """Tell whoever asked, if it still is there."""
+    """Send a client an answer, a line of JSON, unless the client is gone."""
     try:
         client.sendall(json.dumps(fields).encode() + b"\n")
-    except OSError:  # it was killed, as tests do
+    except OSError:  # a test killed the client
         return

@@ -1,8 +1,8 @@
 """`python -m tests.forking.server KIND SOCKET`: import once, fork for each request.
 
-A request comes with three descriptors, the standard ones of the process, and says its
-environment, folder and arguments. The answers are its process ID and, at its end, its
-exit code. The server ends when its standard input does.
+A request has the environment, folder and arguments of a process, and comes with three
+descriptors for its standard streams. The answers are the process ID and, at the end,
+the exit code. The server ends when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from tests.forking import protocol
 ROOT = Path(__file__).parents[2]
 
 HOSTS = ("openai", "tiktoken", "numpy", "scipy.stats", "rich.table", "rich.progress")
-"""What commands import besides this package, as a rule."""
+"""Other packages that commands usually import."""
 
 
 def serve(listener: socket.socket, prepare: Callable[[], None]) -> dict[str, Any]:
-    """Answer requests; in the forked process, what it is to do."""
+    """Fork a process for each request. Returns only in the forked processes, with the
+    request."""
     waker, wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *about: None)
@@ -78,7 +79,7 @@ def serve(listener: socket.socket, prepare: Callable[[], None]) -> dict[str, Any
 
 
 def _reap(running: dict[int, socket.socket]) -> None:
-    """Tell of each process that has ended how it did."""
+    """Send the exit code of each ended process to its client."""
     while running:
         process, status = os.waitpid(-1, os.WNOHANG)
         if not process:
@@ -88,7 +89,7 @@ def _reap(running: dict[int, socket.socket]) -> None:
 
 
 def become(request: dict[str, Any]) -> None:
-    """Take on what a new process is given."""
+    """Set the folder and environment of this process as the request asks."""
     os.chdir(request["folder"])
     before = protocol.path_of(os.environ)
     os.environ.clear()
@@ -104,7 +105,7 @@ def become(request: dict[str, Any]) -> None:
 
 
 def import_commands() -> None:
-    """Everything of the package that a command may import, as if it were now."""
+    """Import every module of the package that a command may import."""
     for module in HOSTS:
         importlib.import_module(module)
     for file in sorted((ROOT / "motools_build").rglob("*.py")):
@@ -117,8 +118,9 @@ def import_commands() -> None:
 
 
 def run_command(arguments: list[str]) -> None:
-    """`doit` to its end. What it left open is told as at any end; but the interpreter,
-    with all that the server imported, is not taken apart, which would copy it."""
+    """Run `doit` and exit with its code. Exit functions run, and garbage is collected
+    so that Python warns of files left open. The interpreter is not torn down, because
+    that would copy all memory shared with the server."""
     sys.argv = ["doit", *arguments]
     try:
         runpy.run_module("doit", run_name="__main__", alter_sys=True)
@@ -137,7 +139,7 @@ def run_command(arguments: list[str]) -> None:
 
 
 def import_workers() -> None:
-    """What a worker imports for evals of all kinds, by what prepares them."""
+    """Import what a worker needs for evals of all kinds, by preparing one."""
     from motools_build.backends.inspect.backend import InspectBackend
     from motools_build.backends.job import StageJob
     from motools_build.params import EvalParams, EvalTask, Subject
