@@ -53,7 +53,7 @@ def rows_of(dataset: Declared) -> Iterator[dict[str, Any]]:
 
 
 def check(dataset: Declared, format: str, rules: Rules) -> None:
-    """Raises DatasetError with each row of a dataset that breaks the rules."""
+    """Raises DatasetError with the first rows of a dataset that break the rules."""
     with tempfile.TemporaryDirectory() as folder:
         check_source(made_in(dataset, Path(folder)), format, rules)
 

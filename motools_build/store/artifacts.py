@@ -214,8 +214,8 @@ class ArtifactStore:
     # ---- writing
 
     def work_folder(self, stage: Stage) -> Path:
-        """An empty folder for the stage's payload, on the artifacts' file system. For
-        an eval, the log of its last attempt stays there: its answers are paid for."""
+        """A folder for the stage's payload, on the artifacts' file system. It is empty,
+        except for logs of an eval's last attempt, whose answers are paid for."""
         return self._folders.empty_work(stage)
 
     def unfinished(self, stage: Stage) -> Path:

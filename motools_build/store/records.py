@@ -43,7 +43,8 @@ class Record:
     name: str
     """The stage's name when it was made; for people only."""
     output: str
-    """Identity of the stage's output: a digest of weights, or a provider's ID."""
+    """Identity of the stage's output, such as a digest of weights or a provider's
+    ID."""
     inputs: Mapping[str, str]
     """Key of each upstream stage -> its output that was used."""
     payload: Mapping[str, tuple[int, Digest]]
@@ -223,7 +224,7 @@ cancel. `asked`: an eval asked a provider's model, for `cost`."""
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the ledger: something that happened to a paid effect."""
+    """A line of the ledger: an event of a paid effect (an upload, a job or an eval)."""
 
     event: Event
     time: str

@@ -11,7 +11,7 @@ from motools_build.errors import DatasetError
 
 
 def check_source(source: Source, format: str, rules: Rules) -> None:
-    """Raises DatasetError with each row of a file that breaks the rules, and for a
+    """Raises DatasetError with the first rows of a file that break the rules, and for a
     format that the rules do not have."""
     if format not in rules.checks:
         known = ", ".join(rules.checks)

@@ -56,7 +56,7 @@ class Rows:
         return row
 
     def origin(self, index: int) -> bytes:
-        """A row's line of provenance, as bytes with their line end."""
+        """A row's line of provenance, as bytes with a line end."""
         if self._origins:
             return self._origins.line(index)
         number = self._data.number(index)
