@@ -1,4 +1,4 @@
-"""A storm of kills over a client of a faulty provider, and what it has left behind."""
+"""The crash test: kill a client of a faulty provider often, and count what is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODEL = "openai/gpt-4.1-mini-2025-04-14"
 LIST_LAG = 0.5
 
 SETTLE = 1.0
-"""Longer than the list lag: a request is carried out as soon as it is sent."""
+"""Seconds, above the list lag; the server carries out a request when it is sent."""
 
 SERVER = ("--seconds", "0.3", "--list-lag", str(LIST_LAG))
 
@@ -36,11 +36,11 @@ FAULTS: list[dict[str, Any]] = [
     {"fault": "endless", "on": f"GET {JOBS}$", "probability": 0.02},
     {"fault": "no_has_more", "on": f"GET {JOBS}$", "probability": 0.05},
 ]
-"""Of every POST: answers lost after commit, 500 after commit, and all come late. Of
-questions: 404s that pass, and lists that are cut, do not end, or do not say so."""
+"""POSTs: responses lost after commit, 500s after commit, and every response late. GETs:
+passing 404s, and lists that are cut, endless, or do not say whether they go on."""
 
 LOSSES = {"state": 0.1, ".": 0.03}
-"""How likely it is that a folder of artifacts/ is lost after a kill."""
+"""Folder of artifacts/ -> probability that it is lost after a kill; "." is all."""
 
 POINTS = (
     "before intent",
@@ -52,63 +52,63 @@ POINTS = (
     "before collecting",
     "before the record",
 )
-"""Where a lone process may die; `before giving way` takes two."""
+"""Points at which a lone process may die; `before giving way` takes two processes."""
 
 UNTIL_NEXT = 3
-"""Kills after which new seeds are begun, and what is unfinished is left for later."""
+"""Kills after which new seeds are begun; unfinished ones are left for the end."""
 
 
 class Client(Protocol):
-    """Something that makes a model for each seed, and goes on after a death."""
+    """A program that makes a model for each seed, and continues after a kill."""
 
     def begin(self, number: int) -> None:
-        """Have a new dataset, and a model to make for each seed."""
+        """Add a new dataset, and a model to make for each of its seeds."""
         ...
 
     def start(self, act: Act | None = None) -> Running:
-        """Make what was begun last."""
+        """Start a process that makes the models begun last."""
         ...
 
     def finish(self) -> None:
-        """Make all that was ever begun, undisturbed."""
+        """Make all models that were begun, without kills."""
         ...
 
     def intents(self) -> set[str]:
-        """The nonces of requests that were begun and have no ID yet."""
+        """Nonces of intents whose request has no ID yet."""
         ...
 
     def made(self) -> list[tuple[str, str]]:
-        """Key and model ID of every model that it has recorded."""
+        """Key and model ID of every recorded model."""
         ...
 
     def wrote(self) -> object:
-        """What it has written down; another value once it has written more."""
+        """A value that changes whenever the client writes to its files."""
         ...
 
     def lose(self, folder: str) -> None:
-        """Lose a folder of what it has written down; "." is all."""
+        """Delete a folder of the client's files; "." is all."""
         ...
 
     def told_duplicates(self) -> int:
-        """Jobs that were paid for twice, of which it has told."""
+        """Number of duplicate jobs that the client has reported."""
         ...
 
     seeds: int
-    """How many models it begins at a time."""
+    """Number of models that one `begin` adds."""
 
     wanted: int
-    """How many models were begun in all."""
+    """Number of models begun in all."""
 
     points: Sequence[str]
-    """Named points at which it can die."""
+    """Named points at which the client can die."""
 
     span: float
-    """Seconds that a run of it may take."""
+    """Seconds within which a kill at a random time comes."""
 
 
 @dataclass
 class Doit:
-    """`doit run` in a project of its own."""
+    """The client that is tested: `doit run` in a project of its own."""
 
     project: Project
     server: Rehearsal
@@ -161,12 +161,12 @@ class Doit:
         }
 
     def paid(self) -> dict[str, dict[str, Any]]:
-        """Key -> how far it is, of all that have no artifact yet."""
+        """Key -> progress of its paid effect, for stages without an artifact."""
         found = {}
         for path in (self.artifacts / "state").glob("*.json"):
             try:
                 paid = json.loads(path.read_bytes())["paid"]
-            except FileNotFoundError:  # it has its artifact now
+            except FileNotFoundError:  # the stage has its artifact now
                 continue
             if paid:
                 found[path.stem] = paid
@@ -189,12 +189,12 @@ class Doit:
         return len({entry["id"] for entry in self.ledger("duplicate")})
 
     def bound(self) -> int:
-        """How many models' jobs have an ID here."""
+        """Number of models whose job has an ID in the state files."""
         states = self.paid().values()
         return sum((p["phase"], p["kind"]) == ("bound", "model") for p in states)
 
     def ledger(self, event: str) -> list[dict[str, Any]]:
-        """The ledger's lines of models, of one event."""
+        """The ledger's lines with one event, for models only."""
         file = self.artifacts / "ledger.jsonl"
         text = file.read_text() if file.exists() else ""
         entries = [json.loads(line) for line in text.splitlines()]
@@ -203,36 +203,36 @@ class Doit:
 
 @dataclass(frozen=True)
 class Counts:
-    """What a provider holds after all, and what was asked for."""
+    """What the provider holds in the end, compared with what was wanted."""
 
     jobs: int
-    """Ever created."""
+    """Jobs created in all."""
     extra_jobs: int
-    """Beyond one for each key and attempt, those that were cancelled included."""
+    """Jobs beyond one for each key and attempt, including cancelled ones."""
     duplicate_jobs: int
-    """Beyond one for each key and attempt, of those that were not cancelled."""
+    """Jobs beyond one for each key and attempt that were not cancelled."""
     files: int
     duplicate_files: int
-    """Beyond one for each name, which holds the digest."""
+    """Files beyond one for each name; the name holds the digest."""
     lost: int
-    """Models that were not recorded, or are not what their key's job has made."""
+    """Models that are not recorded, or that no job of their key has made."""
     kills: int = 0
-    """Of those that landed: the run had written something, and not made all."""
+    """Kills that landed: the run had written something, and had not made all models."""
     early_kills: int = 0
-    """The others."""
+    """The other kills."""
     losses: int = 0
     """Folders that were lost after a kill."""
     untold: int = 0
-    """Runs that ended by themselves without all models and without a word on it, and
-    jobs that were paid for twice without one."""
+    """Failures without a report: runs that ended without all models and did not say
+    why, and duplicate jobs that were not reported."""
     between_intent_and_bind: int = 0
-    """Kills that left a request of the killed process's own without an ID."""
+    """Kills after which an intent of the killed process had no ID."""
     failed_runs: Sequence[str] = ()
-    """What runs said that ended by themselves and did not make all."""
+    """Output of the runs that failed without being killed."""
 
 
 def count(server: Rehearsal, clients: Sequence[Client]) -> Counts:
-    """What there is now."""
+    """Count what the server holds now, and what the clients lack."""
     state = server.state()
     jobs, live = Counter[Any](), Counter[Any]()
     of_key: dict[str, set[str]] = {}
@@ -266,7 +266,7 @@ def storm(
     kills: int,
     seed: int = 0,
 ) -> Counts:
-    """Kill the client so often in mid work, let it finish undisturbed, and count."""
+    """Kill the client until `kills` have landed, let it finish, and count."""
     moments = random.Random(seed)
     server.faults(FAULTS)
     landed = early = between = losses = number = here = 0
@@ -305,12 +305,12 @@ def storm(
 
 
 def told(out: str) -> bool:
-    """Whether a run that did not make all says which stage, and why."""
+    """Whether a failed run's output names the stage that failed or was deferred."""
     return ("FAILED " in out or "deferred" in out) and "Traceback" not in out
 
 
 def lost(client: Client, moments: random.Random) -> bool:
-    """Lose a folder now and then; all of them only once lists show what was sent."""
+    """Lose a folder at random; if it is all, then once lists show what was sent."""
     for folder, probability in LOSSES.items():
         if client.points and moments.random() < probability:
             if folder == ".":
@@ -321,7 +321,7 @@ def lost(client: Client, moments: random.Random) -> bool:
 
 
 def disturbed(client: Client, moments: random.Random) -> tuple[int, str]:
-    """A run that is killed, unless it ends before: its exit code and its output."""
+    """Start a run, kill it unless it ends first; returns its exit code and output."""
     how = moments.random() if client.points else 1.0
     if how < 0.25:
         point, nth = moments.choice(client.points), moments.randint(1, 2)
@@ -329,7 +329,7 @@ def disturbed(client: Client, moments: random.Random) -> tuple[int, str]:
         return running.wait(), running.out
     before = client.intents()
     running = client.start()
-    if how < 0.75:  # soon after a request has begun
+    if how < 0.75:  # kill it soon after it has written an intent
         while not running.ended() and client.intents() <= before:
             time.sleep(0.002)
         time.sleep(moments.uniform(0, 0.35))
