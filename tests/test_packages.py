@@ -16,7 +16,6 @@ from motools_build.planning.evals import Sources
 from motools_build.planning.sources import Resolver
 from motools_build.task_code.packages import explained, provided_by
 from tests.conftest import ROOT, Project, Ran, furnish
-from tests.forking import client
 
 TASKS = """
 from pathlib import Path
@@ -115,7 +114,8 @@ def test_the_line_that_says_what_to_install_is_kept() -> None:
 
 
 def doit(project: Project, command: str, code: int = 0) -> Ran:
-    path = f"{client.PYTHONPATH}{os.pathsep}{project.root / 'site-packages'}"
+    # without the tests' launcher: Inspect looks for packages only as a worker starts
+    path = f"{ROOT}{os.pathsep}{project.root / 'site-packages'}"
     return project.doit(command, "tiny", code=code, PYTHONPATH=path)
 
 

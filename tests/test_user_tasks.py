@@ -66,7 +66,8 @@ def task_backup():
         from motools_build.store.locks import Locks
         locks = Locks(Path("artifacts/lock"))
         runs = [path.stem for path in Path("artifacts/live").glob("*.json")]
-        shutil.copytree("artifacts", "backup")
+        work = shutil.ignore_patterns("work")  # what comes and goes meanwhile
+        shutil.copytree("artifacts", "backup", ignore=work)
         code = "import sys; from pathlib import Path; " \\
             "from motools_build.store.locks import Locks; " \\
             "print(Locks(Path('artifacts/lock')).taken(sys.argv[1]))"
