@@ -137,11 +137,10 @@ class Project:
     @staticmethod
     def _environ(more: dict[str, str]) -> dict[str, str]:
         given = {**os.environ, "PYTHONPATH": client.PYTHONPATH, "COLUMNS": "200"}
-        given |= more
-        if forks.used and given["PYTHONPATH"].startswith(client.PYTHONPATH):
-            given.setdefault("MOTOOLS_LAUNCHER", "forked")
-            given[client.SOCKET] = client.WORKERS.path
-        return given
+        path = more.get("PYTHONPATH", client.PYTHONPATH)
+        if forks.used and path.startswith(client.PYTHONPATH):
+            given |= client.environ_of_forks()
+        return {**given, **more}
 
     def results(self, name: str, *variables: str) -> list[dict[str, Any]]:
         """The results of a setting, by `doit results --json`."""

@@ -35,7 +35,8 @@ from hypothesis.stateful import (
 from motools_build.doit import run
 from motools_build.keys import digest_file
 from motools_build.store.records import Record
-from tests.conftest import Project, Ran
+from tests.conftest import Project, Ran, forks
+from tests.forking import client
 
 LONG = "MOTOOLS_EXAMPLES" in os.environ
 
@@ -334,6 +335,7 @@ def doit_here(root: Path, *args: str) -> Ran:
     with (
         chdir(root),
         as_a_new_process(),
+        mock.patch.dict(os.environ, client.environ_of_forks() if forks.used else {}),
         redirect_stdout(out),
         redirect_stderr(err),
         mock.patch.dict(cmd_run.opt_outfile, default=out),
@@ -348,7 +350,7 @@ def doit_here(root: Path, *args: str) -> Ran:
 def as_a_new_process() -> Iterator[None]:
     """No module of a project is loaded, before or after."""
     with (
-        mock.patch.object(sys, "path", [*sys.path]),
+        mock.patch.object(sys, "path", [*sys.path, str(client.REGISTERED)]),
         mock.patch.object(sys, "dont_write_bytecode", False),
     ):
         try:

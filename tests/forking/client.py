@@ -21,7 +21,10 @@ from tests.forking import protocol
 
 ROOT = Path(__file__).parents[2]
 
-PYTHONPATH = os.pathsep.join([str(ROOT), str(Path(__file__).parent / "registered")])
+REGISTERED = Path(__file__).parent / "registered"
+"""A folder for `sys.path`, in which the tests' launcher is registered."""
+
+PYTHONPATH = os.pathsep.join([str(ROOT), str(REGISTERED)])
 """PYTHONPATH of all test processes: this repository, and the launcher of the tests."""
 
 SOCKET = "MOTOOLS_TESTS_WORKERS"
@@ -74,6 +77,15 @@ class Server:
 
 COMMANDS = Server("commands", ("-W", "error"))
 WORKERS = Server("workers", (), worker_environment(os.environ))
+
+
+def environ_of_forks() -> dict[str, str]:
+    """Variables with which a run forks its workers."""
+    return {
+        "PYTHONPATH": PYTHONPATH,
+        "MOTOOLS_LAUNCHER": "forked",
+        SOCKET: WORKERS.path,
+    }
 
 
 def command(
