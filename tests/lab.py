@@ -68,7 +68,7 @@ class Lab:
         lines = [f"{f} = {json.dumps(v)}" for f, v in {**usual, **fields}.items()]
         self.tool("\n".join([f"[tool.motools_build.accounts.{name}]", *lines]))
 
-    def doit(self, *args: str, code: int = 0, **environ: str) -> Ran:
+    def doit(self, *args: str, code: int | None = 0, **environ: str) -> Ran:
         """Run a command to its end. Asserts that it prints no API key and no
         traceback."""
         ran = self.project.doit(*args, code=code, **{**self.environ, **environ})

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
+
+from motools_build.backends.provider import Found
+from motools_build.doit_host.cancelling import Outcome, _Cancelling
+from motools_build.errors import Refused
+from motools_build.keys import Key
+from motools_build.report.paid_jobs import jobs
+from motools_build.running.effects import entry_of
+from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Paid
 from motools_build.store.state import States
 from tests.lab import MODEL, Lab
@@ -123,3 +137,88 @@ def test_a_state_that_is_damaged_hides_no_other_job(lab: Lab) -> None:
     ran = lab.doit("cancel", "--all", code=1)
     assert "is damaged" in ran.out
     assert statuses(lab) == ["cancelled", "cancelled"]
+
+
+def in_the_ledger_alone(lab: Lab, *, failed: bool) -> dict[str, Any]:
+    """Submit a job, then lose its answer and its state file; the ledger has the intent.
+    With `failed`, a later run has failed since, and its state file says only that."""
+    lab.setting(seeds="[0]")
+    lab.server.settings(seconds=600)
+    lab.run("wait=no")
+    (job,) = lab.jobs()
+    artifacts = lab.project.root / "artifacts"
+    States(artifacts).clear(job["key"])
+    told = [line for line in lab.ledger() if line["id"] != job["id"]]
+    rewrite(lab, told)
+    if failed:
+        States(artifacts).record_failure(Key(job["key"]), ONE, Refused("no"), None)
+    lab.server.forget()
+    return job
+
+
+def rewrite(lab: Lab, told: list[dict[str, Any]]) -> None:
+    lines = "".join(json.dumps(line) + "\n" for line in told)
+    (lab.project.root / "artifacts/ledger.jsonl").write_text(lines)
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_request_that_the_ledger_alone_knows(lab: Lab, failed: bool) -> None:
+    """Its job is found at the provider by the ledger's nonce, and never paid again."""
+    id = in_the_ledger_alone(lab, failed=failed)["id"]
+    assert [job["state"] for job in lab.jobs()] == ["not known"]
+    slow = {"MOTOOLS_SETTLE_SECONDS": "600"}
+    assert f"{id} of {ONE}: cancelled" in lab.doit("cancel", "--all", **slow).out
+    assert statuses(lab) == ["cancelled"]
+    assert [(job["id"], job["state"]) for job in lab.jobs()] == [(id, "cancelled")]
+    assert "no job goes on" in lab.doit("cancel", "--all").out
+    assert f"{id} was cancelled" in lab.run(code=2).out
+    assert lab.created() == 0
+
+
+def test_a_request_that_the_ledger_alone_knows_and_that_got_lost(lab: Lab) -> None:
+    """The provider's only job of this key carries the nonce of another folder."""
+    job = in_the_ledger_alone(lab, failed=False)
+    told = lab.ledger()
+    rewrite(lab, [{**line, "nonce": line["nonce"] and "another"} for line in told])
+    slow = {"MOTOOLS_SETTLE_SECONDS": "600"}
+    for _ in range(2):
+        out = lab.doit("cancel", ONE, code=1, **slow).out
+        assert "may still appear" in out
+        assert f"doit cancel {job['key'][:8]}" in out
+    cancel = ("cancel", "--all")
+    until(lambda: "never reached the provider" in lab.doit(*cancel, code=None).out)
+    assert "no job goes on" in lab.doit(*cancel).out
+    assert "cancelled" not in statuses(lab)
+    lab.run(code=2)
+    assert lab.created() == 0
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_run_that_goes_on_meanwhile_keeps_its_job(tmp_path: Path, lost: bool) -> None:
+    """While the provider is searched, a run makes a job, with the state file or, if it
+    is lost, by the ledger."""
+    store, key = ArtifactStore(tmp_path), Key("1" * 32)
+    begun = Paid("intent", ONE, "model", "openai", "lab", nonces=("x",))
+    sent = entry_of(key, begun, "intent", nonce="x")
+    store.ledger.note(replace(sent, time="2026-01-01T00:00:00Z"))
+    if not lost:
+        store.states.save_paid(key, begun)
+    bound = replace(begun, phase="bound", id="job-1")
+
+    class Meanwhile(_Cancelling):
+        def _provider(self, line: Any, paid: Any) -> Any:
+            return self, None
+
+        async def find(self, job: object) -> list[Found]:
+            store.ledger.note(entry_of(key, bound, "bound"))
+            store.states.save_paid(key, bound)
+            return []
+
+    here = cast(Any, SimpleNamespace(store=store, settle=60.0))
+    (line,) = jobs(store)
+    told = asyncio.run(Meanwhile(here).all([line]))
+    assert told == [Outcome(line, False, "has gone on meanwhile; cancel it again")]
+    paid = store.states.paid(key)
+    assert paid is not None
+    assert (paid.phase, paid.id) == ("bound", "job-1")
+    assert [(job.id, job.state) for job in jobs(store)] == [("job-1", "submitted")]

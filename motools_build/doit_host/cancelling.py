@@ -23,7 +23,7 @@ from motools_build.keys import Key
 from motools_build.project.project import Project
 from motools_build.report.drawing.jobs import spoken
 from motools_build.report.paid_jobs import DAMAGED, JobLine, jobs
-from motools_build.running.effects import entry_of
+from motools_build.running.effects import entry_of, paid_of
 from motools_build.specs.backends import facts_of
 from motools_build.store.records import Paid
 
@@ -34,6 +34,8 @@ ALL = {
     "default": False,
     "help": "every job of this folder that has not ended",
 }
+
+MEANWHILE = "has gone on meanwhile; cancel it again"
 
 
 class Cancel(FromLedger):
@@ -152,17 +154,20 @@ class _Cancelling:
         if not line.id and paid and paid.phase == "parked":
             self._remember(line, paid)  # a run that waits for the time sends nothing
             return [Outcome(line, True, "was parked, and is not sent any more")]
+        if not line.id and paid is None:  # the ledger has the intent's nonces, too
+            paid = self._told(line.key)
         provider, job = self._provider(line, paid)
         if line.id:
             return [await self._cancel(provider, job, line, paid)]
-        if paid is None:  # the state file, which had the intent's nonces, is gone
-            return [Outcome(line, False, "has gone on meanwhile; cancel it again")]
+        if paid is None:
+            return [Outcome(line, False, MEANWHILE)]
+        asked = time.time()  # before the request: a slow response may show an old list
         found = await provider.find(job)
-        own = [one for one in found if one.nonce in paid.nonces]
+        own = [one for one in found if one.nonce and one.nonce in paid.nonces]
         if own:
             lines = [replace(line, id=one.id) for one in own]
             return [await self._cancel(provider, job, it, paid) for it in lines]
-        return [self._unanswered(line, paid)]
+        return [self._unanswered(line, paid, asked)]
 
     def _state(self, key: str) -> Paid | None:
         try:
@@ -170,11 +175,21 @@ class _Cancelling:
         except ArtifactError:  # the file is damaged, but the ledger has the job, too
             return None
 
-    def _unanswered(self, line: JobLine, paid: Paid) -> Outcome:
-        """The outcome of a request whose answer was lost and whose job is not in the
-        provider's lists. The job may still appear within the settle time, or while a
-        run has the stage's lock; after that, the request never reached the provider."""
-        age = time.time() - paid.since
+    def _told(self, key: str) -> Paid | None:
+        """The state of a request as a run takes it: from the state file, or from the
+        ledger if there is none. None if the file is damaged."""
+        store = self.project.store
+        try:
+            return store.states.paid(key) or paid_of(store.ledger.of(key))
+        except ArtifactError:
+            return None
+
+    def _unanswered(self, line: JobLine, paid: Paid, asked: float) -> Outcome:
+        """The outcome of a request whose answer was lost and whose job was not in the
+        provider's lists at the time `asked`. The job may still appear within the settle
+        time, or while a run has the stage's lock; after that, the request never reached
+        the provider."""
+        age = asked - paid.since
         left = self.project.settle - age
         if left > 0 or self.project.store.locks.taken(line.key):
             return Outcome(
@@ -184,7 +199,8 @@ class _Cancelling:
                 "does not show at the provider yet, and may still appear; again in "
                 f"{max(left, 1):.0f} s: doit cancel {line.key[:8]}",
             )
-        self._remember(line, paid)
+        if not self._remember(line, paid):
+            return Outcome(line, False, MEANWHILE)
         return Outcome(line, True, "never reached the provider")
 
     async def _cancel(
@@ -209,9 +225,9 @@ class _Cancelling:
         return Outcome(line, True, "cancelled")
 
     def _remember(self, line: JobLine, paid: Paid | None) -> bool:
-        """Note the cancellation in the ledger and in the state file. False if a run has
-        the stage's lock: that run learns of it from the provider, and the state file is
-        left to it."""
+        """Note the cancellation in the ledger and in the state file. Returns whether
+        the state file was written: not if a run has the stage's lock, or has gone on
+        since `paid` was read. A run learns of the cancellation from the provider."""
         store = self.project.store
         # the state file may be lost, or be about another attempt than this job's
         own = paid if paid and _tells_of(paid, line) else None
@@ -222,11 +238,12 @@ class _Cancelling:
         if not store.locks.take(line.key):
             return False
         try:
-            if own:
+            same = own is not None and own == self._told(line.key)
+            if same:
                 store.states.save_paid(line.key, over)
         finally:
             store.locks.drop(line.key)
-        return True
+        return same
 
     def _provider(self, line: JobLine, paid: Paid | None) -> tuple[Provider, StageJob]:
         """The provider of a job, and the job as backends take it. Raises AccountError

@@ -71,14 +71,16 @@ def jobs(store: ArtifactStore) -> list[JobLine]:
             if entry.id:
                 by_id.setdefault(entry.id, []).append(entry)
         lines += [_line(told) for told in by_id.values()]
-    known = set()
+    known = set()  # not the keys whose state file tells only of a failure
     for key in store.states.known():
-        known.add(key)
         try:
             paid = store.states.paid(key)
         except ArtifactError as error:  # the other jobs are still listed
             lines.append(_unread(key, store.ledger.of(key), str(error)))
+            known.add(key)
             continue
+        if paid:
+            known.add(key)
         if paid and paid.kind == "model" and paid.phase in ("intent", "parked"):
             lines.append(_open(key, paid))
     for key in store.ledger:
