@@ -828,6 +828,7 @@ async def test_a_damaged_state_is_never_taken_for_none(folder: Folder) -> None:
     [
         {"since": "long ago"},
         {"since": float("nan")},
+        {"since": 10**400},
         {"missing": float("inf")},
         {"until": None},
         {"attempt": "1"},

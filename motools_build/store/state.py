@@ -89,7 +89,7 @@ class States:
                 raise ValueError("a field is missing, or is none of its kind")
             if paid.phase in PHASES:
                 return paid
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise ArtifactError(
                 f"{self._path(key)} is damaged ({error}), and may tell of a job that "
                 "was paid for: delete it; the next run looks for the job in "
@@ -170,7 +170,8 @@ class States:
 
 def _plausible(paid: Paid) -> bool:
     """Whether each field has a value of the right type. `since` and `missing` must be
-    finite: a wait counted from NaN would never end."""
+    finite: a wait counted from NaN would never end. `until` may be anything: a parking
+    is over after a day (`report.payments.parked_until`)."""
     return (
         isinstance(paid.id, str)
         and type(paid.attempt) is int
