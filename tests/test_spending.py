@@ -14,7 +14,8 @@ from motools_build.keys import Key
 from motools_build.params import EvalParams, EvalTask, Subject
 from motools_build.running.alike import Alike
 from motools_build.running.bounds import bound
-from motools_build.running.budget import Budget, Monthly, Stops, charges
+from motools_build.running.budget import Budget, Monthly, charges
+from motools_build.running.stops import Stops
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.ledger import Ledger

@@ -16,7 +16,7 @@ from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import MotoolsError, SelectionError
 from motools_build.project.selection import TAG
 from motools_build.report.paid_jobs import JobLine, jobs
-from motools_build.running.budget import fits
+from motools_build.running.stops import fits
 from motools_build.store.artifacts import ArtifactStore
 
 

@@ -5,7 +5,6 @@ User modules are parsed to find what they import and read. They are never execut
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,11 +20,8 @@ from motools_build.specs import Dataset, Eval
 from motools_build.task_code import shipped
 from motools_build.task_code.packages import provided_by
 from motools_build.task_code.reads import declared_files
-from motools_build.task_code.signatures import check, declared
-
-SCAN = "python-4"
-"""Name of the memo's notes on module sources; changes with what `_scan` returns."""
-
+from motools_build.task_code.scan import SCAN, may_be_a_path, module_files, scanned
+from motools_build.task_code.signatures import check
 
 Derive = Callable[[Dataset, "Resolver"], Sources]
 """Function that makes a derived dataset, or recalls the digest of its rows."""
@@ -74,7 +70,7 @@ class Resolver:
     ) -> Sources:
         """The files of a task or scorer (`kind`), given as
         `path/to/file.py@function` or as a package's task."""
-        named = tuple(text for text in _strings(args) if _may_be_a_path(text))
+        named = tuple(text for text in _strings(args) if may_be_a_path(text))
         known_as = (kind, place, *data, "", *named, "", *args)
         if known_as not in self._evals:
             self._evals[known_as] = (
@@ -189,19 +185,7 @@ class Resolver:
             source = Path(shipped.place_of(path)).read_bytes()
             if digest_bytes(source) != digest:
                 raise EvalError(f"{path} was edited just now; run again")
-            try:
-                tree = ast.parse(source)
-            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                raise EvalError(
-                    f"{path}:{getattr(error, 'lineno', None) or 1}: not valid Python "
-                    f"({getattr(error, 'msg', error)})"
-                ) from error
-            return {
-                "imports": sorted(set(_imports(tree))),
-                "tasks": declared(tree, "task"),
-                "scorers": declared(tree, "scorer"),
-                "literals": sorted(set(_literals(tree))),
-            }
+            return scanned(source, path)
 
         notes: dict[str, Any] = self.memo.note(SCAN, digest, scan)
         return notes
@@ -230,7 +214,7 @@ class Resolver:
                 continue
             else:
                 roots = places
-            for module in _module_files(roots, words):
+            for module in module_files(roots, words):
                 yield f"module:{module.with_suffix('').name}:{name}", str(module)
         for literal in scan["literals"]:
             for place in places:
@@ -238,43 +222,6 @@ class Resolver:
                 there = os.path.isfile(shipped.place_of(file))
                 if there and not file.startswith(".."):
                     yield f"file:{literal}", file
-
-
-def _module_files(
-    roots: tuple[PurePosixPath, ...], words: list[str]
-) -> Iterator[PurePosixPath]:
-    """The files that an import of a dotted name may execute, including the
-    `__init__.py` of its parent packages."""
-    for root in roots:
-        for depth in range(1, len(words) + 1):
-            stem = root.joinpath(*filter(None, words[:depth]))
-            candidates = [stem / "__init__.py"]
-            if stem.name:
-                candidates.append(stem.with_name(stem.name + ".py"))
-            yield from (c for c in candidates if os.path.isfile(c))
-
-
-def _imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name
-        elif isinstance(node, ast.ImportFrom):
-            prefix = "." * node.level + (node.module or "")
-            if node.module:
-                yield prefix
-            for alias in node.names:  # each name may be a module
-                dot = "." if node.module else ""
-                yield f"{prefix}{dot}{alias.name}"
-
-
-def _literals(tree: ast.AST) -> Iterator[str]:
-    """String literals that may be the path of a data file."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant):
-            value: Any = node.value
-            if isinstance(value, str) and _may_be_a_path(value):
-                yield value
 
 
 def _strings(value: JsonValue) -> Iterator[str]:
@@ -287,13 +234,3 @@ def _strings(value: JsonValue) -> Iterator[str]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from _strings(item)
-
-
-def _may_be_a_path(text: str) -> bool:
-    """Whether a text may be a relative path: short, and without characters that are
-    unusual in file names."""
-    return (
-        0 < len(text.encode(errors="replace")) < 200
-        and not text.startswith("/")
-        and not set(text) & set("\0\n\t:*?<>|{}")
-    )

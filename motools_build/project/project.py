@@ -34,10 +34,10 @@ from motools_build.project.variables import (
     overridden,
 )
 from motools_build.project.zoo import Zoo
-from motools_build.running.budget import Stops
 from motools_build.running.derived import Derive
 from motools_build.running.launch.base import Launcher
 from motools_build.running.learned import rows_of
+from motools_build.running.stops import Stops
 from motools_build.specs import ModelName, Setting
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore

@@ -33,7 +33,7 @@ from motools_build.errors import (
     Refused,
 )
 from motools_build.running import effects
-from motools_build.running.budget import DAY, Budget, Stops
+from motools_build.running.budget import DAY, Budget
 from motools_build.running.effects import (
     ENDED,
     Effect,
@@ -47,6 +47,7 @@ from motools_build.running.effects import (
 from motools_build.running.exchange import PATIENCE, Exchange
 from motools_build.running.reservations import Reservations
 from motools_build.running.settling import Settlement
+from motools_build.running.stops import Stops
 from motools_build.store.ledger import Ledger
 from motools_build.store.records import Paid
 from motools_build.store.state import UNFINISHED, States

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from motools_build.errors import OverBudget
 from motools_build.params import ModelParams
-from motools_build.running.budget import Budget, Daily, Monthly, Stops, no_price
+from motools_build.running.budget import Budget, Daily, Monthly, no_price
 from motools_build.running.effects import Effect
+from motools_build.running.stops import Stops
 from motools_build.store.ledger import Ledger
 from motools_build.store.records import Paid
 
