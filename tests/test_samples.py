@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
-from motools_build.errors import SelectionError
+import motools_build
+from motools_build.errors import ArtifactError, SelectionError
 from motools_build.report.where import Where
 from motools_build.text.visible import STEERING
 from tests.conftest import ROOT, Project, Ran, furnish
@@ -150,6 +156,15 @@ class TestOthers:
         assert "error\n    " in out
         assert "the sandbox fell over" in out
 
+    def test_a_damaged_log_of_a_failed_eval_is_told(self, ran: Project) -> None:
+        file = ran.root / shown(ran, f"{EVAL}/broken")["log"]
+        data = file.read_bytes()
+        file.write_bytes(b"no log")
+        told = ran.doit("samples", f"{EVAL}/broken", code=3).err
+        file.write_bytes(data)
+        assert f"ERROR: {EVAL}/broken: {file.relative_to(ran.root)} cannot" in told
+        assert told.endswith(f"); run again: doit run {EVAL}/broken\n")
+
     def test_a_sample_that_failed_has_no_value(self, ran: Project) -> None:
         out = ran.doit("samples", f"{EVAL}/broken", "--where", "score>9", code=1).out
         assert "have no value, and match no comparison" in out
@@ -169,6 +184,87 @@ class TestOthers:
         tiny = ran.doit("samples", "eval:tiny/nope", code=3).err
         assert "no setting or stage is called 'eval:tiny/nope'" in tiny
         assert "-n 0: write" in ran.doit("samples", "tiny", "-n0", code=3).err
+
+
+def no_json(data: bytes) -> bytes:
+    return data.replace(b"{", b"[")
+
+
+def no_such_field(data: bytes) -> bytes:
+    return data.replace(b'"epoch"', b'"epoxy"')
+
+
+def no_mapping(data: bytes) -> bytes:
+    return re.sub(rb'{"first":([^}]*)}', rb'["first",\1]', data)
+
+
+def no_log(data: bytes) -> bytes:
+    return bytes(len(data))
+
+
+def no_entries(data: bytes) -> bytes:
+    """Its entries are listed, and none can be decompressed."""
+    damaged = bytearray(data)
+    for entry in ZipFile(BytesIO(data)).infolist():
+        header = entry.header_offset
+        begin = header + 30 + sum(struct.unpack_from("<HH", data, header + 26))
+        damaged[begin : begin + 8] = b"\xff" * 8
+    return bytes(damaged)
+
+
+class TestDamaged:
+    """A file of an eval that counts as made, because its size is the recorded one."""
+
+    @pytest.mark.parametrize(
+        ("name", "damage"),
+        [
+            *(("scores.jsonl", one) for one in (no_json, no_such_field, no_mapping)),
+            *(("*.eval", one) for one in (no_log, no_entries)),
+        ],
+    )
+    def test_the_remedy_is_told(
+        self, ran: Project, name: str, damage: Callable[[bytes], bytes]
+    ) -> None:
+        file = self.file_of(ran, name)
+        data = file.read_bytes()
+        assert len(damage(data)) == len(data)
+        try:
+            file.write_bytes(damage(data))
+            told = ran.doit("samples", f"{EVAL}/one", code=3).err
+            with pytest.raises(ArtifactError) as raised:
+                motools_build.open_project(ran.root).samples(f"{EVAL}/one")
+        finally:
+            file.write_bytes(data)
+        assert told == f"ERROR: {raised.value}\n"
+        self.check(told, file.relative_to(ran.root))
+
+    def test_what_the_system_does_not_read(
+        self, ran: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = self.file_of(ran, "scores.jsonl")
+
+        usual = Path.read_bytes
+
+        def fails(path: Path) -> bytes:
+            if path.name == file.name:
+                raise PermissionError(13, "Permission denied", str(path))
+            return usual(path)
+
+        monkeypatch.setattr(Path, "read_bytes", fails)
+        with pytest.raises(ArtifactError, match="Permission denied") as raised:
+            motools_build.open_project(ran.root).samples(f"{EVAL}/one")
+        self.check(str(raised.value), file.relative_to(ran.root))
+
+    def file_of(self, ran: Project, name: str) -> Path:
+        key = ran.records("eval")[f"{EVAL}/one"]["key"]
+        (file,) = (ran.root / "artifacts/eval").glob(f"*-{key}/{name}")
+        return file
+
+    def check(self, told: str, file: Path) -> None:
+        """Asserts that the message names the eval, the file and the remedy."""
+        assert f"{EVAL}/one: {file} cannot be read (" in told
+        remedy = "`doit verify --repair` sets it aside, then run again: doit run "
+        assert told.strip().endswith(f"; {remedy}{EVAL}/one")
 
 
 class TestWhere:

@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 from motools_build.backends.inspect.outcome import SCORES
 from motools_build.backends.inspect.scores import as_json_value
-from motools_build.errors import ArtifactError
+from motools_build.errors import ArtifactError, in_words
 from motools_build.report.status import Statuses, Word
 from motools_build.report.where import Scores, Where
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
+from motools_build.text import hints
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalSample
-
-UNREADABLE = (OSError, ValueError, LookupError, BadZipFile)
-"""Exceptions that reading a truncated or modified log raises."""
 
 Name = tuple[int | str, int]
 """A sample's ID and epoch."""
@@ -54,11 +52,12 @@ class Transcripts:
 
         for id, epoch in self.matching[:most]:
             try:
-                yield read_eval_log_sample(
+                sample = read_eval_log_sample(
                     self.log or "", id, epoch, resolve_attachments=True
                 )
-            except UNREADABLE as error:
-                raise _unreadable(self.log, error) from error
+            except Exception as error:  # Inspect and its decompressors raise many
+                raise _unreadable(self.stage, self.status, self.log, error) from error
+            yield sample
 
     def as_json(self, most: int | None = None) -> dict[str, Any]:
         """What `doit samples --json` prints for the eval."""
@@ -84,7 +83,7 @@ def transcripts(
     """The samples of an eval that match `where`; without it, all. For a failed eval,
     they come from the log that it left in its work folder.
 
-    Raises ArtifactError if that log cannot be read.
+    Raises ArtifactError if the scores or that log cannot be read.
     """
     status = (statuses or Statuses(store)).of(stage)
     word, note = status.word, status.why
@@ -92,9 +91,7 @@ def transcripts(
         if "log" not in status.record.details:
             return Transcripts(stage, word, "a dummy eval: it has no transcripts")
         folder = store.materialise(stage)
-        lines = (folder / SCORES).read_bytes().splitlines()
-        rows = [json.loads(line) for line in lines]
-        scored = {(row["id"], row["epoch"]): row["scores"] for row in rows}
+        scored = _scored(stage, folder / SCORES)
         log = folder / status.record.details["log"]
     else:
         kept = list(store.unfinished(stage).glob("*.eval"))
@@ -102,30 +99,46 @@ def transcripts(
             return Transcripts(stage, word, note)
         log = max(kept, key=lambda path: path.stat().st_mtime)
         note = f"the eval failed, and these samples count for nothing: {note}"
-        scored = _summarised(log)
+        scored = _summarised(stage, log)
     names = sorted(scored, key=lambda name: (str(name[0]), name[1]))
     found, without = (where or Where()).matching(scored[name] for name in names)
     matching = tuple(names[position] for position in found)
     return Transcripts(stage, word, note, log, len(scored), matching, without)
 
 
-def _summarised(log: Path) -> dict[Name, Scores]:
+def _scored(stage: Stage, file: Path) -> dict[Name, Scores]:
+    """The scores of each sample, from the scores file of an eval that counts as
+    made."""
+    try:
+        rows = [json.loads(line) for line in file.read_bytes().splitlines()]
+        return {(row["id"], index(row["epoch"])): {**row["scores"]} for row in rows}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise _unreadable(stage, "ok", file, error) from error
+
+
+def _summarised(stage: Stage, log: Path) -> dict[Name, Scores]:
+    """The scores of each sample, from the log that a failed eval left."""
     from inspect_ai.log import read_eval_log_sample_summaries
 
     try:
         summaries = read_eval_log_sample_summaries(log)
-    except UNREADABLE as error:
-        raise _unreadable(log, error) from error
+    except Exception as error:  # Inspect and its decompressors raise many
+        raise _unreadable(stage, "failed", log, error) from error
     return {
         (one.id, one.epoch): {n: s.value for n, s in (one.scores or {}).items()}
         for one in summaries
     }
 
 
-def _unreadable(log: Path | None, error: Exception) -> ArtifactError:
+def _unreadable(
+    stage: Stage, status: Word, file: Path | None, error: Exception
+) -> ArtifactError:
+    """The error for a file of an eval. One that counts as made is set aside first,
+    because a run does not make it again."""
+    first = "`doit verify --repair` sets it aside, then " if status == "ok" else ""
     return ArtifactError(
-        f"{log} cannot be read ({type(error).__name__}: {error}); run the eval again "
-        "(first `doit verify --repair`, if it counted as made)"
+        f"{stage.name}: {file} cannot be read ({in_words(error)}); {first}run again: "
+        f"{hints.command('run', stage.name)}"
     )
 
 
