@@ -49,7 +49,7 @@ def has_succeeded(stage: Stage, paid: Paid, store: ArtifactStore) -> bool:
 def parked_until(paid: Paid) -> float:
     """The time at which a parked stage is sent, in seconds since the epoch: the time
     that the provider named, but at most a day after the stage was parked."""
-    return min(paid.until, paid.since + DAY)
+    return min(paid.since + DAY, paid.until)  # the first, if `until` is NaN
 
 
 def in_parking_words(paid: Paid) -> str:

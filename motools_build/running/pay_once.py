@@ -161,7 +161,7 @@ class PayOnce:
         lost, began = 0, time.monotonic()
         while paid.phase != "bound":
             if paid.phase == "parked":
-                paid = replace(paid, until=min(paid.until, paid.since + DAY))
+                paid = replace(paid, until=min(paid.since + DAY, paid.until))
             if paid.phase == "parked" and paid.until > self._exchange.now():
                 await self._stay_parked(effect, paid)
             found = await self._look(effect, paid)
