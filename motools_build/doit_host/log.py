@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from motools_build.doit_host.session import Session
-from motools_build.running.runtime import LOGGER
+from motools_build.running import LOGGER
 from motools_build.text.visible import shown
 
 SIZE, KEPT = 10_000_000, 3

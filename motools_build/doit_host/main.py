@@ -9,9 +9,13 @@ ourselves, with a `DoitMain` that knows all commands.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import entry_points
 from typing import NoReturn
 
+from doit import plugin
 from doit.doit_cmd import DoitMain
 from doit.plugin import PluginDict, PluginEntry
 
@@ -81,7 +85,21 @@ class Main(DoitMain):  # type: ignore[misc]
 def run(words: Sequence[str]) -> int:
     """Run `doit WORDS` in this process, and return its exit code."""
     guard()  # before a command stores a reference to stdout
-    return int(Main(Loader(ends=True)).run(list(words)) or 0)
+    with _one_search():
+        return int(Main(Loader(ends=True)).run(list(words)) or 0)
+
+
+@contextmanager
+def _one_search() -> Iterator[None]:
+    """doit searches the metadata of all installed packages once for each kind of
+    plugin, which takes 15 ms or more. Meanwhile, all kinds are found by one search."""
+    found = cache(entry_points)
+    usual = plugin.entry_points_impl
+    plugin.entry_points_impl = lambda: lambda group: found().select(group=group)
+    try:
+        yield
+    finally:
+        plugin.entry_points_impl = usual
 
 
 def loader() -> NoReturn:

@@ -25,7 +25,7 @@ from motools_build.report.payments import other_rows, payment
 from motools_build.running.effects import ENDED, entry_of
 from motools_build.running.inputs import outputs_of
 from motools_build.running.learned import job_of
-from motools_build.running.runtime import versions
+from motools_build.running.versions import versions
 from motools_build.stages import Stage
 from motools_build.store.records import Paid
 from motools_build.store.runs import now

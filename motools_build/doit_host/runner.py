@@ -13,25 +13,21 @@ import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit.control import ExecNode, TaskDispatcher
 from doit.exceptions import BaseFail, TaskError, TaskFailed, UnmetDependency
 from doit.runner import Runner
 from doit.task import Task
 
-from motools_build.backends.job import Progress
 from motools_build.doit_host.session import Session
 from motools_build.doit_host.tasks import needed, stage_of
 from motools_build.errors import Deferred, GivenUp, MotoolsError
-from motools_build.project.variables import waits
-from motools_build.running.budget import Budget
-from motools_build.running.loads import check, checkable, remember, worth_it
-from motools_build.running.pay_once import PayOnce
-from motools_build.running.run import run_stage
-from motools_build.running.runtime import Runtime
-from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
+
+if TYPE_CHECKING:
+    from motools_build.backends.job import Progress
+    from motools_build.running.runtime import Runtime
 
 
 class LeftToLater(TaskFailed):  # type: ignore[misc]
@@ -63,6 +59,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         """Name of each task that failed -> why."""
         self.deferred: dict[str, str] = {}
         """Name of each task that is left to a later run -> why."""
+        self._begun: Runtime | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ends = False
         self._given_up: set[str] = set()
@@ -84,38 +81,35 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         self._heed_signals(self._loop)
         if self._ends:
             self._interrupt(signal.SIGINT)
-        session, store = self.session, self.session.project.store
-        self._runtime = Runtime(
-            store=store,
-            memo=session.project.memo,
-            pool=WorkerPool(
-                self.workers, store.root / "logs/worker.log", session.project.launcher
-            ),
-            report=self._progress,
-            payments=PayOnce(
-                store.states,
-                store.ledger,
-                settle=session.project.settle,
-                budget=Budget(session.project.max_spend),
-                stops=session.project.stops(),
-                wait=waits(session.project.variables),
-            ),
-            account_of=session.project.account_of,
-            always=self.always_execute,
-            prices=session.project.prices,
-        )
+        stages = [s for task in needed(dispatcher) if (s := stage_of(task))]
+        why_stale = self.session.project.store.why_stale
         try:
-            await self._check_loads(dispatcher)
+            if self.always_execute or any(why_stale(s) is not None for s in stages):
+                await self._check_loads(stages, {*dispatcher.selected_tasks})
             await self._dispatch(dispatcher)
         finally:
             for task in self._running:
                 task.cancel()
-            stages = [t for t, n in self._running.items() if stage_of(n.task)]
-            if stages:  # a user's own task in its thread cannot be cancelled
-                await asyncio.wait(stages)
-            await self._runtime.close()
-            self._tell("duplicates", list(self._runtime.payments.duplicates.values()))
+            ours = [t for t, n in self._running.items() if stage_of(n.task)]
+            if ours:  # a user's own task in its thread cannot be cancelled
+                await asyncio.wait(ours)
+            if self._begun is not None:
+                await self._begun.close()
+                self._tell("duplicates", list(self._begun.payments.duplicates.values()))
             self._threads.shutdown(wait=self.interrupted is None)
+
+    @property
+    def _runtime(self) -> Runtime:
+        """What stages are made with, begun at its first use. A run with nothing to do
+        does not even import it. Raises InputError for wrong settings of the project."""
+        if self._begun is not None:
+            return self._begun
+        from motools_build.project.runtime import runtime_of
+
+        self._begun = runtime_of(
+            self.session.project, self.workers, self._progress, self.always_execute
+        )
+        return self._begun
 
     def _heed_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -132,17 +126,18 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             with suppress(RuntimeError):  # the loop is closed: the run has ended
                 self._loop.call_soon_threadsafe(self._interrupt, signal.SIGINT)
 
-    async def _check_loads(self, dispatcher: TaskDispatcher) -> None:
+    async def _check_loads(self, stages: list[Stage], selected: set[str]) -> None:
         """Load the evals that are to run, if paid or long work would come before. Those
         that fail, and stages that only they need, are refused."""
-        store, tasks = self.session.project.store, needed(dispatcher)
-        stages = [stage for task in tasks if (stage := stage_of(task))]
+        from motools_build.running.loads import check, checkable, remember, worth_it
+
+        store, runtime = self.session.project.store, self._runtime
         wanted = checkable(stages, store)
         if not wanted or not worth_it(stages, store):
             return
         logs = store.root / "logs"
         checking = asyncio.ensure_future(
-            check(wanted, self.session.project.memo, self._runtime.pool, logs)
+            check(wanted, self.session.project.memo, runtime.pool, logs)
         )
         checking.add_done_callback(lambda _: self._wake.set())
         await self._wake.wait()
@@ -154,7 +149,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         remember(loaded, wanted, store)
         self._tell("warned", loaded.warnings)
         stale = {s.key for s in stages if store.why_stale(s) is not None}
-        spared = loaded.spared(stages, stale, {*dispatcher.selected_tasks})
+        spared = loaded.spared(stages, stale, selected)
         for stage in stages:
             if stage.key in loaded.failed:
                 self._refused[stage.name] = TaskFailed(str(loaded.failed[stage.key]))
@@ -249,6 +244,8 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             return failure
         task.executed = True
         self.reporter.execute_task(task)
+        from motools_build.running.run import run_stage
+
         try:
             made = await run_stage(stage, self._runtime)
         except Deferred as deferred:

@@ -23,7 +23,6 @@ from motools_build.params import (
 )
 from motools_build.planning.later import name_of
 from motools_build.planning.plan import Plan
-from motools_build.running.run import run_stage
 from motools_build.stages import ON_DEMAND, Stage
 from motools_build.task_code.shipped import place_of
 from motools_build.text.visible import shown
@@ -137,7 +136,7 @@ def _task(session: Session, setting: str, stage: Stage) -> Task:
     before = list(dict.fromkeys(_made_before(stage)))
     return Task(
         stage.name,
-        [(run_stage, [stage])],
+        [(make_stage, [stage])],
         file_dep=[*map(place_of, files), *map(session.record_path, before)],
         # without dependencies, a stage is up to date if its target exists
         uptodate=[True] if not files and not before else [],
@@ -160,10 +159,16 @@ def _is_up_to_date(session: Session, stage: Stage) -> bool:
     return session.project.store.why_stale(stage) is None
 
 
+def make_stage(stage: Stage) -> None:
+    """The action of a stage's task. It marks the task: the runner makes the stage
+    itself (`running.run.run_stage`), with the workers and payments of the run."""
+    raise TypeError(f"{stage} is made by this package's runner only")
+
+
 def stage_of(task: Task) -> Stage | None:
     """The stage that a task makes; None for a group, an alias or a user's own task."""
     action = task.actions[0] if task.actions else None
-    if action is None or getattr(action, "py_callable", None) is not run_stage:
+    if action is None or getattr(action, "py_callable", None) is not make_stage:
         return None
     stage: Stage = action.args[0]
     return stage

@@ -8,12 +8,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motools_build.errors import InputError
-from motools_build.running.launch import registry as launchers
-from motools_build.running.launch.base import Launcher
 from motools_build.text.similar import known
+
+if TYPE_CHECKING:
+    from motools_build.running.launch.base import Launcher
 
 PYPROJECT = "pyproject.toml"
 
@@ -38,7 +39,7 @@ class Config:
     workers: int = 1
     """Number of worker processes, 1 or more. A single training or eval of an embedded
     model uses all cores already."""
-    launcher: str = launchers.LOCAL
+    launcher: str = "local"
     """Name of the launcher that starts workers: `local`, or an entry point of
     `motools_build.launchers`."""
     launchers: Mapping[str, Any] = field(default_factory=dict)
@@ -172,4 +173,6 @@ def launcher(config: Config) -> Launcher:
         raise InputError(
             f"pyproject.toml: [{WHERE}.launchers.{name}] is a table, not {options!r}"
         )
-    return launchers.get(name, options)
+    from motools_build.running.launch import registry  # imports asyncio
+
+    return registry.get(name, options)

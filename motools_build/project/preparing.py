@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from motools_build.errors import ArtifactError
 from motools_build.project.checks import check_datasets
 from motools_build.project.project import Project
-from motools_build.project.remote import ask_calendar, check_keys, payers
 from motools_build.stages import Stage
 
 Say = Callable[[str], object]
@@ -29,18 +28,27 @@ def prepare(project: Project, stages: Collection[Stage], say: Say) -> None:
         for note in project.derive.told:
             say(note)
         check_datasets(project, stages)
-        _ = project.settle, project.launcher  # each raises InputError
         stale = [stage for stage in stages if store.why_stale(stage)]
-        check_keys(stale)
-        for account in payers(stale):
-            say(f"paid to {account}")
-        _say_endings(project, stale, say)
+        if stale:
+            _check(project, stale, say)
         project.note_run()
+
+
+def _check(project: Project, stale: Sequence[Stage], say: Say) -> None:
+    from motools_build.project.remote import check_keys, payers  # not for nothing to do
+
+    _ = project.settle, project.launcher  # each raises InputError
+    check_keys(stale)
+    for account in payers(stale):
+        say(f"paid to {account}")
+    _say_endings(project, stale, say)
 
 
 def _say_endings(project: Project, stages: Sequence[Stage], say: Say) -> None:
     """Tell the user which models will be shut down, when, and which stages to run
     before. Accounts that would pay are asked for the dates, once a day each."""
+    from motools_build.project.remote import ask_calendar, payers
+
     accounts = payers(stages)
     if not accounts:
         return

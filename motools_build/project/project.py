@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from motools_build.account import Account
 from motools_build.backends.accounts import Accounts
@@ -35,7 +36,6 @@ from motools_build.project.variables import (
 )
 from motools_build.project.zoo import Zoo
 from motools_build.running.derived import Derive
-from motools_build.running.launch.base import Launcher
 from motools_build.running.learned import rows_of
 from motools_build.running.stops import Stops
 from motools_build.specs import ModelName, Setting
@@ -44,6 +44,9 @@ from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.identities import is_known
 from motools_build.text.scrub import learn, remember
 from motools_build.text.similar import known
+
+if TYPE_CHECKING:
+    from motools_build.running.launch.base import Launcher
 
 ARTIFACTS = Path("artifacts")
 

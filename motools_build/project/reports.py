@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from motools_build.errors import MotoolsError, SelectionError
 from motools_build.project.project import Project
-from motools_build.running.runtime import versions
+from motools_build.running.versions import versions
 from motools_build.stages import Stage
 
 if TYPE_CHECKING:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from motools_build.backends.transform import written
 from motools_build.data import DATA
 from motools_build.data.fetching import sha256_of
 from motools_build.data.source import Source
@@ -31,12 +29,11 @@ from motools_build.planning.later import (
 )
 from motools_build.planning.sources import Resolver
 from motools_build.running.learned import Learned, source_of_sampled
-from motools_build.running.runtime import LOCK_POLL, versions
+from motools_build.running.versions import versions
 from motools_build.specs import Dataset
 from motools_build.specs.sampled import lessons
 from motools_build.stages import VERSIONS, Stage, keyed
 from motools_build.store.artifacts import ArtifactStore
-from motools_build.store.locks import Locks
 from motools_build.store.runs import now
 from motools_build.task_code.shipped import place_of
 
@@ -184,7 +181,7 @@ class Derive:
             except ArtifactError:  # missing, or damaged and just removed
                 self._make_part(used)
         try:
-            with _locked(self.store.locks, stage.key):
+            with self.store.locks.held(stage.key):
                 self.store.forget(stage)
                 if self.store.get(stage) is None:
                     self._put(stage)
@@ -207,6 +204,8 @@ class Derive:
         self._make(stage)
 
     def _put(self, stage: Stage) -> None:
+        from motools_build.backends.transform import written
+
         began = time.monotonic()
         work = self.store.work_folder(stage)
         try:
@@ -287,14 +286,3 @@ def _staged(
         files=files,
         setup=setup,
     )
-
-
-@contextmanager
-def _locked(locks: Locks, key: str) -> Iterator[None]:
-    """Hold a stage's lock, which excludes all other processes, as a run does."""
-    while not locks.take(key):
-        time.sleep(LOCK_POLL)
-    try:
-        yield
-    finally:
-        locks.drop(key)

@@ -17,9 +17,10 @@ from motools_build.backends.job import Given, StageJob
 from motools_build.errors import ArtifactError
 from motools_build.keys import Digest, DigestMemo
 from motools_build.params import EvalParams, ModelParams
+from motools_build.running import LOGGER
 from motools_build.running.effects import paid_of
 from motools_build.running.learned import check_sampled, job_of
-from motools_build.running.runtime import LOGGER, Runtime
+from motools_build.running.runtime import Runtime
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.task_code.shipped import place_of

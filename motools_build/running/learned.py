@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from motools_build.backends.job import StageJob
 from motools_build.data import DATA
 from motools_build.data.rows.checks import SHOWN, check_file, listed
 from motools_build.data.source import Source, Unwritten
@@ -22,6 +21,9 @@ from motools_build.specs.backends import facts_of
 from motools_build.specs.model_name import ModelName
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
+
+if TYPE_CHECKING:
+    from motools_build.backends.job import StageJob
 
 
 class Learned(NamedTuple):
@@ -46,6 +48,8 @@ def rows_of(stage: Stage, store: ArtifactStore) -> Learned | None:
 def job_of(stage: Stage, store: ArtifactStore, work: str = "") -> StageJob:
     """The job that makes a stage, without the artifacts that it uses: requests about
     its job at a provider need no more. Rows that a teacher wrote are filled in."""
+    from motools_build.backends.job import StageJob
+
     params, made_of = stage.params, ""
     if isinstance(params, StepParams):
         params = _with_sources(stage, params, store)

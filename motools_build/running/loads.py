@@ -18,7 +18,7 @@ from motools_build.backends.job import StageJob
 from motools_build.errors import MotoolsError, StageFailed
 from motools_build.keys import DigestMemo, Key, digest_bytes
 from motools_build.params import EvalParams
-from motools_build.running.runtime import versions
+from motools_build.running.versions import versions
 from motools_build.running.workers import WorkerPool
 from motools_build.specs.backends import facts_of
 from motools_build.stages import ASKED, Stage

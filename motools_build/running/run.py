@@ -10,11 +10,14 @@ from pathlib import Path
 
 from motools_build.backends.job import Made, Progress, StageJob
 from motools_build.errors import ArtifactError, Deferred, GivenUp, StageFailed
+from motools_build.running import LOGGER
 from motools_build.running.charging import charged
 from motools_build.running.inputs import Remake, check_files, inputs, outputs_of
 from motools_build.running.perform import perform
-from motools_build.running.runtime import LOCK_POLL, LOGGER, Runtime, versions
+from motools_build.running.runtime import Runtime
+from motools_build.running.versions import versions
 from motools_build.stages import Stage
+from motools_build.store.locks import POLL
 from motools_build.store.runs import now
 
 
@@ -121,7 +124,7 @@ async def _locked(stage: Stage, runtime: Runtime) -> AsyncIterator[None]:
     locks = runtime.store.locks
     while not locks.take(stage.key):
         runtime.report(stage, Progress(0, 1, "", "another process is making it"))
-        await asyncio.sleep(LOCK_POLL)
+        await asyncio.sleep(POLL)
     try:
         yield
     finally:

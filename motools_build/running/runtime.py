@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import logging
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,14 +19,6 @@ from motools_build.running.pay_once import PayOnce
 from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
-
-LOGGER = logging.getLogger("motools_build")
-
-LOCK_POLL = 0.2
-"""Seconds between attempts to take a lock that another process holds."""
-
-RECORDED = ("motools_build", "inspect_ai", "numpy", "tiktoken")
-"""Distributions whose versions are noted in records. They are never part of a key."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +64,3 @@ class Runtime:
         await self.pool.close()
         for backend in self._backends.values():
             await backend.close()
-
-
-@functools.cache
-def versions() -> dict[str, str]:
-    """The installed versions that are noted in records: distribution -> version."""
-    from importlib.metadata import version
-
-    python = {"python": platform.python_version()}
-    return python | {name: version(name) for name in RECORDED}

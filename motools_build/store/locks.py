@@ -20,6 +20,7 @@ import os
 import struct
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ from pathlib import Path
 import xxhash
 
 from motools_build.errors import ArtifactError
+
+POLL = 0.2
+"""Seconds between attempts to take a lock that another process holds."""
 
 
 @dataclass
@@ -86,6 +90,16 @@ class Locks:
         """Release the key's lock, which this process must hold."""
         with self._opened() as file:
             _drop(file, _place(key))
+
+    @contextmanager
+    def held(self, key: str) -> Iterator[None]:
+        """Hold the key's lock, which excludes all other processes. Waits for it."""
+        while not self.take(key):
+            time.sleep(POLL)
+        try:
+            yield
+        finally:
+            self.drop(key)
 
     def taken(self, key: str) -> bool:
         """Whether any process, this one included, holds the key's lock. Needs only read

@@ -16,7 +16,6 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from motools_build.backends import registry
 from motools_build.errors import ArtifactError
 from motools_build.keys import Digest, digest_stream
 from motools_build.store.files import sync
@@ -89,6 +88,8 @@ def local_file(record: Record) -> Path | None:
     noted = record.details.get("file")
     if noted and _wrong_size(noted, noted, size) is None:
         return Path(noted)
+    from motools_build.backends import registry  # few records are of local files
+
     found = registry.get(record.backend).local_file(record.output)
     if found is None or _wrong_size(str(found), "", size):
         return None

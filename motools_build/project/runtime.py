@@ -1,0 +1,42 @@
+"""What a run of a project makes stages with: its workers, limits and payments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from motools_build.backends.job import Progress
+from motools_build.project.project import Project
+from motools_build.project.variables import waits
+from motools_build.running.budget import Budget
+from motools_build.running.pay_once import PayOnce
+from motools_build.running.runtime import Runtime
+from motools_build.running.workers import WorkerPool
+from motools_build.stages import Stage
+
+
+def runtime_of(
+    project: Project,
+    workers: int,
+    report: Callable[[Stage, Progress], None],
+    always: bool,
+) -> Runtime:
+    """The runtime of one run, with at most so many workers. Raises InputError for wrong
+    settings of the project: its launcher, its settle time, its limits, its prices."""
+    store = project.store
+    return Runtime(
+        store=store,
+        memo=project.memo,
+        pool=WorkerPool(workers, store.root / "logs/worker.log", project.launcher),
+        report=report,
+        payments=PayOnce(
+            store.states,
+            store.ledger,
+            settle=project.settle,
+            budget=Budget(project.max_spend),
+            stops=project.stops(),
+            wait=waits(project.variables),
+        ),
+        account_of=project.account_of,
+        always=always,
+        prices=project.prices,
+    )
