@@ -130,6 +130,20 @@ def test_a_launcher_that_cannot_be_had_is_refused_before_anything_runs(
     assert installed.records("model") == {}
 
 
+def test_a_launcher_is_looked_at_when_there_is_something_to_make(
+    project: Project,
+) -> None:
+    project.dataset("tiny")
+    project.setting("tiny")
+    project.doit("run", "tiny")
+    choose(project, 'launcher = "tyo"')
+    path = str(ROOT)  # without the tests' own launcher
+    assert project.doit("run", "tiny", PYTHONPATH=path).made == set()
+    again = project.doit("run", "-a", "tiny", code=3, PYTHONPATH=path)
+    assert "no launcher is called 'tyo'" in again.err
+    assert again.out == ""  # not "nothing to do"
+
+
 # ---- a launcher whose workers outlive their host
 
 

@@ -75,7 +75,7 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
     ) -> int:
         session = current()
         with _told():
-            prepare(session.project, session.stages.values(), self._say)
+            prepare(session.project, session.stages.values(), self._say, always)
         with _told(), self._our_runner(session, num_process), _under_way(session):
             result = super()._execute(
                 outfile,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
+from motools_build.account import Account
 from motools_build.errors import ArtifactError
 from motools_build.project.checks import check_datasets
 from motools_build.project.project import Project
@@ -15,9 +16,12 @@ Say = Callable[[str], object]
 """Shows the user a line, which is given without its newline."""
 
 
-def prepare(project: Project, stages: Collection[Stage], say: Say) -> None:
+def prepare(
+    project: Project, stages: Collection[Stage], say: Say, always: bool
+) -> None:
     """Fetch remote datasets, and refuse what a run could not use: rows with problems,
-    an account without a key, a wrong settle time or launcher.
+    an account without a key, a wrong settle time or launcher. What only the making of
+    stages needs is not looked at if there is nothing to do; with `always`, there is.
 
     Tells the user who pays and which models will be shut down, and adds the run to the
     run log. Raises MotoolsError, before anything is made or paid.
@@ -29,29 +33,29 @@ def prepare(project: Project, stages: Collection[Stage], say: Say) -> None:
             say(note)
         check_datasets(project, stages)
         stale = [stage for stage in stages if store.why_stale(stage)]
-        if stale:
+        if always or stale:
             _check(project, stale, say)
         project.note_run()
 
 
 def _check(project: Project, stale: Sequence[Stage], say: Say) -> None:
-    from motools_build.project.remote import check_keys, payers  # not for nothing to do
+    from motools_build.project.remote import check_keys, payers
 
     _ = project.settle, project.launcher  # each raises InputError
     check_keys(stale)
-    for account in payers(stale):
+    accounts = payers(stale)
+    for account in accounts:
         say(f"paid to {account}")
-    _say_endings(project, stale, say)
+    if accounts:
+        _say_endings(project, stale, accounts, say)
 
 
-def _say_endings(project: Project, stages: Sequence[Stage], say: Say) -> None:
+def _say_endings(
+    project: Project, stages: Sequence[Stage], accounts: Sequence[Account], say: Say
+) -> None:
     """Tell the user which models will be shut down, when, and which stages to run
-    before. Accounts that would pay are asked for the dates, once a day each."""
-    from motools_build.project.remote import ask_calendar, payers
-
-    accounts = payers(stages)
-    if not accounts:
-        return
+    before. The accounts, which would pay, are asked for the dates, once a day each."""
+    from motools_build.project.remote import ask_calendar
     from motools_build.report.calendar import endings
 
     for problem in asyncio.run(ask_calendar(project, accounts)):
