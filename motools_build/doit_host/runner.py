@@ -23,6 +23,7 @@ from doit.task import Task
 from motools_build.doit_host.session import Session
 from motools_build.doit_host.tasks import needed, stage_of
 from motools_build.errors import Deferred, GivenUp, MotoolsError
+from motools_build.running.loads import check, checkable, remember, worth_it
 from motools_build.stages import Stage
 
 if TYPE_CHECKING:
@@ -81,11 +82,8 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         self._heed_signals(self._loop)
         if self._ends:
             self._interrupt(signal.SIGINT)
-        stages = [s for task in needed(dispatcher) if (s := stage_of(task))]
-        why_stale = self.session.project.store.why_stale
         try:
-            if self.always_execute or any(why_stale(s) is not None for s in stages):
-                await self._check_loads(stages, {*dispatcher.selected_tasks})
+            await self._check_loads(dispatcher)
             await self._dispatch(dispatcher)
         finally:
             for task in self._running:
@@ -126,18 +124,17 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             with suppress(RuntimeError):  # the loop is closed: the run has ended
                 self._loop.call_soon_threadsafe(self._interrupt, signal.SIGINT)
 
-    async def _check_loads(self, stages: list[Stage], selected: set[str]) -> None:
+    async def _check_loads(self, dispatcher: TaskDispatcher) -> None:
         """Load the evals that are to run, if paid or long work would come before. Those
         that fail, and stages that only they need, are refused."""
-        from motools_build.running.loads import check, checkable, remember, worth_it
-
-        store, runtime = self.session.project.store, self._runtime
+        store = self.session.project.store
+        stages = [s for task in needed(dispatcher) if (s := stage_of(task))]
         wanted = checkable(stages, store)
         if not wanted or not worth_it(stages, store):
             return
         logs = store.root / "logs"
         checking = asyncio.ensure_future(
-            check(wanted, self.session.project.memo, runtime.pool, logs)
+            check(wanted, self.session.project.memo, self._runtime.pool, logs)
         )
         checking.add_done_callback(lambda _: self._wake.set())
         await self._wake.wait()
@@ -149,7 +146,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         remember(loaded, wanted, store)
         self._tell("warned", loaded.warnings)
         stale = {s.key for s in stages if store.why_stale(s) is not None}
-        spared = loaded.spared(stages, stale, selected)
+        spared = loaded.spared(stages, stale, {*dispatcher.selected_tasks})
         for stage in stages:
             if stage.key in loaded.failed:
                 self._refused[stage.name] = TaskFailed(str(loaded.failed[stage.key]))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.errors import InputError
+from motools_build.running.launch import LOCAL
 from motools_build.text.similar import known
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Config:
     workers: int = 1
     """Number of worker processes, 1 or more. A single training or eval of an embedded
     model uses all cores already."""
-    launcher: str = "local"
+    launcher: str = LOCAL
     """Name of the launcher that starts workers: `local`, or an entry point of
     `motools_build.launchers`."""
     launchers: Mapping[str, Any] = field(default_factory=dict)

@@ -12,17 +12,19 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from motools_build.backends.job import StageJob
 from motools_build.errors import MotoolsError, StageFailed
 from motools_build.keys import DigestMemo, Key, digest_bytes
 from motools_build.params import EvalParams
 from motools_build.running.versions import versions
-from motools_build.running.workers import WorkerPool
 from motools_build.specs.backends import facts_of
 from motools_build.stages import ASKED, Stage
 from motools_build.store.artifacts import ArtifactStore
+
+if TYPE_CHECKING:
+    from motools_build.backends.job import StageJob
+    from motools_build.running.workers import WorkerPool
 
 NOTE = "loads-1"
 """Name of the memo's notes on evals that were loaded successfully."""
@@ -149,6 +151,8 @@ def _digest(stage: Stage) -> str:
 
 def _job(stage: Stage) -> StageJob:
     """A job that only loads the eval and makes no artifact."""
+    from motools_build.backends.job import StageJob
+
     return StageJob(
         kind=stage.kind,
         backend=stage.backend,

@@ -17,8 +17,11 @@ from motools_build.running.perform import perform
 from motools_build.running.runtime import Runtime
 from motools_build.running.versions import versions
 from motools_build.stages import Stage
-from motools_build.store.locks import POLL
 from motools_build.store.runs import now
+
+POLL = 0.2
+"""Seconds between attempts to take a stage's lock that another process holds. Many
+stages may wait at once."""
 
 
 async def run_stage(stage: Stage, runtime: Runtime) -> bool:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from motools_build.stages import Stage
@@ -21,9 +20,6 @@ from motools_build.store.records import check_format
 
 GC = "gc"
 """Name of the lock that is held while artifacts are removed, or while a run begins."""
-
-POLL = 0.1
-"""Seconds between attempts to take the `GC` lock."""
 
 
 class Live:
@@ -51,16 +47,10 @@ class Live:
                 file.unlink(missing_ok=True)
             self._locks.drop(name)
 
-    @contextmanager
-    def removing(self) -> Iterator[None]:
+    def removing(self) -> AbstractContextManager[None]:
         """Within the block no run begins, and no other process removes artifacts. Waits
         until that is so."""
-        while not self._locks.take(GC):
-            time.sleep(POLL)
-        try:
-            yield
-        finally:
-            self._locks.drop(GC)
+        return self._locks.held(GC)
 
     def keys(self) -> set[str]:
         """The keys that runs under way use. Raises NewerFormat if a run of a later

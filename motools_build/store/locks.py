@@ -30,7 +30,7 @@ import xxhash
 
 from motools_build.errors import ArtifactError
 
-POLL = 0.2
+POLL = 0.1
 """Seconds between attempts to take a lock that another process holds."""
 
 

@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,9 +22,6 @@ from motools_build.text.scrub import scrub
 from motools_build.text.visible import written
 
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
-
-POLL = 0.1
-"""Seconds between looks at a lock that another process holds."""
 
 DAY = 86_400
 """Seconds after which an unchanged run is logged again, because `gc` keeps the stages
@@ -97,16 +94,10 @@ class RunLog:
                 lines = (line.rstrip(b"\n") + b"\n" for line in kept)
                 replace(self._file, b"".join(lines))
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _writing(self) -> AbstractContextManager[None]:
         """Within the block no other process appends to the file or rewrites it. Waits
         until that is so."""
-        while not self._locks.take(self._file.name):
-            time.sleep(POLL)
-        try:
-            yield
-        finally:
-            self._locks.drop(self._file.name)
+        return self._locks.held(self._file.name)
 
     def _latest(self) -> dict[str, tuple[str, float]]:
         """Setting -> digest of the keys in its latest line, and the line's time in

@@ -13,11 +13,11 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from motools_build.errors import InputError
+from motools_build.running.launch import LOCAL
 from motools_build.running.launch.base import Launcher
 from motools_build.running.launch.local import LocalLauncher
 from motools_build.text.similar import known
 
-LOCAL = "local"
 GROUP = "motools_build.launchers"
 
 
