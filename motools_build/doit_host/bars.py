@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from os.path import commonprefix
+from typing import TYPE_CHECKING
 
-from motools_build.backends.job import Progress
+if TYPE_CHECKING:
+    from motools_build.backends.job import Progress
 
 BAR = 20
 """Width of a bar, in columns; half as wide on a terminal narrower than `WIDE`."""

@@ -11,7 +11,6 @@ from doit.exceptions import BaseFail, TaskError, UnmetDependency
 from doit.reporter import ConsoleReporter
 from doit.task import Task
 
-from motools_build.backends.job import Progress
 from motools_build.doit_host.bars import short_names, widths, words
 from motools_build.doit_host.session import current
 from motools_build.doit_host.tasks import DONE
@@ -24,6 +23,8 @@ from motools_build.text.visible import Scrubbed, shown
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
+
+    from motools_build.backends.job import Progress
 
 COUNTED = (
     *("made", "ran", "taken from another run", "up to date"),
