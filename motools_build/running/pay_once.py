@@ -140,6 +140,10 @@ class PayOnce:
                 most=self._exchange.settle_time,
             )
             if told.status == "gone":
+                # a 404 may be temporary: while the list may not show the file yet, it
+                # is searched for, as after a lost response
+                if paid.since + self._exchange.settle_time > self._exchange.now():
+                    blank = replace(blank, phase="intent", since=paid.since)
                 return replace(blank, attempt=paid.attempt)
         if paid.phase in UNFINISHED and paid.made_of != effect.made_of:
             if effect.provider.charges:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 
 from tests.conftest import Project
+from tests.crash.client import Die
 from tests.crash.harness import Doit, count
 from tests.rehearsal.server import JOBS, Rehearsal
 
@@ -43,3 +44,17 @@ def test_a_death_while_many_wait_to_be_sent(
     assert again.wait() == 0, again.out
     counts = count(server, [client])
     assert (counts.jobs, counts.lost) == (40, 0)
+
+
+def test_a_404_for_a_file_that_the_list_does_not_show_yet(
+    project: Project, server: Rehearsal
+) -> None:
+    server.settings(list_lag=8)
+    client = Doit(project, server, seeds=1, settle=10)
+    client.begin(0)
+    died = client.start(Die("after bind"))  # the upload's
+    assert died.wait() == -9
+    server.faults([{"fault": "file_gone", "times": 1}])
+    client.finish()
+    counts = count(server, [client])
+    assert (counts.files, counts.jobs, counts.lost) == (1, 1, 0)
