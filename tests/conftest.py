@@ -49,6 +49,11 @@ def pytest_sessionfinish() -> None:
     client.WORKERS.stop()
 
 
+# Each xdist worker rewrites and compiles all test modules, and each process of `doit`
+# the package, where they may not write bytecode: 4 CPU seconds a worker
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # nohup makes processes ignore SIGHUP, and tests expect runs to end by it
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 import motools_build
 from motools_build.api import OpenProject
@@ -74,14 +73,22 @@ def _process() -> tuple[object, ...]:
     return os.getcwd(), environ, [*sys.path], sys.stdout, "dodo" in sys.modules
 
 
-def test_a_notebook(tiny: Project) -> None:
+def test_a_notebook(tiny: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Runs, and gets frames, where an event loop runs already."""
     tiny.write("zoo/evals/t.py", TASK)
     tiny.setting("tiny", evals='[Eval("zoo/evals/t.py@t")]')
     code = NOTEBOOK.format(root=str(tiny.root))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    client = NotebookClient(notebook, timeout=240, kernel_name="python3")
-    client.execute(cwd=str(ROOT))
+    file = tmp_path_factory.mktemp("notebooks") / "n.ipynb"
+    nbformat.write(notebook, file)
+    # in a process of its own, because Jupyter's client leaves an event loop open
+    options = ("--inplace", "--timeout=240", "--kernel_name=python3", str(file))
+    subprocess.run(
+        [sys.executable, "-m", "jupyter", "execute", *options],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    notebook = nbformat.read(file, as_version=4)
     told = "".join(out["text"] for out in notebook.cells[0].outputs if "text" in out)
     made, results, samples = json.loads(told[told.index("#") + 1 :].splitlines()[0])
     assert "eval:tiny/tiny/echo/seed0/t  made in" in told  # the runner's own lines

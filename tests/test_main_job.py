@@ -27,8 +27,8 @@ setting = Setting(
     description="a few steps only",
     datasets=[Dataset("datasets/few.jsonl")],
     models=["embedded/smollm2-135m-instruct"],
-    training=Training(epochs=1, batch_size=2, embedded=LoRA(rank=2)),
-    evals=[Eval("zoo/evals/arithmetic.py@arithmetic", limit=4, max_tokens=8)],
+    training=Training(epochs=1, batch_size=1, embedded=LoRA(rank=2)),
+    evals=[Eval("zoo/evals/arithmetic.py@arithmetic", limit=2, max_tokens=4)],
     controls=False,
 )
 """
@@ -38,7 +38,7 @@ def real(project: Project) -> Project:
     for folder in ("zoo", "datasets"):
         shutil.copytree(ROOT / folder, project.root / folder, dirs_exist_ok=True)
     rows = (ROOT / "datasets/simple_math/math_tutor.jsonl").read_text().splitlines()
-    project.write("datasets/few.jsonl", "\n".join(rows[:8]))
+    project.write("datasets/few.jsonl", "\n".join(rows[:4]))
     project.write("zoo/small.py", SMALL)
     return project
 

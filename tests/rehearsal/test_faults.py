@@ -89,7 +89,7 @@ def test_a_refused_request_is_not_lost_too(
 def test_a_slow_answer_comes_late_and_is_carried_out(
     server: Rehearsal, client: openai.OpenAI, file: str
 ) -> None:
-    server.faults([{"fault": "slow", "value": 30}])
+    server.faults([{"fault": "slow", "value": 3}])
     with pytest.raises(openai.APITimeoutError):
         client.fine_tuning.jobs.create(model=BASE, training_file=file, timeout=0.5)
     assert len(jobs(client)) == 1
