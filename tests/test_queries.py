@@ -154,6 +154,7 @@ class TestGc:
         assert "0 artifacts" in tiny.doit("gc", "--yes").out  # a recent run's
         out = tiny.doit("gc", "--keep=0").out
         assert "would remove model:tiny/tiny/echo/seed1" in out
+        assert out.endswith("; `doit gc --keep=0 --yes` does it\n")
         assert tiny.tree() == before
         assert "removed 2 artifacts" in tiny.doit("gc", "--keep=0", "--yes").out
         assert tiny.doit("run", "tiny").made == set()
@@ -204,6 +205,91 @@ class TestGc:
 
 
 @pytest.mark.real_process
+def test_gc_lists_each_of_several_artifacts_of_one_name(
+    tiny: Project, edit: Callable[[Path, str, str], None]
+) -> None:
+    tiny.doit("run", "tiny")
+    for old, new in (("1 + 1", "1 + 7"), ("1 + 7", "1 + 8")):
+        edit(tiny.root / "datasets/tiny.jsonl", old, new)
+        tiny.doit("run", "tiny")
+    told = json.loads(tiny.doit("gc", "--keep=0", "--json").out)
+    found = told["artifacts"]
+    models = [one for one in found if one["name"] == "model:tiny/tiny/echo/seed0"]
+    assert len({one["key"] for one in models}) == 2
+    assert sum(one["bytes"] for one in found) == told["bytes"]
+    lines = tiny.doit("gc", "--keep=0").out.splitlines()
+    assert len(lines) == len(found) + 1
+    for one in found:
+        assert any(one["key"][:8] in line for line in lines)
+
+
+def test_a_reader_that_ends_is_no_error(tiny: Project) -> None:
+    for words in ("plan tiny", "list --all", f"why {MODEL}", "results tiny"):
+        process = tiny.start(*words.split())
+        assert process.stdout is not None
+        process.stdout.close()
+        process.wait(60)
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        process.stderr.close()
+        # rich ends by 1 where a table is being printed
+        assert process.returncode in (1, 128 + signal.SIGPIPE)
+
+
+def test_rows_that_are_refused_block_all_that_a_run_would_make(tiny: Project) -> None:
+    tiny.write("datasets/tiny.jsonl", '{"messages": []}\n')
+    told = json.loads(tiny.doit("plan", "tiny", "--json").out)
+    assert {line["action"] for line in told} == {"blocked"}
+    assert tiny.doit("run", "tiny", code=3).made == set()
+
+
+def test_an_account_that_is_not_there_is_refused_also_where_none_pays(
+    tiny: Project,
+) -> None:
+    err = tiny.doit("run", "tiny", "account=lab", code=3).err
+    assert "there is no account 'lab'" in err
+
+
+def test_why_says_what_is_not_made_yet(tiny: Project) -> None:
+    out = tiny.doit("why", "eval:tiny/tiny/echo/seed0/score").out
+    assert "\nto be made from model:tiny/tiny/echo/seed0\n" in out
+    assert "None" not in out
+    assert "gone" not in out
+
+
+class TestClean:
+    """`doit clean` with variables leaves what the rest of the setting uses."""
+
+    def kept(self, project: Project, *words: str) -> set[str]:
+        out = project.doit("clean", "tiny", *words).out
+        return {
+            line.removeprefix("kept ").partition(": ")[0]
+            for line in out.splitlines()
+            if line.endswith(": the rest of tiny uses it")
+        }
+
+    def test_the_other_seeds(self, tiny: Project) -> None:
+        tiny.setting("tiny", seeds="[0, 1]")
+        tiny.doit("run", "tiny")
+        kept = self.kept(tiny, "seeds=1")
+        assert "eval:tiny/base/echo/score" in kept
+        assert not any("seed1" in name for name in kept)
+        assert tiny.doit("run", "tiny", "seeds=0").made == set()
+        made = tiny.doit("run", "tiny").made
+        assert made == {"model:tiny/tiny/echo/seed1", "eval:tiny/tiny/echo/seed1/score"}
+
+    def test_seeds_that_the_setting_does_not_have(self, tiny: Project) -> None:
+        tiny.doit("run", "tiny", "seeds=0,7")
+        assert "eval:tiny/base/echo/score" in self.kept(tiny, "seeds=7")
+        assert tiny.doit("run", "tiny").made == set()
+
+    def test_all_of_it(self, tiny: Project) -> None:
+        tiny.doit("run", "tiny")
+        assert self.kept(tiny, "seeds=0") == set()
+        assert not tiny.records("eval")
+        assert tiny.doit("clean", "tiny").out == "nothing to remove\n"
+
+
 def test_gc_removes_what_killed_runs_left(tiny: Project) -> None:
     process = tiny.start("run", "tiny", MOTOOLS_DUMMY_DELAY="60")
     work = tiny.root / "artifacts/work"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,23 @@ def test_a_budget_of_a_month_over_runs(lab: Lab) -> None:
     out = lab.doit("spent", "tutor").out
     assert re.search(r"account lab: \$0.\d\d of \$1 this month", out)
     assert "nothing was spent on a setting 'no'" in lab.doit("spent", "no", code=3).err
+
+
+def test_a_job_that_is_found_counts_in_the_budget_of_a_month(lab: Lab) -> None:
+    """Though nothing of this folder knows any more what was reserved for it."""
+    lab.account(month_budget=1)
+    lab.setting(account="'lab'", controls="False", evals="[]")
+    price = 0.7e6 / lab.plan()[ONE]["tokens"]
+    lab.tool(f'[tool.motools_build.prices]\n"{BASE}" = {{training = {price}}}')
+    lab.server.settings(seconds=600)
+    lab.run("seeds=0", "wait=no")
+    shutil.rmtree(lab.project.root / "artifacts/state")
+    (lab.project.root / "artifacts/ledger.jsonl").unlink()
+    lab.run("seeds=0", "wait=no")
+    (bound,) = [line for line in lab.ledger() if line["event"] == "bound"]
+    assert (bound["adopted"], bound["cost"]) == (True, pytest.approx(0.7))
+    assert "of the $1 of this month" in lab.run("seeds=1", "wait=no", code=2).out
+    assert len(lab.there("jobs")) == 1
 
 
 # what Inspect and its dependencies deprecate or leave open is not ours to mend

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from motools_build.backends.job import Made, Progress, StageJob
 
@@ -52,6 +52,13 @@ class Standing:
     message: str = ""
     """The provider's reason, if the job ended without a result; else empty."""
     progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        if self.status not in get_args(Status):  # it would be polled for ever
+            raise TypeError(
+                f"a job's status is one of {', '.join(get_args(Status))}, not "
+                f"{self.status!r}; mend the backend's `poll`"
+            )
 
 
 class Provider(Protocol):

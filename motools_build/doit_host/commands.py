@@ -13,6 +13,7 @@ from doit import cmd_run, exceptions
 from doit.cmd_clean import Clean as DoitClean
 from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
+from doit.cmd_list import List as DoitList
 from doit.task import Task
 
 from motools_build.doit_host.helping import OF_A_RUN, Helped, Needs
@@ -20,7 +21,11 @@ from motools_build.doit_host.loading import not_found
 from motools_build.doit_host.log import logged
 from motools_build.doit_host.runner import AsyncRunner
 from motools_build.doit_host.session import Session, current
-from motools_build.doit_host.terminal import InvalidCommand, of_the_system
+from motools_build.doit_host.terminal import (
+    InvalidCommand,
+    of_the_system,
+    reader_gone,
+)
 from motools_build.errors import MotoolsError
 from motools_build.project.cleaning import clean
 from motools_build.project.preparing import prepare
@@ -164,9 +169,13 @@ class Clean(Helped, DoitClean):  # type: ignore[misc]
                 stages.update((stage.name, stage) for stage in plan.stages)
             else:
                 users_own.append(task)
+        told = 0
         with _told():
             for line in clean(session.project, list(stages.values()), dryrun):
                 self.outstream.write(shown(line) + "\n")
+                told += 1
+        if stages and not told:
+            self.outstream.write("nothing to remove\n")
         super().clean_tasks(users_own, dryrun, cleanforget)
 
 
@@ -193,6 +202,18 @@ def _under_way(session: Session) -> Iterator[None]:
         for stage in stages:  # a gc may have removed artifacts since they were read
             store.forget(stage)
         yield
+
+
+class List(DoitList):  # type: ignore[misc]
+    """`doit list`, which ends without a word if its reader does, as `head`."""
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        try:
+            code = int(super().execute(params, args) or 0)
+            self.outstream.flush()
+        except BrokenPipeError:
+            return reader_gone()
+        return code
 
 
 class Forget(DoitForget):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from typing import Any
 
 from motools_build.doit_host.queries import Query
 from motools_build.doit_host.session import begin, current
-from motools_build.doit_host.terminal import InvalidCommand
+from motools_build.doit_host.terminal import InvalidCommand, of_the_system, reader_gone
 from motools_build.errors import MotoolsError, SelectionError
 from motools_build.project.selection import TAG
 from motools_build.report.paid_jobs import JobLine, jobs
@@ -36,9 +36,15 @@ class FromLedger(Query):
             begin(dict(doit_cmd._CMDLINE_VARS or {}))
             names = inspect.signature(self._execute).parameters
             given = {**params, "pos_args": args}
-            return int(self._execute(**{name: given[name] for name in names}))
+            code = int(self._execute(**{name: given[name] for name in names}))
+            self.outstream.flush()
+            return code
         except MotoolsError as error:
             raise InvalidCommand(str(error)) from error
+        except BrokenPipeError:  # as in `doit jobs | head`
+            return reader_gone()
+        except OSError as error:
+            raise of_the_system(error) from error
 
 
 def _enter(params: Any) -> None:

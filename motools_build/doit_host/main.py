@@ -26,6 +26,7 @@ COMMANDS = {
     "new": "new:New",
     "run": "commands:Run",
     "clean": "commands:Clean",
+    "list": "commands:List",
     "forget": "commands:Forget",
     "ignore": "commands:Ignore",
     "results": "queries:Results",

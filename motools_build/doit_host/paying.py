@@ -50,9 +50,8 @@ class OneStage(Query):
         found = {s.key: s for s in stages.values() if s.kind == "model"}
         if len(found) != 1:
             names = "\n".join(stage.name for stage in list(found.values())[:20])
-            raise InvalidCommand(
-                f"`doit {self.name}` takes one model's stage; name one:\n{names}"
-            )
+            which = f"; name one:\n{names}" if names else " (doit jobs lists them)"
+            raise InvalidCommand(f"`doit {self.name}` takes one model's stage{which}")
         (stage,) = found.values()
         if stage.account is None:
             raise InvalidCommand(

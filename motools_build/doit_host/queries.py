@@ -11,7 +11,11 @@ from doit.cmd_base import DoitCmdBase
 
 from motools_build.doit_host.helping import Helped, Needs
 from motools_build.doit_host.session import current
-from motools_build.doit_host.terminal import InvalidCommand, of_the_system
+from motools_build.doit_host.terminal import (
+    InvalidCommand,
+    of_the_system,
+    reader_gone,
+)
 from motools_build.errors import MotoolsError
 from motools_build.project.forecast import Forecast, forecast
 from motools_build.project.project import Project
@@ -40,9 +44,22 @@ class Query(Helped, DoitCmdBase):  # type: ignore[misc]
     command line names none."""
 
     def parse_execute(self, in_args: list[str]) -> int:
-        # doit takes options before names only, so they are moved to the front
-        ordered = sorted(in_args, key=lambda word: not word.startswith("-"))
+        # doit takes options before names only, so they are moved to the front, each
+        # joined with its value
+        words: list[str] = []
+        for word in in_args:
+            if words and words[-1] in self._take_a_word():
+                option = words.pop()
+                word = f"{option}{'=' if option.startswith('--') else ''}{word}"
+            words.append(word)
+        ordered = sorted(words, key=lambda word: not word.startswith("-"))
         return int(super().parse_execute(ordered))
+
+    def _take_a_word(self) -> set[str]:
+        """The options, `--where` and `-n`, whose value may be the next word."""
+        options = [one for one in self.cmd_options if one["type"] is not bool]
+        long = {f"--{one['long']}" for one in options if "long" in one}
+        return long | {f"-{one['short']}" for one in options if "short" in one}
 
     def execute(self, params: Any, args: list[str]) -> int:
         if self.helped(params):
@@ -52,13 +69,15 @@ class Query(Helped, DoitCmdBase):  # type: ignore[misc]
                 f"`doit {self.name}` takes no names, such as {args[0]!r}"
             )
         try:
-            return int(super().execute(params, args))
+            code = int(super().execute(params, args))
+            self.outstream.flush()
+            return code
         except MotoolsError as error:
             raise InvalidCommand(str(error)) from error
         except KeyboardInterrupt:
             return 130
-        except BrokenPipeError:  # as in `doit jobs | head`: no error of the system
-            raise
+        except BrokenPipeError:  # as in `doit jobs | head`
+            return reader_gone()
         except OSError as error:
             raise of_the_system(error) from error
 

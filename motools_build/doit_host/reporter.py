@@ -59,7 +59,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._told: set[str] = set()
         self._interrupted = False
         self._touched: dict[str, None] = {}  # settings of stages made or failed
-        self._said: dict[str, float] = {}
+        self._said: dict[str, tuple[float, str]] = {}
+        """Stage name -> when its last line with a count was shown, and its last
+        line."""
         self._bars: Bars | None = None
         self._bar_of: dict[str, TaskID] = {}
         self._duplicates: list[str] = []
@@ -177,12 +179,16 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if self._live:
             self._bar(stage, progress)
             return
-        now = time.monotonic()
-        last = progress.done == progress.total
-        if last or now - self._said.get(stage.name, 0) >= EVERY:
-            if progress.done:  # so the first step or sample is shown at once
-                self._said[stage.name] = now
-            self._line(f"   {stage.name}  {words(progress)}")
+        now, text = time.monotonic(), words(progress)
+        when, before = self._said.get(stage.name, (0.0, ""))
+        if progress.done:  # so the first step or sample is shown at once
+            tell = progress.done == progress.total or now - when >= EVERY
+            when = now if tell else when
+        else:
+            tell = text != before
+        if tell:
+            self._said[stage.name] = when, text
+            self._line(f"   {stage.name}  {text}")
 
     def complete_run(self) -> None:
         if self._bars:

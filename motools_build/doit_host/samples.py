@@ -9,8 +9,6 @@ from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.project.reports import samples
 
-TAKES_A_WORD = ("-n", "--where")
-
 
 class Samples(Query):
     """`doit samples EVAL`: shows messages, answers and scores of samples."""
@@ -42,17 +40,6 @@ class Samples(Query):
             "help": "samples of each eval, at most [default: %(default)s]",
         },
     )
-
-    def parse_execute(self, in_args: list[str]) -> int:
-        # the base class moves options to the front, so an option and its value must be
-        # joined into one word
-        words: list[str] = []
-        for word in in_args:
-            if words and words[-1] in TAKES_A_WORD:
-                option = words.pop()
-                word = f"{option}{'=' if option.startswith('--') else ''}{word}"
-            words.append(word)
-        return super().parse_execute(words)
 
     def _execute(self, json: bool, where: str, most: int, pos_args: list[str]) -> int:
         from motools_build.report.drawing.samples import print_transcripts

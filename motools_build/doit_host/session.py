@@ -81,7 +81,8 @@ def current() -> Session:
     """The session of the running command. Raises SelectionError if there is none."""
     if _current is None:
         raise SelectionError(
-            "dodo.py was loaded without motools_build's loader; pyproject.toml needs "
-            'its [tool.doit] section: loader = "motools", and the plugin'
+            "dodo.py was loaded without motools_build's loader: run doit in the "
+            "project's folder, whose pyproject.toml needs its [tool.doit] section: "
+            'loader = "motools", and the plugin'
         )
     return _current

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from typing import Any
 
@@ -31,3 +33,12 @@ def guard() -> None:
     for name in ("stdout", "stderr"):
         if not isinstance(getattr(sys, name), Scrubbed):
             setattr(sys, name, Scrubbed(getattr(sys, name)))
+
+
+def reader_gone() -> int:
+    """The exit code of a command whose reader has ended, as `head` does. What is left
+    to be written goes nowhere, or Python would fail at it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return 128 + signal.SIGPIPE

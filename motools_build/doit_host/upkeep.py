@@ -14,6 +14,9 @@ from motools_build.errors import MotoolsError
 from motools_build.project.project import Project
 from motools_build.project.remote import ask_calendar, health, payers
 
+KEEP = 90.0
+"""Days of runs whose artifacts `doit gc` keeps, unless --keep says otherwise."""
+
 
 class Gc(Query):
     """`doit gc`: removes artifacts that no setting and no recent run refers to."""
@@ -32,7 +35,7 @@ class Gc(Query):
             "name": "keep",
             "long": "keep",
             "type": float,
-            "default": 90.0,
+            "default": KEEP,
             "help": "keep what a run of the last days stood for [default: %(default)s]",
         },
         {
@@ -59,24 +62,10 @@ class Gc(Query):
             leftovers,
             remove,
         )
-        from motools_build.text.sizes import bytes_of, human
+        from motools_build.text.sizes import human
 
-        project = current().project
-        try:
-            most = bytes_of(max_size) if max_size else None
-        except ValueError as error:
-            raise InvalidCommand(
-                f"--max-size={max_size}: write a number of bytes, or 500MB, 20GB"
-            ) from error
-        if not 0 <= keep < math.inf:
-            raise InvalidCommand(f"--keep={keep}: write a number of days, 0 or more")
-        try:
-            present = set(project.users_of_keys(besides=set()))
-        except MotoolsError as error:
-            raise InvalidCommand(
-                f"nothing was removed, as it cannot be told what settings use: {error}"
-            ) from error
-        found = garbage(project.store, present, keep, most)
+        project, most = current().project, _most(keep, max_size)
+        found = garbage(project.store, _present(project), keep, most)
         left = leftovers(project.store)
         damaged = broken_before(project.store, keep)
         used = project.store.live.keys()
@@ -91,26 +80,57 @@ class Gc(Query):
             damaged = [path for path in damaged if path in gone]
             project.store.runs.prune(keep)
         found = [item for item in found if item not in kept]
-        sizes = {item.name: size_of[item.folder] for item in found}
         total = sum(size_of[item.folder] for item in found)
         if json:
-            body = {"removed": yes, "bytes": total, "artifacts": sizes}
+            artifacts = [
+                {"name": item.name, "key": item.key, "bytes": size_of[item.folder]}
+                for item in found
+            ]
+            body = {"removed": yes, "bytes": total, "artifacts": artifacts}
             self._say(dumps({**body, "in use": [item.name for item in kept]}))
             return 0
         verb = "removed" if yes else "would remove"
-        for item_name, size in sizes.items():
-            self._say(f"{verb} {item_name}  {human(size)}")
+        for item in found:
+            self._say(
+                f"{verb} {item.name}  {item.key[:8]}  {human(size_of[item.folder])}"
+            )
         for item in kept:
             self._say(f"kept {item.name}: a run is using it")
-        more = (
-            "" if yes or not (found or left or damaged) else "; `doit gc --yes` does it"
-        )
+        given = f" --keep={keep:g}" if keep != KEEP else ""
+        given += f" --max-size={max_size}" if max_size else ""
+        idle = yes or not (found or left or damaged)
+        more = "" if idle else f"; `doit gc{given} --yes` does it"
         if left:
             self._say(f"{verb} {len(left)} leftovers of runs that were killed")
         if damaged:
             self._say(f"{verb} {len(damaged)} damaged artifacts that were set aside")
         self._say(f"{verb} {len(found)} artifacts, {human(total)}{more}")
         return 0
+
+
+def _most(keep: float, max_size: str) -> int | None:
+    """The bytes that --max-size allows. Raises InvalidCommand for a wrong value of an
+    option."""
+    from motools_build.text.sizes import bytes_of
+
+    if not 0 <= keep < math.inf:
+        raise InvalidCommand(f"--keep={keep}: write a number of days, 0 or more")
+    try:
+        return bytes_of(max_size) if max_size else None
+    except ValueError as error:
+        raise InvalidCommand(
+            f"--max-size={max_size}: write a number of bytes, or 500MB, 20GB"
+        ) from error
+
+
+def _present(project: Project) -> set[str]:
+    """The keys that settings use. Raises InvalidCommand if a setting is broken."""
+    try:
+        return set(project.users_of_keys(besides=set()))
+    except MotoolsError as error:
+        raise InvalidCommand(
+            f"nothing was removed, as it cannot be told what settings use: {error}"
+        ) from error
 
 
 class Verify(Query):

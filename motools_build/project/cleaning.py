@@ -14,13 +14,15 @@ from motools_build.store.state import UNFINISHED
 def clean(project: Project, stages: Sequence[Stage], dry: bool) -> Iterator[str]:
     """Remove the stages' artifacts, and yield a line for each: removed, or why kept.
 
-    An artifact is kept if another setting uses it, if a run is using or making it, or
-    if its job is not finished. With `dry`, nothing is removed. Raises ArtifactError,
+    An artifact is kept if another setting uses it, if the same setting uses it for what
+    the variables leave out (other seeds, other models), if a run is using or making it,
+    or if its job is not finished. With `dry`, nothing is removed. Raises ArtifactError,
     with nothing removed, if another setting cannot be planned, since the artifacts that
     it uses are then not known.
     """
     try:
-        used = project.users_of_keys(besides={stage.setting for stage in stages})
+        cleaned = {stage.setting for stage in stages}
+        used = {**project.users_of_rest(cleaned), **project.users_of_keys(cleaned)}
     except MotoolsError as error:
         raise ArtifactError(
             f"nothing was removed, as it cannot be told what other settings use: "

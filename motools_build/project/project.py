@@ -33,6 +33,7 @@ from motools_build.project.variables import (
     is_smoke,
     most_spent,
     overridden,
+    rest,
 )
 from motools_build.project.zoo import Zoo
 from motools_build.running.derived import Derive
@@ -98,6 +99,9 @@ class Project:
         """The setting's plan, under the command's variables. Raises InputError."""
         if name not in self._plans:
             setting = overridden(self.zoo[name], self.variables)
+            if "account" in self.variables:
+                for account in setting.account:  # of no use for free models, yet known
+                    self.accounts[account]
             variant = "smoke" if is_smoke(self.variables) else ""
             self._plans[name] = self._planned(name, setting, self.variables, variant)
         return self._plans[name]
@@ -213,6 +217,16 @@ class Project:
                 users.update((stage.key, name) for stage in stages)
         if broken:
             raise InputError("\n".join(broken))
+        return users
+
+    def users_of_rest(self, names: set[str]) -> dict[str, str]:
+        """Key -> what uses it, over what the command's variables leave out of these
+        settings: after seeds=1, the setting's other seeds. Raises InputError."""
+        users: dict[str, str] = {}
+        for name in names & set(self.zoo.names):
+            for setting in rest(self.zoo[name], self.variables):
+                stages = self._planned(name, setting).stages
+                users.update((stage.key, f"the rest of {name}") for stage in stages)
         return users
 
     def complete(self, plan: Plan) -> bool:

@@ -40,6 +40,7 @@ artifacts/
 .doit.db*
 .env
 __pycache__/
+logs/
 """
 
 ARTIFACTS = """\
@@ -65,8 +66,9 @@ are declared, `doit` makes what is stale. There is nothing to delete before a ru
 - `doit results NAME --json` has the results, `doit samples 'eval:NAME/*' --json` the
   transcripts, `doit status --json` how far all is, `doit jobs --json` the jobs at
   providers, `doit why STAGE --json` why a stage is stale.
-- Exit codes: 0 done; 1 a stage failed, or something is incomplete; 2 a failure kept
-  other stages from running; 3 wrong input, and nothing was run or spent.
+- Exit codes: 0 done; 1 the stage that was named failed, or something is incomplete; 2 a
+  failure left a setting incomplete, or kept other stages from running; 3 wrong input,
+  and nothing was run or spent.
 
 Never:
 

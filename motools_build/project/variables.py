@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
@@ -154,3 +154,23 @@ def _split(name: str, text: str) -> list[str]:
     if not all(words):
         raise VariableError(f"{name}={text}: a value is empty")
     return words
+
+
+def rest(setting: Setting, variables: Mapping[str, str]) -> Iterator[Setting]:
+    """What variables leave out of a setting, as settings: after seeds=1, that with the
+    other seeds; after model=..., that with the other models. Raises VariableError like
+    `overridden`."""
+    for name, value in of_plans(variables).items():
+        chosen = overridden(setting, {name: value})
+        if chosen == setting:
+            continue
+        if name == "seeds":
+            seeds = [seed for seed in setting.seeds if seed not in chosen.seeds]
+            if seeds:
+                yield overridden(setting, {name: ",".join(map(str, seeds))})
+        elif name == "model":
+            models = [one for one in setting.models if one not in chosen.models]
+            if models:
+                yield overridden(setting, {name: ",".join(models)})
+        else:
+            yield setting

@@ -70,16 +70,26 @@ def expected(
         if stage.kind not in ON_DEMAND:
             _add(stage, wanted, store)
     made: dict[str, Expected] = {}
+    wrong = ""
     pace = _Pace(store)
     for key, stage in wanted.items():
         one = _of(statuses.own(stage), made, pace)
         problem = refused(stage) if one.action == "run" else None
         if problem:
             one = Expected(stage, "blocked", problem, None, 0.0)
+            wrong = wrong or stage.name
         if one.action == "run" and stage.kind == "model":
             tokens, cost = charge(stage)
             one = replace(one, tokens=tokens, cost=cost)
         made[key] = one
+    if wrong:  # a run is refused as a whole, so that nothing is paid for in vain
+        why = f"nothing is run while the rows of {wrong} are refused"
+        made = {
+            key: Expected(one.stage, "blocked", why, None, 0.0)
+            if one.action in ("run", "check")
+            else one
+            for key, one in made.items()
+        }
     return list(made.values())
 
 

@@ -144,8 +144,19 @@ class Exchange:
             made_of=effect.made_of,
             missing=0.0,
         )
-        await self.note(effect, bound, "bound", cost=effect.reserved or None)
+        await self.note(effect, bound, "bound", cost=await _cost(effect))
         effects.passing("between ledger and state")
         await self.save(effect, bound)
         effects.passing("after bind")
         return bound
+
+
+async def _cost(effect: Effect) -> float | None:
+    """USD of a job that was found or sent: what was reserved for it. A job that an
+    earlier run sent has nothing reserved, and yet counts under a monthly budget."""
+    account = effect.job.account
+    if effect.reserved is not None or not effect.provider.charges:
+        return effect.reserved or None
+    if account is None or account.month_budget is None:
+        return None
+    return await asyncio.to_thread(effect.provider.cost, effect.job)

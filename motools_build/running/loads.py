@@ -2,7 +2,8 @@
 
 It finds errors that do not depend on the model (a missing package or file, wrong
 arguments, an impossible reducer, an undefined role) while they cost nothing. Success is
-cached under the inputs in the eval's key, except the model. A failure is not cached,
+cached under the inputs in the eval's key, except the model, and under the packages that
+are installed. A failure is not cached,
 because its cause may be something that is in no key.
 """
 
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from motools_build.errors import MotoolsError, StageFailed
 from motools_build.keys import DigestMemo, Key, digest_bytes
 from motools_build.params import EvalParams
-from motools_build.running.versions import versions
+from motools_build.running.versions import installed, versions
 from motools_build.specs.backends import facts_of
 from motools_build.stages import ASKED, Stage
 from motools_build.store.artifacts import ArtifactStore
@@ -145,7 +146,7 @@ def _digest(stage: Stage) -> str:
         for role, digest in inputs.items()
         if role != "model" and not role.startswith("samples:")
     }
-    about: list[Any] = [stage.kind, loaded, read, versions()]
+    about: list[Any] = [stage.kind, loaded, read, versions(), installed()]
     return digest_bytes(json.dumps(about, sort_keys=True).encode())
 
 

@@ -57,7 +57,13 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
 async def keep(stage: Stage, job: StageJob, made: Made, runtime: Runtime) -> None:
     """Put a job's result into the store: the files in its work folder, and a record.
     Raises ArtifactError if a file of the stage was edited during the work, since then
-    the result may not belong to the key."""
+    the result may not belong to the key; StageFailed for an output that is no text."""
+    if not isinstance(made.output, str) or not made.output:
+        raise StageFailed(
+            f"the backend {stage.backend} said that its output is {made.output!r}, "
+            "which is to be a text that identifies it; nothing was kept: mend the "
+            "backend, and run again"
+        )
     await asyncio.to_thread(_put, stage, job, made, runtime)
     record = runtime.store.get(stage)
     if record and stage.backend == "inspect":

@@ -1,6 +1,6 @@
 """Killed at random while answers get lost: nothing is paid for twice, nothing is lost.
 
-    MOTOOLS_KILLS=300 pytest tests/crash/test_storm.py    # 12 by default
+    MOTOOLS_KILLS=300 pytest tests/crash/test_storm.py    # 6 by default
 
 The long storm that prints figures is `python benchmarks/crash.py`.
 """
@@ -16,7 +16,7 @@ from tests.crash.harness import POINTS, Doit, count, storm
 from tests.crash.naive import Naive
 from tests.rehearsal.server import JOBS, Rehearsal
 
-KILLS = int(os.environ.get("MOTOOLS_KILLS", "12"))
+KILLS = int(os.environ.get("MOTOOLS_KILLS", "6"))
 """That land in mid work."""
 
 

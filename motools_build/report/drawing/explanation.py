@@ -23,9 +23,11 @@ def lines(found: Explanation) -> Iterator[str]:
         for name in record.details.get(what, ()) if record else ():
             yield f"   {what:24} {name}  (not in the key)"
     for name, used in found.upstream.items():
-        yield f"\nmade from {name}"
-        yield f"   recorded output          {used.recorded}"
-        yield f"   present output           {used.present or 'gone'}"
+        yield f"\n{'made' if record else 'to be made'} from {name}"
+        if record:
+            yield f"   recorded output          {used.recorded}"
+        absent = "gone" if record else "not made yet"
+        yield f"   present output           {used.present or absent}"
     for library in found.libraries:
         yield f"\nmade with another version: {library} (nothing re-runs)"
     if found.nearest:
