@@ -131,6 +131,11 @@ class Training(Gridded):
         Raises InputError if the model's backend does not support a field.
         """
         facts = model.facts
+        if not facts.methods:
+            raise InputError(
+                f"{model}: models of {model.backend} are asked, and cannot be trained; "
+                "name it in bare=[...], as a judge, or in a setting with train=False"
+            )
         if self.method not in facts.methods:
             raise InputError(
                 f"training.method: the {model.backend} backend cannot train by "

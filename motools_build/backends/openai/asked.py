@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from motools_build.account import Account
-from motools_build.backends.asking import patience
+from motools_build.backends.hosted import asked
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model
-    from tenacity import RetryCallState
 
 
 def asked_by(account: Account, name: str) -> Model:
     """The Inspect model that sends requests for the model `name` with this account's
     key and URL. Raises AccountError if the account has no key."""
-    from inspect_ai.model import GenerateConfig, get_model
-
     args: dict[str, Any] = {
         "organization": account.organization,
         "project": account.project,
@@ -27,32 +22,4 @@ def asked_by(account: Account, name: str) -> Model:
     if account.identity != "openai":
         # Inspect sends unknown names to the Responses API, which other servers lack
         args["responses_api"] = False
-    model = get_model(
-        f"openai/{name}",
-        memoize=False,
-        # without this timeout, a server that accepts a request and never answers is
-        # waited for by the client's default: ten minutes, three times over
-        config=GenerateConfig(attempt_timeout=patience(account)),
-        api_key=account.key(),
-        base_url=account.base_url,
-        **args,
-    )
-    # one connection pool per account: Inspect makes one per model name, and with many
-    # checkpoints the load on the account's quota would multiply
-    pool = f"account {account.name}"
-    model.api.connection_key = lambda: pool  # type: ignore[method-assign]
-    model.api.retry_wait = lambda: _pause(account)  # type: ignore[method-assign]
-    return model
-
-
-def _pause(account: Account) -> Callable[[RetryCallState], float]:
-    """A function that gives the seconds until a request's next retry: 3 to 6 after the
-    first attempt, about twice as long each time, and never past the attempt's timeout
-    (`patience`). Inspect's own pauses ignore the timeout and reach half an hour."""
-
-    def pause(state: RetryCallState) -> float:
-        left = patience(account) - (state.seconds_since_start or 0.0)
-        longest = 3 * 2.0 ** min(state.attempt_number - 1, 10)
-        return max(0.0, min(longest + 3 * random.random(), left))
-
-    return pause
+    return asked.asked_by(account, name, **args)
