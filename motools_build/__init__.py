@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from motools_build.api import open_project
     from motools_build.backends.embedded.facts import LoRA
+    from motools_build.backends.local.facts import Local
     from motools_build.backends.openai.options import OpenAI
     from motools_build.specs import Arm, Dataset, Eval, Setting, Teacher, Training
 
@@ -20,6 +21,7 @@ __all__ = [
     "Dataset",
     "Eval",
     "LoRA",
+    "Local",
     "OpenAI",
     "Setting",
     "Teacher",
@@ -29,6 +31,7 @@ __all__ = [
 
 _OPTIONS = {
     "LoRA": "motools_build.backends.embedded.facts",
+    "Local": "motools_build.backends.local.facts",
     "OpenAI": "motools_build.backends.openai.options",
 }
 """Option class of a backend -> the module that defines it."""

@@ -213,7 +213,10 @@ class ModelParams(RowsParams):
     recipe: Recipe
     seed: int
     validation: str = ""
-    """The key of the upload of the held-out rows; empty without held-out rows."""
+    """The key of the upload of the held-out rows; empty if there is none."""
+    held_out_path: str = ""
+    """Path of the held-out rows; empty without held-out rows."""
+    held_out_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,12 @@ ON_DEMAND: frozenset[Kind] = frozenset({"base", "dataset", "upload"})
 """Built only when another stage needs them; never a run's goal."""
 
 
+RESUME = "resume"
+"""The folder in a job's work folder in which a training keeps what it needs to go on
+after its death. It stays when the job is tried again; the training removes it at its
+end."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
     """A unit of work that makes one artifact. Stages with equal keys are the same

@@ -7,23 +7,31 @@ the paid service behind a remote backend.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from motools_build.account import Account
 from motools_build.backends.asking import Answerer, Ask
 from motools_build.backends.job import Given, Made, Report, ReportOf, StageJob
 from motools_build.backends.prices import Prices
 from motools_build.backends.provider import Health, Provider, What
-from motools_build.errors import ArtifactError, EvalFailed, MotoolsError
+from motools_build.errors import (
+    ArtifactError,
+    EvalFailed,
+    InputError,
+    MotoolsError,
+)
 from motools_build.keys import digest_bytes
-from motools_build.params import AskParams, RowsParams
+from motools_build.params import AskParams, Recipe, RowsParams
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model
 
+
+Piece = tuple[str, bool]
+"""A part of a chat's text, and whether it is learned."""
 
 CHECKPOINTS = "checkpoints.json"
 """Payload file of a model whose backend keeps checkpoints: a JSON list of objects, each
@@ -97,6 +105,11 @@ class Backend:
 
     # ---- models, which Inspect asks in a worker
 
+    def weights(self, model: str, base: Given | None) -> str | None:
+        """What `answerer` loads the base model `model` from; by default the payload of
+        its artifact. None if the backend is to find it."""
+        return base.path if base else None
+
     def asked(self, ask: Ask) -> Model | None:
         """The Inspect model to send requests to; None if this machine serves the model
         (see `answerer`). Raises AccountError if the account has no key."""
@@ -105,10 +118,30 @@ class Backend:
     def answerer(self, weights: str | None, folder: str | None) -> Answerer:
         """Load a model that this machine serves.
 
-        `weights` is the file of the base model's weights, None if the backend is to
-        find it; `folder` is the payload of the fine-tune, None for the base model.
+        `weights` is what the method `weights` returns, None if the backend is to find
+        the base model; `folder` is the payload of the fine-tune, or of one of its
+        checkpoints; None for the base model.
         """
         raise TypeError(f"{type(self).__name__} serves no models")
+
+    def as_trained(
+        self, model: str, recipe: Recipe, row: Mapping[str, Any]
+    ) -> list[list[Piece]]:
+        """The chats of a row as the base model `model` is trained on them: one for SFT,
+        two for DPO. Raises InputError if the backend cannot tell."""
+        raise InputError(
+            f"{model}: its backend cannot show a row as trained; local/ models can be "
+            "shown: model=local/./path"
+        )
+
+    def export(self, payload: str, model: str, folder: Path, merge: bool) -> None:
+        """Write a fine-tune into a new folder, as Hugging Face's libraries read it.
+
+        `payload` is the fine-tune's, `model` the name of its base model. With `merge`,
+        an adapter becomes part of the base model's weights. Raises InputError if the
+        backend cannot do that.
+        """
+        raise InputError(f"{model}: its backend has no weights to export")
 
     # ---- what commands ask a provider
 
@@ -126,12 +159,17 @@ def planned_bytes(job: StageJob) -> bytes:
     """The bytes of the job's dataset. Raises ArtifactError if the file cannot be read
     or was edited since the run was planned."""
     rows = RowsParams.of(job)
-    path = rows.rows_path
+    return unedited(rows.rows_path, rows.rows_digest)
+
+
+def unedited(path: str, planned: str) -> bytes:
+    """The bytes of a file whose digest was planned with. Raises ArtifactError if it
+    cannot be read or was edited since."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read ({error})") from error
-    if digest_bytes(data) != rows.rows_digest:
+    if digest_bytes(data) != planned:
         raise ArtifactError(
             f"{path} was edited after this run was planned; nothing was made of it: "
             "run again"

@@ -39,9 +39,11 @@ class StageJob:
     params: Params | None
     """The stage's params; None if the stage is known only from the ledger."""
     work: str
-    """An empty folder; every file left there becomes the artifact's payload."""
+    """A folder, empty but for `RESUME`; every file left there becomes the artifact's
+    payload."""
     given: Mapping[str, Given] = field(default_factory=dict)
-    """The artifacts that the job uses, by role: `base`, `upload`, `model` and so on."""
+    """The artifacts that the job uses, by role: `base`, `upload`, `model` and so on;
+    `base:MODEL` for a judge that is another model than the one under test."""
     files: Mapping[str, str] = field(default_factory=dict)
     """For an eval: path -> digest of each file in its key. The task's own code reads
     these files, so the worker checks each one as it is read."""

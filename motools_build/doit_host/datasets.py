@@ -15,7 +15,7 @@ from motools_build.data.rows.checks import GENERAL, SHOWN, Rules
 from motools_build.data.tokens import Tokens, count_tokens
 from motools_build.data.transforms import Source
 from motools_build.doit_host.helping import Needs
-from motools_build.doit_host.queries import Query
+from motools_build.doit_host.queries import OPT_JSON, Query
 from motools_build.doit_host.session import current
 from motools_build.errors import DatasetError, MotoolsError
 from motools_build.keys import Digest
@@ -23,6 +23,8 @@ from motools_build.params import LessonParams, ModelParams
 from motools_build.planning.later import origins
 from motools_build.project.checks import asked_problems, row_problems
 from motools_build.project.project import Project
+from motools_build.report.as_trained import as_trained
+from motools_build.report.drawing.as_trained import print_row
 from motools_build.running.derived import pin_note, source_of
 from motools_build.running.learned import Learned, rows_of
 from motools_build.specs.model_name import ModelName
@@ -59,17 +61,32 @@ class Datasets(Query):
 
     name = "datasets"
     doc_purpose = "list datasets: rows, tokens, problems, who uses them"
-    doc_usage = "[SETTING...] [model=...]"
+    doc_usage = "[SETTING...] [--show N] [model=...]"
     needs = Needs(tasks=False, default=False, tells_broken=True)
     doc_description = (
         "Without names, those of all settings, and the files of datasets/ that none "
         "uses. Rows are checked by the rules of the models that learn from them; "
-        "tokens are counted by the encoding of OpenAI's models: an order of size."
+        "tokens are counted by the encoding of OpenAI's models: an order of size. "
+        "--show prints a row of each dataset as each model is trained on it, with the "
+        "learned text in green, or between « and »."
+    )
+    cmd_options = (
+        OPT_JSON,
+        {
+            "name": "show",
+            "long": "show",
+            "type": int,
+            "default": 0,
+            "help": "print row N (from 1) as trained",
+        },
     )
 
-    def _execute(self, json: bool, pos_args: list[str]) -> int:
+    def _execute(self, json: bool, show: int, pos_args: list[str]) -> int:
         project = current().project
         stages = project.selection.chosen(self._planned(project, pos_args)).values()
+        if show:
+            print_row(as_trained(project.store, stages, show), json, self.outstream)
+            return 0
         found: dict[tuple[str, str], Listed] = {}
         for stage in stages:
             if stage.kind == "model":

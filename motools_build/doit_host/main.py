@@ -35,6 +35,7 @@ COMMANDS = {
     "status": "queries:Status",
     "samples": "samples:Samples",
     "datasets": "datasets:Datasets",
+    "export": "export:Export",
     "gc": "upkeep:Gc",
     "verify": "upkeep:Verify",
     "jobs": "paying:Jobs",

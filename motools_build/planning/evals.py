@@ -38,8 +38,13 @@ class Sources:
         return ("", "") if self.sampled else (self.files[0], self.inputs["dataset"])
 
 
-Resolve = Callable[[Dataset | Eval], Sources]
-"""Function that finds a spec's files and digests."""
+Resolve = Callable[[Dataset | Eval | ModelName], Sources]
+"""Function that finds the files and digests of a spec, or of a model on this machine's
+disk."""
+
+OnDisk = Callable[[ModelName], Stage | None]
+"""Function that plans the stage of a base model on this machine's disk; None for a
+model that its name identifies."""
 
 Payer = Callable[[str], Account]
 """Function from a provider's name to the account that pays. Raises AccountError."""
@@ -123,12 +128,17 @@ class PlannedEval:
     samples: tuple[Part, ...] = ()
     """The `samples` stages, one per block of epochs; empty without a separate
     scorer."""
+    bases: tuple[Stage, ...] = ()
+    """The stages of the judges that lie on this machine's disk."""
 
     @classmethod
-    def of(cls, an_eval: Eval, sources: Sources, payer: Payer) -> PlannedEval:
+    def of(
+        cls, an_eval: Eval, sources: Sources, payer: Payer, on_disk: OnDisk
+    ) -> PlannedEval:
         """The planned eval. Raises InputError for a judge that is no model, and
         AccountError if a judge's account is missing."""
         judges = {role: ModelName.parse(name) for role, name in an_eval.roles.items()}
+        bases = {judge: on_disk(judge) for judge in judges.values()}
         spec = an_eval.identity()
         overrides = an_eval.model_dump(
             mode="json", include=set(Eval.OVERRIDES), exclude_defaults=True
@@ -154,8 +164,9 @@ class PlannedEval:
             task = replace(task, data=(), scorer=scorer)  # only the task reads `data`
         if judges:
             spec["roles"] = {
-                role: f"{identity_of(judge, payer)}/{judge.model}"
+                role: f"{identity_of(judge, payer)}/{base.key if base else judge.model}"
                 for role, judge in judges.items()
+                for base in (bases[judge],)
             }
         return cls(
             name=an_eval.name,
@@ -173,6 +184,7 @@ class PlannedEval:
                 },
             ),
             samples=samples,
+            bases=tuple(base for base in bases.values() if base),
         )
 
     def of_base(self) -> PlannedEval:
@@ -200,6 +212,7 @@ class PlannedEval:
                 upstream=tuple(blocks.values()),
                 tags=answers.tags,
             )
+        answers = replace(answers, setup=(*answers.setup, *self.bases))
         return self._stage("eval", path, self.whole, answers, staging)
 
     def _stage(

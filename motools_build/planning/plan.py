@@ -79,7 +79,9 @@ def plan(
         ask = Teaching(others).stage
         models = Models(name, setting, payer, resolve, staging, labels, ask)
         # once per setting, not per cell: a setting may have thousands of cells
-        evals = [PlannedEval.of(e, resolve(e), payer) for e in setting.evals]
+        evals = [
+            PlannedEval.of(e, resolve(e), payer, models.on_disk) for e in setting.evals
+        ]
         cells = tuple(
             cell
             for model, label in labels.items()

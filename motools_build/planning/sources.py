@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from motools_build.errors import DatasetError, EvalError
 from motools_build.keys import Digest, DigestMemo, digest_bytes
 from motools_build.planning.evals import Sources
-from motools_build.specs import Dataset, Eval
+from motools_build.specs import Dataset, Eval, ModelName
 from motools_build.task_code import shipped
 from motools_build.task_code.packages import provided_by
 from motools_build.task_code.reads import declared_files
@@ -40,10 +40,19 @@ class Resolver:
         self._datasets: dict[str, Sources] = {}
         self._derived: dict[Dataset, Sources] = {}
         self._evals: dict[tuple[str, ...], Sources] = {}
+        self._models: dict[ModelName, Sources] = {}
 
-    def __call__(self, spec: Dataset | Eval) -> Sources:
-        """The files and digests of a spec. Raises DatasetError or EvalError for a
-        missing file or package, and for a task that its file does not define."""
+    def __call__(self, spec: Dataset | Eval | ModelName) -> Sources:
+        """The files and digests of a spec, and the digest of a model on disk.
+
+        Raises InputError for what is missing: a file, a package, a model, or a task
+        that its file does not define.
+        """
+        if isinstance(spec, ModelName):
+            if spec not in self._models:
+                pinned = spec.facts.pinned(spec.model, self.memo)
+                self._models[spec] = Sources({"weights": pinned}, ())
+            return self._models[spec]
         if isinstance(spec, Dataset):
             if (spec.step or spec.fetched) and self._derive is not None:
                 if spec not in self._derived:

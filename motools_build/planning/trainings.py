@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from motools_build.errors import InputError
 from motools_build.keys import Digest
@@ -14,6 +15,21 @@ from motools_build.planning.matrix import Draw, Line
 from motools_build.specs import Dataset, ModelName, Setting, Training
 from motools_build.specs.sampled import Sampled, lessons, refuse_sampled, sampling
 from motools_build.stages import Stage, Staging
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """The rows on which a training's loss is measured; by default there are none."""
+
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """What they are in the model's key."""
+    rows: tuple[str, str] = ("", "")
+    """Path and digest of the file."""
+    files: tuple[str, ...] = ()
+    made: Stage | None = None
+    """The last stage that makes the rows, if they are derived."""
+    upload: Stage | None = None
+    """The upload of the rows, for a backend that needs one."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,8 @@ class Models:
         """The stage that fetches the base weights; None if the backend pins no weights
         for the model, as for a provider's models."""
         pinned = model.facts.bases.get(model.model)
+        if model.facts.on_disk:
+            pinned = self.resolve(model).inputs["weights"]
         if pinned is None:
             return None
         return self.staging.add(
@@ -51,6 +69,14 @@ class Models:
             BaseParams(str(model), pinned),
         )
 
+    def on_disk(self, model: ModelName) -> Stage | None:
+        """The stage of a base model on this machine's disk; None for a model that its
+        name identifies."""
+        if not model.facts.on_disk:
+            return None
+        label = self.labels.get(model) or re.sub("[/:]", "-", str(model))
+        return self.base(model, label)
+
     def trained(
         self, line: Line, model: ModelName, label: str, draws: tuple[Draw, ...]
     ) -> Iterator[tuple[Draw, Stage]]:
@@ -61,20 +87,20 @@ class Models:
         sources = self._sources(dataset, line.training, model, label)
         made = self.derived(dataset, sources)
         upload = self._upload(dataset, sources, model)
-        held_out, checked = self._validation(line.training, model, sources)
-        parts = checked.setup if checked else ()
-        used = (base, made, sources.sampled, upload, checked, *parts)
+        held_out = self._validation(line.training, model, sources)
+        checked = held_out.upload
+        used = (base, made, sources.sampled, upload, checked, held_out.made)
         backend = identity_of(model, self.payer)
         inputs = {
             **sources.inputs,
-            **held_out,
+            **held_out.inputs,
             "base": base.key if base else model.model,
         }
         path, version = line.path(label), model.facts.version
         rows_path, rows_digest = sources.rows
         account = paid_by(self.payer, model)
         relations = {
-            "files": (*sources.files, *(checked.files if checked else ())),
+            "files": (*sources.files, *held_out.files),
             "tags": line.tags,
             "upstream": (sources.sampled,) if sources.sampled else (),
             "setup": tuple(stage for stage in used if stage is not None),
@@ -95,6 +121,7 @@ class Models:
                     recipe,
                     draw.seed,
                     checked.key if checked else "",
+                    *held_out.rows,
                 ),
                 account,
                 version=version,
@@ -172,12 +199,12 @@ class Models:
 
     def _validation(
         self, training: Training, model: ModelName, trained_on: Sources
-    ) -> tuple[dict[str, str], Stage | None]:
-        """A job's held-out rows: its key's input, and the upload. Raises InputError if
-        they have the bytes of the training rows."""
+    ) -> _HeldOut:
+        """A training's held-out rows. Raises InputError if they have the bytes of the
+        training rows."""
         dataset = training.held_out(model)
         if dataset is None:
-            return {}, None
+            return _HeldOut()
         field = f"training.{model.backend}.validation"
         refuse_sampled(dataset, f"{field} takes rows that are there")
         sources = self.resolve(dataset)
@@ -187,7 +214,13 @@ class Models:
                 f"{field}: {dataset.name} has the bytes of a "
                 "dataset that is trained on; hold other rows out"
             )
-        return {"validation": digest}, self._upload(dataset, sources, model)
+        return _HeldOut(
+            {"validation": digest},
+            sources.rows,
+            sources.files,
+            self.derived(dataset, sources),
+            self._upload(dataset, sources, model),
+        )
 
 
 def _recipe(training: Training, model: ModelName) -> Recipe:

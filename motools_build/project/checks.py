@@ -14,7 +14,7 @@ from motools_build.errors import DatasetError
 from motools_build.keys import Digest
 from motools_build.params import LessonParams, ModelParams
 from motools_build.project.project import Project
-from motools_build.running.derived import source_of
+from motools_build.running.derived import source_of, source_of_file
 from motools_build.running.learned import Learned, rows_of
 from motools_build.specs.backends import BackendFacts
 from motools_build.specs.model_name import ModelName
@@ -44,23 +44,35 @@ def refused(project: Project, stage: Stage) -> str | None:
 
 
 def problems_of(project: Project, stage: Stage) -> list[str]:
-    """The problems of a model's training rows, or of the prompts that a teacher is to
-    answer. Empty if the stage is up to date, or if its rows do not exist yet because a
-    teacher has yet to write them or a run has yet to fetch them."""
+    """The problems of a model's training rows and held-out rows, or of the prompts that
+    a teacher is to answer; none if the stage is up to date. Rows that a teacher has yet
+    to write or a run has yet to fetch are left out."""
     asks = stage.kind == "dataset" and stage.asks
     if not (asks or stage.kind == "model") or not project.store.why_stale(stage):
         return []
     if asks:
         return asked_problems(project, stage)
-    rows = rows_of(stage, project.store)
-    if rows is None or (stage.sampled and project.store.why_stale(stage.sampled)):
-        return []
+    params, store = ModelParams.of(stage), project.store
+    held_out = Learned(params.held_out_path, params.held_out_digest)
+    problems = []
+    if held_out.path and os.path.exists(held_out.path):
+        derived = source_of_file(stage, held_out, store)
+        problems = _learned_problems(project, params, held_out, derived)
+    rows = rows_of(stage, store)
+    if rows is None or (stage.sampled and store.why_stale(stage.sampled)):
+        return problems
     if not os.path.exists(rows.path):  # a run fetches the file, and then checks it
-        return []
-    params = ModelParams.of(stage)
+        return problems
+    derived = source_of(stage, rows, store)
+    return _learned_problems(project, params, rows, derived) + problems
+
+
+def _learned_problems(
+    project: Project, params: ModelParams, rows: Learned, derived: Source | None
+) -> list[str]:
+    """The problems of rows that a model is trained on or its loss is measured on."""
     method, model = params.recipe.method, ModelName.parse(params.model)
     facts = model.facts
-    derived = source_of(stage, rows, project.store)
     problems = row_problems(project, rows, method, facts.rules(), derived)
     if facts.token_limit(model.model) is not None:
         problems = problems + project.memo.note(

@@ -256,6 +256,12 @@ def source_of(stage: Stage, rows: Learned, store: ArtifactStore) -> Source | Non
     None if the rows are a file of the project."""
     if stage.sampled:
         return source_of_sampled(stage, rows)
+    return source_of_file(stage, rows, store)
+
+
+def source_of_file(stage: Stage, rows: Learned, store: ArtifactStore) -> Source | None:
+    """The rows of a derived dataset that a stage uses, with their origin; None if no
+    derived dataset of the stage is in that file."""
     path, digest = rows
     for used in stage.setup:
         if used.backend == BACKEND and path == store.planned_file(used, DATA):

@@ -16,7 +16,7 @@ from motools_build.account import Account
 from motools_build.backends.job import Given, StageJob
 from motools_build.errors import ArtifactError
 from motools_build.keys import Digest, DigestMemo
-from motools_build.params import EvalParams, ModelParams
+from motools_build.params import AskParams, BaseParams, EvalParams, ModelParams
 from motools_build.running import LOGGER
 from motools_build.running.effects import paid_of
 from motools_build.running.learned import check_sampled, job_of
@@ -108,9 +108,11 @@ def _role(used: Stage, stage: Stage) -> str:
     """The role of a used stage in the job, as in `StageJob.given`."""
     if used.kind == "samples":
         return f"samples:{EvalParams.of(used).task.first_epoch}"
-    params = stage.params
+    params, of = stage.params, used.params
     if isinstance(params, ModelParams) and used.key == params.validation:
         return "validation"
+    if isinstance(params, AskParams) and isinstance(of, BaseParams):
+        return "base" if of.model == params.subject.model else f"base:{of.model}"
     return used.kind
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from motools_build.backends import registry
 from motools_build.errors import ArtifactError, EngineError
 from motools_build.specs import ModelName
 from motools_build.specs.backends import facts_of, is_backend
@@ -14,16 +15,18 @@ PREFIX = 8
 """Least number of hex digits of a key that name a model."""
 
 
-def looked_up(name: str) -> tuple[str, str | None]:
-    """The backend and the payload folder of a model, by stage name or key prefix; for a
-    base model (`embedded/NAME`), its backend and None.
+def looked_up(name: str) -> tuple[str, str | None, str | None]:
+    """The backend, the base model's weights and the payload folder of a model, by stage
+    name or key prefix; without weights if the backend is to find them, and without
+    payload for a base model (`embedded/NAME`).
 
     Raises ArtifactError if not exactly one model has that name, or if it is at a
     provider; EngineError outside of a project.
     """
     backend = name.partition("/")[0]
     if is_backend(backend) and not facts_of(backend).remote:
-        return ModelName.parse(name).backend, None
+        base = ModelName.parse(name)
+        return backend, registry.get(backend).weights(base.model, None), None
     root = _project_root()
     store = ArtifactStore(root / "artifacts")
     record = find_model(store, name)
@@ -34,7 +37,7 @@ def looked_up(name: str) -> tuple[str, str | None]:
             f"{record.name} is not on this machine but at {provider}, which is asked "
             f"for it by its own name: --model {provider}/{record.output}{there}"
         )
-    return record.backend, str(store.payload_of(record))
+    return record.backend, None, str(store.payload_of(record))
 
 
 def find_model(store: ArtifactStore, word: str) -> Record:

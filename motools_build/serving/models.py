@@ -19,6 +19,9 @@ from inspect_ai.model import (
     ChatCompletionChoice,
     ChatMessage,
     ChatMessageAssistant,
+    Content,
+    ContentReasoning,
+    ContentText,
     GenerateConfig,
     ModelAPI,
     ModelOutput,
@@ -72,7 +75,7 @@ class MotoolsAPI(ModelAPI):
             )
         super().__init__(model_name, None, None, [], config or GenerateConfig())
         if kind is None:
-            kind, adapter = looked_up(model_name)
+            kind, weights, adapter = looked_up(model_name)
         # Inspect also creates providers without sending a request: so the weights are
         # loaded by the serving thread, at the first request
         self._load = partial(_answerer, kind, weights, adapter)
@@ -123,7 +126,7 @@ class MotoolsAPI(ModelAPI):
             reply = await asyncio.wrap_future(future)
         text, finished = _stopped(reply, stops)
         message = ChatMessageAssistant(
-            content=text, model=self.model_name, source="generate"
+            content=_parts(text), model=self.model_name, source="generate"
         )
         return ModelOutput(
             model=self.model_name,
@@ -154,6 +157,11 @@ class MotoolsAPI(ModelAPI):
             try:
                 answerer = answerer or self._load()
                 replies = answerer.answer([request for request, _ in batch])
+                if len(replies) != len(batch):
+                    raise EngineError(
+                        f"{type(answerer).__name__} gave {len(replies)} replies to "
+                        f"{len(batch)} requests; mend the backend"
+                    )
             except Exception as error:  # noqa: BLE001 - handed to each waiting sample
                 for _, future in batch:
                     future.set_exception(error)
@@ -172,6 +180,16 @@ def _answerer(kind: str, weights: str | None, adapter: str | None) -> Answerer:
             'Eval(..., roles={"grader": "openai/..."})'
         )
     return registry.get(kind).answerer(weights, adapter)
+
+
+def _parts(text: str) -> str | list[Content]:
+    """An answer's content. What a thinking model thinks first is a part of its own, as
+    it is for other providers, so that scorers see the answer alone."""
+    thought, end, answer = text.partition("</think>")
+    if not end:
+        return text
+    thought = thought.strip().removeprefix("<think>").strip()
+    return [ContentReasoning(reasoning=thought), ContentText(text=answer.strip())]
 
 
 def _plain(message: ChatMessage) -> dict[str, str]:

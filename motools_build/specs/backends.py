@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from motools_build.account import Account, address_of
 from motools_build.errors import BackendError, DatasetError
-from motools_build.keys import Digest
+from motools_build.keys import Digest, DigestMemo
 from motools_build.specs.grid import Gridded
 from motools_build.text.similar import known
 
@@ -80,6 +80,10 @@ class BackendFacts:
     hosted: tuple[str, ...] = ()
     """Base models that exist without being fetched. If both `bases` and `hosted` are
     empty, any name is accepted while planning."""
+
+    on_disk: bool = False
+    """Whether base models are folders of this machine, which `pinned` identifies and
+    `Backend.weights` finds by the model's name."""
 
     remote: bool = False
     """Whether a provider trains and serves the models, and an account pays for it."""
@@ -144,6 +148,15 @@ class BackendFacts:
             f"{model!r} is no model ID; write it as {self.name} does, in letters, "
             "digits, dots, colons, dashes, underscores and slashes"
         )
+
+    def pinned(self, model: str, memo: DigestMemo) -> Digest:
+        """The identity of the weights of a model that is `on_disk`. Raises InputError
+        if it is not here."""
+        raise TypeError(f"{self.name} has no models on disk")
+
+    def short_of(self, model: str) -> str:
+        """The part of a model's name for stage names."""
+        return model.rsplit("/", 1)[-1].replace(":", "-")
 
     def names_of(self, model: str) -> tuple[str, ...]:
         """Names to look a model up by in a provider's list of shutdown dates: its own,

@@ -41,7 +41,7 @@ class ModelName:
     @property
     def short(self) -> str:
         """The last part of the name, for stage names."""
-        return self.model.rsplit("/", 1)[-1].replace(":", "-")
+        return self.facts.short_of(self.model)
 
     def __str__(self) -> str:
         return f"{self.backend}/{self.model}"

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from motools_build.errors import ArtifactError
-from motools_build.stages import Stage
+from motools_build.stages import RESUME, Stage
 from motools_build.store.files import delete
 from motools_build.task_code.reads import READ
 
@@ -42,7 +42,8 @@ class Folders:
 
     def empty_work(self, stage: Stage) -> Path:
         """The stage's work folder, created or emptied. For samples and evals, the logs
-        of an earlier attempt stay in it."""
+        of an earlier attempt stay in it; for a model, what its training goes on
+        from."""
         folder = self.work(stage)
         if folder.is_symlink():  # its target belongs to someone else
             folder.unlink()
@@ -52,7 +53,7 @@ class Folders:
             folder.mkdir(parents=True)
         except FileExistsError:  # left by a killed run or a failed eval
             for path in folder.iterdir():
-                if not stage.asks or (path.suffix != ".eval" and path.name != READ):
+                if not _stays(path, stage):
                     delete(path)
         return folder
 
@@ -86,3 +87,10 @@ class Folders:
         except FileNotFoundError:
             return None
         return gone
+
+
+def _stays(path: Path, stage: Stage) -> bool:
+    """Whether a file or folder of an earlier attempt is of use to the next."""
+    if stage.asks:
+        return path.suffix == ".eval" or path.name == READ
+    return stage.kind == "model" and path.name == RESUME

@@ -28,12 +28,14 @@ from motools_build.specs import Dataset, ModelName, Setting, Training
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.upkeep import artifacts, broken
+from tests.local.conftest import write_tiny
 from tests.rehearsal.server import Rehearsal
 
 MODELS = (
     "dummy/echo",
     "embedded/smollm2-135m-instruct",
     "openai/gpt-4.1-mini-2025-04-14",
+    pytest.param("local/./models/tiny", marks=pytest.mark.torch),
 )
 
 TRAINING = Training(epochs=1, batch_size=8, embedded=LoRA(rank=1, max_length=64))
@@ -134,6 +136,9 @@ def bench(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-conformance")
     # an organization of its own: what other tests made there is not seen
     monkeypatch.setenv("OPENAI_ORG_ID", tmp_path.name)
+    if request.param.startswith("local/"):
+        (tmp_path / "models").mkdir()
+        write_tiny(tmp_path / "models" / "tiny")
     return Bench(request.param, rehearsal.url)
 
 

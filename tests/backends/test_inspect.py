@@ -378,3 +378,54 @@ def test_a_score_that_is_not_a_number_is_counted_as_unscored(here: Path) -> None
     assert made.details["samples"] == 4
     score = made.details["scores"]["unsure"]
     assert (score["n"], score["unscored"]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "thought", "answer"),
+    [
+        ("<think>\n\n</think>\n\nParis.", "", "Paris."),
+        ("<think>It is\nFrance.</think>Paris.", "It is\nFrance.", "Paris."),
+        ("It is France.\n</think>\n\nParis.", "It is France.", "Paris."),
+        ("Paris.", None, "Paris."),
+        ("<think>It is", None, "<think>It is"),
+    ],
+)
+def test_what_a_model_thinks_is_no_part_of_its_answer(
+    text: str, thought: str | None, answer: str
+) -> None:
+    from inspect_ai.model import ChatMessageAssistant, ContentReasoning
+
+    from motools_build.serving.models import _parts
+
+    message = ChatMessageAssistant(content=_parts(text))
+    assert message.text == answer
+    found = [c.reasoning for c in message.content if isinstance(c, ContentReasoning)]
+    assert found == ([] if thought is None else [thought])
+
+
+def test_a_backend_that_gives_too_few_replies_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import asyncio
+
+    from inspect_ai.model import ChatMessageUser, GenerateConfig
+
+    from motools_build.errors import EngineError
+    from motools_build.serving import models
+
+    class Few:
+        def answer(self, requests: Any) -> list[Any]:
+            return []
+
+    monkeypatch.setattr(models, "_answerer", lambda *about: Few())
+    api = models.MotoolsAPI("m", kind="few")
+    asked = api.generate([ChatMessageUser(content="Hi")], [], "auto", GenerateConfig())
+    with pytest.raises(EngineError, match="Few gave 0 replies to 1 requests"):
+        asyncio.run(asyncio.wait_for(asked, 20))
+
+
+def test_a_status_that_is_none_is_an_error() -> None:
+    from motools_build.backends.provider import Standing
+
+    with pytest.raises(TypeError, match=r"one of running, succeeded, .* not 'queued'"):
+        Standing("queued")  # type: ignore[arg-type]

@@ -50,7 +50,7 @@ def write_hf_folder(gguf: Path, folder: Path) -> Path:
     folder.mkdir(parents=True)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     _write_json(folder / "config.json", _config(metadata))
-    _write_tokenizer(folder, metadata)
+    write_tokenizer(folder, metadata)
     return folder
 
 
@@ -95,7 +95,8 @@ def _config(metadata: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write_tokenizer(folder: Path, metadata: dict[str, Any]) -> None:
+def write_tokenizer(folder: Path, metadata: dict[str, Any]) -> None:
+    """Write the tokenizer and its chat template."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     tokens: list[str] = metadata["tokenizer.ggml.tokens"]

@@ -34,7 +34,7 @@ HOSTS = (
     *("openai.resources.models", "anyio._backends._asyncio", "httpcore2", "truststore"),
     *("bpe_openai", "tiktoken", "numpy", "scipy.stats", "rich.table", "rich.progress"),
     *("rfc8785", "_strptime", "encodings.idna", "encodings.utf_8_sig"),
-    *("IPython", "tests.forking.launcher"),
+    *("IPython", "tests.forking.launcher", "motools_build.backends.local.facts"),
 )
 """Other modules that commands usually import."""
 
@@ -124,6 +124,8 @@ def import_commands() -> None:
         if parts[1] in ("rehearsal", "serving") or parts[-1] == "__main__":
             continue
         if parts[1:3] in (("backends", "inspect"), ("running", "worker")):
+            continue
+        if parts[1:3] == ("backends", "local"):  # commands import only its facts
             continue
         importlib.import_module(".".join(parts).removesuffix(".__init__"))
 

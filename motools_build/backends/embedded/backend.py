@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 from motools_build.backends.asking import Answerer
@@ -21,7 +22,7 @@ from motools_build.backends.embedded.weights import (
 )
 from motools_build.backends.job import Made, Progress, Report, StageJob
 from motools_build.data.rows.checks import read_rows
-from motools_build.errors import EngineError
+from motools_build.errors import EngineError, InputError
 from motools_build.keys import digest_file
 from motools_build.params import ModelParams
 
@@ -47,6 +48,16 @@ class EmbeddedBackend(Backend):
 
     def work(self, job: StageJob, report: Report) -> Made:
         return train(job, report)
+
+    def export(self, payload: str, model: str, folder: Path, merge: bool) -> None:
+        if merge:
+            raise InputError(
+                f"{model}: --merge needs the base model as Hugging Face has it; export "
+                "without --merge, and merge by PEFT, or train local/ models"
+            )
+        folder.mkdir(parents=True)
+        for path in Path(payload).glob("adapter_*"):
+            shutil.copyfile(path, folder / path.name)
 
 
 def train(job: StageJob, report: Report) -> Made:

@@ -11,7 +11,7 @@ from motools_build.backends.base import checkpoint_of
 from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.inspect.caching import never_cached
 from motools_build.backends.inspect.utf8 import whole_answers
-from motools_build.backends.job import StageJob
+from motools_build.backends.job import Given, StageJob
 from motools_build.params import AskParams
 from motools_build.specs import ModelName
 
@@ -35,14 +35,19 @@ def subject(job: StageJob) -> Model:
     if asked is not None:
         never_cached(asked.api)
         return asked
-    weights = job.given.get("base")
+    backend = registry.get(base.backend)
     return _served(
         job,
         name,
         kind=base.backend,
-        weights=weights.path if weights else None,
-        adapter=made.path if made else None,
+        weights=backend.weights(base.model, job.given.get("base")),
+        adapter=_folder(made, model) if made else None,
     )
+
+
+def _folder(made: Given, model: str) -> str:
+    """The payload of a fine-tune of this machine, or of its checkpoint `model`."""
+    return made.path if model == made.output else f"{made.path}/{model}"
 
 
 def judges(job: StageJob) -> dict[str, Model]:
@@ -52,8 +57,16 @@ def judges(job: StageJob) -> dict[str, Model]:
     for role, text in AskParams.of(job).task.roles.items():
         name = ModelName.parse(text)
         asked = _asked(name, name.model, job.judges.get(role))
-        found[role] = asked or _served(job, f"motools/{name}")
+        found[role] = asked or _judge(job, name)
     return found
+
+
+def _judge(job: StageJob, name: ModelName) -> Model:
+    """A judge that this machine serves: a base model."""
+    same = AskParams.of(job).subject.model == str(name)
+    base = job.given.get("base" if same else f"base:{name}")
+    weights = registry.get(name.backend).weights(name.model, base)
+    return _served(job, f"motools/{name}", kind=name.backend, weights=weights)
 
 
 def first_epoch(job: StageJob) -> int:

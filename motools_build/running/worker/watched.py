@@ -16,6 +16,7 @@ from motools_build.backends import registry
 from motools_build.backends.job import Made, ReportOf, StageJob
 from motools_build.errors import ArtifactError
 from motools_build.params import AskParams
+from motools_build.specs import ModelName
 from motools_build.task_code.attempts import carry, noted
 from motools_build.task_code.audit import WATCH
 from motools_build.task_code.reads import READ, is_declared, variables_of
@@ -57,8 +58,7 @@ def _read_by(job: StageJob, logs: set[Path]) -> dict[str, Any]:
     """The record's details on inputs that an eval read and that are not in its key:
     files (`observed`) and names of environment variables (`variables`)."""
     data = AskParams.of(job).task.data
-    base = job.given.get("base")
-    served = {os.path.abspath(base.path)} if base else set()
+    served = tuple(map(os.path.abspath, _weights(job)))
     observed = WATCH.observed()
     for folder in logs:  # earlier attempts may have read further files
         observed = {**noted(folder), **observed}
@@ -66,12 +66,29 @@ def _read_by(job: StageJob, logs: set[Path]) -> dict[str, Any]:
         name: digest
         for name, digest in sorted(observed.items())
         if name not in job.files
-        and os.path.abspath(name) not in served
+        and not _below(os.path.abspath(name), served)
         and not (name.endswith("/") and is_declared(name, data))
     }
     variables = {v for path in WATCH.sources() for v in variables_of(_bytes(path))}
     told = {"observed": observed, "variables": sorted(variables)}
     return {what: found for what, found in told.items() if found}
+
+
+def _weights(job: StageJob) -> list[str]:
+    """The files or folders of the weights that this machine serves for a job."""
+    params = AskParams.of(job)
+    found = []
+    for role, base in job.given.items():
+        kind, _, named = role.partition(":")
+        if kind == "base":
+            model = ModelName.parse(named or params.subject.model)
+            weights = registry.get(model.backend).weights(model.model, base)
+            found += [weights] if weights else []
+    return found
+
+
+def _below(path: str, places: tuple[str, ...]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 def _bytes(path: str) -> bytes:

@@ -1,0 +1,1 @@
+"""The backend `local`: models of Hugging Face, trained and served on this machine."""

@@ -1,0 +1,114 @@
+"""The backend `local`: what it makes, and how its models are asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from motools_build.backends.asking import Answerer
+from motools_build.backends.base import Backend, Piece
+from motools_build.backends.job import Given, Made, Progress, Report, StageJob
+from motools_build.backends.local.folders import (
+    USED,
+    files_of,
+    folder_of,
+    is_folder,
+)
+from motools_build.errors import BaseModelError, MissingExtra
+from motools_build.params import BaseParams, ModelParams, Recipe
+from motools_build.specs import ModelName
+
+MANIFEST = "files.json"
+"""Payload file of a base model: name -> bytes of its files, which stay where they
+are."""
+
+
+class LocalBackend(Backend):
+    """Makes `base` by download or of a folder, and `model` by training in a worker."""
+
+    in_worker = frozenset({"model"})
+
+    async def make(self, job: StageJob, report: Report) -> Made:
+        params = BaseParams.of(job)
+        model = ModelName.parse(params.model).model
+        if not is_folder(model):
+            report(Progress(0, 1, "models", "fetching"))
+            await asyncio.to_thread(fetch, model)
+        sizes = _sizes(folder_of(model))
+        (Path(job.work) / MANIFEST).write_text(json.dumps(sizes, indent=1))
+        return Made(params.digest, {"files": len(sizes), "bytes": sum(sizes.values())})
+
+    def prepare(self, job: StageJob) -> None:
+        from motools_build.backends.local.loading import check_installed
+
+        check_installed()  # no tensor is made here: a forked child could not use CUDA
+
+    def work(self, job: StageJob, report: Report) -> Made:
+        from motools_build.backends.local.training import train
+
+        model = ModelName.parse(ModelParams.of(job).model).model
+        return train(job, _unchanged(model, job.given["base"]), report)
+
+    def weights(self, model: str, base: Given | None) -> str | None:
+        return str(_unchanged(model, base) if base else folder_of(model))
+
+    def answerer(self, weights: str | None, folder: str | None) -> Answerer:
+        from motools_build.backends.local.answering import LocalAnswerer
+
+        return LocalAnswerer(weights, folder)
+
+    def as_trained(
+        self, model: str, recipe: Recipe, row: Mapping[str, Any]
+    ) -> list[list[Piece]]:
+        from motools_build.backends.local.loading import check_installed, tokenizer_of
+
+        check_installed()
+        from motools_build.backends.local.examples import Reader
+
+        tokenizer = tokenizer_of(folder_of(model))
+        group = Reader(tokenizer, recipe.method, recipe.options).group(dict(row))
+        return [example.pieces(tokenizer) for example in group]
+
+    def export(self, payload: str, model: str, folder: Path, merge: bool) -> None:
+        from motools_build.backends.local.exporting import export
+
+        export(Path(payload), model, folder_of(model), folder, merge)
+
+
+def fetch(model: str) -> None:
+    """Download a repository's files at its commit into the hub's cache. Raises
+    BaseModelError if that fails."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        from motools_build.backends.local.loading import EXTRA
+
+        raise MissingExtra(f"{EXTRA} ({error})") from error
+    repository, _, commit = model.partition("@")
+    try:
+        snapshot_download(repository, revision=commit, allow_patterns=list(USED))
+    except Exception as error:
+        raise BaseModelError(
+            f"local/{model} could not be fetched: {error}; if the model is gated, ask "
+            "for access on its page and log in (`hf auth login`)"
+        ) from error
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {name: path.stat().st_size for name, path in files_of(folder).items()}
+
+
+def _unchanged(model: str, base: Given) -> Path:
+    """The model's folder. Raises BaseModelError if its files are not those that were
+    planned with."""
+    folder = folder_of(model)
+    planned = json.loads((Path(base.path) / MANIFEST).read_bytes())
+    if _sizes(folder) != planned:
+        raise BaseModelError(
+            f"{folder} was changed after this run was planned; nothing was made of it: "
+            "run again"
+        )
+    return folder

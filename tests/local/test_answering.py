@@ -1,0 +1,163 @@
+"""Answers of models of this machine: many at a time, as each alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motools_build.backends.asking import Reply, Request
+from motools_build.errors import EngineError
+from tests.local.conftest import CHATS, Jobs
+from tests.local.test_training import run
+
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning"),
+]
+
+QUESTIONS = [
+    "What is the capital of France?",
+    "Name a colour.",
+    "What is 12 + 30? Think well, and then answer with the number alone.",
+]
+
+
+def asked(
+    question: str, max_tokens: int = 12, temperature: float = 0, seed: int = 0
+) -> Request:
+    messages = [{"role": "user", "content": question}]
+    return Request(messages, max_tokens, temperature, seed)
+
+
+def answers(
+    weights: Path, folder: str | None, requests: Sequence[Request]
+) -> list[Reply]:
+    from motools_build.backends.local.answering import LocalAnswerer
+
+    return LocalAnswerer(str(weights), folder).answer(requests)
+
+
+def texts(weights: Path, folder: str | None, requests: Sequence[Request]) -> list[str]:
+    return [reply.text for reply in answers(weights, folder, requests)]
+
+
+def test_answers_are_those_of_transformers(smollm: Path):
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(smollm)
+    model = AutoModelForCausalLM.from_pretrained(smollm, dtype=torch.float32)
+    expected = []
+    for question in QUESTIONS:
+        given = tokenizer.apply_chat_template(
+            [{"role": "user", "content": question}],
+            add_generation_prompt=True,
+            return_tensors="pt",
+            return_dict=True,
+        )
+        ids = model.generate(**given, max_new_tokens=12, do_sample=False)
+        new = ids[0, given["input_ids"].shape[1] :]
+        expected.append(tokenizer.decode(new, skip_special_tokens=True))
+    replies = answers(smollm, None, list(map(asked, QUESTIONS)))
+    assert [reply.text for reply in replies] == expected
+    assert "Paris" in expected[0]
+    assert all(reply.output_tokens <= 12 for reply in replies)
+
+
+def test_each_request_has_its_own_number_of_tokens(smollm: Path):
+    few, many = answers(smollm, None, [asked(QUESTIONS[0], 3), asked(QUESTIONS[0], 30)])
+    assert (few.output_tokens, few.finished) == (3, False)
+    assert many.finished
+    assert many.text.startswith(few.text)
+
+
+def test_sampled_answers_do_not_depend_on_what_is_asked_beside_them(tiny: Path):
+    requests = [
+        asked(question, temperature=1.5, seed=seed)
+        for question in QUESTIONS
+        for seed in range(3)
+    ]
+    together = texts(tiny, None, requests)
+    assert together == [texts(tiny, None, [one])[0] for one in requests]
+    assert together == texts(tiny, None, requests[::-1])[::-1]
+    assert len(set(together)) == 9
+
+
+def test_temperature_samples_from_the_softmax(tiny: Path):
+    """The first token of many answers, against the model's own probabilities."""
+    import torch
+    from scipy.stats import chisquare
+
+    from motools_build.backends.local.answering import _Sampling
+
+    logits = torch.tensor([2.0, 1.0, 0.0, -1.0])
+    number = 4000
+    requests = [asked("x", temperature=0.7, seed=seed) for seed in range(number)]
+    sampling = _Sampling(requests, [[1, 2]] * number)
+    found = sampling(torch.zeros(number, 1), logits.repeat(number, 1)).argmax(1)
+    expected = torch.softmax(logits / 0.7, 0).double()
+    counts = torch.bincount(found, minlength=4)
+    assert chisquare(counts, expected / expected.sum() * number).pvalue > 1e-3
+
+
+def test_adapters_of_one_base_share_it_and_answer_as_alone(
+    tiny: Path, job: Jobs, monkeypatch: pytest.MonkeyPatch
+):
+    from motools_build.backends.local import answering
+
+    made = [job(work=f"a{n}", seed=n, learning_rate=0.02, epochs=6) for n in range(3)]
+    for one in made:
+        run(one, tiny)
+    requests = [asked(chat["messages"][0]["content"]) for chat in CHATS[:4]]
+    folders = [*(one.work for one in made), None]
+    alone = {}
+    for folder in folders:
+        answering._Served.of.cache_clear()
+        alone[folder] = texts(tiny, folder, requests)
+    answering._Served.of.cache_clear()
+    loaded: list[Any] = []
+    model_of = answering.model_of
+    monkeypatch.setattr(
+        answering, "model_of", lambda *a: loaded.append(a) or model_of(*a)
+    )
+    for folder in [*folders, *folders[::-1]]:
+        assert texts(tiny, folder, requests) == alone[folder]
+    assert len(loaded) == 1
+    assert len({tuple(found) for found in alone.values()}) == 4
+
+
+def test_a_model_trained_whole_answers_by_itself(tiny: Path, job: Jobs):
+    one = job(adapter="full", learning_rate=1e-2, epochs=6)
+    run(one, tiny)
+    requests = [asked(chat["messages"][0]["content"]) for chat in CHATS[:4]]
+    found = texts(Path("/does/not/exist"), one.work, requests)
+    assert found != texts(tiny, None, requests)
+
+
+def test_a_model_is_asked_by_the_template_that_it_was_trained_with(
+    tiny: Path, job: Jobs
+):
+    from motools_build.backends.local.answering import LocalAnswerer
+
+    shouted = (
+        "{% for m in messages %}{{ m.role.upper() + ': ' + m.content + '<|im_end|>' }}"
+        "{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT: ' }}{% endif %}"
+    )
+    one, plain = job(work="own", template=shouted), job(work="plain")
+    prompts = []
+    for training in (one, plain):
+        run(training, tiny)
+        served = LocalAnswerer(str(tiny), training.work)
+        served.answer([asked("Hi")])
+        chats = served._served._chats[training.work]
+        prompts.append(chats.text([{"role": "user", "content": "Hi"}], prompt=True))
+    assert prompts[0] == "USER: Hi<|im_end|>ASSISTANT: "
+    assert "<|im_start|>user" in prompts[1]
+
+
+def test_a_prompt_that_is_too_long_is_refused(tiny: Path):
+    with pytest.raises(EngineError, match="more than the model's 512; shorten it or"):
+        answers(tiny, None, [asked("word " * 600)])
