@@ -43,6 +43,10 @@ class Toy(Backend):
             raise EngineError("too long; shorten it")
         if what == "break":
             raise ZeroDivisionError("oops")
+        if what == "nothing":
+            return None
+        if what == "no JSON":
+            return Made("x", {"path": object()})
         if what == "sleep":
             time.sleep(60)
         if what == "leak":
@@ -146,6 +150,24 @@ def test_any_other_error_comes_back_with_its_traceback_in_the_log() -> None:
     log = LOG.read_text()
     assert "Traceback" in log
     assert "hello from the job" in log
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("nothing", "`work` returned None, not Made; mend it"),
+        ("no JSON", "what the backend's `work` returned is no JSON: Object of type"),
+    ],
+)
+def test_a_backend_that_returns_something_else_has_failed_and_is_not_tried_twice(
+    what: str, said: str
+) -> None:
+    (error, after), told = run(what, "work")
+    assert isinstance(error, errors.StageFailed)
+    assert said in str(error)
+    assert isinstance(after, Made)  # the worker lives on
+    steps = [progress for progress in told if progress.unit.startswith("the worker's")]
+    assert len(steps) == 2
 
 
 def test_a_workers_environment_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from motools_build.backends.base import Backend
 from motools_build.backends.job import Progress
 from motools_build.backends.prices import Prices
 from motools_build.keys import DigestMemo
+from motools_build.running import LOGGER
 from motools_build.running.alike import Alike
 from motools_build.running.batches import Batches
 from motools_build.running.pay_once import PayOnce
@@ -62,5 +63,8 @@ class Runtime:
         """End the workers and close the connections to providers."""
         await self.batches.close()
         await self.pool.close()
-        for backend in self._backends.values():
-            await backend.close()
+        for name, backend in self._backends.items():
+            try:
+                await backend.close()
+            except Exception as error:  # noqa: BLE001 - all is made by now
+                LOGGER.warning("closing %s failed: %r", name, error)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from motools_build.backends.job import Made, Progress
-from motools_build.errors import text_of
+from motools_build.errors import StageFailed, text_of
 from motools_build.running.launch.messages import (
     Done,
     Failed,
@@ -56,8 +56,22 @@ def do(
         made = {job.key: error for job in request.jobs}
     seconds = (time.monotonic() - began) / len(request.jobs)
     for key, outcome in made.items():
-        if isinstance(outcome, BaseException):
-            send(Failed(key, type(outcome).__name__, text_of(outcome)))
-        else:
-            send(Done(key, replace(outcome, seconds=seconds)))
+        send(_message(key, outcome, seconds))
     return 0
+
+
+def _message(key: str, outcome: object, seconds: float) -> Done | Failed:
+    """What the host is told of a job: its result, or why there is none. A backend of
+    another package may return anything, which must not look like a death."""
+    if isinstance(outcome, BaseException):
+        return Failed(key, type(outcome).__name__, text_of(outcome))
+    if not isinstance(outcome, Made):
+        told = f"the backend's `work` returned {outcome!r:.80}, not Made; mend it"
+        return Failed(key, StageFailed.__name__, told)
+    done = Done(key, replace(outcome, seconds=seconds))
+    try:
+        encode(done)
+    except (TypeError, ValueError) as error:
+        told = f"what the backend's `work` returned is no JSON: {error}; mend it"
+        return Failed(key, StageFailed.__name__, told)
+    return done
