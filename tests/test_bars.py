@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from motools_build.backends.job import Progress
-from motools_build.doit_host.bars import short_names, words
+from motools_build.doit_host.bars import Lines, short_names, words
 
 LONG = "eval:spanish_caps/{}/smollm2-135m-instruct/seed{}/out_of_distribution"
 
@@ -77,3 +77,14 @@ def test_bars_fit_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     told.progress(stages[0], Progress(1, 2, "steps", "so much to say " * 9))
     assert len(console.render_lines(told._bars.get_renderable())) == len(stages)
     told._bars.stop()
+
+
+def test_a_word_without_a_count_is_said_once() -> None:
+    lines = Lines()
+    waits = Progress(0, 1, "", "another process is making it")
+    assert [lines.of("a", waits) for _ in range(3)] == [
+        *("another process is making it", "", "")
+    ]
+    assert lines.of("b", waits)
+    found = [lines.of("a", Progress(done, 9, "steps")) for done in (0, 1, 2, 3, 9)]
+    assert found == ["0/9 steps", "1/9 steps", "", "", "9/9 steps"]

@@ -1,7 +1,9 @@
-"""The text beside a progress bar, shortened to fit the width of the terminal."""
+"""The text beside a progress bar, shortened to fit the width of the terminal, and the
+lines that stand for bars where there is no terminal."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from os.path import commonprefix
 from typing import TYPE_CHECKING
@@ -19,6 +21,9 @@ LEAST = 24
 SHORTEST = 4
 """Least length of a part of a name that is shortened, in characters."""
 LEFT_OUT = "…"
+
+EVERY = 10.0
+"""Seconds between a stage's progress lines if the output is not a terminal."""
 
 
 def widths(columns: int) -> tuple[int, int, int]:
@@ -111,3 +116,27 @@ def _joined(kind: str, parts: Sequence[str]) -> str:
         if not (part == LEFT_OUT and number and parts[number - 1] == LEFT_OUT)
     ]
     return f"{kind}:{'/'.join(kept)}"
+
+
+class Lines:
+    """Chooses the progress that is shown where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[float, str]] = {}
+        """Stage name -> when its last line with a count was shown, and its last
+        line."""
+
+    def of(self, name: str, progress: Progress) -> str:
+        """The line of a stage, empty if none is due. The first and the last count are
+        shown at once, as is a new word without a count."""
+        now, text = time.monotonic(), words(progress)
+        when, before = self._said.get(name, (0.0, ""))
+        if progress.done:
+            due = progress.done == progress.total or now - when >= EVERY
+            when = now if due else when
+        else:
+            due = text != before
+        if not due:
+            return ""
+        self._said[name] = when, text
+        return text

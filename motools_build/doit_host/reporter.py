@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from doit.exceptions import BaseFail, TaskError, UnmetDependency
 from doit.reporter import ConsoleReporter
 from doit.task import Task
 
-from motools_build.doit_host.bars import short_names, widths, words
+from motools_build.doit_host.bars import Lines, short_names, widths, words
 from motools_build.doit_host.session import current
 from motools_build.doit_host.tasks import DONE
 from motools_build.errors import JobFailed
@@ -38,9 +37,6 @@ TABLES = 5
 ROWS = 50
 """Most models in a table at the end of a run; `doit results` shows all."""
 
-EVERY = 10.0
-"""Seconds between a stage's progress lines if the output is not a terminal."""
-
 
 class Reporter(ConsoleReporter):  # type: ignore[misc]
     """doit's reporter for a run, registered as `motools` in `doit_host.main`."""
@@ -59,9 +55,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._told: set[str] = set()
         self._interrupted = False
         self._touched: dict[str, None] = {}  # settings of stages made or failed
-        self._said: dict[str, tuple[float, str]] = {}
-        """Stage name -> when its last line with a count was shown, and its last
-        line."""
+        self._lines = Lines()
         self._bars: Bars | None = None
         self._bar_of: dict[str, TaskID] = {}
         self._duplicates: list[str] = []
@@ -179,15 +173,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if self._live:
             self._bar(stage, progress)
             return
-        now, text = time.monotonic(), words(progress)
-        when, before = self._said.get(stage.name, (0.0, ""))
-        if progress.done:  # so the first step or sample is shown at once
-            tell = progress.done == progress.total or now - when >= EVERY
-            when = now if tell else when
-        else:
-            tell = text != before
-        if tell:
-            self._said[stage.name] = when, text
+        text = self._lines.of(stage.name, progress)
+        if text:
             self._line(f"   {stage.name}  {text}")
 
     def complete_run(self) -> None:
