@@ -394,7 +394,7 @@ class TestInput:
             ),
             (
                 "evals",
-                '[Eval("e.py@x", roles={"grader": "anthropic/claude"})]',
+                '[Eval("e.py@x", roles={"grader": "nobody/claude"})]',
                 "zoo/tiny.py:8: Eval: roles of eval 'x': the judge 'grader' is",
             ),
             ("sedes", "[0]", "zoo/tiny.py:3: Setting.sedes: there is no such field"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -57,7 +58,7 @@ def problems_of(project: Project, stage: Stage) -> list[str]:
     problems = []
     if held_out.path and os.path.exists(held_out.path):
         derived = source_of_file(stage, held_out, store)
-        problems = _learned_problems(project, params, held_out, derived)
+        problems = _learned_problems(project, params, held_out, derived, few=True)
     rows = rows_of(stage, store)
     if rows is None or (stage.sampled and store.why_stale(stage.sampled)):
         return problems
@@ -68,12 +69,20 @@ def problems_of(project: Project, stage: Stage) -> list[str]:
 
 
 def _learned_problems(
-    project: Project, params: ModelParams, rows: Learned, derived: Source | None
+    project: Project,
+    params: ModelParams,
+    rows: Learned,
+    derived: Source | None,
+    few: bool = False,
 ) -> list[str]:
-    """The problems of rows that a model is trained on or its loss is measured on."""
+    """The problems of rows that a model is trained on or, with `few`, its loss is
+    measured on: those may be fewer than a training needs."""
     method, model = params.recipe.method, ModelName.parse(params.model)
     facts = model.facts
-    problems = row_problems(project, rows, method, facts.rules(), derived)
+    rules = facts.rules()
+    if few:
+        rules = replace(rules, name=f"{rules.name} held out", minimum=1)
+    problems = row_problems(project, rows, method, rules, derived)
     if facts.token_limit(model.model) is not None:
         problems = problems + project.memo.note(
             f"limit-1:{method}:{model.model}:{rows.path}",

@@ -91,7 +91,7 @@ def _modules_of(folder: Path) -> dict[str, ModuleType]:
     begin, installed = f"{folder}{os.sep}", (sys.prefix, sys.base_prefix)
     return {
         name: module
-        for name, module in [*sys.modules.items()]
+        for name, module in sys.modules.copy().items()  # others may import meanwhile
         if (file := getattr(module, "__file__", None))
         and isinstance(file, str)
         and file.startswith(begin)
