@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,32 @@ def test_a_repository_is_found_in_the_cache_of_the_hub(hub: Path):
         folder_of(name)
     snapshot = a_model(hub / "models--Qwen--Qwen3-8B" / "snapshots" / COMMIT)
     assert folder_of(name) == snapshot
+
+
+@pytest.mark.torch  # whose extra has huggingface_hub
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"XDG_CACHE_HOME": "/x"},
+        {"HF_HOME": "~/h", "XDG_CACHE_HOME": "/x"},
+        {"HUGGINGFACE_HUB_CACHE": "$HOME/old", "HF_HOME": "/h"},
+        {"HF_HUB_CACHE": "/hub", "HUGGINGFACE_HUB_CACHE": "/old", "HF_HOME": "/h"},
+    ],
+)
+def test_the_cache_is_where_huggingface_hub_has_it(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    from motools_build.backends.local.folders import _cache
+
+    names = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    said = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
+    theirs = subprocess.check_output([sys.executable, "-c", said], text=True).strip()
+    assert _cache("a/b") == Path(theirs) / "models--a--b"
 
 
 def test_options_that_do_not_go_together():

@@ -82,6 +82,8 @@ def commit_of(repository: str, branch: str) -> str | None:
 
 def _cache(repository: str) -> Path:
     """The repository's folder in the hub's cache, as huggingface_hub lays it out."""
-    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
-    hub = os.environ.get("HF_HUB_CACHE") or f"{home}/hub"
-    return Path(hub).expanduser() / f"models--{repository.replace('/', '--')}"
+    given = os.environ.get
+    home = given("HF_HOME") or f"{given('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
+    hub = given("HF_HUB_CACHE") or given("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"
+    place = os.path.expandvars(os.path.expanduser(hub))
+    return Path(place) / f"models--{repository.replace('/', '--')}"
