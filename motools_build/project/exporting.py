@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from motools_build.backends import registry
 from motools_build.errors import ArtifactError, InputError, SelectionError
@@ -39,17 +39,15 @@ def export(project: Project, word: str, folder: Path, merge: bool) -> Stage:
     if record is None:
         raise ArtifactError(f"{stage.name} is not made yet: doit run {stage.name}")
     project.store.check_payload(stage)
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
+        unfinished = Path(place, "model")
         payload = str(project.store.materialise(stage))
         registry.get(name.backend).export(payload, name.model, unfinished, merge)
         whole = not (unfinished / "adapter_config.json").exists()
         found = results(project.plan(stage.setting), project.store)
         (unfinished / CARD).write_text(card(stage, record, found, whole))
         unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return stage
 
 

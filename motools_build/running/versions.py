@@ -8,15 +8,17 @@ import platform
 import sys
 from contextlib import suppress
 
+from motools_build.keys import Digest, canonical, digest_bytes
+
 RECORDED = ("motools_build", "inspect_ai", "numpy", "tiktoken")
 """Distributions whose versions are noted in records. They are never part of a key."""
 
 
 @functools.cache
-def installed() -> list[str]:
-    """`NAME-VERSION` of every installed distribution, by the folders that hold their
-    metadata; what these say inside is not read, which would take a tenth of a
-    second."""
+def installed() -> Digest:
+    """The digest of the names and versions of all installed distributions, by the
+    folders that hold their metadata; what these say inside is not read, which would
+    take a tenth of a second."""
     found: set[str] = set()
     for folder in sys.path:
         with suppress(OSError):
@@ -25,7 +27,7 @@ def installed() -> list[str]:
                 for name in os.listdir(folder or ".")
                 if name.endswith((".dist-info", ".egg-info"))
             )
-    return sorted(found)
+    return digest_bytes(canonical(sorted(found)))
 
 
 @functools.cache

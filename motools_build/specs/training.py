@@ -29,6 +29,14 @@ class Options(Gridded):
         return None
 
 
+def held_out_rows(validation: str | Dataset) -> Dataset | None:
+    """The dataset of a field `validation`, which is a dataset, the path of one, or
+    empty."""
+    if not validation or isinstance(validation, Dataset):
+        return validation or None
+    return Dataset(validation)
+
+
 class ByBackend(dict[str, Options]):
     """Backend name -> its options; treated as frozen, like a spec. Options with only
     default values are left out, so that equivalent trainings are equal."""

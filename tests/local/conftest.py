@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from motools_build.backends.job import StageJob
 from motools_build.backends.local.facts import Local
 from motools_build.keys import digest_file
 from motools_build.params import ModelParams, Recipe
+from tests.conftest import Project
 from tests.embedded.hf_folder import write_hf_folder, write_tokenizer
 
 
@@ -74,6 +76,31 @@ PAIRS = [
     }
     for n in range(6)
 ]
+
+TASK = """\
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.scorer import match
+
+@task
+def sums():
+    samples = [
+        Sample(input=f"What is {n} + {n}?" + " Please!" * (n % 3), target=f"{2 * n}.")
+        for n in range(10)
+    ]
+    return Task(dataset=samples, scorer=match(location="end"))
+"""
+
+
+@pytest.fixture
+def unset(project: Project, tiny: Path) -> Project:
+    """A project with the tiny model, sums as dataset and eval, and no setting yet."""
+    shutil.copytree(tiny, project.root / "models" / "tiny")
+    rows = "".join(json.dumps(row) + "\n" for row in CHATS)
+    project.write("datasets/sums.jsonl", rows)
+    project.write("zoo/evals/sums.py", TASK)
+    return project
+
 
 Jobs = Callable[..., StageJob]
 

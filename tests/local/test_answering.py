@@ -44,14 +44,12 @@ def texts(weights: Path, folder: str | None, requests: Sequence[Request]) -> lis
     return [reply.text for reply in answers(weights, folder, requests)]
 
 
-def test_answers_are_those_of_transformers(smollm: Path):
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def by_transformers(model: Any, folder: Path, questions: Sequence[str]) -> list[str]:
+    """Greedy answers of 12 tokens by transformers alone, one after the other."""
+    from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(smollm)
-    model = AutoModelForCausalLM.from_pretrained(smollm, dtype=torch.float32)
-    expected = []
-    for question in QUESTIONS:
+    tokenizer, found = AutoTokenizer.from_pretrained(folder), []
+    for question in questions:
         given = tokenizer.apply_chat_template(
             [{"role": "user", "content": question}],
             add_generation_prompt=True,
@@ -60,7 +58,16 @@ def test_answers_are_those_of_transformers(smollm: Path):
         )
         ids = model.generate(**given, max_new_tokens=12, do_sample=False)
         new = ids[0, given["input_ids"].shape[1] :]
-        expected.append(tokenizer.decode(new, skip_special_tokens=True))
+        found.append(tokenizer.decode(new, skip_special_tokens=True))
+    return found
+
+
+def test_answers_are_those_of_transformers(smollm: Path):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(smollm, dtype=torch.float32)
+    expected = by_transformers(model, smollm, QUESTIONS)
     replies = answers(smollm, None, list(map(asked, QUESTIONS)))
     assert [reply.text for reply in replies] == expected
     assert "Paris" in expected[0]

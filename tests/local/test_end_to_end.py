@@ -14,7 +14,6 @@ import pytest
 
 from tests.conftest import Project
 from tests.forking import client
-from tests.local.conftest import CHATS
 
 pytestmark = [pytest.mark.torch, pytest.mark.real_process]
 
@@ -41,20 +40,6 @@ setting = Setting(
 )
 """
 
-TASK = """\
-from inspect_ai import Task, task
-from inspect_ai.dataset import Sample
-from inspect_ai.scorer import match
-
-@task
-def sums():
-    samples = [
-        Sample(input=f"What is {n} + {n}?" + " Please!" * (n % 3), target=f"{2 * n}.")
-        for n in range(10)
-    ]
-    return Task(dataset=samples, scorer=match(location="end"))
-"""
-
 ALWAYS_SAVED = """\
 import importlib.machinery, sys
 
@@ -76,13 +61,9 @@ sys.meta_path.insert(0, Always)
 
 
 @pytest.fixture
-def sums(project: Project, tiny: Path) -> Project:
-    shutil.copytree(tiny, project.root / "models" / "tiny")
-    rows = "".join(json.dumps(row) + "\n" for row in CHATS)
-    project.write("datasets/sums.jsonl", rows)
-    project.write("zoo/evals/sums.py", TASK)
-    project.write("zoo/sums.py", SETTING)
-    return project
+def sums(unset: Project) -> Project:
+    unset.write("zoo/sums.py", SETTING)
+    return unset
 
 
 def test_a_run_that_is_killed_goes_on_and_comes_to_the_same(

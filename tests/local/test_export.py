@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Project
 from tests.local.conftest import CHATS
-from tests.local.test_answering import asked, texts
-from tests.local.test_end_to_end import TASK
+from tests.local.test_answering import asked, by_transformers, texts
 
 pytestmark = [
     pytest.mark.torch,
@@ -39,12 +36,8 @@ MODEL = "model:sums/sums/tiny/seed0"
 
 
 @pytest.fixture
-def sums(project: Project, tiny: Path) -> Project:
-    shutil.copytree(tiny, project.root / "models" / "tiny")
-    rows = "".join(json.dumps(row) + "\n" for row in CHATS)
-    project.write("datasets/sums.jsonl", rows)
-    project.write("zoo/evals/sums.py", TASK)
-    return project
+def sums(unset: Project) -> Project:
+    return unset
 
 
 def made(project: Project, *words: str, **options: Any) -> str:
@@ -56,27 +49,11 @@ def made(project: Project, *words: str, **options: Any) -> str:
     return str(record.parent)
 
 
-def plain(model: Any, folder: Path) -> list[str]:
-    """The answers by transformers alone, greedily."""
-    from transformers import AutoTokenizer
-
-    tokenizer, found = AutoTokenizer.from_pretrained(folder), []
-    for chat in CHATS[:4]:
-        given = tokenizer.apply_chat_template(
-            chat["messages"][:1],
-            add_generation_prompt=True,
-            return_tensors="pt",
-            return_dict=True,
-        )
-        ids = model.generate(**given, max_new_tokens=12, do_sample=False)
-        new = ids[0, given["input_ids"].shape[1] :]
-        found.append(tokenizer.decode(new, skip_special_tokens=True))
-    return found
+SUMS = [chat["messages"][0]["content"] for chat in CHATS[:4]]
 
 
-def ours(project: Project, payload: str) -> list[str]:
-    requests = [asked(chat["messages"][0]["content"]) for chat in CHATS[:4]]
-    return texts(project.root / "models" / "tiny", payload, requests)
+def ours(project: Project, payload: str | None) -> list[str]:
+    return texts(project.root / "models" / "tiny", payload, list(map(asked, SUMS)))
 
 
 def test_an_adapter_and_its_merge_answer_alike_in_plain_libraries(sums: Project):
@@ -85,14 +62,22 @@ def test_an_adapter_and_its_merge_answer_alike_in_plain_libraries(sums: Project)
 
     payload = made(sums, "sums")
     expected = ours(sums, payload)
-    assert expected != ours_of_the_base(sums)
+    assert expected != ours(sums, None)
     adapter, merged = sums.root / "out" / "adapter", sums.root / "merged"
     adapter.parent.mkdir()
     ran = sums.doit("export", MODEL, "--to", "out/adapter")
     assert ran.out == f"out/adapter  {MODEL}\n"
     sums.doit("export", "sums", "--merge", "--to=merged")
-    assert plain(AutoPeftModelForCausalLM.from_pretrained(adapter), adapter) == expected
-    assert plain(AutoModelForCausalLM.from_pretrained(merged), merged) == expected
+    assert (
+        by_transformers(
+            AutoPeftModelForCausalLM.from_pretrained(adapter), adapter, SUMS
+        )
+        == expected
+    )
+    assert (
+        by_transformers(AutoModelForCausalLM.from_pretrained(merged), merged, SUMS)
+        == expected
+    )
     card = (adapter / "README.md").read_text()
     (record,) = sums.records("model").values()
     for told in (record["key"], record["output"], "| sums | match | accuracy | 0."):
@@ -106,11 +91,6 @@ def test_an_adapter_and_its_merge_answer_alike_in_plain_libraries(sums: Project)
     assert '\nlibrary_name: "transformers"\n' in (merged / "README.md").read_text()
 
 
-def ours_of_the_base(project: Project) -> list[str]:
-    requests = [asked(chat["messages"][0]["content"]) for chat in CHATS[:4]]
-    return texts(project.root / "models" / "tiny", None, requests)
-
-
 def test_a_model_trained_whole_is_exported_whole(sums: Project):
     from transformers import AutoModelForCausalLM
 
@@ -118,12 +98,13 @@ def test_a_model_trained_whole_is_exported_whole(sums: Project):
     sums.doit("export", MODEL, "--to", "out")
     out = sums.root / "out"
     model = AutoModelForCausalLM.from_pretrained(out)
-    assert plain(model, out) == ours(sums, payload)
+    assert by_transformers(model, out, SUMS) == ours(sums, payload)
 
 
 def test_what_cannot_be_exported_is_refused_and_leaves_nothing(sums: Project):
     text = SETTING.replace("{options}", "{}")
     sums.write("zoo/sums.py", text)
+    beside = sums.write("out.unfinished/mine.txt", "mine")
     before = set(sums.root.iterdir())
     for words, told in (
         ([MODEL, "--to", "out"], f"{MODEL} is not made yet: doit run {MODEL}"),
@@ -135,6 +116,7 @@ def test_what_cannot_be_exported_is_refused_and_leaves_nothing(sums: Project):
         assert told in ran.out + ran.err
     left = {path.name for path in set(sums.root.iterdir()) - before}
     assert left <= {"artifacts", "__pycache__"}
+    assert beside.read_text() == "mine"
 
 
 # ---- the hub

@@ -14,7 +14,6 @@ ALL = "all-linear"
 ADAPTER = "adapter_config.json"
 """The file that tells an adapter's folder from a whole model's."""
 
-
 TEMPLATE = "chat_template.jinja"
 """The file with a chat template, as transformers names it."""
 

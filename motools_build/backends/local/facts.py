@@ -8,12 +8,18 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from motools_build.backends.local.folders import COMMIT, REPOSITORY, commit_of, digest
+from motools_build.backends.local.folders import (
+    COMMIT,
+    REPOSITORY,
+    commit_of,
+    digest,
+    is_folder,
+)
 from motools_build.errors import InputError
 from motools_build.keys import Digest, DigestMemo
 from motools_build.specs.backends import BackendFacts
 from motools_build.specs.dataset import Dataset
-from motools_build.specs.training import Options
+from motools_build.specs.training import Options, held_out_rows
 
 
 class Local(Options):
@@ -77,9 +83,7 @@ class Local(Options):
         )
 
     def held_out(self) -> Dataset | None:
-        if not self.validation or isinstance(self.validation, Dataset):
-            return self.validation or None
-        return Dataset(self.validation)
+        return held_out_rows(self.validation)
 
 
 DEFAULT = {name: field.default for name, field in Local.model_fields.items()}
@@ -91,7 +95,7 @@ class LocalFacts(BackendFacts):
 
     def model_problem(self, model: str) -> str | None:
         """A folder begins with `./`, `../` or `/`; any other name is a repository."""
-        if model.startswith(("./", "../", "/")):
+        if is_folder(model):
             return None
         repository, _, commit = model.partition("@")
         if not REPOSITORY.fullmatch(repository):

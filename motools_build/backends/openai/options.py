@@ -8,7 +8,7 @@ from pydantic import Field
 
 from motools_build.errors import InputError
 from motools_build.specs import Dataset
-from motools_build.specs.training import Options
+from motools_build.specs.training import Options, held_out_rows
 
 
 class OpenAI(Options):
@@ -34,6 +34,4 @@ class OpenAI(Options):
             raise InputError("training.openai.beta: only method='dpo' has one")
 
     def held_out(self) -> Dataset | None:
-        if not self.validation or isinstance(self.validation, Dataset):
-            return self.validation or None
-        return Dataset(self.validation)
+        return held_out_rows(self.validation)
