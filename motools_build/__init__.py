@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from motools_build.api import open_project
+    from motools_build.backends.command.facts import Command
     from motools_build.backends.embedded.facts import LoRA
     from motools_build.backends.local.facts import Local
     from motools_build.backends.openai.options import OpenAI
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Arm",
+    "Command",
     "Dataset",
     "Eval",
     "LoRA",
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 _OPTIONS = {
+    "Command": "motools_build.backends.command.facts",
     "LoRA": "motools_build.backends.embedded.facts",
     "Local": "motools_build.backends.local.facts",
     "OpenAI": "motools_build.backends.openai.options",

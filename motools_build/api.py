@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from motools_build.errors import ArtifactError, InputError, SelectionError
-from motools_build.project.config import PYPROJECT, document, is_project
+from motools_build.project.config import is_project
 from motools_build.project.entering import in_folder
 from motools_build.project.project import Project
 from motools_build.project.variables import as_words
+from motools_build.pyproject import PYPROJECT, document
 from motools_build.specs import Setting
 from motools_build.stages import Stage
 

@@ -11,17 +11,10 @@ A plan has thousands of stages. What they have in common (a `Recipe`, an `EvalTa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import (
-    Any,
-    ClassVar,
-    Protocol,
-    Self,
-    cast,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+from pydantic import TypeAdapter
 
 from motools_build.data.source import Source, Unwritten
 
@@ -42,6 +35,21 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
+class Trainer:
+    """A command of the project's own that trains models."""
+
+    name: str
+    run: str
+    """The program and its arguments, with placeholders in braces."""
+    base: str
+    """The model on this machine's disk that the command begins with, `local/...`."""
+    files: tuple[str, ...] = ()
+    """Paths and patterns of files that it uses, besides the scripts in `run`."""
+    gpus: int = 1
+    """The number of GPUs that one training uses, where there are any."""
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """The model under test or the teacher, as the setting describes it."""
 
@@ -57,6 +65,14 @@ class Subject:
     """The training's seed; None for a base model."""
     arms: tuple[str, ...] = ()
     """Names of the setting's arms that contain the model; empty if there are none."""
+    base: str = ""
+    """The model on disk whose weights `model` begins with, if that is another
+    backend's; else empty."""
+
+    @property
+    def asked(self) -> str:
+        """The base model, `backend/model`, whose backend asks the model."""
+        return self.base or self.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +233,8 @@ class ModelParams(RowsParams):
     held_out_path: str = ""
     """Path of the held-out rows; empty without held-out rows."""
     held_out_digest: str = ""
+    trainer: Trainer | None = None
+    """The command that trains the model; None for a backend that trains itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,20 +278,8 @@ def to_json(params: Params) -> dict[str, Any]:
 
 
 def from_json(told: Mapping[str, Any]) -> Params:
-    """The inverse of `to_json`. Raises KeyError or TypeError for any other object."""
+    """The inverse of `to_json`. Raises KeyError for an unknown class, and
+    pydantic.ValidationError for a field that is missing or of another type."""
     left = dict(told)
-    params: Params = _decoded(CLASSES[left.pop("class")], left)
+    params: Params = TypeAdapter(CLASSES[left.pop("class")]).validate_python(left)
     return params
-
-
-def _decoded(hint: Any, value: Any) -> Any:
-    """A JSON value converted to a field's type: objects become dataclasses and lists
-    become tuples where the type says so. Any other value is returned unchanged."""
-    if isinstance(value, list) and get_origin(hint) is tuple:
-        return tuple(_decoded(get_args(hint)[0], item) for item in value)
-    if isinstance(value, dict):
-        for cls in (hint, *get_args(hint)):
-            if is_dataclass(cls) and value.keys() <= {f.name for f in fields(cls)}:
-                hints, make = get_type_hints(cls), cast(Any, cls)
-                return make(**{n: _decoded(hints[n], v) for n, v in value.items()})
-    return value

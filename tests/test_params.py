@@ -23,10 +23,13 @@ from motools_build.params import (
     Scorer,
     StepParams,
     Subject,
+    Trainer,
     UploadParams,
 )
 
-SUBJECT = Subject("dummy/echo", "s/rows/echo/seed0", "s", "rows", 0, ("one", "two"))
+SUBJECT = Subject(
+    "dummy/echo", "s/rows/echo/seed0", "s", "rows", 0, ("one", "two"), "local/./x"
+)
 SCORER = Scorer("scorers.py", "judged", {"n": 1}, ("mean", "max"))
 EXAMPLES: list[Params] = [
     BaseParams("embedded/small", "d"),
@@ -46,6 +49,7 @@ EXAMPLES: list[Params] = [
         Recipe("sft", 3, 8, {"rank": 8, "learning_rate": 1e-3}),
         seed=7,
         validation="k",
+        trainer=Trainer("own", "python t.py {seed}", "local/./x", ("a", "b/*"), 2),
     ),
     EvalParams(
         EvalTask(

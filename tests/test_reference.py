@@ -16,6 +16,7 @@ import motools_build
 from motools_build import Dataset
 from motools_build.api import OpenProject
 from motools_build.backends.accounts import Account
+from motools_build.backends.command.declared import FIELDS as OF_COMMANDS
 from motools_build.backends.prices import FIELDS
 from motools_build.project.config import Config
 from motools_build.project.variables import PLAN_VARIABLES, RUN_VARIABLES
@@ -135,9 +136,10 @@ def test_every_method_of_a_project_is_listed_with_its_arguments() -> None:
             "`[tool.motools_build.accounts.NAME]`",
             {field.name for field in fields(Account)} - {"name", "own"},
         ),
+        ("`[tool.motools_build.commands.NAME]`", set(OF_COMMANDS)),
         ("`[tool.motools_build.prices]`", set(FIELDS)),
     ],
-    ids=["project", "account", "price"],
+    ids=["project", "account", "command", "price"],
 )
 def test_every_option_of_pyproject_is_listed(title: str, there: set[str]) -> None:
     assert named(section(CONFIGURATION, title)) == there

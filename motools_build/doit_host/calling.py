@@ -15,7 +15,7 @@ from motools_build.doit_host.loading import Loader
 from motools_build.doit_host.main import Main
 from motools_build.doit_host.runner import AsyncRunner
 from motools_build.errors import InputError, MotoolsError, RunFailed
-from motools_build.project.config import PYPROJECT, document
+from motools_build.pyproject import PYPROJECT, document
 
 
 class Call:

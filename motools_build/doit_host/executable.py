@@ -7,7 +7,8 @@ from pathlib import Path
 
 from motools_build.doit_host.main import run
 from motools_build.errors import InputError
-from motools_build.project.config import PYPROJECT, document, is_project
+from motools_build.project.config import is_project
+from motools_build.pyproject import PYPROJECT, document
 
 ANYWHERE = ("new", "help", "--help", "--version")
 """Commands and options that need no project."""

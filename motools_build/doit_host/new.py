@@ -18,7 +18,8 @@ from motools_build.doit_host.helping import OPT_HELP
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import InputError
 from motools_build.project import starter
-from motools_build.project.config import PYPROJECT, document, is_project
+from motools_build.project.config import is_project
+from motools_build.pyproject import PYPROJECT, document
 
 
 class New(Command):  # type: ignore[misc]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from motools_build.account import Account
 from motools_build.keys import Digest, canonical
-from motools_build.params import EvalParams, EvalTask, Scorer, Subject
+from motools_build.params import EvalParams, EvalTask, Scorer, Subject, Trainer
 from motools_build.specs import Dataset, Eval, ModelName
 from motools_build.specs.eval import Block
 from motools_build.stages import Kind, Stage, Staging
@@ -38,9 +38,9 @@ class Sources:
         return ("", "") if self.sampled else (self.files[0], self.inputs["dataset"])
 
 
-Resolve = Callable[[Dataset | Eval | ModelName], Sources]
-"""Function that finds the files and digests of a spec, or of a model on this machine's
-disk."""
+Resolve = Callable[[Dataset | Eval | ModelName | Trainer], Sources]
+"""Function that finds the files and digests of a spec, of a model on this machine's
+disk, or of a command that trains."""
 
 OnDisk = Callable[[ModelName], Stage | None]
 """Function that plans the stage of a base model on this machine's disk; None for a
@@ -137,7 +137,7 @@ class PlannedEval:
     ) -> PlannedEval:
         """The planned eval. Raises InputError for a judge that is no model, and
         AccountError if a judge's account is missing."""
-        judges = {role: ModelName.parse(name) for role, name in an_eval.roles.items()}
+        judges = {r: ModelName.parse(name).base for r, name in an_eval.roles.items()}
         bases = {judge: on_disk(judge) for judge in judges.values()}
         spec = an_eval.identity()
         overrides = an_eval.model_dump(

@@ -210,7 +210,8 @@ def _subject(
 ) -> Subject:
     """The model under test, as params describe it."""
     served_as = f"{models.staging.place}/{path}"
-    return Subject(str(model), served_as, models.name, dataset, seed, arms)
+    base = model.facts.base_of(model.model) or ""
+    return Subject(str(model), served_as, models.name, dataset, seed, arms, base)
 
 
 def _check_checkpoints(evals: list[PlannedEval], model: ModelName) -> None:

@@ -13,8 +13,10 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from motools_build.errors import DatasetError, EvalError
+from motools_build.errors import DatasetError, EvalError, InputError
 from motools_build.keys import Digest, DigestMemo, digest_bytes
+from motools_build.params import Trainer
+from motools_build.planning.commands import declared, scripts
 from motools_build.planning.evals import Sources
 from motools_build.specs import Dataset, Eval, ModelName
 from motools_build.task_code import shipped
@@ -41,9 +43,11 @@ class Resolver:
         self._derived: dict[Dataset, Sources] = {}
         self._evals: dict[tuple[str, ...], Sources] = {}
         self._models: dict[ModelName, Sources] = {}
+        self._trainers: dict[Trainer, Sources] = {}
 
-    def __call__(self, spec: Dataset | Eval | ModelName) -> Sources:
-        """The files and digests of a spec, and the digest of a model on disk.
+    def __call__(self, spec: Dataset | Eval | ModelName | Trainer) -> Sources:
+        """The files and digests of a spec or a command, and the digest of a model on
+        disk.
 
         Raises InputError for what is missing: a file, a package, a model, or a task
         that its file does not define.
@@ -53,6 +57,10 @@ class Resolver:
                 pinned = spec.facts.pinned(spec.model, self.memo)
                 self._models[spec] = Sources({"weights": pinned}, ())
             return self._models[spec]
+        if isinstance(spec, Trainer):
+            if spec not in self._trainers:
+                self._trainers[spec] = self._trainer(spec)
+            return self._trainers[spec]
         if isinstance(spec, Dataset):
             if (spec.step or spec.fetched) and self._derive is not None:
                 if spec not in self._derived:
@@ -119,7 +127,7 @@ class Resolver:
         except EvalError as error:
             raise EvalError(f"eval {spec.name}: {error}") from error
         found = self._used(spec, file, named)
-        for path in declared_files(data, spec.name):
+        for path in declared_files(data, f"eval {spec.name}: data"):
             found.setdefault(f"file:{path}", path)
         for role, path in found.items():
             inputs[role] = self._digest(spec, path)
@@ -140,8 +148,23 @@ class Resolver:
             raise DatasetError(f"dataset {spec.name}: {error}") from error
         return Sources(inputs, tuple(dict.fromkeys([file, *used.values()])))
 
+    def _trainer(self, spec: Trainer) -> Sources:
+        """A command's line, and the files in its key: those that the line and the
+        declaration name, and the modules that its scripts import. Files that a script
+        names are left out, because it may write them. Raises InputError."""
+        inputs = {"command": digest_bytes(spec.run.encode())}
+        found: dict[str, str] = {}
+        for path in (*scripts(spec.run), *declared(spec)):
+            found.setdefault(f"file:{path}", os.path.normpath(path))
+        for path in [*found.values()]:
+            if path.endswith(".py"):
+                used = self._used(spec, path)
+                found |= {r: p for r, p in used.items() if r.startswith("module:")}
+        inputs |= {role: self._digest(spec, path) for role, path in found.items()}
+        return Sources(inputs, tuple(dict.fromkeys(found.values())))
+
     def _used(
-        self, spec: Dataset | Eval, file: str, named: tuple[str, ...] = ()
+        self, spec: Dataset | Eval | Trainer, file: str, named: tuple[str, ...] = ()
     ) -> dict[str, str]:
         """Role -> path of all modules and data files that a module uses, directly or
         through other modules."""
@@ -173,18 +196,20 @@ class Resolver:
                 f"file is path/to/file.py@{spec.function})"
             )
         inputs = {f"package:{provider}": digest_bytes(provider.encode())}
-        data = tuple(declared_files(spec.data, spec.name))
+        data = tuple(declared_files(spec.data, f"eval {spec.name}: data"))
         for path in data:
             inputs[f"file:{path}"] = self._digest(spec, path)
         return Sources(inputs, tuple(dict.fromkeys(data)))
 
-    def _digest(self, spec: Dataset | Eval, path: str) -> Digest:
+    def _digest(self, spec: Dataset | Eval | Trainer, path: str) -> Digest:
         try:
             return self.memo.digest(shipped.place_of(path))
         except OSError as error:
             said = f"{path} cannot be read ({error.strerror or error})"
             if isinstance(spec, Dataset):
                 raise DatasetError(f"dataset {spec.name}: {said}") from error
+            if isinstance(spec, Trainer):
+                raise InputError(f"command {spec.name}: {said}") from error
             raise EvalError(f"eval {spec.name}: {said}") from error
 
     def _scan(self, path: str, digest: Digest) -> dict[str, Any]:

@@ -99,6 +99,7 @@ class Teaching:
                     setting=models.name,
                     dataset_name=dataset.name,
                     seed=who.seed if who.of else None,
+                    base=model.facts.base_of(model.model) or "",
                 ),
             ),
             paid_by(chosen.payer, model),

@@ -54,6 +54,7 @@ class Models:
     def base(self, model: ModelName, label: str) -> Stage | None:
         """The stage that fetches the base weights; None if the backend pins no weights
         for the model, as for a provider's models."""
+        model = model.base
         pinned = model.facts.bases.get(model.model)
         if model.facts.on_disk:
             pinned = self.resolve(model).inputs["weights"]
@@ -83,6 +84,8 @@ class Models:
         """Each draw of a line with the stage of its model. Raises InputError for a
         dataset or held-out rows that the training cannot use."""
         dataset, recipe = line.dataset, _recipe(line.training, model)
+        trainer = model.facts.trainer(model.model, recipe)
+        code = self.resolve(trainer) if trainer else Sources({}, ())
         base = self.base(model, label)
         sources = self._sources(dataset, line.training, model, label)
         made = self.derived(dataset, sources)
@@ -94,13 +97,14 @@ class Models:
         inputs = {
             **sources.inputs,
             **held_out.inputs,
+            **code.inputs,
             "base": base.key if base else model.model,
         }
         path, version = line.path(label), model.facts.version
         rows_path, rows_digest = sources.rows
         account = paid_by(self.payer, model)
         relations = {
-            "files": (*sources.files, *held_out.files),
+            "files": (*sources.files, *held_out.files, *code.files),
             "tags": line.tags,
             "upstream": (sources.sampled,) if sources.sampled else (),
             "setup": tuple(stage for stage in used if stage is not None),
@@ -122,6 +126,7 @@ class Models:
                     draw.seed,
                     checked.key if checked else "",
                     *held_out.rows,
+                    trainer,
                 ),
                 account,
                 version=version,

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.errors import InputError
+from motools_build.pyproject import PYPROJECT, document
 from motools_build.running.launch import LOCAL
 from motools_build.text.similar import known
 
 if TYPE_CHECKING:
     from motools_build.running.launch.base import Launcher
-
-PYPROJECT = "pyproject.toml"
 
 WHERE = "tool.motools_build"
 
@@ -30,8 +27,8 @@ MOST_SETTLING = 1e6
 
 @dataclass(frozen=True)
 class Config:
-    """The section's values. All are checked here except accounts and prices, which are
-    checked when they are first needed."""
+    """The section's values. All are checked here except accounts, prices and commands,
+    which are checked when they are first needed."""
 
     default: tuple[str, ...] = ()
     """Names of the settings that `doit run` makes if it is given no name."""
@@ -55,6 +52,9 @@ class Config:
     """Account name -> its declaration, unchecked; see `Accounts`."""
     prices: Mapping[str, Any] = field(default_factory=dict)
     """Declared prices, unchecked; see `Prices`."""
+    commands: Mapping[str, Any] = field(default_factory=dict)
+    """Command name -> its declaration, which the backend `command` reads and checks
+    itself."""
 
     @classmethod
     def read(cls, path: Path = Path(PYPROJECT)) -> Config:
@@ -70,31 +70,6 @@ class Config:
                     + known(name, cls.__annotations__)
                 )
         return cls(**{n: _checked(path, n, v) for n, v in section.items()})
-
-
-def document(path: Path) -> dict[str, Any]:
-    """The content of a TOML file; an empty mapping if the file does not exist.
-
-    Raises InputError, with the path and the line, if the file cannot be read or parsed.
-    """
-    try:
-        data = path.read_bytes()
-        return tomllib.loads(data.decode())
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = f"0x{data[error.start]:02x}"
-        raise InputError(
-            f"{path}:{line}: byte {byte} is not UTF-8, as TOML must be; save the file "
-            "as UTF-8"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        said = re.search(r"at line (\d+)", str(error))
-        line = int(said[1]) if said else data.count(b"\n") + 1
-        raise InputError(f"{path}:{line}: {error}; mend it, and run again") from error
 
 
 def is_project(document: Mapping[str, Any]) -> bool:
@@ -130,7 +105,7 @@ def _checked(path: Path, name: str, value: Any) -> Any:
         if not isinstance(value, str) or not value:
             raise InputError(f"{path}: launcher is a name, not {value!r}")
         return value
-    if name in ("accounts", "prices", "launchers"):
+    if name in ("accounts", "prices", "launchers", "commands"):
         if not isinstance(value, dict):
             raise InputError(f"{path}: [{WHERE}.{name}] is a table, not {value!r}")
         return value

@@ -112,7 +112,7 @@ def _role(used: Stage, stage: Stage) -> str:
     if isinstance(params, ModelParams) and used.key == params.validation:
         return "validation"
     if isinstance(params, AskParams) and isinstance(of, BaseParams):
-        return "base" if of.model == params.subject.model else f"base:{of.model}"
+        return "base" if of.model == params.subject.asked else f"base:{of.model}"
     return used.kind
 
 

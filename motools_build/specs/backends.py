@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from motools_build.account import Account, address_of
 from motools_build.errors import BackendError, DatasetError
 from motools_build.keys import Digest, DigestMemo
+from motools_build.params import Recipe, Trainer
 from motools_build.specs.grid import Gridded
 from motools_build.text.similar import known
 
@@ -153,6 +154,16 @@ class BackendFacts:
         """The identity of the weights of a model that is `on_disk`. Raises InputError
         if it is not here."""
         raise TypeError(f"{self.name} has no models on disk")
+
+    def base_of(self, model: str) -> str | None:
+        """The model on disk, `backend/model`, whose weights the model begins with, if
+        that is another backend's; else None."""
+        return None
+
+    def trainer(self, model: str, recipe: Recipe) -> Trainer | None:
+        """The command of the project's own that trains the model; None if the backend
+        trains itself. Raises InputError if command and training do not fit."""
+        return None
 
     def short_of(self, model: str) -> str:
         """The part of a model's name for stage names."""

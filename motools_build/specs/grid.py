@@ -74,10 +74,11 @@ def labels(specs: Sequence[G]) -> dict[G, str]:
     `epochs3-rank8`. A single spec has an empty label. Raises SettingError if two specs
     get the same label."""
     flat = {spec: dict(_flat(spec.written_out(specs))) for spec in specs}
+    names = dict.fromkeys(name for values in flat.values() for name in values)
     first = next(iter(flat.values()), {})
-    varying = [n for n in first if any(v[n] != first[n] for v in flat.values())]
+    varying = [n for n in names if any(v.get(n) != first.get(n) for v in flat.values())]
     found = {
-        spec: "-".join(_word(name, values[name]) for name in varying)
+        spec: "-".join(_word(name, values[name]) for name in varying if name in values)
         for spec, values in flat.items()
     }
     by_label: dict[str, G] = {}

@@ -39,6 +39,13 @@ class ModelName:
         return facts_of(self.backend)
 
     @property
+    def base(self) -> ModelName:
+        """The model whose weights this one begins with: itself, unless its backend
+        trains models on disk of another one."""
+        name = self.facts.base_of(self.model)
+        return ModelName.parse(name) if name else self
+
+    @property
     def short(self) -> str:
         """The last part of the name, for stage names."""
         return self.facts.short_of(self.model)

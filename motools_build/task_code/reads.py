@@ -138,12 +138,12 @@ def signed(path: str) -> tuple[list[int], Digest]:
     raise OSError(f"{path} keeps changing while it is read")
 
 
-def declared_files(data: Iterable[str], name: str) -> Iterator[str]:
-    """The files of `Eval(data=...)`: those it names, all files in its folders, and all
-    that match its patterns (`**` matches any depth of folders). Each is one input, so
-    adding, removing or renaming a file changes the key. In folders and patterns, hidden
-    files and files that never count as inputs are left out. Raises EvalError for a
-    folder or pattern without files; `name` is the eval's name, for the message."""
+def declared_files(data: Iterable[str], field: str) -> Iterator[str]:
+    """The files of a field such as `Eval(data=...)`: those it names, all files in its
+    folders, and all that match its patterns (`**` matches any depth of folders). Each
+    is one input, so adding, removing or renaming a file changes the key. In folders and
+    patterns, hidden files and files that never count as inputs are left out. Raises
+    EvalError for a folder or pattern without files; `field` names the field there."""
     for literal in data:
         pattern = literal
         if os.path.isdir(literal):
@@ -158,7 +158,7 @@ def declared_files(data: Iterable[str], name: str) -> Iterator[str]:
             and not _is_no_input(os.path.abspath(path), os.getcwd())
         ]
         if not files:
-            raise EvalError(f"eval {name}: data: there is no file in {literal}")
+            raise EvalError(f"{field}: there is no file in {literal}")
         yield from files
 
 

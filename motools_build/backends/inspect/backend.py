@@ -62,7 +62,7 @@ class InspectBackend(Backend):
         wait for the network. Evals of a model that this machine serves run alone. So do
         evals of different tasks: in one process they could change each other's
         scores."""
-        here = not ModelName.parse(AskParams.of(job).subject.model).facts.remote
+        here = not ModelName.parse(AskParams.of(job).subject.asked).facts.remote
         if not job.accounts or (here and not scores_apart(job)):
             return None
         accounts = "+".join(account.name for account in job.accounts)
@@ -91,7 +91,7 @@ class InspectBackend(Backend):
 def _asked(job: StageJob) -> tuple[str, ...]:
     """The models that the job asks: the model under test, and judges."""
     params = AskParams.of(job)
-    subject = () if scores_apart(job) else (params.subject.model,)
+    subject = () if scores_apart(job) else (params.subject.asked,)
     return (*subject, *params.task.roles.values())
 
 

@@ -29,7 +29,7 @@ def subject(job: StageJob) -> Model:
     name, made = f"motools/{params.served_as}", job.given.get("model")
     if scores_apart(job):
         return _served(job, name, kind=RECORDED)
-    base = ModelName.parse(params.model)
+    base = ModelName.parse(params.asked)
     model = checkpoint_of(job, made) if made else base.model
     asked = _asked(base, model, job.account)
     if asked is not None:
@@ -63,7 +63,7 @@ def judges(job: StageJob) -> dict[str, Model]:
 
 def _judge(job: StageJob, name: ModelName) -> Model:
     """A judge that this machine serves: a base model."""
-    same = AskParams.of(job).subject.model == str(name)
+    same = AskParams.of(job).subject.asked == str(name)
     base = job.given.get("base" if same else f"base:{name}")
     weights = registry.get(name.backend).weights(name.model, base)
     return _served(job, f"motools/{name}", kind=name.backend, weights=weights)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from motools_build.backends.local.folders import weights_digest
 from motools_build.errors import EngineError
-from motools_build.keys import canonical, digest_bytes, digest_file
 
 ALL = "all-linear"
 
@@ -65,7 +65,4 @@ def save(model: Any, folder: Path, tokenizer: Any = None, template: str = "") ->
         tokenizer.save_pretrained(str(folder))
     if template:
         (folder / TEMPLATE).write_text(template)
-    files = sorted(folder.glob("*.safetensors"))
-    if len(files) == 1:
-        return digest_file(files[0])
-    return digest_bytes(canonical({file.name: digest_file(file) for file in files}))
+    return weights_digest(folder)

@@ -14,10 +14,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from motools_build.errors import StageFailed
+
 POLL = 1.0
 """Seconds between two looks for a free device."""
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+NVIDIA = Path("/proc/driver/nvidia/gpus")
+"""The folder in which NVIDIA's driver has a folder for each GPU."""
 
 _held: list[tuple[str, int]] = []
 """The device of this process, with the descriptor of its lock, which stays open until
@@ -44,6 +49,37 @@ def take(waits: Callable[[], None] = lambda: None) -> str:
     torch.cuda.set_device(index)
     _held.append((f"cuda:{index}", lock))
     return _held[0][0]
+
+
+def reserve(count: int, waits: Callable[[], None] = lambda: None) -> list[str]:
+    """Take `count` GPUs for a program that this process runs, without torch; returns
+    their names, as CUDA_VISIBLE_DEVICES has them. Calls `waits` once if too few are
+    free, and waits for them. A machine without GPUs gives none.
+
+    Raises StageFailed if this machine has some, but fewer than `count`.
+    """
+    cards = _cards(len(list(NVIDIA.glob("*"))))
+    if not cards or not count:
+        return []
+    if len(cards) < count:
+        raise StageFailed(f"{count} GPUs are needed, and {len(cards)} are here")
+    told = False
+    while True:
+        found: list[tuple[str, int]] = []
+        # all or none: two that each hold half would wait for each other for ever
+        while len(found) < count and (one := _free(cards)) is not None:
+            found.append((cards[one[0]], one[1]))
+        if len(found) == count:
+            for _, lock in found:
+                os.set_inheritable(lock, True)  # held as long as the program runs
+            _held.extend(found)
+            return [card for card, _ in found]
+        for _, lock in found:
+            os.close(lock)
+        if not told:
+            waits()
+            told = True
+        time.sleep(POLL)
 
 
 def _cards(count: int) -> list[str]:

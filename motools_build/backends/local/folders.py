@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from motools_build.errors import BaseModelError, InputError
-from motools_build.keys import Digest, DigestMemo, canonical, digest_bytes
+from motools_build.keys import Digest, DigestMemo, canonical, digest_bytes, digest_file
 
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 """The ID of a repository of the hub."""
@@ -78,6 +78,15 @@ def commit_of(repository: str, branch: str) -> str | None:
     except (OSError, ValueError):
         return None
     return text if COMMIT.fullmatch(text) else None
+
+
+def weights_digest(folder: Path) -> Digest:
+    """The digest of the weights in a folder: that of the file, or of several files with
+    their names."""
+    files = sorted(folder.glob("*.safetensors"))
+    if len(files) == 1:
+        return digest_file(files[0])
+    return digest_bytes(canonical({file.name: digest_file(file) for file in files}))
 
 
 def _cache(repository: str) -> Path:

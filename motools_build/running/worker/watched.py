@@ -81,7 +81,7 @@ def _weights(job: StageJob) -> list[str]:
     for role, base in job.given.items():
         kind, _, named = role.partition(":")
         if kind == "base":
-            model = ModelName.parse(named or params.subject.model)
+            model = ModelName.parse(named or params.subject.asked)
             weights = registry.get(model.backend).weights(model.model, base)
             found += [weights] if weights else []
     return found

@@ -1,0 +1,1 @@
+"""Models that a command of the user's own trains."""
