@@ -85,16 +85,13 @@ def interval(
     >>> round(interval([{q: [1.0] for q in range(32)}], YES_NO).low, 3)  # 32 of 32
     0.885
     """
-    scored = [
-        {question: mean(values) for question, values in one.items() if values}
-        for one in seeds
-    ]
+    scored = [by_question(one) for one in seeds]
     questions = dict.fromkeys(question for one in scored for question in one)
     if len(questions) < 2 or not all(scored):
         return None
     if shown is None:
         shown = mean([mean(list(one.values())) for one in scored])
-    spread = _variance(scored, questions)
+    spread = parts(scored, questions).whole
     width = scale.high - scale.low if scale.bounded else max(1.0, abs(shown))
     if spread < (ROUNDING * width) ** 2:
         spread = 0.0
@@ -102,10 +99,7 @@ def interval(
     if not scale.bounded:
         half = t * math.sqrt(spread)
         return Interval(shown - half, shown + half) if spread else None
-    answers = sum(
-        sum(map(len, one.values())) / copy
-        for one, copy in zip(seeds, copies or [1] * len(seeds), strict=True)
-    )
+    answers = independent(seeds, copies)
     low, high = wilson(
         min(1.0, max(0.0, (shown - scale.low) / width)),
         spread / width**2,
@@ -114,6 +108,19 @@ def interval(
         capped=scale.yes_no,
     )
     return Interval(scale.low + width * low, scale.low + width * high)
+
+
+def by_question(answers: Answers) -> dict[Hashable, float]:
+    """Question -> the mean score of its answers; without questions that have none."""
+    return {question: mean(values) for question, values in answers.items() if values}
+
+
+def independent(seeds: Sequence[Answers], copies: Sequence[int] = ()) -> float:
+    """The number of scored answers, in which those of replicates count as one."""
+    return sum(
+        sum(map(len, one.values())) / copy
+        for one, copy in zip(seeds, copies or [1] * len(seeds), strict=True)
+    )
 
 
 def wilson(
@@ -138,28 +145,44 @@ def wilson(
 
 
 @functools.cache
-def students_t(freedom: int) -> float:
-    """Student's t for a two-sided 95 % interval with `freedom` degrees of freedom."""
+def students_t(freedom: float, confidence: float = CONFIDENCE) -> float:
+    """Student's t for a two-sided interval with `freedom` degrees of freedom."""
     # imported late, and not from scipy.stats, whose import takes five times as long
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / 2))
+    return float(stdtrit(freedom, 1 - (1 - confidence) / 2))
 
 
-def _variance(
+@dataclass(frozen=True)
+class Parts:
+    """The parts of the variance of a mean over seeds and questions."""
+
+    by_seed: float
+    """Variance of the mean of the seeds' means; 0 for a single seed."""
+    by_question: float
+    """Variance of the mean of the questions' means."""
+    both: float
+    """The variance within cells, which is part of both others; 0 for a single seed."""
+
+    @property
+    def whole(self) -> float:
+        """The variance of the mean, two-way by seed and by question."""
+        both = self.by_seed + self.by_question - self.both
+        return max(both, self.by_seed, self.by_question)
+
+
+def parts(
     seeds: Sequence[Mapping[Hashable, float]], questions: Collection[Hashable]
-) -> float:
-    """The variance of the mean, two-way by seed and by question; for a single seed, by
-    question only."""
+) -> Parts:
+    """The variance of the mean of these questions' scores. A single seed has a variance
+    by question only."""
     if len(seeds) == 1:
-        return _of_mean(seeds[0].values())
+        return Parts(0.0, variance_of_mean(seeds[0].values()), 0.0)
     of_questions = {
         question: mean([one[question] for one in seeds if question in one])
         for question in questions
     }
-    by_question = _of_mean(of_questions.values())
     of_seeds = [mean(list(one.values())) for one in seeds]
-    by_seed = _of_mean(of_seeds)
     grand = mean([value for one in seeds for value in one.values()])
     residuals = math.fsum(
         (value - of_seed - of_questions[question] + grand) ** 2
@@ -168,9 +191,11 @@ def _variance(
     )
     cells = len(seeds) * len(questions)
     freedom = (len(seeds) - 1) * (len(questions) - 1)
-    # the variance within cells is part of both others, and must count only once
-    both = by_seed + by_question - residuals / freedom / cells
-    return max(both, by_seed, by_question)
+    return Parts(
+        variance_of_mean(of_seeds),
+        variance_of_mean(of_questions.values()),
+        residuals / freedom / cells,
+    )
 
 
 def mean(values: Sequence[float]) -> float:
@@ -179,7 +204,7 @@ def mean(values: Sequence[float]) -> float:
     return values[0] if len(values) == 1 else math.fsum(values) / len(values)
 
 
-def _of_mean(values: Collection[float]) -> float:
+def variance_of_mean(values: Collection[float]) -> float:
     """The variance of the mean of independent values."""
     count = len(values)
     middle = math.fsum(values) / count
