@@ -98,7 +98,13 @@ class Template:
             )
         except Exception as error:
             raise EngineError(f"the chat template refuses it: {error}") from error
-        return text, [(a, b) for spans in marked for a, b in spans if a < b]
+        joined: list[Span] = []  # a template may mark a turn in parts
+        for start, end in (span for spans in marked for span in spans):
+            if joined and start == joined[-1][1]:
+                joined[-1] = (joined[-1][0], end)
+            elif start < end:
+                joined.append((start, end))
+        return text, joined
 
     def encode(
         self, chat: Text, answers: Sequence[int] = ()

@@ -72,15 +72,13 @@ def train(
     work = Path(job.work)
     steps = Steps(model, rows, held_out, recipe, params.seed, device, dtype)
     _run(steps, job, report, options["template"])
-    kept = _kept(work)
-    own = tokenizer if options["adapter"] == "full" else None
-    output = save(model, work, own, options["template"])
-    if kept:
+    whole = options["adapter"] == "full"
+    output = save(model, work, tokenizer if whole else None, options["template"])
+    if kept := _kept(work):
         kept.append({"step": steps.total, "model": output})
         (work / CHECKPOINTS).write_text(json.dumps(kept))
     curve = steps.curve
-    with open(work / CURVE, "w") as file:
-        file.writelines(json.dumps(line) + "\n" for line in curve)
+    (work / CURVE).write_text("".join(json.dumps(line) + "\n" for line in curve))
     checkpoints.remove(work / RESUME)
     seconds = sum(line["seconds"] for line in curve)
     details = {
