@@ -31,6 +31,9 @@ T = TypeVar("T")
 CHUNK = 1 << 17
 """Bytes read at a time; larger chunks hash no faster."""
 
+MEMO = "memo.json"
+"""Name of a project's memo of digests, in the folder of its artifacts."""
+
 MEMO_FORMAT = 1
 """The format number of a memo's file."""
 

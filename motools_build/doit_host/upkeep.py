@@ -60,13 +60,15 @@ class Gc(Query):
             broken_before,
             garbage,
             leftovers,
+            referred_lately,
             remove,
         )
         from motools_build.text.sizes import human
 
         project, most = current().project, _most(keep, max_size)
-        found = garbage(project.store, _present(project), keep, most)
-        left = leftovers(project.store)
+        present = _present(project)
+        found = garbage(project.store, present, keep, most)
+        left = leftovers(project.store, present | referred_lately(project.store, keep))
         damaged = broken_before(project.store, keep)
         used = project.store.live.keys()
         kept = [item for item in found if item.key in used]

@@ -21,7 +21,7 @@ from motools_build.backends.accounts import Accounts
 from motools_build.backends.prices import Prices
 from motools_build.backends.shutdowns import Shutdowns
 from motools_build.errors import InputError, SelectionError
-from motools_build.keys import Digest, DigestMemo, digest_bytes, opened
+from motools_build.keys import MEMO, Digest, DigestMemo, digest_bytes, opened
 from motools_build.params import ModelParams
 from motools_build.planning.evals import Payer
 from motools_build.planning.plan import Plan, plan
@@ -70,7 +70,7 @@ class Project:
         check_variables(variables, self.config.variables)
         self.variables = variables
         self.zoo = Zoo()
-        self.memo = DigestMemo(ARTIFACTS / "memo.json")
+        self.memo = DigestMemo(ARTIFACTS / MEMO)
         self.store = ArtifactStore(ARTIFACTS, self.memo)
         self.derive = Derive(self.store, self.memo)
         self.resolver = Resolver(self.memo, self.derive)

@@ -141,9 +141,10 @@ class ArtifactStore:
         return self._folders.of(stage).exists()
 
     def holds(self, stage: Stage) -> bool:
-        """Whether the stage has an artifact, complete or damaged, or a state file (a
-        failure, or a paid request under way)."""
-        return self.has_folder(stage) or self.states.exists(stage.key)
+        """Whether the stage has an artifact, complete or damaged, a state file (a
+        failure, or a paid request under way), or a work folder that a kill left."""
+        unfinished = self.unfinished(stage).exists()
+        return unfinished or self.has_folder(stage) or self.states.exists(stage.key)
 
     def check_payload(self, stage: Stage) -> None:
         """Hash every file of the payload. If a digest differs from the recorded one,

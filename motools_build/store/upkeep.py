@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from motools_build.keys import Digest, digest_file
-from motools_build.stages import KINDS
+from motools_build.stages import KINDS, RESUME
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.files import delete
 from motools_build.store.folders import BROKEN
@@ -161,13 +161,18 @@ def remove(
             yield path, free
 
 
-def leftovers(store: ArtifactStore) -> list[Path]:
+def leftovers(store: ArtifactStore, wanted: Container[str]) -> list[Path]:
     """Work folders that killed runs left: those of stages that are not being made and
-    have no state file. The folder of a failed stage may hold its log."""
+    have no state file. The folder of a failed stage may hold its log.
+
+    A training of which something is saved is no leftover if its key is `wanted`: the
+    next run goes on from there.
+    """
     return sorted(
         path
         for path in (store.root / "work").glob("*")
         if not _kept_together(path)
+        and not (path.name in wanted and (path / RESUME).is_dir())
         and not store.locks.taken(path.name)
         and not store.states.exists(path.name)
     )

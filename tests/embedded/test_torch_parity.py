@@ -1,22 +1,21 @@
-"""The engine against torch, transformers and peft, on the same weights."""
+"""The engine against torch, transformers and peft, on the same weights. What both
+backends make of rows, their loss and its gradient, is in tests/local/test_parity.py."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motools_build.backends.embedded.engine.generate import generate
-from motools_build.backends.embedded.engine.lora import Adapter
 from motools_build.backends.embedded.engine.model import Model
 from motools_build.backends.embedded.engine.tokenizer import TrainingExample
-from motools_build.backends.embedded.engine.train import fit, loss_and_grad
+from motools_build.backends.embedded.engine.train import fit
 
-from .hf_folder import HF_PARTS, halves_of_heads, write_hf_folder
+from .hf_folder import write_hf_folder
 from .test_tokenizer import PINNED
 
 pytestmark = [
@@ -99,71 +98,9 @@ def test_token_ids(base: Model, hf_tokenizer: Any):
     any_text()
 
 
-def test_chat_template(base: Model, hf_tokenizer: Any):
-    chat = [
-        {"role": "user", "content": "\n Hi 12"},
-        {"role": "assistant", "content": "Hello! "},
-        {"role": "user", "content": "Bye"},
-    ]
-    for messages in (chat, [{"role": "system", "content": "Be brief."}, *chat]):
-        expected = hf_tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_dict=True
-        )
-        assert base.tokenizer.prompt(messages) == expected["input_ids"]
-
-
 def test_greedy_answers(base: Model, hf_model: Any):
     found = generate(base, prompts(base), max_tokens=24, threads=2)
     assert found == [hf_greedy(hf_model, prompt, 24) for prompt in prompts(base)]
-
-
-def test_loss_and_gradient(base: Model, hf_model: Any, batch: list[TrainingExample]):
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    adapter = Adapter(base.config, rank=4, alpha=8)
-    random = np.random.default_rng(0)
-    adapter.flat[:] = random.normal(0, 0.02, adapter.flat.shape)
-    loss, flat = loss_and_grad(base, adapter, batch, threads=2)
-    gradient = Adapter(base.config, 4, 8, flat)
-
-    targets = [name.rpartition(".")[2] for name in HF_PARTS.values() if "proj" in name]
-    config = LoraConfig(
-        r=4, lora_alpha=8, target_modules=targets, task_type="CAUSAL_LM"
-    )
-    peft_model = get_peft_model(hf_model, config)
-    parameters = dict(peft_model.named_parameters())
-    heads = {"attn_q": base.config.heads, "attn_k": base.config.kv_heads}
-
-    def theirs(layer: int, part: str, matrix: str) -> Any:
-        module = f"base_model.model.model.layers.{layer}.{HF_PARTS[part]}"
-        return parameters[f"{module}.lora_{matrix}.default.weight"]
-
-    for (layer, part), rows in adapter.B.items():
-        if part in heads:
-            rows = halves_of_heads(rows, heads[part])
-        first = torch.tensor(adapter.A[layer, part])
-        theirs(layer, part, "A").data[:] = first
-        theirs(layer, part, "B").data[:] = torch.tensor(rows)
-
-    longest = max(len(example.ids) for example in batch)
-    ids = torch.zeros(len(batch), longest, dtype=torch.long)
-    labels = torch.full_like(ids, -100)
-    for row, example in enumerate(batch):
-        own = torch.tensor(example.ids)
-        ids[row, : len(own)] = own
-        labels[row, : len(own)] = own.where(torch.tensor(example.trained), -100)
-    out = peft_model(input_ids=ids, labels=labels)
-    out.loss.backward()
-    assert loss == pytest.approx(out.loss.item(), abs=1e-4)
-
-    for (layer, part), by_rows in gradient.B.items():
-        if part in heads:
-            by_rows = halves_of_heads(by_rows, heads[part])
-        for matrix, ours in (("A", gradient.A[layer, part]), ("B", by_rows)):
-            expected = theirs(layer, part, matrix).grad.numpy()
-            error = np.abs(ours - expected).max() / np.abs(expected).max()
-            assert error < 1e-3, (layer, part, matrix)
 
 
 def test_peft_opens_our_adapter(

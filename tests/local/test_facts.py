@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -215,3 +218,47 @@ def test_a_missing_model_is_told_before_anything_runs(ours: Project):
     assert "local/./models/one: the folder is no model of Hugging Face" in (
         ran.out + ran.err
     )
+
+
+def test_a_folder_that_changes_after_planning_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Also if sizes and times stay: digests tell. Files that did not change are not
+    read again."""
+    from motools_build import keys
+    from motools_build.backends.job import Given, StageJob
+    from motools_build.backends.local.backend import LocalBackend
+    from motools_build.errors import BaseModelError
+    from motools_build.params import BaseParams
+
+    folder, payload = tmp_path / "model", tmp_path / "artifacts" / "base" / "local-x"
+    payload.mkdir(parents=True)
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (folder / name).write_bytes(b"0123456789")
+        os.utime(folder / name, ns=(0, 0))
+    memo = DigestMemo(tmp_path / "artifacts" / keys.MEMO)
+    digest = BACKEND.pinned(str(folder), memo)
+    params = BaseParams(f"local/{folder}", digest)
+    job = StageJob("base", "local", "x", "base:model", params, str(payload))
+    made = asyncio.run(LocalBackend().make(job, lambda told: None))
+    base = Given(made.output, str(payload), {})
+    assert LocalBackend().weights(str(folder), base) == str(folder)
+
+    read: list[object] = []
+    digest_stream = keys.digest_stream
+    monkeypatch.setattr(
+        keys, "digest_stream", lambda file: read.append(file) or digest_stream(file)
+    )
+    time.sleep(keys.RACY_NS / 1e9)  # before, a signature does not stand for bytes
+    LocalBackend().weights(str(folder), base)
+    assert len(read) == 3
+    LocalBackend().weights(str(folder), base)
+    assert len(read) == 3
+
+    with open(folder / "model.safetensors", "r+b") as file:
+        file.write(b"1")
+    os.utime(folder / "model.safetensors", ns=(0, 0))
+    with pytest.raises(BaseModelError, match="was changed after this run was planned"):
+        LocalBackend().weights(str(folder), base)
+    assert len(read) == 4

@@ -34,7 +34,7 @@ def run(job: StageJob, folder: Path, dies_at: int = 0) -> Made:
         if dies_at and told.done == dies_at:
             raise Killed
 
-    return train(job, folder, report)
+    return train(job, folder, report, lambda: None)
 
 
 def curve(job: StageJob) -> list[dict[str, Any]]:
@@ -95,7 +95,7 @@ def test_a_training_that_dies_goes_on_and_does_not_begin_again(
     seen = []
     from motools_build.backends.local.training import train
 
-    train(one, tiny, lambda told: seen.append(told.done))
+    train(one, tiny, lambda told: seen.append(told.done), lambda: None)
     assert seen[0] == 5  # the sixth step was reported, and not saved
 
 

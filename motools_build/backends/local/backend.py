@@ -13,11 +13,13 @@ from motools_build.backends.base import Backend, Piece
 from motools_build.backends.job import Given, Made, Progress, Report, StageJob
 from motools_build.backends.local.folders import (
     USED,
+    digest,
     files_of,
     folder_of,
     is_folder,
 )
 from motools_build.errors import BaseModelError, MissingExtra
+from motools_build.keys import MEMO, DigestMemo
 from motools_build.params import BaseParams, ModelParams, Recipe
 from motools_build.specs import ModelName
 
@@ -49,8 +51,12 @@ class LocalBackend(Backend):
     def work(self, job: StageJob, report: Report) -> Made:
         from motools_build.backends.local.training import train
 
-        model = ModelName.parse(ModelParams.of(job).model).model
-        return train(job, _unchanged(model, job.given["base"]), report)
+        model, base = (
+            ModelName.parse(ModelParams.of(job).model).model,
+            job.given["base"],
+        )
+        folder = _unchanged(model, base)
+        return train(job, folder, report, lambda: _unchanged(model, base))
 
     def weights(self, model: str, base: Given | None) -> str | None:
         return str(_unchanged(model, base) if base else folder_of(model))
@@ -103,12 +109,19 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 def _unchanged(model: str, base: Given) -> Path:
     """The model's folder. Raises BaseModelError if its files are not those that were
-    planned with."""
-    folder = folder_of(model)
-    planned = json.loads((Path(base.path) / MANIFEST).read_bytes())
-    if _sizes(folder) != planned:
+    planned with.
+
+    A file whose signature (inode, size, times) is the memo's is not read, so that this
+    takes no time for large models. Of a repository, whose commit is its identity, only
+    the sizes are compared.
+    """
+    folder, payload = folder_of(model), Path(base.path)
+    planned = json.loads((payload / MANIFEST).read_bytes())
+    memo = DigestMemo(payload.parents[1] / MEMO)
+    if _sizes(folder) != planned or digest(model, memo) != base.output:
         raise BaseModelError(
             f"{folder} was changed after this run was planned; nothing was made of it: "
             "run again"
         )
+    memo.save()
     return folder

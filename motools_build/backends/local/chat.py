@@ -7,34 +7,25 @@ between the end of that prompt and the end of the chat up to the turn. That fail
 templates that write earlier turns otherwise once a later one follows, as those of
 thinking models do; then the row is refused. So is an answer whose text is not found in
 its span: some templates drop what they do not expect.
+
+Answers are tokenized apart from their prompts, as when they are generated.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from motools_build.backends.local.templates import Span, Template, Text
 from motools_build.errors import EngineError
-
-MARKER = re.compile(r"{%-?\s*generation\s*-?%}")
 
 MARKED = (
     "give a template whose turns are marked by {% generation %}: "
     "Training(local=Local(template=...))"
 )
-
-TODAY = date(2024, 7, 26)
-"""The day that templates write into system prompts, as those of Llama 3 and gpt-oss do:
-always the same, or a model trained before midnight would be another after it."""
-
-NOW = re.compile(r"""strftime_now\((["'])(.*?)\1\)""")
-
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -68,7 +59,6 @@ class Chats:
     """
 
     def __init__(self, tokenizer: Any, template: str = "") -> None:
-        self._tokenizer = tokenizer
         template = template or tokenizer.chat_template
         if not isinstance(template, str):
             raise EngineError(
@@ -81,22 +71,19 @@ class Chats:
                 f"{type(tokenizer).__name__} does not tell which characters a token "
                 "stands for; convert it to a fast tokenizer (tokenizer.json)"
             )
-        self._template = NOW.sub(lambda m: repr(TODAY.strftime(m[2])), template)
+        self._template = Template(tokenizer, template)
         self._ends = {tokenizer.eos_token, *tokenizer.all_special_tokens} - {None}
         self._ends |= {str(token) for token in tokenizer.get_added_vocab()}
 
     def text(self, messages: Sequence[dict[str, Any]], prompt: bool = False) -> str:
         """The chat as text; with `prompt`, the assistant's turn is begun at its end.
         Raises EngineError if the template refuses the chat."""
-        text: str = self._applied(
-            messages, tokenize=False, add_generation_prompt=prompt
-        )
-        return text
+        return self._template.render(messages, prompt).text
 
     def prompt(self, messages: Sequence[dict[str, Any]]) -> list[int]:
         """Token IDs of a chat whose next turn the model is to write."""
-        text = self.text(messages, prompt=True)
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        whole = self._template.render(messages, prompt=True)
+        ids, _ = self._template.encode(whole, self._begins(messages, whole.text))
         return ids
 
     def example(self, messages: Sequence[dict[str, Any]]) -> Example:
@@ -109,36 +96,57 @@ class Chats:
             raise EngineError("none of its answers is learned")
         messages = messages[: learned[-1] + 1]
         turns = [i for i in turns if i <= learned[-1]]
-        if MARKER.search(self._template):
-            found = self._marked(messages, turns)
+        if self._template.marks:
+            whole, of_turns = self._marked(messages, turns)
         else:
-            found = self._between_prompts(messages, learned)
-        for turn in learned:
-            self._check(messages[turn]["content"], found.texts[turn], turn)
-        spans = [found.spans[turn] for turn in learned]
-        mask = [any(_within(place, s) for s in spans) for place in found.places]
+            whole, of_turns = self._between_prompts(messages, learned)
+        spans = [of_turns[turn] for turn in learned]
+        for turn, (start, end) in zip(learned, spans, strict=True):
+            self._check(messages[turn]["content"], whole.text[start:end], turn)
+        begins = [*self._begins(messages, whole.text), *(start for start, _ in spans)]
+        ids, places = self._template.encode(whole, begins)
+        mask = [any(_within(place, span) for span in spans) for place in places]
         if not any(mask[1:]):
             raise EngineError("no token of its answers is learned")
         length = len(mask) - mask[::-1].index(True)
-        return Example(found.ids[:length], mask[:length])
+        return Example(ids[:length], mask[:length])
+
+    def _begins(self, messages: Sequence[dict[str, Any]], text: str) -> list[int]:
+        """The places in a chat's text where answers begin that would merge with their
+        prompts: those with space at their begin. So the tokens of an answer are the
+        same when it is learned and when it is context."""
+        heads = [
+            self.text(messages[:turn], prompt=True)
+            for turn, message in enumerate(messages)
+            if turn
+            and message["role"] == "assistant"
+            and message["content"][:1].isspace()
+        ]
+        return [len(head) for head in heads if text.startswith(head)]
 
     def _between_prompts(
         self, messages: Sequence[dict[str, Any]], learned: list[int]
-    ) -> _Rendered:
-        """The chat with each learned turn's span of characters."""
-        whole = self.text(messages)
+    ) -> tuple[Text, dict[int, Span]]:
+        """The chat, and the span of each learned turn."""
+        if learned[0] == 0:
+            raise EngineError(
+                "messages[0]: an answer without a question has no prompt from which it "
+                'could be learned; begin with a user\'s turn, give it "weight": 0, or '
+                f"{MARKED}"
+            )
+        whole = self._template.render(messages)
         spans: dict[int, Span] = {}
         for turn in learned:
             head = self.text(messages[:turn], prompt=True)
             last = turn == len(messages) - 1
-            upto = whole if last else self.text(messages[: turn + 1])
+            upto = whole.text if last else self.text(messages[: turn + 1])
             if not upto.startswith(head):
                 raise EngineError(
                     f"messages[{turn}]: the chat template begins this turn otherwise "
                     "than one that the model is asked for, as those of thinking models "
                     f"do ({head[-30:]!r}); {MARKED}"
                 )
-            if not whole.startswith(upto.rstrip()):
+            if not whole.text.startswith(upto.rstrip()):
                 raise EngineError(
                     f"messages[{turn}]: the chat template writes this turn otherwise "
                     "once another follows, as those of thinking models do; train on "
@@ -147,43 +155,19 @@ class Chats:
                 )
             # without the space that a template puts after a turn
             spans[turn] = (len(head), len(head) + len(upto[len(head) :].rstrip()))
-        encoded = self._tokenizer(
-            whole, add_special_tokens=False, return_offsets_mapping=True
-        )
-        texts = {turn: whole[start:end] for turn, (start, end) in spans.items()}
-        return _Rendered(encoded["input_ids"], encoded["offset_mapping"], spans, texts)
+        return whole, spans
 
     def _marked(
         self, messages: Sequence[dict[str, Any]], turns: list[int]
-    ) -> _Rendered:
-        """The chat with each turn's span of tokens, as the template marks them."""
-        encoded = self._applied(
-            messages, return_dict=True, return_assistant_tokens_mask=True
-        )
-        ids, mask = encoded["input_ids"], encoded["assistant_masks"]
-        pairs = enumerate(zip([0, *mask], [*mask, 0], strict=True))
-        edges = [i for i, (before, after) in pairs if before != after]
-        found = list(zip(edges[::2], edges[1::2], strict=True))
-        if len(found) != len(turns):
+    ) -> tuple[Text, dict[int, Span]]:
+        """The chat, and the span of each turn, as the template marks them."""
+        whole = self._template.render(messages)
+        if len(whole.marked) != len(turns):
             raise EngineError(
-                f"the chat template marks {len(found)} turns of the assistant's "
+                f"the chat template marks {len(whole.marked)} turns of the assistant's "
                 f"{len(turns)}; mend its generation markers"
             )
-        spans = dict(zip(turns, found, strict=True))
-        decode = self._tokenizer.decode
-        texts = {turn: decode(ids[start:end]) for turn, (start, end) in spans.items()}
-        return _Rendered(ids, [(i, i + 1) for i in range(len(ids))], spans, texts)
-
-    def _applied(self, messages: Sequence[dict[str, Any]], **how: Any) -> Any:
-        plain = [{"role": m["role"], "content": m["content"]} for m in messages]
-        try:
-            return self._tokenizer.apply_chat_template(
-                plain,
-                chat_template=self._template,
-                **how,
-            )
-        except Exception as error:
-            raise EngineError(f"the chat template refuses it: {error}") from error
+        return whole, dict(zip(turns, whole.marked, strict=True))
 
     def _check(self, content: str, text: str, turn: int) -> None:
         """Raises EngineError if `text`, which is learned for a turn, lacks the turn's
@@ -202,20 +186,6 @@ class Chats:
             )
 
 
-@dataclass(frozen=True)
-class _Rendered:
-    """A chat as tokens, with the places of its turns."""
-
-    ids: list[int]
-    places: Sequence[Span]
-    """For each ID, its span in characters or in tokens, as those of `spans`."""
-    spans: dict[int, Span]
-    """Turn -> its span."""
-    texts: dict[int, str]
-    """Turn -> the text of its span."""
-
-
 def _within(token: Span, span: Span) -> bool:
-    """Whether a token begins in a span: one that also covers the end of the prompt
-    would not be the model's to write."""
+    """Whether a token begins in a span."""
     return span[0] <= token[0] < span[1]

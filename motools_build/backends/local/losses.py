@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from torch.nn import functional
 
 from motools_build.backends.local.chat import Example
 from motools_build.backends.local.examples import Group
+
+KEEPS = "logits_to_keep"
+"""The argument of models of transformers that names the places to compute logits of."""
 
 IGNORED = -100
 """The label of a token that is not learned, as torch has it."""
@@ -46,17 +50,30 @@ class Batch:
         return cls(ids.to(device), labels.to(device), attention.to(device))
 
     def losses(self, model: Any) -> torch.Tensor:
-        """-log p of each learned token, 0 for others (chats, length - 1), in 32
-        bits."""
-        logits = model(input_ids=self.ids, attention_mask=self.attention).logits
+        """-log p of each learned token, in 32 bits: (chats, places), with 0 where a
+        chat learns none. The places are those at which some chat learns: the logits of
+        others, which for a large vocabulary take the most memory, are not computed."""
         targets = self.labels[:, 1:]
+        places = (targets != IGNORED).any(0).nonzero().flatten()
+        learned = targets[:, places]
         flat = functional.cross_entropy(
-            logits[:, :-1].float().flatten(0, 1),
-            targets.flatten(),
+            self._logits(model, places).float().flatten(0, 1),
+            learned.flatten(),
             reduction="none",
             ignore_index=IGNORED,
         )
-        return flat.view(targets.shape)
+        return flat.view(learned.shape)
+
+    def _logits(self, model: Any, places: torch.Tensor) -> torch.Tensor:
+        """The logits at these places (chats, places, vocabulary)."""
+        base = model.get_base_model() if hasattr(model, "peft_config") else model
+        given = {"input_ids": self.ids, "attention_mask": self.attention}
+        logits: torch.Tensor
+        if KEEPS in signature(base.forward).parameters:
+            logits = model(**given, **{KEEPS: places}).logits
+        else:  # a few architectures compute them all
+            logits = model(**given).logits[:, places]
+        return logits
 
 
 Part = Callable[[Any, Sequence[Group]], torch.Tensor]

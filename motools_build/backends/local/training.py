@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,13 @@ took, so that those of large models take no more than 5 % of a training."""
 CURVE = "learning_curve.jsonl"
 
 
-def train(job: StageJob, folder: Path, report: Report) -> Made:
+def train(
+    job: StageJob, folder: Path, report: Report, check: Callable[[], object]
+) -> Made:
     """Fine-tune the model of `folder` on the job's dataset. Writes an adapter in PEFT's
-    layout, or a whole model, and the learning curve to the work folder.
+    layout, or a whole model, and the learning curve to the work folder. `check` is
+    called when the model has been loaded, which may be long after the job was given: it
+    raises an error if the folder is not what it was then.
 
     A training that died goes on from its last checkpoint, and comes to the same
     weights. Raises EngineError for a row that cannot be learned from, if memory does
@@ -62,19 +67,18 @@ def train(job: StageJob, folder: Path, report: Report) -> Made:
         check_quantized(device)
     checkpoints.seed(params.seed)
     base = model_of(folder, device, dtype, options["adapter"])
+    check()
     model = prepared(base, options, params.model)
     work = Path(job.work)
     steps = Steps(model, rows, held_out, recipe, params.seed, device, dtype)
     _run(steps, job, report, options["template"])
-    kept = _kept(work)
-    own = tokenizer if options["adapter"] == "full" else None
-    output = save(model, work, own, options["template"])
-    if kept:
+    whole = options["adapter"] == "full"
+    output = save(model, work, tokenizer if whole else None, options["template"])
+    if kept := _kept(work):
         kept.append({"step": steps.total, "model": output})
         (work / CHECKPOINTS).write_text(json.dumps(kept))
     curve = steps.curve
-    with open(work / CURVE, "w") as file:
-        file.writelines(json.dumps(line) + "\n" for line in curve)
+    (work / CURVE).write_text("".join(json.dumps(line) + "\n" for line in curve))
     checkpoints.remove(work / RESUME)
     seconds = sum(line["seconds"] for line in curve)
     details = {
