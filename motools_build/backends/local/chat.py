@@ -12,7 +12,7 @@ its span: some templates drop what they do not expect.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -33,6 +33,16 @@ TODAY = date(2024, 7, 26)
 always the same, or a model trained before midnight would be another after it."""
 
 NOW = re.compile(r"""strftime_now\((["'])(.*?)\1\)""")
+
+OWN = frozenset(
+    {
+        *("conversation", "tools", "documents", "chat_template", "messages"),
+        *("add_generation_prompt", "continue_final_message", "tokenize", "padding"),
+        *("truncation", "max_length", "return_tensors", "return_dict"),
+        *("return_assistant_tokens_mask", "tokenizer_kwargs"),
+    }
+)
+"""Arguments of transformers' `apply_chat_template` that are not the template's own."""
 
 Span = tuple[int, int]
 
@@ -85,19 +95,63 @@ class Chats:
         self._ends = {tokenizer.eos_token, *tokenizer.all_special_tokens} - {None}
         self._ends |= {str(token) for token in tokenizer.get_added_vocab()}
 
-    def text(self, messages: Sequence[dict[str, Any]], prompt: bool = False) -> str:
+    def text(
+        self,
+        messages: Sequence[dict[str, Any]],
+        prompt: bool = False,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> str:
         """The chat as text; with `prompt`, the assistant's turn is begun at its end.
-        Raises EngineError if the template refuses the chat."""
+        `arguments` are passed to the template. Raises EngineError if the template
+        refuses the chat, or does not use one of the arguments."""
+        given = dict(arguments or {})
+        self._refuse_unused(given)
         text: str = self._applied(
-            messages, tokenize=False, add_generation_prompt=prompt
+            messages, tokenize=False, add_generation_prompt=prompt, **given
         )
         return text
 
-    def prompt(self, messages: Sequence[dict[str, Any]]) -> list[int]:
-        """Token IDs of a chat whose next turn the model is to write."""
-        text = self.text(messages, prompt=True)
+    def prompt(
+        self,
+        messages: Sequence[dict[str, Any]],
+        arguments: Mapping[str, Any] | None = None,
+    ) -> list[int]:
+        """Token IDs of a chat whose next turn the model is to write.
+
+        If the last message is the assistant's, the model is to continue it: its text
+        follows the prompt for that turn as it is written, and the prompt's tokens are
+        those that they would be without it.
+        """
+        turns, begun = list(messages), ""
+        if turns and turns[-1]["role"] == "assistant":
+            begun = turns.pop()["content"]
+        text = self.text(turns, prompt=True, arguments=arguments)
+        ids = self._ids(text)
+        if not begun:
+            return ids
+        whole = self._ids(text + begun)
+        # a tokenizer may merge the two at the seam, as it does with white space
+        return whole if whole[: len(ids)] == ids else [*ids, *self._ids(begun)]
+
+    def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
+
+    def _refuse_unused(self, arguments: Mapping[str, Any]) -> None:
+        """Raises EngineError for an argument that the template does not name, as a
+        misspelt one, or that transformers takes for itself."""
+        for name in arguments:
+            if name in OWN:
+                raise EngineError(
+                    f"chat_template_kwargs: {name!r} is set by motools_build, or "
+                    "belongs to requests with tools or documents; leave it out"
+                )
+            if not re.search(rf"\b{re.escape(name)}\b", self._template):
+                raise EngineError(
+                    f"chat_template_kwargs: the model's chat template does not use "
+                    f"{name!r}, so it would change nothing; correct its spelling, or "
+                    "leave it out"
+                )
 
     def example(self, messages: Sequence[dict[str, Any]]) -> Example:
         """The example of a chat. Turns with weight 0 are context only; what follows the
