@@ -161,7 +161,10 @@ async def _looked(
     followed = [begun for begun in beginnings if begun[1] >= LEAST]
     reading.left_out += math.fsum(p for _, p, _ in beginnings if p < LEAST)
     reading.looks += len(followed)
-    answers = await collect(*(look(text, length) for text, _, length in followed))
+    try:
+        answers = await collect(*(look(text, length) for text, _, length in followed))
+    except ExceptionGroup as several:  # one error says what to do; the others are alike
+        raise several.exceptions[0] from several
     found = []
     for begun, after in zip(followed, answers, strict=True):
         if isinstance(after, Verdict):

@@ -4,8 +4,13 @@ where it cannot be read, that is an error."""
 from __future__ import annotations
 
 import asyncio
+import json
 import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +20,12 @@ from hypothesis import strategies as st
 from inspect_ai.model import Model, ModelOutput, get_model
 
 from motools_build.evals.digits import LEAST, Reading, may_be_digits, read
+from motools_build.evals.judgement import PROBE, WHOLE
 from motools_build.evals.judges import judge
 from motools_build.evals.verdicts import Tokens, Verdict
 from motools_build.serving import models
 from tests.zoo.mock import QUIET, echo, likely, metrics, model, run, said
-from tests.zoo.split import Split
+from tests.zoo.split import PROMPT, Split
 from tests.zoo.test_judges import task
 
 pytestmark = QUIET
@@ -239,3 +245,138 @@ def test_a_judge_that_thinks_is_told_how_not_to(tmp_path: Path) -> None:
     told = said(judged_by(grader, tmp_path))
     assert "thinks before it answers" in told
     assert "enable_thinking" in told
+
+
+class VLLM:
+    """A stand-in for vLLM's chat completions over `Split`. `continues` is False for a
+    server that ignores the field which vLLM continues an answer by."""
+
+    def __init__(self, split: Split, continues: bool = True) -> None:
+        self.split, self.continues = split, continues
+        self.asked: list[dict[str, Any]] = []
+
+    def answered(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(body)
+        last = body["messages"][-1]
+        begun = last["content"] if last["role"] == "assistant" else ""
+        length = PROMPT + len(begun)
+        if begun and not (self.continues and body["continue_final_message"]):
+            begun, length = "", length + 5
+        assert (body["max_tokens"], body["temperature"]) == (1, 0)
+        tops = [
+            {"token": token, "logprob": math.log(p or 1e-99), "bytes": None}
+            for token, p in self.split.tokens(begun)[: body["top_logprobs"]]
+        ]
+        message = {"role": "assistant", "content": tops[0]["token"]}
+        return {
+            "id": "c-1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": body["model"],
+            "choices": [
+                {
+                    "index": 0,
+                    "message": message,
+                    "finish_reason": "length",
+                    "logprobs": {"content": [{**tops[0], "top_logprobs": tops}]},
+                }
+            ],
+            "usage": {
+                "prompt_tokens": length,
+                "completion_tokens": 1,
+                "total_tokens": length + 1,
+                "prompt_tokens_details": {"cached_tokens": min(3, len(begun))},
+            },
+        }
+
+
+@contextmanager
+def listening(server: VLLM) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            self._send(server.answered(json.loads(self.rfile.read(length))))
+
+        def do_GET(self) -> None:
+            self._send({"object": "list", "data": [{"id": "qwen", "object": "model"}]})
+
+        def _send(self, body: dict[str, Any]) -> None:
+            data = json.dumps(body).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    there = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=there.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{there.server_port}/v1"
+    there.shutdown()
+    there.server_close()
+
+
+def at(url: str, model: str, **args: Any) -> Model:
+    return get_model(model, memoize=False, base_url=url, api_key="x", **args)
+
+
+@pytest.mark.parametrize("extra", [None, {"chat_template_kwargs": {"thinks": False}}])
+def test_a_judge_at_vllm_is_read_digit_by_digit(
+    tmp_path: Path, extra: dict[str, Any] | None
+) -> None:
+    """Inspect's own provider, over HTTP; each request has its own fields only."""
+    server = VLLM(Split(5, 1.0, 0.0))
+    with listening(server) as url:
+        log = run(
+            task(judge("{answer}", extra_body=extra), "x", "y"),
+            tmp_path,
+            echo(),
+            model_roles={"grader": at(url, "vllm/qwen")},
+        )
+    expected = reading(server.split, spaces=False).numbers
+    mean = math.fsum(n * p for n, p in expected.items()) / sum(expected.values())
+    assert metrics(log)["score"]["mean"] == pytest.approx(mean)
+    firsts = [body for body in server.asked if len(body["messages"]) == 1]
+    assert len(firsts) == 2
+    assert not any("continue_final_message" in body for body in firsts)
+    fields = [body.get("chat_template_kwargs") for body in server.asked]
+    assert fields == [(extra or {}).get("chat_template_kwargs")] * len(fields)
+
+
+def test_a_server_that_does_not_continue_is_an_error(tmp_path: Path) -> None:
+    server = VLLM(Split(5, 1.0, 0.0), continues=False)
+    with listening(server) as url:
+        told = said(judged_by(at(url, "vllm/qwen"), tmp_path))
+    assert "did not continue" in told
+
+
+def test_openais_models_are_asked_once_and_others_by_that_name_are_not(
+    tmp_path: Path,
+) -> None:
+    """What is sure of a number below 10 is nothing to ask again for, if the name says
+    that numbers are whole."""
+    server = VLLM(Split(5, 1.0, 0.0))
+    with listening(server) as url:
+        known, unknown = (
+            at(url, f"openai/{name}", responses_api=False)
+            for name in ("gpt-4.1-2025-04-14", "qwen")
+        )
+        judged_by(known, tmp_path / "known", "a", "b")
+        assert len(server.asked) == 2
+        server.asked.clear()
+        told = said(judged_by(unknown, tmp_path / "unknown", "a"))
+    assert "seems to split numbers into digits" in told
+    asked = [body["messages"][0]["content"] for body in server.asked]
+    assert asked == ["a", PROBE]
+
+
+def test_openais_encodings_have_whole_numbers() -> None:
+    """The claim of `WHOLE`, for the two that a package has on this machine."""
+    import bpe_openai
+
+    for name in ("cl100k_base", "o200k_base"):
+        assert name in WHOLE
+        tokens = [bpe_openai.get_encoding(name).encode(str(n)) for n in range(1000)]
+        assert {len(found) for found in tokens} == {1}
