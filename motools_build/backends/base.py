@@ -62,6 +62,10 @@ class Backend:
     """Kinds of stage whose work is heavy: `work` makes them, in a worker process.
     `make` makes all others, on the event loop of the main process."""
 
+    serves: frozenset[str] = frozenset()
+    """What requests to the models that this machine serves may ask for beyond a text:
+    `LOGPROBS` and `TEMPLATE_ARGUMENTS` of `asking.py`. Anything else is refused."""
+
     def __init__(self, prices: Prices | None = None) -> None:
         self.prices = prices or Prices()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import replace
 
 from motools_build.account import Account
@@ -54,11 +54,14 @@ async def inputs(stage: Stage, runtime: Runtime, remake: Remake) -> StageJob:
     return replace(job, files=files) if stage.backend == "inspect" else job
 
 
-def check_files(stage: Stage, memo: DigestMemo) -> dict[str, Digest]:
-    """Name -> digest of the stage's files. Raises ArtifactError if one of them was
-    edited since it was planned."""
+def check_files(
+    stage: Stage, memo: DigestMemo, read_once: Container[str] = ()
+) -> dict[str, Digest]:
+    """Name -> digest of the stage's files, but for those that were `read_once`. Raises
+    ArtifactError if one of them was edited since it was planned."""
     planned = set(stage.preimage["inputs"].values())
-    found = {name: memo.present(place_of(name)) for name in stage.files}
+    names = (name for name in stage.files if name not in read_once)
+    found = {name: memo.present(place_of(name)) for name in names}
     for name, digest in found.items():
         # compare per file as well: two files of a stage may have been swapped
         if digest not in planned or digest != memo.digest(place_of(name)):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from motools_build.backends.job import Made, Progress, StageJob
 from motools_build.errors import ArtifactError, Deferred, GivenUp, StageFailed
-from motools_build.params import RowsParams
+from motools_build.params import ModelParams, RowsParams
 from motools_build.running import LOGGER
 from motools_build.running.charging import charged
 from motools_build.running.inputs import Remake, check_files, inputs, outputs_of
@@ -60,8 +60,8 @@ async def keep(stage: Stage, job: StageJob, made: Made, runtime: Runtime) -> Non
     Raises ArtifactError if a file of the stage was edited during the work, since then
     the result may not belong to the key; StageFailed for an output that is no text.
 
-    A model or an upload is kept all the same: its rows are read once, and backends
-    compare the bytes that they use with the planned ones (`planned_bytes`)."""
+    An edit of a dataset during a training or an upload is no harm: its rows are read
+    once, and compared with the planned ones (`planned_bytes`)."""
     if not isinstance(made.output, str) or not made.output:
         raise StageFailed(
             f"the backend {stage.backend} said that its output is {made.output!r}, "
@@ -75,8 +75,7 @@ async def keep(stage: Stage, job: StageJob, made: Made, runtime: Runtime) -> Non
 
 
 def _put(stage: Stage, job: StageJob, made: Made, runtime: Runtime) -> None:
-    if not isinstance(stage.params, RowsParams):
-        check_files(stage, runtime.memo)
+    check_files(stage, runtime.memo, read_once=_rows_of(stage))
     runtime.store.put(
         stage,
         Path(job.work),
@@ -89,6 +88,13 @@ def _put(stage: Stage, job: StageJob, made: Made, runtime: Runtime) -> None:
             "versions": versions(),
         },
     )
+
+
+def _rows_of(stage: Stage) -> set[str]:
+    """The names of the files with the rows of an upload or a training."""
+    params = stage.params
+    rows = {params.rows_path} if isinstance(params, RowsParams) else set()
+    return rows | ({params.held_out_path} if isinstance(params, ModelParams) else set())
 
 
 def _remake(runtime: Runtime) -> Remake:

@@ -23,14 +23,23 @@ from inspect_ai.model import (
     ContentReasoning,
     ContentText,
     GenerateConfig,
+    Logprob,
+    Logprobs,
     ModelAPI,
     ModelOutput,
     ModelUsage,
+    TopLogprob,
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from motools_build.backends import registry
-from motools_build.backends.asking import Answerer, Reply, Request
+from motools_build.backends.asking import (
+    LOGPROBS,
+    TEMPLATE_ARGUMENTS,
+    Answerer,
+    Reply,
+    Request,
+)
 from motools_build.backends.inspect.caching import never_cached
 from motools_build.backends.inspect.model_apis import RECORDED
 from motools_build.backends.inspect.streams import stream
@@ -44,17 +53,20 @@ QUIET = 0.1
 MAX_TOKENS = 256
 """Tokens of an answer, if neither the task nor the eval sets max_tokens."""
 UNSUPPORTED = (
-    *("top_p", "top_k", "num_choices", "best_of", "logprobs", "logit_bias"),
-    *("frequency_penalty", "presence_penalty", "response_schema"),
+    *("top_p", "top_k", "num_choices", "best_of", "logit_bias"),
+    *("frequency_penalty", "presence_penalty", "response_schema", "prompt_logprobs"),
 )
-"""Fields of Inspect's GenerateConfig that these models do not support."""
+"""Fields of Inspect's GenerateConfig that none of these models supports. What else a
+backend's models support, `Backend.serves` says."""
 
 
 class MotoolsAPI(ModelAPI):
     """Inspect's provider `motools`. `kind` is the backend that serves the model;
     without it the model's name is looked up in artifacts/.
 
-    Requests raise EngineError for tools and for the fields of UNSUPPORTED.
+    Requests raise EngineError for tools, for the fields of UNSUPPORTED, and for
+    `logprobs` and `extra_body` unless the backend serves them. Of `extra_body` only
+    `chat_template_kwargs` are understood.
     """
 
     def __init__(
@@ -76,6 +88,7 @@ class MotoolsAPI(ModelAPI):
         super().__init__(model_name, None, None, [], config or GenerateConfig())
         if kind is None:
             kind, weights, adapter = looked_up(model_name)
+        self._kind = kind
         # Inspect also creates providers without sending a request: so the weights are
         # loaded by the serving thread, at the first request
         self._load = partial(_answerer, kind, weights, adapter)
@@ -102,26 +115,24 @@ class MotoolsAPI(ModelAPI):
         tool_choice: ToolChoice,
         config: GenerateConfig,
     ) -> ModelOutput:
-        asked = [name for name in UNSUPPORTED if getattr(config, name) is not None]
-        if tools or asked:
-            raise EngineError(
-                f"{self.model_name} does not support {', '.join(asked) or 'tools'}; "
-                "leave it out of the eval, or evaluate another model with it"
-            )
+        self._refuse_unsupported(tools, config)
         messages = [_plain(message) for message in input]
         max_tokens = config.max_tokens or MAX_TOKENS
         temperature = float(config.temperature or 0)
         stops = config.stop_seqs or []
+        template = (config.extra_body or {}).get(TEMPLATE_ARGUMENTS) or {}
         began = time.perf_counter()
         with stream(
             self,
             self.model_name,
             self._first_epoch,
             config.seed or 0,
-            [messages, max_tokens, temperature, stops],
+            # without arguments, the streams are those of requests that know of none
+            [messages, max_tokens, temperature, stops, *filter(None, [template])],
         ) as seed:
             future: Future[Reply] = Future()
-            request = Request(messages, max_tokens, temperature, seed)
+            top = (config.top_logprobs or 0) if config.logprobs else None
+            request = Request(messages, max_tokens, temperature, seed, top, template)
             self._waiting.put((request, future))
             reply = await asyncio.wrap_future(future)
         text, finished = _stopped(reply, stops)
@@ -132,7 +143,9 @@ class MotoolsAPI(ModelAPI):
             model=self.model_name,
             choices=[
                 ChatCompletionChoice(
-                    message=message, stop_reason="stop" if finished else "max_tokens"
+                    message=message,
+                    stop_reason="stop" if finished else "max_tokens",
+                    logprobs=_logprobs(reply) if config.logprobs else None,
                 )
             ],
             time=time.perf_counter() - began,
@@ -142,6 +155,32 @@ class MotoolsAPI(ModelAPI):
                 total_tokens=reply.input_tokens + reply.output_tokens,
             ),
         )
+
+    def _refuse_unsupported(
+        self, tools: list[ToolInfo], config: GenerateConfig
+    ) -> None:
+        """Raises EngineError for what the model would have to leave out."""
+        asked = [name for name in UNSUPPORTED if getattr(config, name) is not None]
+        if config.logprobs and not self._serves(LOGPROBS):
+            asked.append("logprobs")
+        body = config.extra_body or {}
+        asked += [f"extra_body={{{n!r}: ...}}" for n in body if not self._serves(n)]
+        if tools or asked:
+            raise EngineError(
+                f"{self.model_name} does not support {', '.join(asked) or 'tools'}; "
+                "leave it out of the eval, or evaluate another model with it"
+            )
+        arguments = body.get(TEMPLATE_ARGUMENTS)
+        if arguments is not None and not isinstance(arguments, dict):
+            raise EngineError(
+                f"extra_body: {TEMPLATE_ARGUMENTS} is {arguments!r}; write a "
+                "dictionary of the chat template's arguments, as "
+                "{'enable_thinking': False}"
+            )
+
+    def _serves(self, what: str) -> bool:
+        # recorded answers are refused as such, whatever the request asks for
+        return self._kind == RECORDED or what in registry.get(self._kind).serves
 
     def _serve(self) -> None:
         answerer: Answerer | None = None
@@ -190,6 +229,24 @@ def _parts(text: str) -> str | list[Content]:
         return text
     thought = thought.strip().removeprefix("<think>").strip()
     return [ContentReasoning(reasoning=thought), ContentText(text=answer.strip())]
+
+
+def _logprobs(reply: Reply) -> Logprobs:
+    """The log-probabilities of all tokens that were generated: of those after a stop
+    sequence, too, and of the token that ends the turn."""
+    return Logprobs(
+        content=[
+            Logprob(
+                token=token.text,
+                logprob=token.logprob,
+                top_logprobs=[
+                    TopLogprob(token=text, logprob=logprob)
+                    for text, logprob in token.top
+                ],
+            )
+            for token in reply.tokens
+        ]
+    )
 
 
 def _plain(message: ChatMessage) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,107 @@ def test_a_model_is_asked_by_the_template_that_it_was_trained_with(
         prompts.append(chats.text([{"role": "user", "content": "Hi"}], prompt=True))
     assert prompts[0] == "USER: Hi<|im_end|>ASSISTANT: "
     assert "<|im_start|>user" in prompts[1]
+
+
+def told(reply: Reply) -> tuple[int, bool, str]:
+    """An answer without its log-probabilities."""
+    return reply.output_tokens, reply.finished, reply.text
+
+
+def test_log_probabilities_are_those_of_the_models_own_logits(
+    tiny: Path, job: Jobs, monkeypatch: pytest.MonkeyPatch
+):
+    """Of a sampled answer, by one pass over it without a cache; of a base model, and of
+    its adapter, whose forward pass PEFT calls."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from motools_build.backends.local.likelihoods import Texts
+
+    # tokens by their IDs: those of half a character have no text of their own
+    monkeypatch.setattr(Texts, "__call__", lambda _, token: str(token))
+    one = job(learning_rate=0.02, epochs=6)
+    run(one, tiny)
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    requests = [asked(q, 8, 1.5 * n, n) for n, q in enumerate(QUESTIONS)]
+    with_logprobs = [replace(r, top_logprobs=5 * n) for n, r in enumerate(requests)]
+    found = []
+    for folder in (None, one.work):
+        plain = answers(tiny, folder, requests)
+        replies = answers(tiny, folder, with_logprobs)
+        assert [told(r) for r in replies] == [told(r) for r in plain]
+        assert not any(reply.tokens for reply in plain)
+        model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
+        if folder:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, folder)
+        for request, reply in zip(with_logprobs, replies, strict=True):
+            assert len(reply.tokens) == reply.output_tokens
+            prompt = tokenizer.apply_chat_template(
+                request.messages, add_generation_prompt=True, return_dict=True
+            )["input_ids"]
+            new = [int(token.text) for token in reply.tokens]
+            with torch.no_grad():
+                logits = model(torch.tensor([[*prompt, *new]])).logits[0]
+            expected = torch.log_softmax(logits.float(), -1)[len(prompt) - 1 :]
+            for token, index, row in zip(reply.tokens, new, expected, strict=False):
+                assert token.logprob == pytest.approx(float(row[index]), abs=1e-4)
+                values = row.topk(request.top_logprobs).values.tolist()
+                assert [p for _, p in token.top] == pytest.approx(values, abs=1e-4)
+                ids = [int(text) for text, _ in token.top]
+                assert row[ids].tolist() == pytest.approx(values, abs=1e-4)
+                found.append(token.logprob)
+    assert len(set(found)) > 20
+
+
+def test_an_assistants_message_at_the_end_is_continued(smollm: Path):
+    """The first tokens of an answer, given back as its beginning, are followed by the
+    rest of it."""
+    (whole,) = answers(smollm, None, [asked(QUESTIONS[0], 8)])
+    begun = "The capital of"
+    assert whole.text.startswith(begun)
+    request = asked(QUESTIONS[0], 8 - 3)
+    request.messages.append({"role": "assistant", "content": begun})
+    (rest,) = answers(smollm, None, [request])
+    assert begun + rest.text == whole.text
+    assert rest.input_tokens == whole.input_tokens + 3
+
+
+@pytest.mark.parametrize("begun", [" ", "\n", " 8", "8", "10", "\n\n9"])
+def test_what_is_continued_leaves_the_prompts_tokens_as_they_are(
+    tiny: Path, begun: str
+):
+    from motools_build.backends.local.chat import Chats
+    from motools_build.backends.local.loading import tokenizer_of
+
+    tokenizer = tokenizer_of(tiny)
+    asks = [{"role": "user", "content": "Rate it."}]
+    chats = Chats(tokenizer)
+    prompt = chats.prompt(asks)
+    longer = chats.prompt([*asks, {"role": "assistant", "content": begun}])
+    assert longer[: len(prompt)] == prompt
+    assert tokenizer.decode(longer[len(prompt) :]) == begun
+
+
+def test_arguments_of_a_chat_template(tiny: Path):
+    from motools_build.backends.local.chat import Chats
+    from motools_build.backends.local.loading import tokenizer_of
+
+    template = (
+        "{% for m in messages %}{{ m.content }}|{% endfor %}"
+        "{% if enable_thinking is defined and not enable_thinking %}quick{% endif %}"
+    )
+    chats = Chats(tokenizer_of(tiny), template)
+    asks = [{"role": "user", "content": "Hi"}]
+    off = {"enable_thinking": False}
+    assert chats.text(asks, True) == "Hi|"
+    assert chats.text(asks, True, off) == "Hi|quick"
+    with pytest.raises(EngineError, match="does not use 'enable_thinkng'"):
+        chats.text(asks, True, {"enable_thinkng": False})
+    for name in ("tools", "tokenize", "chat_template"):
+        with pytest.raises(EngineError, match=f"'{name}' is set by motools_build, or"):
+            chats.text(asks, True, {name: []})
 
 
 def test_a_prompt_that_is_too_long_is_refused(tiny: Path):

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from motools_build.backends.local import devices
 from motools_build.backends.local.adapters import ADAPTER, TEMPLATE
 from motools_build.backends.local.chat import Chats
 from motools_build.backends.local.folders import folder_of
+from motools_build.backends.local.likelihoods import Likelihoods, Texts
 from motools_build.backends.local.loading import (
     check_installed,
     dtype_of,
@@ -63,7 +65,10 @@ class _Served:
         torch.set_num_threads(os.cpu_count() or 1)
         device = devices.take()
         self._model = model_of(folder, device, dtype_of("auto", device)).eval()
+        self._causal = self._model
+        """The model of transformers, also once PEFT wraps it."""
         self._tokenizer = tokenizer_of(folder)
+        self._texts = Texts(self._tokenizer)
         self._chats: dict[str | None, Chats] = {}
         """Folder of an adapter, None for the base model -> how its chats are written:
         by the template that it was trained with."""
@@ -82,7 +87,10 @@ class _Served:
         """A reply to each request; all are generated together."""
         self._use(adapter)
         chats = self._chats[adapter]
-        prompts = [chats.prompt(request.messages) for request in requests]
+        prompts = [
+            chats.prompt(request.messages, request.template_arguments)
+            for request in requests
+        ]
         self._refuse_too_long(prompts, requests)
         width = max(map(len, prompts))
         ids = torch.zeros((len(prompts), width), dtype=torch.long)
@@ -90,7 +98,8 @@ class _Served:
         for row, prompt in enumerate(prompts):
             ids[row, width - len(prompt) :] = torch.tensor(prompt)
             attention[row, width - len(prompt) :] = 1
-        with torch.inference_mode():
+        likely = Likelihoods(requests, self._texts)
+        with torch.inference_mode(), likely.watching(self._causal):
             found = self._model.generate(
                 input_ids=ids.to(self._device),
                 attention_mask=attention.to(self._device),
@@ -101,14 +110,14 @@ class _Served:
                 top_k=None,
                 eos_token_id=self._ends,
                 pad_token_id=self._ends[0],
-                logits_processor=[_Sampling(requests, prompts)],
+                logits_processor=[_Sampling(requests, prompts), *likely.processors],
             )
-        return [
-            self._reply(new.tolist(), prompt, request)
-            for new, prompt, request in zip(
-                found[:, width:], prompts, requests, strict=True
-            )
-        ]
+        replies = []
+        for row, new in enumerate(found[:, width:].tolist()):
+            reply = self._reply(new, prompts[row], requests[row])
+            told = likely.tokens(row, new[: reply.output_tokens])
+            replies.append(replace(reply, tokens=told))
+        return replies
 
     def _reply(self, ids: list[int], prompt: list[int], request: Request) -> Reply:
         ids = ids[: request.max_tokens]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from motools_build.backends.asking import Answerer
+from motools_build.backends.asking import LOGPROBS, TEMPLATE_ARGUMENTS, Answerer
 from motools_build.backends.base import Backend, Piece
 from motools_build.backends.job import Given, Made, Progress, Report, StageJob
 from motools_build.backends.local.folders import (
@@ -32,6 +32,7 @@ class LocalBackend(Backend):
     """Makes `base` by download or of a folder, and `model` by training in a worker."""
 
     in_worker = frozenset({"model"})
+    serves = frozenset({LOGPROBS, TEMPLATE_ARGUMENTS})
 
     async def make(self, job: StageJob, report: Report) -> Made:
         params = BaseParams.of(job)

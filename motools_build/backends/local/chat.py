@@ -13,7 +13,7 @@ Answers are tokenized apart from their prompts, as when they are generated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -75,15 +75,37 @@ class Chats:
         self._ends = {tokenizer.eos_token, *tokenizer.all_special_tokens} - {None}
         self._ends |= {str(token) for token in tokenizer.get_added_vocab()}
 
-    def text(self, messages: Sequence[dict[str, Any]], prompt: bool = False) -> str:
+    def text(
+        self,
+        messages: Sequence[dict[str, Any]],
+        prompt: bool = False,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> str:
         """The chat as text; with `prompt`, the assistant's turn is begun at its end.
-        Raises EngineError if the template refuses the chat."""
-        return self._template.render(messages, prompt).text
+        `arguments` are passed to the template. Raises EngineError if the template
+        refuses the chat, or does not use one of the arguments."""
+        return self._template.render(messages, prompt, arguments).text
 
-    def prompt(self, messages: Sequence[dict[str, Any]]) -> list[int]:
-        """Token IDs of a chat whose next turn the model is to write."""
-        whole = self._template.render(messages, prompt=True)
-        ids, _ = self._template.encode(whole, self._begins(messages, whole.text))
+    def prompt(
+        self,
+        messages: Sequence[dict[str, Any]],
+        arguments: Mapping[str, Any] | None = None,
+    ) -> list[int]:
+        """Token IDs of a chat whose next turn the model is to write.
+
+        If the last message is the assistant's, the model is to continue it: its text
+        follows the prompt for that turn as it is written, and the prompt's tokens are
+        those that they would be without it.
+        """
+        turns, begun = list(messages), ""
+        if turns and turns[-1]["role"] == "assistant":
+            begun = turns.pop()["content"]
+        whole = self._template.render(turns, True, arguments)
+        begins = self._begins(turns, whole.text, arguments)
+        if begun:
+            begins.append(len(whole.text))
+            whole = self._template.continued(whole, begun)
+        ids, _ = self._template.encode(whole, begins)
         return ids
 
     def example(self, messages: Sequence[dict[str, Any]]) -> Example:
@@ -111,12 +133,17 @@ class Chats:
         length = len(mask) - mask[::-1].index(True)
         return Example(ids[:length], mask[:length])
 
-    def _begins(self, messages: Sequence[dict[str, Any]], text: str) -> list[int]:
+    def _begins(
+        self,
+        messages: Sequence[dict[str, Any]],
+        text: str,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> list[int]:
         """The places in a chat's text where answers begin that would merge with their
         prompts: those with space at their begin. So the tokens of an answer are the
         same when it is learned and when it is context."""
         heads = [
-            self.text(messages[:turn], prompt=True)
+            self.text(messages[:turn], True, arguments)
             for turn, message in enumerate(messages)
             if turn
             and message["role"] == "assistant"

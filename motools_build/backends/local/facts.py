@@ -130,6 +130,7 @@ class LocalFacts(BackendFacts):
 BACKEND = LocalFacts(
     name="local",
     effects="motools_build.backends.local.backend:LocalBackend",
+    version=2,  # 1 read special tokens that messages spell out as such
     methods=("sft", "dpo"),
     options=Local,
     on_disk=True,

@@ -7,7 +7,7 @@ characters, and ends no turn. Otherwise whoever writes a prompt could write turn
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import count
@@ -25,6 +25,16 @@ NOW = re.compile(r"""strftime_now\((["'])(.*?)\1\)""")
 
 PRIVATE = 0xF0000
 """The first of Unicode's private characters, which stand for no text."""
+
+OWN = frozenset(
+    {
+        *("conversation", "tools", "documents", "chat_template", "messages"),
+        *("add_generation_prompt", "continue_final_message", "tokenize", "padding"),
+        *("truncation", "max_length", "return_tensors", "return_dict"),
+        *("return_assistant_tokens_mask", "tokenizer_kwargs"),
+    }
+)
+"""Arguments of transformers' `apply_chat_template` that are not the template's own."""
 
 Span = tuple[int, int]
 """The first character of a part of a text, and the one after its last."""
@@ -56,13 +66,20 @@ class Template:
         longest_first = sorted(special, key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
-    def render(self, messages: Sequence[dict[str, Any]], prompt: bool = False) -> Text:
+    def render(
+        self,
+        messages: Sequence[dict[str, Any]],
+        prompt: bool = False,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> Text:
         """The chat as text; with `prompt`, the assistant's turn is begun at its end.
-        Raises EngineError if the template refuses the chat.
+        `arguments` are passed to the template. Raises EngineError if the template
+        refuses the chat, or does not use one of the arguments.
 
         While the template runs, private characters stand for the special tokens that
         messages spell out, as many as these have, so that places are the same.
         """
+        self._refuse_unused(arguments or {})
         said = "".join(message["content"] for message in messages)
         unused = (chr(code) for code in count(PRIVATE) if chr(code) not in said)
         spelled = sorted(set(self._special.findall(said)))
@@ -76,15 +93,42 @@ class Template:
             }
             for message in messages
         ]
-        text, marked = self._applied(plain, prompt)
+        text, marked = self._applied(plain, prompt, arguments or {})
         literal: list[Span] = []
         for token, private in for_token.items():
             literal += [match.span() for match in re.finditer(private, text)]
             text = text.replace(private, token)
         return Text(text, sorted(literal), marked)
 
+    def continued(self, chat: Text, begun: str) -> Text:
+        """The chat with the begin of an answer, which is text."""
+        literal = [
+            (len(chat.text) + match.start(), len(chat.text) + match.end())
+            for match in self._special.finditer(begun)
+        ]
+        return Text(chat.text + begun, [*chat.literal, *literal], chat.marked)
+
+    def _refuse_unused(self, arguments: Mapping[str, Any]) -> None:
+        """Raises EngineError for an argument that the template does not name, as a
+        misspelt one, or that transformers takes for itself."""
+        for name in arguments:
+            if name in OWN:
+                raise EngineError(
+                    f"chat_template_kwargs: {name!r} is set by motools_build, or "
+                    "belongs to requests with tools or documents; leave it out"
+                )
+            if not re.search(rf"\b{re.escape(name)}\b", self._source):
+                raise EngineError(
+                    f"chat_template_kwargs: the model's chat template does not use "
+                    f"{name!r}, so it would change nothing; correct its spelling, or "
+                    "leave it out"
+                )
+
     def _applied(
-        self, messages: list[dict[str, str]], prompt: bool
+        self,
+        messages: list[dict[str, str]],
+        prompt: bool,
+        arguments: Mapping[str, Any],
     ) -> tuple[str, list[Span]]:
         from transformers.utils.chat_template_utils import render_jinja_template
 
@@ -94,7 +138,7 @@ class Template:
                 chat_template=self._source,
                 add_generation_prompt=prompt,
                 return_assistant_tokens_mask=self.marks,
-                **self._tokenizer.special_tokens_map,
+                **{**self._tokenizer.special_tokens_map, **arguments},
             )
         except Exception as error:
             raise EngineError(f"the chat template refuses it: {error}") from error
