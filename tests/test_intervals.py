@@ -85,7 +85,7 @@ def test_the_variance_is_two_way() -> None:
     # seed means 1, 2, 3: variance 1 / 3; question means 1, 3: variance 2 / 2; within
     # them nothing is left
     found = interval(seeds([0.0, 2.0], [1.0, 3.0], [2.0, 4.0]), UNBOUNDED)
-    half = students_t(2) * math.sqrt(1 / 3 + 1)
+    half = students_t(1) * math.sqrt(1 / 3 + 1)
     assert of(found) == (pytest.approx(2 - half), pytest.approx(2 + half))
 
 

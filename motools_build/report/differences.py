@@ -31,8 +31,8 @@ from motools_build.report.intervals import (
     wilson,
 )
 
-STEPS = 60
-"""Number of bisections that find a p value: to 18 digits."""
+STEPS = 40
+"""Number of bisections that find a p value: to 12 digits."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,11 @@ def difference(first: Side, second: Side, scale: Scale) -> Difference | None:
 class _Compared:
     """Two groups with the variance of their difference."""
 
-    sides: tuple[Side, Side]
+    values: tuple[float, float]
+    """The groups' means."""
+    answers: tuple[float, float]
+    """The groups' numbers of answers, those of replicates counted as one."""
     scale: Scale
-    scored: tuple[list[dict[Hashable, float]], list[dict[Hashable, float]]]
     variance: float
     freedom: float
     shares: tuple[float, float]
@@ -113,9 +115,12 @@ class _Compared:
         variance = max(both, seeds, questions)
         sizes = [(of_a.by_seed, len(a)), (of_b.by_seed, len(b))]
         return cls(
-            (first, second),
+            (first.value, second.value),
+            (
+                independent(first.seeds, first.copies),
+                independent(second.seeds, second.copies),
+            ),
             scale,
-            (a, b),
             variance,
             _freedom(sizes, seeds, questions, len(common)),
             (
@@ -128,7 +133,7 @@ class _Compared:
 
     @property
     def value(self) -> float:
-        return self.sides[0].value - self.sides[1].value
+        return self.values[0] - self.values[1]
 
     def interval(self, confidence: float) -> Interval | None:
         """The interval at this level; None if it has no width that can be known."""
@@ -140,22 +145,18 @@ class _Compared:
         if not self.scale.bounded:
             half = t * math.sqrt(self.variance)
             return Interval(value - half, value + half) if self.variance else None
-        a, b = (
-            self._own(side, share, t)
-            for side, share in zip(self.sides, self.shares, strict=True)
-        )
+        a, b = (self._own(group, t) for group in (0, 1))
         return Interval(
             value - width * math.hypot(a[0] - a[1], b[2] - b[0]),
             value + width * math.hypot(a[2] - a[0], b[0] - b[1]),
         )
 
-    def _own(self, side: Side, share: float, t: float) -> tuple[float, float, float]:
+    def _own(self, group: int, t: float) -> tuple[float, float, float]:
         """A group's mean and the bounds of its own interval, between 0 and 1."""
         width = self.scale.high - self.scale.low
-        at = min(1.0, max(0.0, (side.value - self.scale.low) / width))
-        answers = independent(side.seeds, side.copies)
-        low, high = wilson(at, share / width**2, answers, t, capped=self.scale.yes_no)
-        return at, low, high
+        at = min(1.0, max(0.0, (self.values[group] - self.scale.low) / width))
+        spread, answers = self.shares[group] / width**2, self.answers[group]
+        return at, *wilson(at, spread, answers, t, capped=self.scale.yes_no)
 
     def p(self) -> float:
         """The p value, found by bisection of the level; 1 for no difference."""

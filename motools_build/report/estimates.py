@@ -9,7 +9,14 @@ from typing import Any
 
 from motools_build.backends.inspect.scores import number
 from motools_build.report.answers import MEANS, Scored, of_column, read
-from motools_build.report.intervals import Interval, Scale, interval, scale_of
+from motools_build.report.differences import Side
+from motools_build.report.intervals import (
+    Answers,
+    Interval,
+    Scale,
+    interval,
+    scale_of,
+)
 from motools_build.report.outcomes import values
 from motools_build.report.results import Result
 
@@ -113,8 +120,8 @@ class Estimates:
         column = result.cell.eval, scorer, metric
         return _with(
             found,
-            interval([scored.answers], self._scale(column), shown=float(found.value)),
-            [scored],
+            interval([scored.answers], self.scale(column), shown=float(found.value)),
+            [scored.answers],
         )
 
     def over(
@@ -130,18 +137,34 @@ class Estimates:
         asked = [single[id(r)].asked for r in every]
         scored = [single[id(r)].scored for r in every]
         found = Estimate(value, scored=_sum(scored), asked=_sum(asked))
+        column = every[0].cell.eval, scorer, metric
+        side = self.side(seeds, column)
+        if side is None:
+            return found
+        within = interval(
+            side.seeds, self.scale(column), shown=value, copies=side.copies
+        )
+        return _with(found, within, side.seeds)
+
+    def side(self, seeds: Sequence[Sequence[Result]], column: Column) -> Side | None:
+        """The answers of a group of models, one item for each seed, as `over`. None
+        without seeds, or if the metric is not the mean of the answers' scores."""
+        _, scorer, metric = column
         of_means = [[self._of_mean(r, scorer, metric) for r in one] for one in seeds]
         whole = [[s for s in one if s is not None] for one in of_means]
-        if any(len(one) < len(seed) for one, seed in zip(whole, seeds, strict=True)):
-            return found
-        column = every[0].cell.eval, scorer, metric
-        within = interval(
+        short = any(
+            len(one) < len(seed) for one, seed in zip(whole, seeds, strict=True)
+        )
+        if short or not whole:
+            return None
+        values = [
+            fmean(self._counted(r, scorer, metric).value for r in one) for one in seeds
+        ]
+        return Side(
             [_together(one) for one in whole],
-            self._scale(column),
-            shown=value,
+            shown=fmean(values),
             copies=[len(one) for one in whole],
         )
-        return _with(found, within, [s for one in whole for s in one])
 
     def _counted(self, result: Result, scorer: str, metric: str) -> Estimate:
         """The metric's value and numbers of answers, without an interval."""
@@ -197,7 +220,8 @@ class Estimates:
                 )
         return self._folders[key]
 
-    def _scale(self, column: Column) -> Scale:
+    def scale(self, column: Column) -> Scale:
+        """The scale of a metric's scores."""
         if column not in self._scales:
             an_eval, scorer, metric = column
             of_column = (
@@ -238,10 +262,12 @@ def columns(found: Iterable[Result]) -> list[Column]:
     return list(seen)
 
 
-def _with(found: Estimate, within: Interval | None, scored: list[Scored]) -> Estimate:
+def _with(
+    found: Estimate, within: Interval | None, answers: Sequence[Answers]
+) -> Estimate:
     if within is not None:
         return replace(found, low=within.low, high=within.high)
-    questions = {question for one in scored for question in one.answers}
+    questions = {question for one in answers for question in one}
     return replace(found, why=ONE_QUESTION if len(questions) == 1 else "")
 
 

@@ -88,17 +88,10 @@ def means(
 def _mean(
     group: Group, column: Column, results: list[Result], estimates: Estimates
 ) -> Mean:
-    an_eval, scorer, metric = column
-    by_seed: dict[int | None, list[Result]] = {}
-    for result in results:
-        if result.cell.eval == an_eval:
-            by_seed.setdefault(result.cell.seed, []).append(result)
-    whole, lost = [], Counter[str]()
-    for replicates in by_seed.values():
-        if all(_has_number(result, scorer, metric) for result in replicates):
-            whole.append(replicates)
-        else:
-            lost[_status(replicates)] += 1
+    _, scorer, metric = column
+    by_seed = _by_seed(results, column)
+    whole = [*whole_seeds(results, column)]
+    lost = Counter(_status(one) for one in by_seed if not _is_whole(one, column))
     return Mean(
         group,
         column,
@@ -107,6 +100,25 @@ def _mean(
         of=len(by_seed),
         status=_told(lost),
     )
+
+
+def whole_seeds(results: Sequence[Result], column: Column) -> Iterator[list[Result]]:
+    """The results of each seed of a group, one for each replicate, of the seeds all of
+    whose replicates have a number."""
+    return (one for one in _by_seed(results, column) if _is_whole(one, column))
+
+
+def _is_whole(replicates: Sequence[Result], column: Column) -> bool:
+    _, scorer, metric = column
+    return all(_has_number(result, scorer, metric) for result in replicates)
+
+
+def _by_seed(results: Sequence[Result], column: Column) -> list[list[Result]]:
+    found: dict[int | None, list[Result]] = {}
+    for result in results:
+        if result.cell.eval == column[0]:
+            found.setdefault(result.cell.seed, []).append(result)
+    return list(found.values())
 
 
 def _has_number(result: Result, scorer: str, metric: str) -> bool:
