@@ -15,6 +15,7 @@ from motools_build.backends.local.folders import (
     digest,
     is_folder,
 )
+from motools_build.backends.local.table import Table
 from motools_build.errors import InputError
 from motools_build.keys import Digest, DigestMemo
 from motools_build.specs.backends import BackendFacts
@@ -132,6 +133,7 @@ BACKEND = LocalFacts(
     effects="motools_build.backends.local.backend:LocalBackend",
     methods=("sft", "dpo"),
     options=Local,
+    table=Table,
     on_disk=True,
     checkpoints=True,
 )
