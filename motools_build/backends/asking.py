@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from motools_build.account import Account
 
 TRIES = 1
 """Retries of a failed sample within one run (Inspect's `retry_on_error`)."""
+
+
+served: dict[str, Mapping[str, Any]] = {}
+"""Name in Inspect's log -> who answered, on which device, of which version: of each
+model that this machine serves and that was asked in this process."""
 
 
 @dataclass(frozen=True)
