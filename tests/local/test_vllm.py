@@ -68,7 +68,7 @@ def test_base_adapters_and_judge_share_a_server_and_serve_is_in_no_key(lab: Lab)
     about = {
         "by": "vllm",
         "arguments": ["--max-model-len", "480"],
-        "version": "0.11.0",
+        "version": "0.11.1",
     }
     assert served(lab, "eval:s/sums/tiny/seed0/judged") == {
         "motools/s/sums/tiny/seed0": about,
@@ -97,7 +97,7 @@ def test_base_adapters_and_judge_share_a_server_and_serve_is_in_no_key(lab: Lab)
     assert "VLLM_API_KEY" in ran.out + ran.err
     lab.doit("run", "eval:s/sums/*", VLLM_API_KEY=KEY)
     assert served(lab, "eval:s/sums/tiny/seed1/early") == {
-        "motools/s/sums/tiny/seed1": {"by": "vllm", "url": url, "version": "0.11.0"}
+        "motools/s/sums/tiny/seed1": {"by": "vllm", "url": url, "version": "0.11.1"}
     }
     assert len(lab.journal("started")) == 2
     # of seed1 the last epoch, and the first of both

@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-VERSION = "0.11.0"
+VERSION = "0.11.1"
 
 Answer = tuple[int, dict[str, Any] | str]
 

@@ -168,7 +168,7 @@ def test_adapters_are_called_by_their_weights_and_loaded_once(here: Lab) -> None
     )
     assert generated(again).completion == texts[1]
     assert len(here.journal("loaded")) == 3
-    assert again.about == {"by": "vllm", "arguments": [], "version": "0.11.0"}
+    assert again.about == {"by": "vllm", "arguments": [], "version": "0.11.1"}
 
 
 def test_requests_have_what_was_asked_for_and_no_defaults_of_the_model(
@@ -300,7 +300,7 @@ def test_the_names_of_a_base_model_at_a_server(here: Lab, named: str) -> None:
     model = "lab/tiny@" + 40 * "a" if named == "lab/tiny" else "./models/tiny"
     found = asked(model, "models/tiny", None, Table(base_url=url))
     assert found.base_model == named
-    assert found.about == {"by": "vllm", "url": url, "version": "0.11.0"}
+    assert found.about == {"by": "vllm", "url": url, "version": "0.11.1"}
     # a model trained whole is another
     whole = write_model(Path("artifacts/whole"))
     with pytest.raises(EngineError, match=r"has no .*/artifacts/whole"):
