@@ -69,8 +69,7 @@ class MotoolsAPI(ModelAPI):
     model's name.
 
     Requests raise EngineError for tools, for the fields of UNSUPPORTED, and for
-    `logprobs` and `extra_body` unless the backend serves them. Of `extra_body` only
-    `chat_template_kwargs` are understood.
+    `logprobs` and fields of `extra_body` that the backend does not serve.
     """
 
     def __init__(
@@ -213,8 +212,8 @@ class MotoolsAPI(ModelAPI):
             try:
                 answerer = answerer or self._load()
                 if about := getattr(answerer, "about", None):
-                    batching = {"batch": BATCH, "batch_after_seconds": QUIET}
-                    served[f"motools/{self.model_name}"] = {**about, **batching}
+                    how = {**about, "batch": BATCH, "batch_after_seconds": QUIET}
+                    served[f"motools/{self.model_name}"] = how
                 replies = answerer.answer([request for request, _ in batch])
                 if len(replies) != len(batch):
                     raise EngineError(

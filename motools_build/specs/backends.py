@@ -136,8 +136,6 @@ class BackendFacts:
         """The problem of an account for error messages, or None if it is valid."""
         return None
 
-    # ---- models
-
     def model_problem(self, model: str) -> str | None:
         """The problem of a base model's name (without the backend) for error messages,
         or None if it is valid."""
@@ -178,8 +176,6 @@ class BackendFacts:
         """Names to look a model up by in a provider's list of shutdown dates: its own,
         then that of a model with the same date (a fine-tune's base)."""
         return (model,)
-
-    # ---- rows and tokens
 
     def rules(self) -> Rules:
         """The rules that a dataset's rows must satisfy."""

@@ -50,6 +50,7 @@ def served(lab: Lab, stage: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_base_adapters_and_judge_share_a_server_and_serve_is_in_no_key(lab: Lab):
     lab.project.write("zoo/s.py", SETTING % f"{JUDGED}, {SAMPLED}")
     lab.configure('serve = "vllm"\nvllm = ["--max-model-len", "480"]')

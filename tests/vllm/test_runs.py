@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import os
 import signal
 from pathlib import Path
@@ -21,6 +23,7 @@ def test_a_killed_run_leaves_no_server_and_the_next_goes_on(lab: Lab) -> None:
     assert lab.statuses("bare") == ["ok"]
 
 
+@pytest.mark.long
 def test_a_killed_guardian_leaves_no_server(lab: Lab) -> None:
     lab.configure('serve = "vllm"')
     run = lab.project.start("run", "bare", **lab.environ, VLLM_FAULT="slow")
@@ -33,6 +36,7 @@ def test_a_killed_guardian_leaves_no_server(lab: Lab) -> None:
     assert lab.statuses("bare") == ["ok"]
 
 
+@pytest.mark.long
 def test_a_server_that_dies_is_told_with_its_log_and_the_next_run_goes_on(
     lab: Lab,
 ) -> None:
@@ -65,6 +69,7 @@ def test_without_vllm_a_sentence_names_the_extra(lab: Lab) -> None:
     assert "Traceback" not in ran.out + ran.err
 
 
+@pytest.mark.long
 def test_two_runs_at_once_share_a_server_until_both_have_ended(lab: Lab) -> None:
     lab.configure('serve = "vllm"')
     lab.project.write("zoo/other.py", BARE % ', name="again", limit=3')

@@ -14,11 +14,11 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from openai import APIConnectionError, APIStatusError
 
 from motools_build.backends.local.adapters import ADAPTER, TEMPLATE
-from motools_build.backends.local.templates import NOW, TODAY
 from motools_build.backends.local.serving import speaking
 from motools_build.backends.local.serving.places import Address
 from motools_build.backends.local.serving.server import Server
 from motools_build.backends.local.table import Table
+from motools_build.backends.local.templates import NOW, TODAY
 from motools_build.errors import EngineError
 from motools_build.text.scrub import scrub
 
