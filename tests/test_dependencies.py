@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
-RUN = {"pip"}
+RUN = {"pip", "vllm"}
 """Programs that are run, not imported."""
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -70,7 +70,11 @@ def outside(tree: ast.Module, kinds: tuple[type, ...]) -> Iterator[ast.AST]:
 APART = "motools_build/backends/local/"
 """The folder whose modules are imported only where torch is to be used."""
 
-LIGHT = {"__init__.py", "backend.py", "facts.py", "folders.py", "loading.py"}
+LIGHT = {
+    *("__init__.py", "backend.py", "facts.py", "folders.py", "loading.py"),
+    *("devices.py", "table.py", "serving/guardian.py", "serving/places.py"),
+    *("serving/asked.py", "serving/server.py", "serving/speaking.py"),
+}
 """Modules of that folder that are imported without torch."""
 
 
@@ -99,9 +103,9 @@ def test_each_extra_is_named_where_it_is_missing() -> None:
 
 
 def test_the_zoo_and_the_tests_have_all_that_they_need() -> None:
-    """The README's `pip install -e '.[dev]'` brings every extra but torch, which is
-    large; .ci/run installs that for the tests that need it."""
+    """The README's `pip install -e '.[dev]'` brings every extra but torch and vLLM,
+    which are large; .ci/run installs torch for the tests that need it."""
     (extras,) = re.findall(
         r"motools_build\[(.*?)\]", " ".join(PROJECT["optional-dependencies"]["dev"])
     )
-    assert set(extras.split(",")) == set(EXTRAS) - {"local"}
+    assert set(extras.split(",")) == set(EXTRAS) - {"local", "vllm"}

@@ -245,6 +245,18 @@ def test_any_server_with_openais_api(project: Project, server: Server) -> None:
     assert len(server.asked) == 3
 
 
+def test_a_server_of_vllm_that_is_there(project: Project, server: Server) -> None:
+    write(project, "vllm/some-model", "says")
+    ran = project.doit("run", "s", code=3)
+    assert "export VLLM_BASE_URL" in ran.err
+    environ = {"VLLM_BASE_URL": f"{server.url}/v1"}
+    project.doit("run", "s", **environ)
+    assert {body["model"] for body in server.asked} == {"some-model"}
+    assert [r["status"] for r in results(project, environ)] == ["ok"]
+    project.doit("run", "s", **environ)
+    assert len(server.asked) == 3
+
+
 def test_what_is_only_asked_cannot_be_trained() -> None:
     setting = Setting(
         description="d",

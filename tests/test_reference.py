@@ -17,8 +17,9 @@ from motools_build import Dataset
 from motools_build.api import OpenProject
 from motools_build.backends.accounts import Account
 from motools_build.backends.command.declared import FIELDS as OF_COMMANDS
+from motools_build.backends.local.table import Table
 from motools_build.backends.prices import FIELDS
-from motools_build.project.config import Config
+from motools_build.project.config import FIELDS as OF_PROJECT
 from motools_build.project.variables import PLAN_VARIABLES, RUN_VARIABLES
 from motools_build.rehearsal.__main__ import arguments
 from motools_build.report.forecasts import Action
@@ -131,7 +132,8 @@ def test_every_method_of_a_project_is_listed_with_its_arguments() -> None:
 @pytest.mark.parametrize(
     ("title", "there"),
     [
-        ("`[tool.motools_build]` of pyproject.toml", set(Config.__annotations__)),
+        ("`[tool.motools_build]` of pyproject.toml", set(OF_PROJECT)),
+        ("`[tool.motools_build.local]`", set(Table.model_fields)),
         (
             "`[tool.motools_build.accounts.NAME]`",
             {field.name for field in fields(Account)} - {"name", "own"},
@@ -139,7 +141,7 @@ def test_every_method_of_a_project_is_listed_with_its_arguments() -> None:
         ("`[tool.motools_build.commands.NAME]`", set(OF_COMMANDS)),
         ("`[tool.motools_build.prices]`", set(FIELDS)),
     ],
-    ids=["project", "account", "command", "price"],
+    ids=["project", "local", "account", "command", "price"],
 )
 def test_every_option_of_pyproject_is_listed(title: str, there: set[str]) -> None:
     assert named(section(CONFIGURATION, title)) == there

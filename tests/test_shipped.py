@@ -66,6 +66,8 @@ def test_a_key_has_the_modules_that_are_used(here: Path) -> None:
         "motools_build/evals/freeform.py",
         "motools_build/evals/questions.py",
         "motools_build/evals/question_files.py",
+        "motools_build/evals/digits.py",
+        "motools_build/evals/judgement.py",
         "motools_build/evals/judges.py",
         "motools_build/evals/metrics.py",
         "motools_build/evals/verdicts.py",

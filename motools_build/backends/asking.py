@@ -18,6 +18,11 @@ TEMPLATE_ARGUMENTS = "chat_template_kwargs"
 """Of `Backend.serves`: requests may have arguments of the chat template."""
 
 
+served: dict[str, Mapping[str, Any]] = {}
+"""Name in Inspect's log -> who answered, on which device, of which version: of each
+model that this machine serves and that was asked in this process."""
+
+
 @dataclass(frozen=True)
 class Ask:
     """A model that Inspect sends requests to: the model under test, or a judge."""

@@ -27,7 +27,7 @@ from motools_build.keys import digest_bytes
 from motools_build.params import AskParams, Recipe, RowsParams
 
 if TYPE_CHECKING:
-    from inspect_ai.model import Model
+    from inspect_ai.model import Model, ModelAPI
 
 
 Piece = tuple[str, bool]
@@ -127,6 +127,23 @@ class Backend:
         checkpoints; None for the base model.
         """
         raise TypeError(f"{type(self).__name__} serves no models")
+
+    def at_server(
+        self,
+        model: str,
+        weights: str | None,
+        folder: str | None,
+        table: Mapping[str, Any],
+    ) -> ModelAPI | None:
+        """Inspect's provider for a model that this machine serves, if a server of this
+        machine or its network answers instead of `answerer`. Blocks until the server is
+        ready.
+
+        `model` is the base model's name, `weights` and `folder` are those of
+        `answerer`, `table` is the backend's table in pyproject.toml. None if `answerer`
+        answers.
+        """
+        return None
 
     def as_trained(
         self, model: str, recipe: Recipe, row: Mapping[str, Any]

@@ -56,6 +56,9 @@ class StageJob:
     empty."""
     only_load: bool = False
     """True to check only that the eval can be loaded; no model is asked."""
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Backend -> the fields of its table in pyproject.toml (`BackendFacts.table`), for
+    backends that have one. Only jobs in workers have them."""
 
     def to_json(self) -> dict[str, Any]:
         """The job as a JSON object."""

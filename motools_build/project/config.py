@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from motools_build.errors import InputError
 from motools_build.pyproject import PYPROJECT, document
 from motools_build.running.launch import LOCAL
-from motools_build.text.similar import known
 
 if TYPE_CHECKING:
     from motools_build.running.launch.base import Launcher
+    from motools_build.spec import Spec
 
 WHERE = "tool.motools_build"
 
@@ -55,6 +55,8 @@ class Config:
     commands: Mapping[str, Any] = field(default_factory=dict)
     """Command name -> its declaration, which the backend `command` reads and checks
     itself."""
+    backends: Mapping[str, Spec] = field(default_factory=dict)
+    """Backend name -> its table `[tool.motools_build.NAME]`."""
 
     @classmethod
     def read(cls, path: Path = Path(PYPROJECT)) -> Config:
@@ -63,13 +65,19 @@ class Config:
         section = _table(document(path), "tool").get("motools_build", {})
         if not isinstance(section, dict):
             raise InputError(f"{path}: [{WHERE}] is a table, not {section}")
-        for name in section:
-            if name not in cls.__annotations__:
-                raise InputError(
-                    f"{path}: [{WHERE}] has no {name!r}; "
-                    + known(name, cls.__annotations__)
-                )
-        return cls(**{n: _checked(path, n, v) for n, v in section.items()})
+        own = {n: _checked(path, n, v) for n, v in section.items() if n in FIELDS}
+        others = {n: v for n, v in section.items() if n not in FIELDS}
+        if not others:
+            return cls(**own)
+        from motools_build.project.tables import table
+
+        where = f"{path}: [{WHERE}"
+        tables = {n: table(where, n, v, FIELDS) for n, v in others.items()}
+        return cls(**own, backends=tables)
+
+
+FIELDS = Config.__annotations__.keys() - {"backends"}
+"""Names in the section that are not those of backends."""
 
 
 def is_project(document: Mapping[str, Any]) -> bool:

@@ -46,7 +46,8 @@ def told_of_loads(
 async def _checked(project: Project, wanted: list[Stage]) -> Loaded:
     with tempfile.TemporaryDirectory() as folder:  # a plan leaves no logs
         logs = Path(folder)
-        pool = WorkerPool(1, logs / "worker.log", project.launcher)
+        log = logs / "worker.log"
+        pool = WorkerPool(1, log, project.launcher, project.tables)
         try:
             return await check(wanted, project.memo, pool, logs)
         finally:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from motools_build.account import Account
 from motools_build.backends.accounts import Accounts
@@ -28,6 +28,7 @@ from motools_build.planning.plan import Plan, plan
 from motools_build.planning.sources import Resolver
 from motools_build.project.config import Config, launcher, settle_seconds
 from motools_build.project.selection import Selection
+from motools_build.project.tables import tables
 from motools_build.project.variables import (
     check_variables,
     is_smoke,
@@ -167,6 +168,12 @@ class Project:
     def launcher(self) -> Launcher:
         """The launcher that starts workers. Raises InputError."""
         return launcher(self.config)
+
+    @property
+    def tables(self) -> Mapping[str, Mapping[str, Any]]:
+        """Backend -> the fields of its table, under the command's variables; only
+        backends whose table is written or changed by a variable."""
+        return tables(self.config.backends, self.variables)
 
     @property
     def max_spend(self) -> float | None:

@@ -26,7 +26,9 @@ def runtime_of(
     return Runtime(
         store=store,
         memo=project.memo,
-        pool=WorkerPool(workers, store.root / "logs/worker.log", project.launcher),
+        pool=WorkerPool(
+            workers, store.root / "logs/worker.log", project.launcher, project.tables
+        ),
         report=report,
         payments=PayOnce(
             store.states,

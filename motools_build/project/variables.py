@@ -23,12 +23,16 @@ PLAN_VARIABLES = {
 RUN_VARIABLES = {
     "wait": "wait=no submits jobs and returns",
     "max_spend": "USD that a run may cost: max_spend=50, or max_spend=no",
+    "serve": "who answers for local/ models: serve=vllm, or serve=torch",
 }
+
+SERVE = ("torch", "vllm")
+"""Values of the variable `serve`."""
 
 
 def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> None:
-    """Raises VariableError for an unknown name, or for a wrong value of `wait`, `smoke`
-    or `max_spend`."""
+    """Raises VariableError for an unknown name, or for a wrong value of `wait`,
+    `smoke`, `max_spend` or `serve`."""
     ours = (*PLAN_VARIABLES, *RUN_VARIABLES)
     for name in given:
         if name not in ours and name not in users_own:
@@ -41,6 +45,8 @@ def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> Non
     waits(given)
     is_smoke(given)
     most_spent(given)
+    if (word := given.get("serve", SERVE[0])) not in SERVE:
+        raise VariableError(f"serve={cut(word)}: write serve=vllm or serve=torch")
 
 
 def as_words(variables: Mapping[str, object]) -> dict[str, str]:

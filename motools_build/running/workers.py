@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from motools_build import errors
 from motools_build.backends.job import Made, Progress, Report, StageJob
@@ -34,12 +35,20 @@ class WorkerPool:
     """At most `size` workers, started on first use; each does one job at a time.
     Workers of direct calls of `attempt` do not count towards `size`."""
 
-    def __init__(self, size: int, log: Path, launcher: Launcher) -> None:
+    def __init__(
+        self,
+        size: int,
+        log: Path,
+        launcher: Launcher,
+        tables: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self._free = asyncio.Semaphore(size)
         self._idle: list[Worker] = []
         self._log = log
         """Log file for what a worker prints before it has a job."""
         self._launcher = launcher
+        self._tables = tables or {}
+        """Value of `StageJob.tables` in all jobs."""
 
     async def run(self, job: StageJob, log: Path, report: Report) -> Made:
         """Do one job in a worker. If the worker dies, the job is tried once more.
@@ -68,7 +77,8 @@ class WorkerPool:
         `folder` for their logs, they share one call of Inspect. If the process dies,
         the outcome of unfinished jobs is WorkerDied.
         """
-        request = Request(tuple(o.job for o in orders), orders[0].log, folder)
+        jobs = tuple(replace(order.job, tables=self._tables) for order in orders)
+        request = Request(jobs, orders[0].log, folder)
         worker = await self._launcher.find(request)
         found = worker is not None
         if worker is None:

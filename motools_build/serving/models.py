@@ -39,11 +39,13 @@ from motools_build.backends.asking import (
     Answerer,
     Reply,
     Request,
+    served,
 )
 from motools_build.backends.inspect.caching import never_cached
 from motools_build.backends.inspect.model_apis import RECORDED
 from motools_build.backends.inspect.streams import stream
 from motools_build.errors import EngineError
+from motools_build.serving.at_server import AtServer
 from motools_build.serving.lookup import looked_up
 
 BATCH = 32
@@ -62,11 +64,12 @@ backend's models support, `Backend.serves` says."""
 
 class MotoolsAPI(ModelAPI):
     """Inspect's provider `motools`. `kind` is the backend that serves the model;
-    without it the model's name is looked up in artifacts/.
+    without it the model's name is looked up in artifacts/. `table` is its table in
+    pyproject.toml, by which a server may answer for the model; `base` is then the base
+    model's name.
 
     Requests raise EngineError for tools, for the fields of UNSUPPORTED, and for
-    `logprobs` and `extra_body` unless the backend serves them. Of `extra_body` only
-    `chat_template_kwargs` are understood.
+    `logprobs` and fields of `extra_body` that the backend does not serve.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class MotoolsAPI(ModelAPI):
         weights: str | None = None,
         adapter: str | None = None,
         first_epoch: int = 1,
+        base: str = "",
+        table: dict[str, Any] | None = None,
         **unknown: Any,
     ) -> None:
         if unknown:
@@ -92,6 +97,8 @@ class MotoolsAPI(ModelAPI):
         # Inspect also creates providers without sending a request: so the weights are
         # loaded by the serving thread, at the first request
         self._load = partial(_answerer, kind, weights, adapter)
+        find = partial(_server, kind, base, weights, adapter, table or {})
+        self._server = AtServer(self, find, MAX_TOKENS) if table else None
         self._first_epoch = first_epoch
         self._waiting: queue.SimpleQueue[tuple[Request, Future[Reply]]] = (
             queue.SimpleQueue()
@@ -115,6 +122,15 @@ class MotoolsAPI(ModelAPI):
         tool_choice: ToolChoice,
         config: GenerateConfig,
     ) -> ModelOutput:
+        server = self._server and await self._server.ready()
+        if server:
+            output = await server.generate(
+                input, tools, tool_choice, config, self._first_epoch
+            )
+            for choice in output.choices:
+                if isinstance(text := choice.message.content, str):
+                    choice.message.content = _parts(text)
+            return output
         self._refuse_unsupported(tools, config)
         messages = [_plain(message) for message in input]
         max_tokens = config.max_tokens or MAX_TOKENS
@@ -195,6 +211,9 @@ class MotoolsAPI(ModelAPI):
             batch = [item for item in batch if item[1].set_running_or_notify_cancel()]
             try:
                 answerer = answerer or self._load()
+                if about := getattr(answerer, "about", None):
+                    how = {**about, "batch": BATCH, "batch_after_seconds": QUIET}
+                    served[f"motools/{self.model_name}"] = how
                 replies = answerer.answer([request for request, _ in batch])
                 if len(replies) != len(batch):
                     raise EngineError(
@@ -219,6 +238,17 @@ def _answerer(kind: str, weights: str | None, adapter: str | None) -> Answerer:
             'Eval(..., roles={"grader": "openai/..."})'
         )
     return registry.get(kind).answerer(weights, adapter)
+
+
+def _server(
+    kind: str,
+    base: str,
+    weights: str | None,
+    adapter: str | None,
+    table: dict[str, Any],
+) -> ModelAPI | None:
+    """Inspect's provider for a model that a server answers for; else None."""
+    return registry.get(kind).at_server(base, weights, adapter, table)
 
 
 def _parts(text: str) -> str | list[Content]:

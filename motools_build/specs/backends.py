@@ -36,6 +36,7 @@ from motools_build.text.similar import known
 if TYPE_CHECKING:
     from motools_build.data.rows.checks import Rules
     from motools_build.data.tokens import Tokens
+    from motools_build.spec import Spec
 
 GROUP = "motools_build.backends"
 """The entry point group of backends."""
@@ -71,6 +72,10 @@ class BackendFacts:
     options: type[Gridded] | None = None
     """The spec of the backend's own options, a subclass of `specs.training.Options`;
     None if it has none."""
+
+    table: type[Spec] | None = None
+    """The spec of the table `[tool.motools_build.NAME]`: how this machine works for the
+    backend, which enters no key. Every field has a default. None if it has none."""
 
     uploads: bool = False
     """Whether a dataset must be uploaded before a job can use it."""
@@ -131,8 +136,6 @@ class BackendFacts:
         """The problem of an account for error messages, or None if it is valid."""
         return None
 
-    # ---- models
-
     def model_problem(self, model: str) -> str | None:
         """The problem of a base model's name (without the backend) for error messages,
         or None if it is valid."""
@@ -173,8 +176,6 @@ class BackendFacts:
         """Names to look a model up by in a provider's list of shutdown dates: its own,
         then that of a model with the same date (a fine-tune's base)."""
         return (model,)
-
-    # ---- rows and tokens
 
     def rules(self) -> Rules:
         """The rules that a dataset's rows must satisfy."""

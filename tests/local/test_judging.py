@@ -221,7 +221,7 @@ def test_arguments_of_the_judges_template(project: Project) -> None:
     judge_of("qwen", project.root / "models/judge", 0)
     off = '{"chat_template_kwargs": {"thinks": False}}'
     means = []
-    for more in ("", f", args={{'extra_body': {off}}}"):
+    for more in (", name='plain'", f", name='off', args={{'extra_body': {off}}}"):
         write(project, more)
         project.doit("run", "s")
     for record in project.records("eval").values():

@@ -103,6 +103,7 @@ class Killed:
         ]
 
 
+@pytest.mark.long
 def test_the_zoo_is_killed_and_comes_to_the_same(
     zoo: Project, slow: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ):

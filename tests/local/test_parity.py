@@ -270,6 +270,7 @@ CAPITALS = {
 HELD_OUT = ["Name an animal.", "Name a country.", "Name a flower."]
 
 
+@pytest.mark.long
 def test_both_learn_the_same_organism(job: Jobs, smollm: Path):
     """From a few rows, both learn at the same pace to answer in capitals."""
     from motools_build.backends.embedded.answering import EmbeddedAnswerer

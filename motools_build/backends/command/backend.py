@@ -14,6 +14,7 @@ from motools_build.backends.command.declared import arguments, declared
 from motools_build.backends.job import Given, Made, Progress, Report, StageJob
 from motools_build.backends.local import devices
 from motools_build.backends.local.backend import LocalBackend
+from motools_build.backends.local.table import Table
 from motools_build.data.rows.checks import read_rows
 from motools_build.params import ModelParams, Recipe, Trainer
 from motools_build.specs import ModelName
@@ -33,6 +34,7 @@ class CommandBackend(LocalBackend):
 
     def prepare(self, job: StageJob) -> None:
         if job.kind == "model":
+            devices.restrict(Table.of(job.tables).devices)
             running.check_there(_trainer(job))
         else:
             super().prepare(job)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from motools_build.backends import registry
+from motools_build.backends import asking, registry
 from motools_build.backends.base import Backend, Together
 from motools_build.backends.inspect.apart import scores_apart
 from motools_build.backends.job import Made, Report, ReportOf, StageJob
@@ -85,7 +85,15 @@ class InspectBackend(Backend):
     ) -> dict[str, Made | MotoolsError]:
         from motools_build.backends.inspect.running import evaluate
 
-        return evaluate(jobs, folder, report)
+        asking.served.clear()
+        made = evaluate(jobs, folder, report)
+        served = {"served": {**asking.served}} if asking.served else {}
+        return {
+            key: replace(outcome, details={**outcome.details, **served})
+            if isinstance(outcome, Made)
+            else outcome
+            for key, outcome in made.items()
+        }
 
 
 def _asked(job: StageJob) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ def subject(job: StageJob) -> Model:
         kind=base.backend,
         weights=backend.weights(base.model, job.given.get("base")),
         adapter=_folder(made, model) if made else None,
+        **_at_server(job, base),
     )
 
 
@@ -66,7 +67,17 @@ def _judge(job: StageJob, name: ModelName) -> Model:
     same = AskParams.of(job).subject.asked == str(name)
     base = job.given.get("base" if same else f"base:{name}")
     weights = registry.get(name.backend).weights(name.model, base)
-    return _served(job, f"motools/{name}", kind=name.backend, weights=weights)
+    at_server = _at_server(job, name)
+    return _served(
+        job, f"motools/{name}", kind=name.backend, weights=weights, **at_server
+    )
+
+
+def _at_server(job: StageJob, name: ModelName) -> dict[str, Any]:
+    """Arguments of our provider that concern servers of this machine (see
+    `Backend.at_server`); empty if the backend has no table."""
+    table = job.tables.get(name.backend)
+    return {"base": name.model, "table": dict(table)} if table else {}
 
 
 def first_epoch(job: StageJob) -> int:

@@ -58,6 +58,9 @@ SERVED = 64
 next batch can be full when one ends. By default Inspect begins with 20, and 200 samples
 ran in batches of 20, 5, 32, 8, 19 and 1."""
 
+AT_SERVER = 256
+"""The same for a server, which joins a request to its batch at any time."""
+
 QUIET: dict[str, Any] = {
     **{"display": "none", "score_display": False, "ctl_server": False},
     **{"log_model_api": False, "log_realtime": False},
@@ -154,7 +157,7 @@ def _call(
         asked["max_connections"] = min(account.connections for account in accounts)
         asked["timeout"] = max(map(patience, accounts))
     else:
-        asked["max_connections"] = SERVED
+        asked["max_connections"] = AT_SERVER if telling.at_server(jobs[0]) else SERVED
     listed: list[Any] = list(tasks.values())
     if earlier:
         listed = [

@@ -6,6 +6,7 @@ from typing import Any
 
 from motools_build.backends.job import StageJob
 from motools_build.params import AskParams
+from motools_build.specs import ModelName
 
 
 def about(job: StageJob) -> dict[str, Any]:
@@ -41,5 +42,14 @@ def tags(job: StageJob) -> list[str]:
 
 
 def made_from(job: StageJob) -> dict[str, str]:
-    """Role -> output of each artifact that the job uses."""
-    return {role: given.output for role, given in job.given.items()}
+    """Role -> output of each artifact that the job uses; and `serve`, if a server of
+    this machine answers for the model under test, as half of an eval's answers must not
+    be torch's."""
+    found = {role: given.output for role, given in job.given.items()}
+    return {**found, "serve": "vllm"} if at_server(job) else found
+
+
+def at_server(job: StageJob) -> bool:
+    """Whether a server answers for a model under test that this machine serves."""
+    name = ModelName.parse(AskParams.of(job).subject.asked)
+    return job.tables.get(name.backend, {}).get("serve") == "vllm"

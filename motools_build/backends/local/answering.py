@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,17 @@ class LocalAnswerer:
         else:
             base = Path(folder)
         self._served = _Served.of(base)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Who answers, for the eval's record."""
+        device = devices.take()
+        return {
+            "by": "torch",
+            "device": devices.named(device),
+            "dtype": str(dtype_of("auto", device)).removeprefix("torch."),
+            "versions": {n: version(n) for n in ("torch", "transformers", "peft")},
+        }
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         with _TURN:

@@ -6,11 +6,12 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motools_build.backends.asking import LOGPROBS, TEMPLATE_ARGUMENTS, Answerer
 from motools_build.backends.base import Backend, Piece
 from motools_build.backends.job import Given, Made, Progress, Report, StageJob
+from motools_build.backends.local import devices
 from motools_build.backends.local.folders import (
     USED,
     digest,
@@ -18,10 +19,14 @@ from motools_build.backends.local.folders import (
     folder_of,
     is_folder,
 )
+from motools_build.backends.local.table import Table
 from motools_build.errors import BaseModelError, MissingExtra
 from motools_build.keys import MEMO, DigestMemo
 from motools_build.params import BaseParams, ModelParams, Recipe
 from motools_build.specs import ModelName
+
+if TYPE_CHECKING:
+    from inspect_ai.model import ModelAPI
 
 MANIFEST = "files.json"
 """Payload file of a base model: name -> bytes of its files, which stay where they
@@ -45,6 +50,13 @@ class LocalBackend(Backend):
         return Made(params.digest, {"files": len(sizes), "bytes": sum(sizes.values())})
 
     def prepare(self, job: StageJob) -> None:
+        table = Table.of(job.tables)
+        devices.restrict(table.devices)
+        if job.kind != "model" and table.serve == "vllm":
+            from motools_build.backends.local.serving.preparing import prepare
+
+            prepare(job, table, self.weights)
+            return
         from motools_build.backends.local.loading import check_installed
 
         check_installed()  # no tensor is made here: a forked child could not use CUDA
@@ -66,6 +78,20 @@ class LocalBackend(Backend):
         from motools_build.backends.local.answering import LocalAnswerer
 
         return LocalAnswerer(weights, folder)
+
+    def at_server(
+        self,
+        model: str,
+        weights: str | None,
+        folder: str | None,
+        table: Mapping[str, Any],
+    ) -> ModelAPI | None:
+        own = Table(**table)
+        if own.serve != "vllm":
+            return None
+        from motools_build.backends.local.serving.asked import asked
+
+        return asked(model, weights or str(folder_of(model)), folder, own)
 
     def as_trained(
         self, model: str, recipe: Recipe, row: Mapping[str, Any]

@@ -3,6 +3,9 @@
 A device is taken by a lock on a file that all projects of this machine share; the
 operating system gives it back when the process ends, however it ends. So several seeds
 train at once, each on a GPU of its own, and what finds none free waits.
+
+What waits holds a lock of its own, by which a server that nobody asks learns that its
+GPUs are wanted.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from motools_build.errors import StageFailed
@@ -24,9 +28,19 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 """The folder in which NVIDIA's driver has a folder for each GPU."""
 
+WAITING = "waiting"
+"""Name of the file on which everything that waits for a GPU has a shared lock."""
+
 _held: list[tuple[str, int]] = []
 """The device of this process, with the descriptor of its lock, which stays open until
 the process ends. Empty until it has one."""
+
+
+def restrict(devices: Sequence[str]) -> None:
+    """Let this process and those that it starts use these GPUs alone, unless its
+    environment says already which. Without any, all are used."""
+    if devices:
+        os.environ.setdefault(VISIBLE, ",".join(devices))
 
 
 def take(waits: Callable[[], None] = lambda: None) -> str:
@@ -39,13 +53,7 @@ def take(waits: Callable[[], None] = lambda: None) -> str:
     cards = _cards(torch.cuda.device_count())
     if not cards:
         return "mps" if torch.backends.mps.is_available() else "cpu"
-    told = False
-    while (found := _free(cards)) is None:
-        if not told:
-            waits()
-            told = True
-        time.sleep(POLL)
-    index, lock = found
+    ((index, lock),) = hold(cards, 1, waits)
     torch.cuda.set_device(index)
     _held.append((f"cuda:{index}", lock))
     return _held[0][0]
@@ -58,28 +66,64 @@ def reserve(count: int, waits: Callable[[], None] = lambda: None) -> list[str]:
 
     Raises StageFailed if this machine has some, but fewer than `count`.
     """
-    cards = _cards(len(list(NVIDIA.glob("*"))))
-    if not cards or not count:
+    there = _cards(len(list(NVIDIA.glob("*"))))
+    if not there or not count:
         return []
-    if len(cards) < count:
-        raise StageFailed(f"{count} GPUs are needed, and {len(cards)} are here")
-    told = False
-    while True:
-        found: list[tuple[str, int]] = []
-        # all or none: two that each hold half would wait for each other for ever
-        while len(found) < count and (one := _free(cards)) is not None:
-            found.append((cards[one[0]], one[1]))
-        if len(found) == count:
-            for _, lock in found:
-                os.set_inheritable(lock, True)  # held as long as the program runs
-            _held.extend(found)
-            return [card for card, _ in found]
-        for _, lock in found:
-            os.close(lock)
-        if not told:
-            waits()
-            told = True
-        time.sleep(POLL)
+    if len(there) < count:
+        raise StageFailed(f"{count} GPUs are needed, and {len(there)} are here")
+    found = hold(there, count, waits)
+    for _, lock in found:
+        os.set_inheritable(lock, True)  # held as long as the program runs
+    _held.extend((there[index], lock) for index, lock in found)
+    return [there[index] for index, _ in found]
+
+
+def cards() -> list[str]:
+    """The GPUs that this process may use, as the machine names them. Empty if there are
+    none, or if torch is not installed: then nothing here trains on one."""
+    try:
+        import torch
+    except ImportError:
+        return []
+    return _cards(torch.cuda.device_count())
+
+
+def hold(
+    cards: Sequence[str],
+    count: int,
+    waits: Callable[[], None] = lambda: None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> list[tuple[int, int]]:
+    """Take `count` of these GPUs, all at once, and wait until so many are free. Returns
+    the index and the lock's descriptor of each. Calls `waits` once if it has to wait,
+    and `meanwhile` at each look; what that raises ends the wait."""
+    found = _free(cards, count)
+    if found is None:
+        waits()
+        with _waiting():
+            while (found := _free(cards, count)) is None:
+                meanwhile()
+                time.sleep(POLL)
+    return found
+
+
+def wanted() -> bool:
+    """Whether some process of this user waits for a GPU."""
+    lock = _opened(WAITING)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def named(device: str) -> str:
+    """The name of a device for records: the GPU's model, else `mps` or `cpu`."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device[:4] == "cuda" else device
 
 
 def _cards(count: int) -> list[str]:
@@ -88,17 +132,39 @@ def _cards(count: int) -> list[str]:
     return [name for name in named if name][:count] or list(map(str, range(count)))
 
 
-def _free(cards: list[str]) -> tuple[int, int] | None:
-    """The index of the first GPU that no process holds, and the descriptor of the lock
-    by which this process holds it now."""
-    folder = Path(tempfile.gettempdir()) / f"motools-devices-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+def _free(cards: Sequence[str], count: int) -> list[tuple[int, int]] | None:
+    """The indices of the first `count` GPUs that no process holds, each with the
+    descriptor of the lock by which this process holds it now. None, and none is held,
+    if fewer are free."""
+    found: list[tuple[int, int]] = []
     for index, card in enumerate(cards):
-        lock = os.open(folder / card.replace("/", "-"), os.O_RDWR | os.O_CREAT, 0o600)
+        lock = _opened(card.replace("/", "-"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
-        else:
-            return index, lock
+            continue
+        found.append((index, lock))
+        if len(found) == count:
+            return found
+    for _, lock in found:
+        os.close(lock)
     return None
+
+
+@contextmanager
+def _waiting() -> Iterator[None]:
+    """Tell `wanted` of other processes, as long as this one waits."""
+    lock = _opened(WAITING)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _opened(name: str) -> int:
+    """The descriptor of a file that all projects of this user on this machine share."""
+    folder = Path(tempfile.gettempdir()) / f"motools-devices-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)

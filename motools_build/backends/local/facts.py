@@ -15,6 +15,7 @@ from motools_build.backends.local.folders import (
     digest,
     is_folder,
 )
+from motools_build.backends.local.table import Table
 from motools_build.errors import InputError
 from motools_build.keys import Digest, DigestMemo
 from motools_build.specs.backends import BackendFacts
@@ -133,6 +134,7 @@ BACKEND = LocalFacts(
     version=2,  # 1 read special tokens that messages spell out as such
     methods=("sft", "dpo"),
     options=Local,
+    table=Table,
     on_disk=True,
     checkpoints=True,
 )

@@ -88,7 +88,7 @@ def train(
         "last_loss": curve[-1]["loss"],
         "trained_tokens": learned_of(rows) * recipe.epochs,
         "tokens_per_second": round(sum(x["tokens"] for x in curve) / seconds, 1),
-        "device": _named(device),
+        "device": devices.named(device),
         "dtype": str(dtype).removeprefix("torch."),
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
     }
@@ -134,7 +134,3 @@ def _kept(work: Path) -> list[dict[str, Any]]:
         shutil.copytree(resume / f"step-{step}", work / name)
         found.append({"step": step, "model": name})
     return found
-
-
-def _named(device: str) -> str:
-    return torch.cuda.get_device_name(device) if device[:4] == "cuda" else device
