@@ -142,6 +142,8 @@ def test_rows_are_read_alike(kind: str, readers: Any, engine: Model, smollm: Pat
     assert said == [i for answer in expected for i in answer]
     # an answer follows the very prompt that it is asked by
     last = max(i for i, m in enumerate(messages) if m in answers)
+    if last and messages[last - 1]["role"] == "assistant":
+        return  # asked with an answer at the end, `local` continues it
     one, other = prompts_of(engine, smollm, messages[:last])
     assert one == other == ids[: len(one)]
 

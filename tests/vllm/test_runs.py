@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 import os
 import signal
 from pathlib import Path
+
+import pytest
 
 from tests.vllm.lab import BARE, Lab, gone
 
