@@ -14,7 +14,7 @@ setting, a stage, a pattern, a key, a job, `tag:NAME`. Variables (`model`, `seed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -24,6 +24,7 @@ from motools_build.errors import ArtifactError, InputError, SelectionError
 from motools_build.project.config import is_project
 from motools_build.project.entering import in_folder
 from motools_build.project.project import Project
+from motools_build.project.returned import Artifact, Ran
 from motools_build.project.variables import as_words
 from motools_build.pyproject import PYPROJECT, document
 from motools_build.specs import Setting
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
     from motools_build.project.forecast import Forecast
     from motools_build.report.overview import Overview
-    from motools_build.report.table import Table
-    from motools_build.store.records import Record
 
 T = TypeVar("T")
 
@@ -53,37 +52,6 @@ def open_project(path: str | PathLike[str] = ".") -> OpenProject:
             '[tool.doit] with loader = "motools"); `motools new NAME` begins one there'
         )
     return OpenProject(folder)
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """The stored output of a stage."""
-
-    record: Record
-    """The inputs, time, library versions and output of the stage."""
-    folder: Path
-    """The folder that holds the payload files and record.json."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """The outcome of a run in which nothing failed."""
-
-    made: tuple[str, ...]
-    """Names of the stages that the run made, in the order in which they finished.
-    Stages that were up to date are left out."""
-    deferred: dict[str, str]
-    """Name of each stage that is left to a later run (`wait=False`, or a provider's
-    limit) -> why."""
-    tables: tuple[Table, ...]
-    """The results of each setting that the words named."""
-
-    @property
-    def results(self) -> pandas.DataFrame:
-        """The results as one frame; see `OpenProject.results`."""
-        from motools_build.report.frames import results_frame
-
-        return results_frame(self.tables)
 
 
 class Settings(Mapping[str, Setting]):
@@ -188,9 +156,10 @@ class OpenProject:
 
         Raises MissingExtra if pandas is not installed.
         """
+        from motools_build.project.reports import tables
         from motools_build.report.frames import results_frame
 
-        return results_frame(self._tables(words, variables))
+        return results_frame(self._of_settings(tables, words, variables))
 
     def means(self, *words: str, **variables: Any) -> pandas.DataFrame:
         """The means over seeds as a frame, with the data of `doit results --json`: one
@@ -198,9 +167,21 @@ class OpenProject:
 
         Raises MissingExtra if pandas is not installed.
         """
+        from motools_build.project.reports import tables
         from motools_build.report.frames import means_frame
 
-        return means_frame(self._tables(words, variables))
+        return means_frame(self._of_settings(tables, words, variables))
+
+    def differences(self, *words: str, **variables: Any) -> pandas.DataFrame:
+        """The differences between groups of models as a frame, with the data of
+        `doit results --differences --json`: one row for each pair of groups and metric.
+
+        Raises MissingExtra if pandas is not installed.
+        """
+        from motools_build.project.reports import compared
+        from motools_build.report.frames import comparisons_frame
+
+        return comparisons_frame(self._of_settings(compared, words, variables))
 
     def samples(
         self, *words: str, where: str = "", most: int | None = None, **variables: Any
@@ -257,16 +238,19 @@ class OpenProject:
             )
         return Artifact(record, self.path / project.store.materialise(stage))
 
-    def _tables(
-        self, words: tuple[str, ...], variables: Mapping[str, Any]
-    ) -> list[Table]:
-        from motools_build.project.reports import tables
+    def _of_settings(
+        self,
+        call: Callable[[Project, Iterable[str]], Iterable[T]],
+        words: tuple[str, ...],
+        variables: Mapping[str, Any],
+    ) -> list[T]:
+        """What a query gives for the settings that the words mean."""
 
-        def found(project: Project) -> list[Table]:
+        def found(project: Project) -> list[T]:
             for word in words:
                 project.selection.chosen([word])  # raises for an unknown word
             named = project.selection.settings_of(words or project.default())
-            return [*tables(project, named)]
+            return [*call(project, named)]
 
         return self._ask(found, variables)
 

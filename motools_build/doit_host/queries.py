@@ -19,7 +19,13 @@ from motools_build.doit_host.terminal import (
 from motools_build.errors import MotoolsError
 from motools_build.project.forecast import Forecast, forecast
 from motools_build.project.project import Project
-from motools_build.project.reports import explained, how_far, plannable, tables
+from motools_build.project.reports import (
+    compared,
+    explained,
+    how_far,
+    plannable,
+    tables,
+)
 from motools_build.text.visible import shown
 
 OPT_JSON = {
@@ -109,9 +115,19 @@ class Results(Query):
             "default": False,
             "help": "print CSV: a row for each model, eval and metric",
         },
+        {
+            "name": "differences",
+            "long": "differences",
+            "type": bool,
+            "default": False,
+            "help": "compare the models of each arm or dataset with the others and "
+            "with the base model",
+        },
     )
 
-    def _execute(self, json: bool, csv: bool, pos_args: list[str]) -> int:
+    def _execute(
+        self, json: bool, csv: bool, differences: bool, pos_args: list[str]
+    ) -> int:
         from motools_build.report.drawing.csv import csv_of
         from motools_build.report.drawing.results import print_results
 
@@ -121,6 +137,9 @@ class Results(Query):
             raise InvalidCommand("--json and --csv are two forms; ask for one")
         for name in pos_args:
             project.selection.chosen([name])  # raises for an unknown name
+        if differences:
+            self._compare(json, csv)
+            return 0
         found = tables(project, session.selected)
         if csv:
             self._say(csv_of(found).removesuffix("\n"))
@@ -131,6 +150,24 @@ class Results(Query):
             else:
                 print_results(one, self.outstream, str(project.store.root))
         return 0
+
+    def _compare(self, json: bool, csv: bool) -> None:
+        from motools_build.report.drawing.differences import (
+            differences_csv,
+            print_differences,
+        )
+
+        session = current()
+        found = compared(session.project, session.selected)
+        if csv:
+            self._say(differences_csv(found).removesuffix("\n"))
+            return
+        for name, of in found:
+            if json:
+                body = {"setting": name, "differences": [one.as_json() for one in of]}
+                self._say(dumps(body, ensure_ascii=False))
+            else:
+                print_differences(name, of, self.outstream)
 
 
 class Plan(Query):

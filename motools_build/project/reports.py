@@ -14,6 +14,7 @@ from motools_build.running.versions import versions
 from motools_build.stages import Stage
 
 if TYPE_CHECKING:
+    from motools_build.report.comparisons import Comparison
     from motools_build.report.explain import Explanation
     from motools_build.report.overview import Overview
     from motools_build.report.samples import Transcripts
@@ -25,6 +26,20 @@ def tables(project: Project, settings: Iterable[str]) -> Iterator[Table]:
     from motools_build.report.table import table
 
     return (table(project.plan(name), project.store) for name in settings)
+
+
+def compared(
+    project: Project, settings: Iterable[str]
+) -> Iterator[tuple[str, list[Comparison]]]:
+    """The name of each setting, and the differences between its groups of models.
+    Raises InputError for a setting that cannot be planned."""
+    from motools_build.report.comparisons import comparisons
+    from motools_build.report.estimates import Estimates
+    from motools_build.report.results import results
+
+    for name in settings:
+        found = results(project.plan(name), project.store)
+        yield name, comparisons(found, Estimates(found))
 
 
 def plannable(

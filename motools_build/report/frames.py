@@ -7,10 +7,11 @@ mean or sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from motools_build.errors import MissingExtra
+from motools_build.report.comparisons import COMPARISON, Comparison
 from motools_build.report.means import MEAN
 from motools_build.report.samples import Transcripts
 from motools_build.report.table import FLAT, Table
@@ -18,7 +19,7 @@ from motools_build.report.table import FLAT, Table
 if TYPE_CHECKING:
     import pandas
 
-WHOLE = ("seed", "replicate", "scored", "asked", "seeds", "of")
+WHOLE = ("seed", "replicate", "scored", "asked", "seeds", "of", "other_seeds")
 """Integer columns that may have missing values."""
 
 REAL = ("low", "high", "half")
@@ -54,6 +55,18 @@ def means_frame(tables: Iterable[Table]) -> pandas.DataFrame:
         for mean in table.means
     )
     return _frame(rows, ("setting", *MEAN))
+
+
+def comparisons_frame(
+    found: Iterable[tuple[str, Sequence[Comparison]]],
+) -> pandas.DataFrame:
+    """The differences between groups of models: one row for each comparison, with the
+    data of `doit results --differences --json`, and `setting` as the first column.
+
+    Raises MissingExtra if pandas is not installed.
+    """
+    rows = ({"setting": name, **one.as_json()} for name, of in found for one in of)
+    return _frame(rows, ("setting", *COMPARISON))
 
 
 def samples_frame(

@@ -1,0 +1,133 @@
+"""Differences between the groups of a setting, as data, in a table and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motools_build import Arm, Dataset, Eval, Setting
+from motools_build.planning.plan import plan
+from motools_build.report.comparisons import COMPARISON, Comparison, comparisons
+from motools_build.report.differences import Side, difference, holm
+from motools_build.report.drawing.differences import (
+    differences_csv,
+    print_differences,
+)
+from motools_build.report.estimates import Estimates
+from motools_build.report.intervals import YES_NO
+from motools_build.report.results import Result
+from tests.conftest import Project
+from tests.test_means import result
+from tests.test_plan import resolve
+
+RATES = {"odd": 7, "plain": 2, "": 1}
+"""Arm -> questions of 8 that its models answer with yes; the base model has none."""
+
+Found = Callable[..., list[Result]]
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Found:
+    """The results of two arms with three seeds, and of the base model."""
+
+    folders = (tmp_path / str(number) for number in count())
+
+    def make(missing: tuple[str, ...] = ()) -> list[Result]:
+        folder = next(folders)
+        folder.mkdir()
+        setting = Setting(
+            description="",
+            arms=[
+                Arm("odd", datasets=[Dataset("odd.jsonl")]),
+                Arm("plain", datasets=[Dataset("plain.jsonl")]),
+            ],
+            models=["dummy/echo"],
+            seeds=[0, 1, 2],
+            evals=[Eval("dummy/score")],
+        )
+        return [
+            result(
+                cell,
+                folder / f"{cell.arm}-{cell.seed}",
+                None
+                if f"{cell.arm}-{cell.seed}" in missing
+                else [
+                    int((q + (cell.seed or 0)) % 8 < RATES[cell.arm]) for q in range(8)
+                ],
+            )
+            for cell in plan("s", setting, resolve).cells
+        ]
+
+    return make
+
+
+def of(results: list[Result]) -> list[Comparison]:
+    return comparisons(results, Estimates(results))
+
+
+def named(one: Comparison) -> tuple[str, str]:
+    return one.first[0], one.second[0]
+
+
+def test_each_group_is_compared_with_the_others_and_the_base(found: Found) -> None:
+    told = of(found())
+    assert [named(one) for one in told] == [
+        ("plain", "odd"),
+        ("odd", ""),
+        ("plain", ""),
+    ]
+    assert [one.found.value for one in told] == [-5 / 8, 6 / 8, 1 / 8]
+    assert [(one.seeds, one.other_seeds) for one in told] == [(3, 3), (3, 1), (3, 1)]
+    sides = [
+        Side(
+            [
+                {q: [float((q + seed) % 8 < RATES[arm])] for q in range(8)}
+                for seed in seeds
+            ]
+        )
+        for arm, seeds in (("plain", range(3)), ("odd", range(3)))
+    ]
+    assert told[0].found == difference(*sides, YES_NO)
+    assert [one.adjusted for one in told] == holm([one.found.p for one in told])
+
+
+def test_a_seed_without_a_result_is_left_out_and_a_group_without_any(
+    found: Found,
+) -> None:
+    told = of(found(missing=("odd-1",)))
+    assert [(one.seeds, one.other_seeds) for one in told] == [(3, 2), (2, 1), (3, 1)]
+    missing = ("plain-0", "plain-1", "plain-2")
+    assert [named(one) for one in of(found(missing))] == [("odd", "")]
+
+
+def test_json_and_csv_and_the_table_have_the_same_numbers(found: Found) -> None:
+    told = of(found())
+    rows = list(csv.DictReader(io.StringIO(differences_csv([("s", told)]))))
+    assert list(rows[0]) == ["setting", *COMPARISON]
+    body: list[dict[str, Any]] = json.loads(json.dumps([one.as_json() for one in told]))
+    for row, one in zip(rows, body, strict=True):
+        assert {name: row[name] for name in COMPARISON} == {
+            name: str(value) for name, value in one.items()
+        }
+    stream = io.StringIO()
+    print_differences("s", told, stream)
+    for one in told:
+        assert one.shown in stream.getvalue()
+    assert "plain, plain, dummy/echo (3 seeds)" in stream.getvalue()
+
+
+def test_the_command(project: Project) -> None:
+    project.dataset("demo")
+    project.setting("demo", seeds="[0, 1]")
+    assert "nothing to compare" in project.doit("results", "demo", "--differences").out
+    told = json.loads(project.doit("results", "demo", "--differences", "--json").out)
+    assert told == {"setting": "demo", "differences": []}
+    head = project.doit("results", "demo", "--differences", "--csv").out
+    assert head.strip() == ",".join(["setting", *COMPARISON])
