@@ -120,7 +120,7 @@ def test_json_and_csv_and_the_table_have_the_same_numbers(found: Found) -> None:
     print_differences("s", told, stream)
     for one in told:
         assert one.shown in stream.getvalue()
-    assert "plain, plain, dummy/echo (3 seeds)" in stream.getvalue()
+    assert "plain, plain (3 seeds)" in stream.getvalue()
 
 
 def test_the_command(project: Project) -> None:

@@ -331,3 +331,25 @@ def test_hits_and_misses_are_logged_with_reasons(tiny: Project) -> None:
     assert ": not made yet" in log
     assert re.search(f"hit in tiny: .*{MODEL}", log)
     assert f"made {EVAL} " in log
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ("results", "--diferences"),
+            "ERROR: option --diferences not recognized; did you mean 'differences'?",
+        ),
+        (("plan", "-q"), "ERROR: option -q not recognized\n"),
+        (
+            ("gc", "--keep", "x"),
+            "ERROR: option keep: could not convert string to float: 'x'\n",
+        ),
+    ],
+)
+def test_a_wrong_option_is_named(
+    project: Project, words: tuple[str, ...], told: str
+) -> None:
+    ran = project.doit(*words, code=3)
+    assert ran.err.startswith(told)
+    assert "CmdOption" not in ran.err

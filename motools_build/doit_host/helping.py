@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from doit.cmdparse import CmdParseError
+
 from motools_build.project.variables import PLAN_VARIABLES, RUN_VARIABLES
+from motools_build.text.similar import known
+
+OF_A_VALUE = re.compile(r"Error parsing parameter '(\S+)' <class '\w+'>\.\n")
+"""The begin of doit's error for an option's value."""
 
 OPT_HELP = {
     "section": "motools",
@@ -55,6 +62,21 @@ class Helped:
     def help(self) -> str:
         text: str = super().help()  # type: ignore[misc]
         return text + variables_text(self.variables)
+
+    def parse_execute(self, words: list[str]) -> Any:
+        """Run the command with the words of the command line. An error in its options
+        names the option, not what doit's parser consists of."""
+        try:
+            return super().parse_execute(words)  # type: ignore[misc]
+        except CmdParseError as error:
+            said = str(error).partition(" (parsing options: ")[0]
+            said = said.removeprefix("Error parsing Command: ")
+            said = OF_A_VALUE.sub(r"option \1: ", said).rstrip()
+            unknown = re.match(r"option --(\S+) not recognized", said)
+            if unknown:
+                there = [option.long for option in self.cmdparser.options]  # type: ignore[attr-defined]
+                said += f"; {known(unknown[1], [name for name in there if name])}"
+            raise CmdParseError(said) from error
 
     def helped(self, params: Any) -> bool:
         """Print the help if `--help` was given; whether it was."""

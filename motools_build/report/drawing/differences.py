@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from motools_build.report.comparisons import COMPARISON, Comparison
+from motools_build.report.comparisons import BASE, COMPARISON, Comparison
 from motools_build.report.drawing.console import console_of, plain_table
-from motools_build.report.means import Group
 
 LEGEND = (
-    "[low, high]: 95 %, over new seeds and questions, of the first less the second, "
-    "paired by question; p: adjusted for all comparisons of the setting (Holm)"
+    "[low, high]: 95 %, of the first less the second, paired by question: over new "
+    "seeds and questions; of groups with a single seed over new questions, of these "
+    "models only\np: adjusted for all comparisons of the setting (Holm)"
 )
 
 
@@ -25,30 +25,30 @@ def print_differences(name: str, found: Sequence[Comparison], stream: Any) -> No
     if not found:
         console.print(f"{name}: there is nothing to compare: no two groups of models")
         return
+    models = {one.first[2] for one in found}
+    alone = f": {min(models)}" if len(models) == 1 else ""
     for column, of_column in groupby(found, lambda one: one.column):
-        table = plain_table(title=" ".join(filter(None, (name, *column))))
+        table = plain_table(
+            title=" ".join(filter(None, (*column, f"in {name}{alone}")))
+        )
         for heading in ("first", "second"):
             table.add_column(heading, overflow="fold")
         for heading in ("difference", "p"):
             table.add_column(heading, justify="right", no_wrap=True)
         for one in of_column:
-            table.add_row(*_row(one))
+            table.add_row(*_row(one, with_model=not alone))
         console.print(table)
     console.print(LEGEND)
 
 
-def _row(one: Comparison) -> Iterator[str]:
+def _row(one: Comparison, with_model: bool) -> Iterator[str]:
     for group, seeds in ((one.first, one.seeds), (one.second, one.other_seeds)):
-        count = f"{seeds} seed{'s' if seeds > 1 else ''}"
-        yield f"{_named(group)} ({count})" if group[1] != "base" else _named(group)
+        arm, dataset, model, training = group
+        parts = (arm, dataset, model if with_model else "", training)
+        count = f" ({seeds} seed{'s' if seeds > 1 else ''})"
+        yield ", ".join(filter(None, parts)) + (count if dataset != BASE else "")
     yield one.shown
     yield f"{one.adjusted:.3f}" if one.adjusted >= 0.001 else "<0.001"
-
-
-def _named(group: Group) -> str:
-    """The parts of a group's name that say which it is."""
-    arm, dataset, model, training = group
-    return ", ".join(filter(None, (arm, dataset, model, training)))
 
 
 def differences_csv(found: Iterable[tuple[str, Sequence[Comparison]]]) -> str:
