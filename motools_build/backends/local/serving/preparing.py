@@ -38,7 +38,7 @@ def _asked(job: StageJob, weights_of: WeightsOf) -> Iterator[tuple[str, str | No
     """The folders of the base model and of the fine-tune, of each model of `local` that
     the job may ask."""
     params = AskParams.of(job)
-    subject = ModelName.parse(params.subject.model)
+    subject = ModelName.parse(params.subject.asked)
     judges = map(ModelName.parse, params.task.roles.values())
     for name in {subject, *judges}:
         base = job.given.get("base" if name == subject else f"base:{name}")
