@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -20,9 +21,12 @@ from motools_build.report.drawing.differences import (
     differences_csv,
     print_differences,
 )
+from motools_build.report.drawing.results import print_results
+from motools_build.report.drawing.written import differences_written, written
 from motools_build.report.estimates import Estimates
 from motools_build.report.intervals import YES_NO
 from motools_build.report.results import Result
+from motools_build.report.table import table_of
 from tests.conftest import Project
 from tests.test_means import result
 from tests.test_plan import resolve
@@ -131,3 +135,52 @@ def test_the_command(project: Project) -> None:
     assert told == {"setting": "demo", "differences": []}
     head = project.doit("results", "demo", "--differences", "--csv").out
     assert head.strip() == ",".join(["setting", *COMPARISON])
+
+
+def numbers(text: str) -> list[str]:
+    """Every number of a text that has decimals, in order."""
+    return re.findall(r"-?\d+\.\d+", text)
+
+
+@pytest.mark.parametrize("form", ["md", "latex"])
+def test_papers_have_the_numbers_of_the_terminal(found: Found, form: str) -> None:
+    results = found(missing=("odd-1",))
+    stream = io.StringIO()
+    print_results(table_of("s", results), stream, "")
+    text = written(table_of("s", results), form)
+    assert numbers(text) == numbers(stream.getvalue())
+    assert "missing" in text
+    told = of(results)
+    stream = io.StringIO()
+    print_differences("s", told, stream)
+    assert numbers(differences_written("s", told, form)) == numbers(stream.getvalue())
+
+
+def test_cells_are_escaped(found: Found) -> None:
+    results = found()
+    for one in results:
+        assert one.record is not None
+        scores = one.record.details["scores"]
+        scores["a|b_%"] = scores.pop("judge")
+    table = table_of("s", results)
+    assert "a\\|b_%" in written(table, "md")
+    assert "a|b\\_\\%" in written(table, "latex")
+
+
+def test_the_forms_of_the_command(project: Project) -> None:
+    project.dataset("demo")
+    project.setting("demo", seeds="[0, 1]")
+    project.doit("run", "demo")
+    forms = {
+        form: project.doit("results", "demo", f"--format={form}").out
+        for form in ("table", "csv", "json", "md", "latex")
+    }
+    assert forms["json"] == project.doit("results", "demo", "--json").out
+    assert forms["csv"] == project.doit("results", "demo", "--csv").out
+    assert forms["table"] == project.doit("results", "demo").out
+    assert forms["md"].startswith("**demo: dummy/echo**\n\n| dataset ")
+    assert "\\begin{tabular}" in forms["latex"]
+    ran = project.doit("results", "demo", "--csv", "--format=md", code=3)
+    assert "csv and md are two forms; ask for one" in ran.err
+    ran = project.doit("results", "demo", "--format=html", code=3)
+    assert "'html' but available choices are: 'table', 'csv'" in ran.err

@@ -28,6 +28,9 @@ from motools_build.project.reports import (
 )
 from motools_build.text.visible import shown
 
+FORMS = ("table", "csv", "json", "md", "latex")
+"""The forms of results."""
+
 OPT_JSON = {
     "name": "json",
     "long": "json",
@@ -116,6 +119,14 @@ class Results(Query):
             "help": "print CSV: a row for each model, eval and metric",
         },
         {
+            "name": "format",
+            "long": "format",
+            "type": str,
+            "default": "table",
+            "choices": tuple((form, "") for form in FORMS),
+            "help": "table, csv, json, md (Markdown) or latex",
+        },
+        {
             "name": "differences",
             "long": "differences",
             "type": bool,
@@ -126,46 +137,60 @@ class Results(Query):
     )
 
     def _execute(
-        self, json: bool, csv: bool, differences: bool, pos_args: list[str]
+        self,
+        json: bool,
+        csv: bool,
+        format: str,
+        differences: bool,
+        pos_args: list[str],
     ) -> int:
+        session = current()
+        given = {"json": json, "csv": csv, format: format != "table"}
+        forms = [name for name, is_given in given.items() if is_given]
+        if len(forms) > 1:
+            raise InvalidCommand(f"{' and '.join(forms)} are two forms; ask for one")
+        for name in pos_args:
+            session.project.selection.chosen([name])  # raises for an unknown name
+        tell = self._compare if differences else self._tell
+        tell(session.project, session.selected, forms[0] if forms else "table")
+        return 0
+
+    def _tell(self, project: Project, settings: Sequence[str], form: str) -> None:
         from motools_build.report.drawing.csv import csv_of
         from motools_build.report.drawing.results import print_results
 
-        session = current()
-        project = session.project
-        if json and csv:
-            raise InvalidCommand("--json and --csv are two forms; ask for one")
-        for name in pos_args:
-            project.selection.chosen([name])  # raises for an unknown name
-        if differences:
-            self._compare(json, csv)
-            return 0
-        found = tables(project, session.selected)
-        if csv:
+        found = tables(project, settings)
+        if form == "csv":
             self._say(csv_of(found).removesuffix("\n"))
-            return 0
+            return
         for one in found:
-            if json:
+            if form == "json":
                 self._say(dumps(one.as_json(), ensure_ascii=False))
+            elif form == "md" or form == "latex":
+                from motools_build.report.drawing.written import written
+
+                self._say(written(one, form))
             else:
                 print_results(one, self.outstream, str(project.store.root))
-        return 0
 
-    def _compare(self, json: bool, csv: bool) -> None:
+    def _compare(self, project: Project, settings: Sequence[str], form: str) -> None:
         from motools_build.report.drawing.differences import (
             differences_csv,
             print_differences,
         )
 
-        session = current()
-        found = compared(session.project, session.selected)
-        if csv:
+        found = compared(project, settings)
+        if form == "csv":
             self._say(differences_csv(found).removesuffix("\n"))
             return
         for name, of in found:
-            if json:
+            if form == "json":
                 body = {"setting": name, "differences": [one.as_json() for one in of]}
                 self._say(dumps(body, ensure_ascii=False))
+            elif form == "md" or form == "latex":
+                from motools_build.report.drawing.written import differences_written
+
+                self._say(differences_written(name, of, form))
             else:
                 print_differences(name, of, self.outstream)
 

@@ -25,6 +25,13 @@ def print_differences(name: str, found: Sequence[Comparison], stream: Any) -> No
     if not found:
         console.print(f"{name}: there is nothing to compare: no two groups of models")
         return
+    for table in differences_tables(name, found):
+        console.print(table)
+    console.print(LEGEND)
+
+
+def differences_tables(name: str, found: Sequence[Comparison]) -> Iterator[Any]:
+    """A rich table for each metric."""
     models = {one.first[2] for one in found}
     alone = f": {min(models)}" if len(models) == 1 else ""
     for column, of_column in groupby(found, lambda one: one.column):
@@ -37,8 +44,7 @@ def print_differences(name: str, found: Sequence[Comparison], stream: Any) -> No
             table.add_column(heading, justify="right", no_wrap=True)
         for one in of_column:
             table.add_row(*_row(one, with_model=not alone))
-        console.print(table)
-    console.print(LEGEND)
+        yield table
 
 
 def _row(one: Comparison, with_model: bool) -> Iterator[str]:

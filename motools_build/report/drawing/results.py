@@ -44,7 +44,7 @@ def print_results(table: Table, stream: Any, logs: str) -> None:
     if table.models_left_out:
         more = hints.command("results", name)
         console.print(f"... and {table.models_left_out} more: {more}")
-    for line in _notes(table):
+    for line in notes(table):
         console.print(line)
     if any(r.record and "log" in r.record.details for r in _listed(table)):
         console.print(f"transcripts: inspect view --log-dir {logs}/")
@@ -54,7 +54,7 @@ def _listed(table: Table) -> list[Result]:
     return [row.result for row in table.rows]
 
 
-def _notes(table: Table) -> Iterator[str]:
+def notes(table: Table) -> Iterator[str]:
     """A line for each result that is not up to date, with the reason, and for each
     remark about one that is."""
     found = _listed(table)
@@ -80,9 +80,15 @@ def _notes(table: Table) -> Iterator[str]:
 def print_models(table: Table, console: Any) -> None:
     """Print the table of single models."""
     print_fitting(partial(models_table, table), console)
+    for line in legend_of_models(table):
+        console.print(line)
+
+
+def legend_of_models(table: Table) -> Iterator[str]:
+    """The line below the table of single models, if it has intervals."""
     every = (metric.estimate for row in table.rows for metric in row.metrics)
     if any(estimate.low is not None for estimate in every):
-        console.print(OF_ONE)
+        yield OF_ONE
 
 
 def models_table(table: Table, width: int) -> Any:
@@ -137,14 +143,25 @@ def _parts_shown(cells: Sequence[Cell], width: int) -> tuple[list[str], str]:
 
 def print_means(table: Table, console: Any) -> None:
     """Print the table of means; nothing if no group has several seeds."""
-    by_group = groups(table.results).values()
-    if not any(len({result.cell.seed for result in of}) > 1 for of in by_group):
+    if not has_means(table):
         return
     print_fitting(partial(means_table, table), console)
     if table.groups_left_out:
         console.print(f"... and {table.groups_left_out} more")
+    for line in legend_of_means(table):
+        console.print(line)
+
+
+def legend_of_means(table: Table) -> Iterator[str]:
+    """The line below the table of means, if it has intervals."""
     if any(mean.estimate.low is not None for mean in table.means):
-        console.print(OVER_SEEDS)
+        yield OVER_SEEDS
+
+
+def has_means(table: Table) -> bool:
+    """Whether a group has several seeds."""
+    by_group = groups(table.results).values()
+    return any(len({result.cell.seed for result in of}) > 1 for of in by_group)
 
 
 def means_table(table: Table, width: int) -> Any:
