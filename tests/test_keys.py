@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rfc8785
@@ -12,7 +13,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motools_build import Dataset, Eval, LoRA, Setting, Training
+from motools_build import Command, Dataset, Eval, Local, LoRA, Setting, Training
 from motools_build.keys import (
     Digest,
     DigestMemo,
@@ -21,8 +22,10 @@ from motools_build.keys import (
     digest_file,
     stage_key,
 )
+from motools_build.params import Trainer
 from motools_build.planning.evals import Sources
 from motools_build.planning.plan import plan
+from motools_build.specs import ModelName
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
@@ -66,6 +69,48 @@ def test_golden_keys() -> None:
     )
     keys = {stage.name: stage.key for stage in plan("golden", setting, resolve).stages}
     assert {name: keys[name] for name in GOLDEN} == GOLDEN
+
+
+# Of models on the disk, and of those that a command trains.
+GOLDEN_ON_DISK = {
+    "base:golden/m": "c47993faf7d53904e53b8724e425d373",
+    "eval:golden/base/m/arithmetic": "e9f1a4f1650e10ad482cc32ebc4261e8",
+    "model:golden/rows/m/seed0": "bd85c6bc1b80b2e4d9ecb9df02aac6db",
+    "eval:golden/rows/m/seed0/arithmetic": "01d39c4a4cd152c7d89fdd920ffc6887",
+    "base:golden/own": "c47993faf7d53904e53b8724e425d373",
+    "eval:golden/base/own/arithmetic": "e9f1a4f1650e10ad482cc32ebc4261e8",
+    "model:golden/rows/own/seed0": "3caddc240316043c64b66f20f379bbd6",
+    "eval:golden/rows/own/seed0/arithmetic": "0540ee1031903972a04b7517f5be1e40",
+}
+
+
+def test_golden_keys_of_models_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = '[tool.motools_build.commands.own]\nbase = "local/./m"\n'
+    run = 'run = "train {dataset} {output} {seed} {epochs} {rate}"\n'
+    (tmp_path / "pyproject.toml").write_text(table + run)
+
+    def digests(spec: Any) -> Sources:
+        if isinstance(spec, ModelName):
+            return Sources({"weights": Digest("1" * 32)}, ())
+        if isinstance(spec, Trainer):
+            return Sources({"command": digest_bytes(spec.run.encode())}, ())
+        return resolve(spec)
+
+    setting = Setting(
+        description="pinned",
+        datasets=[Dataset("rows.jsonl")],
+        models=["local/./m", "command/own"],
+        training=Training(
+            epochs=2, local=Local(rank=8, dropout=0.1), command=Command(rate=1e-4)
+        ),
+        seeds=[0],
+        evals=[Eval("a.py@arithmetic")],
+    )
+    stages = plan("golden", setting, digests).stages
+    assert {stage.name: stage.key for stage in stages} == GOLDEN_ON_DISK
 
 
 def test_golden_digest() -> None:
