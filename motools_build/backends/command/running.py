@@ -35,8 +35,6 @@ LONGEST = 1 << 16
 COUNT = re.compile(r"\b(\d{1,9})/(\d{1,9})\b")
 """A count as progress bars print it: `12/48`."""
 
-LOSS = re.compile(r"""\bloss\b["']?\s*[:=]\s*["']?([0-9.]+(?:e-?\d+)?)""")
-
 OURS = (
     *("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
     *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "OMP_WAIT_POLICY"),
@@ -137,8 +135,6 @@ class _Heard:
         """The last line that was printed, without control characters."""
         self._report = report
         self._line = b""
-        self._count = (0, 0)
-        self._loss = ""
         self._told = 0.0
 
     def take(self, data: bytes) -> None:
@@ -167,19 +163,16 @@ class _Heard:
         if not text:
             return
         self.last = text
-        count, loss = COUNT.search(text), LOSS.search(text)
-        if count and 0 < int(count[1]) <= int(count[2]):
-            self._count = int(count[1]), int(count[2])
-        self._loss = f"loss {loss[1]}" if loss else self._loss
-        done, total = self._count
+        count = COUNT.search(text)
+        done, total = (int(count[1]), int(count[2])) if count else (0, 0)
+        if not 0 < done <= total:
+            done, total = 0, 0
         now = time.monotonic()
         if now - self._told < (TOLD if total else SAID):
             return
         self._told = now
-        if total:
-            self._report(Progress(done, total, "steps", self._loss))
-        else:
-            self._report(Progress(0, 0, "", text))
+        # what is counted, only the text says: weights that are loaded, or steps
+        self._report(Progress(done, total, "", text))
 
 
 def _locked(lock: int) -> bool:
