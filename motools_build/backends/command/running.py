@@ -37,7 +37,7 @@ COUNT = re.compile(r"\b(\d{1,9})/(\d{1,9})\b")
 
 OURS = (
     *("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
-    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "OMP_WAIT_POLICY"),
+    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS"),
     *("INSPECT_DISPLAY", "PYTHON_DOTENV_DISABLED", "TOKENIZERS_PARALLELISM"),
 )
 """Variables that a worker sets for its own jobs and that a command must not have."""
