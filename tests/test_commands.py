@@ -267,7 +267,17 @@ def test_an_unknown_command_is_told(ours: Project):
         ("pass", "holds no model: neither adapter_config.json nor config.json; it is"),
         ("(out / 'a.bin').touch()", "nor config.json, only a.bin; let it write"),
         ("(out / 'adapter_config.json').write_text('{}')", "cannot be read: KeyError"),
-        ("(out / 'config.json').write_text('{}')", "model.safetensors"),
+        ("(out / 'config.json').write_text('{}')", "without its tokenizer; let it"),
+        (
+            "[(out / f).write_text('{}') for f in ('config.json', 'tokenizer.json')]",
+            "model.safetensors",
+        ),
+        (
+            "(out / 'adapter_config.json').write_text('{\"peft_type\": \"LORA\"}')\n"
+            "import safetensors.numpy as files\n"
+            "files.save_file({}, out / 'adapter_model.safetensors')",
+            "cannot be read: ValueError: adapter_model.safetensors holds no weights",
+        ),
     ],
 )
 def test_a_command_that_made_no_model_fails_with_the_reason(
@@ -297,6 +307,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path):
             output = tmp_path / f"{np.dtype(dtype)}-{bad}"
             output.mkdir()
             (output / "config.json").write_text("{}")
+            (output / "tokenizer.json").write_text("{}")
             good = np.array([0.0, -1e4, 6e4], dtype)
             save_file({"a": good}, output / "model.safetensors")
             (tmp_path / output.name / "work").mkdir()
