@@ -25,6 +25,7 @@ from motools_build.project.reports import (
     how_far,
     plannable,
     tables,
+    uncompared,
 )
 from motools_build.text.visible import shown
 
@@ -167,7 +168,8 @@ class Results(Query):
                 body = {"setting": name, "differences": [one.as_json() for one in of]}
                 self._say(dumps(body, ensure_ascii=False))
             else:
-                print_differences(name, of, self.outstream)
+                lost = uncompared(session.project, name)
+                print_differences(name, of, self.outstream, lost)
 
 
 class Plan(Query):

@@ -11,6 +11,7 @@ from typing import Any
 
 from motools_build.report.comparisons import COMPARISON, Comparison
 from motools_build.report.drawing.console import console_of, plain_table
+from motools_build.report.estimates import Column
 from motools_build.report.means import Group
 
 LEGEND = (
@@ -18,13 +19,23 @@ LEGEND = (
     "paired by question; p: adjusted for all comparisons of the setting (Holm)"
 )
 
+MOST_LOST = 10
+"""Largest number of groups without results that are named."""
 
-def print_differences(name: str, found: Sequence[Comparison], stream: Any) -> None:
-    """Print a table of differences for each metric."""
+
+def print_differences(
+    name: str,
+    found: Sequence[Comparison],
+    stream: Any,
+    lost: Sequence[tuple[Column, Group]] = (),
+) -> None:
+    """Print a table of differences for each metric, and the groups without results."""
     console = console_of(stream)
     if not found:
-        console.print(f"{name}: there is nothing to compare: no two groups of models")
-        return
+        console.print(
+            f"{name}: there is nothing to compare: no two groups of models, or a group "
+            "and its base model, have results with an interval"
+        )
     for column, of_column in groupby(found, lambda one: one.column):
         table = plain_table(title=" ".join(filter(None, (name, *column))))
         for heading in ("first", "second"):
@@ -34,12 +45,24 @@ def print_differences(name: str, found: Sequence[Comparison], stream: Any) -> No
         for one in of_column:
             table.add_row(*_row(one))
         console.print(table)
-    console.print(LEGEND)
+    if found:
+        console.print(LEGEND)
+    for column, group in lost[:MOST_LOST]:
+        metric = " ".join(filter(None, column))
+        console.print(f"not compared, without a result: {_named(group)}: {metric}")
+    if len(lost) > MOST_LOST:
+        console.print(f"and {len(lost) - MOST_LOST} more")
+    if lost:
+        console.print(f"why they have none: doit results {name}")
 
 
 def _row(one: Comparison) -> Iterator[str]:
-    for group, seeds in ((one.first, one.seeds), (one.second, one.other_seeds)):
-        count = f"{seeds} seed{'s' if seeds > 1 else ''}"
+    for group, seeds, of in (
+        (one.first, one.seeds, one.of),
+        (one.second, one.other_seeds, one.other_of),
+    ):
+        some = f"{seeds} of {of}" if seeds < of else f"{seeds}"
+        count = f"{some} seed{'s' if of > 1 else ''}"
         yield f"{_named(group)} ({count})" if group[1] != "base" else _named(group)
     yield one.shown
     yield f"{one.adjusted:.3f}" if one.adjusted >= 0.001 else "<0.001"
