@@ -151,6 +151,13 @@ def test_what_the_command_consists_of_is_in_the_keys(
     assert keys(ours) == before
 
 
+def test_words_for_a_shell_may_be_in_the_arguments_of_one(ours: Project):
+    declare(ours, "env A=1 bash -c 'cd $HOME && a; b > ~/c' {dataset} {output} {seed}")
+    assert len(keys(ours)) == 6
+    declare(ours, RUN + " 'costs 5$' --lr=1e-5;1e-4")
+    assert len(keys(ours)) == 6
+
+
 def test_the_line_is_in_the_keys_and_the_number_of_gpus_is_not(ours: Project):
     before = keys(ours)
     declare(ours, gpus=2)
@@ -220,6 +227,11 @@ def test_a_grid_of_options_has_labels():
         (RUN + " {a.b}", "Training()", "is no name of a value; write a literal brace"),
         (RUN + " {", "Training()", "write a literal brace twice"),
         (RUN + " '", "Training()", "No closing quotation"),
+        ("cd a && " + RUN, "Training()", "no shell reads it, so that '&&' would be an"),
+        (RUN + " > log", "Training()", "so that '>' would be an argument; write the"),
+        (RUN + " ~/a.yaml", "Training()", "so that '~/a.yaml' would be an argument"),
+        (RUN + " --a=$HOME/a", "Training()", "so that '--a=$HOME/a' would be an"),
+        ("A=1 " + RUN, "Training()", "'A=1' sets no variable; begin it with env: env"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_while_planning(
@@ -267,7 +279,17 @@ def test_an_unknown_command_is_told(ours: Project):
         ("pass", "holds no model: neither adapter_config.json nor config.json; it is"),
         ("(out / 'a.bin').touch()", "nor config.json, only a.bin; let it write"),
         ("(out / 'adapter_config.json').write_text('{}')", "cannot be read: KeyError"),
-        ("(out / 'config.json').write_text('{}')", "model.safetensors"),
+        ("(out / 'config.json').write_text('{}')", "without its tokenizer; let it"),
+        (
+            "[(out / f).write_text('{}') for f in ('config.json', 'tokenizer.json')]",
+            "model.safetensors",
+        ),
+        (
+            "(out / 'adapter_config.json').write_text('{\"peft_type\": \"LORA\"}')\n"
+            "import safetensors.numpy as files\n"
+            "files.save_file({}, out / 'adapter_model.safetensors')",
+            "cannot be read: ValueError: adapter_model.safetensors holds no weights",
+        ),
     ],
 )
 def test_a_command_that_made_no_model_fails_with_the_reason(
@@ -297,6 +319,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path):
             output = tmp_path / f"{np.dtype(dtype)}-{bad}"
             output.mkdir()
             (output / "config.json").write_text("{}")
+            (output / "tokenizer.json").write_text("{}")
             good = np.array([0.0, -1e4, 6e4], dtype)
             save_file({"a": good}, output / "model.safetensors")
             (tmp_path / output.name / "work").mkdir()

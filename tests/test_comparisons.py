@@ -15,7 +15,12 @@ import pytest
 
 from motools_build import Arm, Dataset, Eval, Setting
 from motools_build.planning.plan import plan
-from motools_build.report.comparisons import COMPARISON, Comparison, comparisons
+from motools_build.report.comparisons import (
+    COMPARISON,
+    Comparison,
+    comparisons,
+    not_compared,
+)
 from motools_build.report.differences import Side, difference, holm
 from motools_build.report.drawing.differences import (
     differences_csv,
@@ -107,8 +112,24 @@ def test_a_seed_without_a_result_is_left_out_and_a_group_without_any(
 ) -> None:
     told = of(found(missing=("odd-1",)))
     assert [(one.seeds, one.other_seeds) for one in told] == [(3, 2), (2, 1), (3, 1)]
-    missing = ("plain-0", "plain-1", "plain-2")
+    assert [(one.of, one.other_of) for one in told] == [(3, 3), (3, 1), (3, 1)]
+    assert "odd, odd (2 of 3 seeds)" in printed(told)
+    assert "not compared" not in printed(told, not_compared(found(("odd-1",))))
+    missing = ("plain-0", "plain-1", "plain-2", "-None")
+    lost = not_compared(found(missing))
+    assert [group[:2] for _, group in lost] == [("plain", "plain"), ("", "base")]
+    text = printed(of(found(missing)), lost)
+    assert "nothing to compare" in text
+    assert "without a result: plain, plain, dummy/echo: score judge mean" in text
+    assert "without a result: base, dummy/echo: score judge mean" in text
+    missing = missing[:3]
     assert [named(one) for one in of(found(missing))] == [("odd", "")]
+
+
+def printed(told: list[Comparison], *lost: Any) -> str:
+    stream = io.StringIO()
+    print_differences("s", told, stream, *lost)
+    return stream.getvalue()
 
 
 def test_json_and_csv_and_the_table_have_the_same_numbers(found: Found) -> None:

@@ -149,7 +149,7 @@ def test_names_are_for_people() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"models": ["nope/x"]}, "there are: anthropic, dummy, embedded"),
+        ({"models": ["nope/x"]}, "there are: anthropic, command, dummy, embedded"),
         ({"models": ["embedded/smollm2-135m"]}, "did you mean 'smollm2-135m-instruct'"),
         ({"models": ["gpt-4"]}, "write backend/model"),
         ({"training": Training(method="dpo")}, "cannot train by 'dpo'; it can by sft"),

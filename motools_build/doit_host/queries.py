@@ -25,6 +25,7 @@ from motools_build.project.reports import (
     how_far,
     plannable,
     tables,
+    uncompared,
 )
 from motools_build.text.visible import shown
 
@@ -190,9 +191,11 @@ class Results(Query):
             elif form == "md" or form == "latex":
                 from motools_build.report.drawing.written import differences_written
 
-                self._say(differences_written(name, of, form))
+                lost = uncompared(project, name)
+                self._say(differences_written(name, of, form, lost))
             else:
-                print_differences(name, of, self.outstream)
+                lost = uncompared(project, name)
+                print_differences(name, of, self.outstream, lost)
 
 
 class Plan(Query):

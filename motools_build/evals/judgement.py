@@ -46,6 +46,9 @@ whether they do so if it ends with white space, which a chat template may take o
 WHOLE = ("cl100k_base", "o200k_base", "o200k_harmony")
 """Encodings of OpenAI, all of which have a token for each number from 0 to 999."""
 
+NAMED = ("openai",)
+"""Inspect's providers for whose models tiktoken names the encoding."""
+
 PROBE = "Write the number 57, and nothing else."
 
 REMEDY = (
@@ -159,7 +162,7 @@ def _provider(model: Model) -> str:
 
 def _known(model: Model) -> bool:
     """Whether the model is OpenAI's by its name, with whole numbers."""
-    if _provider(model) != "openai":
+    if _provider(model) not in NAMED:
         return False
     from tiktoken.model import encoding_name_for_model
 

@@ -15,7 +15,9 @@ from motools_build.stages import Stage
 
 if TYPE_CHECKING:
     from motools_build.report.comparisons import Comparison
+    from motools_build.report.estimates import Column
     from motools_build.report.explain import Explanation
+    from motools_build.report.means import Group
     from motools_build.report.overview import Overview
     from motools_build.report.samples import Transcripts
     from motools_build.report.table import Table
@@ -40,6 +42,14 @@ def compared(
     for name in settings:
         found = results(project.plan(name), project.store)
         yield name, comparisons(found, Estimates(found))
+
+
+def uncompared(project: Project, setting: str) -> list[tuple[Column, Group]]:
+    """The groups of a setting that `compared` leaves out for want of results."""
+    from motools_build.report.comparisons import not_compared
+    from motools_build.report.results import results
+
+    return not_compared(results(project.plan(setting), project.store))
 
 
 def plannable(

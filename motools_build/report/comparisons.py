@@ -20,6 +20,7 @@ COMPARISON = (
     *("eval", "scorer", "metric", "model", "training"),
     *("arm", "dataset", "other_arm", "other_dataset"),
     *("difference", "low", "high", "p", "adjusted", "seeds", "other_seeds"),
+    *("of", "other_of"),
 )
 """The fields of a comparison, as JSON and data frames have them."""
 
@@ -40,7 +41,11 @@ class Comparison:
     """The p value, adjusted by Holm for all comparisons of the setting."""
     seeds: int
     other_seeds: int
-    """The numbers of seeds in the groups; 1 for a base model."""
+    """The numbers of seeds in the comparison; 1 for a base model."""
+    of: int
+    other_of: int
+    """The numbers of all seeds of the groups: those of them without a result, which
+    failed or are stale or missing, are left out of the comparison."""
 
     def as_json(self) -> dict[str, Any]:
         an_eval, scorer, metric = self.column
@@ -62,6 +67,8 @@ class Comparison:
             "adjusted": self.adjusted,
             "seeds": self.seeds,
             "other_seeds": self.other_seeds,
+            "of": self.of,
+            "other_of": self.other_of,
         }
 
     @property
@@ -90,11 +97,12 @@ def comparisons(found: Sequence[Result], estimates: Estimates) -> list[Compariso
 
 def _of_column(
     column: Column, found: Sequence[Result], estimates: Estimates
-) -> Iterator[tuple[Group, Group, Difference, tuple[int, int]]]:
+) -> Iterator[tuple[Group, Group, Difference, tuple[int, int, int, int]]]:
+    of_groups = groups(found)
     seeds = {
-        group: [*whole_seeds(results, column)]
-        for group, results in groups(found).items()
+        group: [*whole_seeds(results, column)] for group, results in of_groups.items()
     }
+    every = {group: _seeds(results, column) for group, results in of_groups.items()}
     pairs = [
         (first, second)
         for second, first in combinations(seeds, 2)
@@ -104,7 +112,7 @@ def _of_column(
         cell = result.cell
         if cell.seed is None and cell.eval == column[0]:
             base: Group = ("", BASE, cell.model, "")
-            seeds[base] = [[result]]
+            seeds[base], every[base] = [[result]], 1
             pairs += [(g, base) for g in seeds if g[2] == cell.model and g != base]
     for first, second in pairs:
         sides = [estimates.side(seeds[group], column) for group in (first, second)]
@@ -112,4 +120,26 @@ def _of_column(
             continue
         one = difference(sides[0], sides[1], estimates.scale(column))
         if one is not None:
-            yield first, second, one, (len(seeds[first]), len(seeds[second]))
+            compared = len(seeds[first]), len(seeds[second])
+            yield first, second, one, (*compared, every[first], every[second])
+
+
+def not_compared(found: Sequence[Result]) -> list[tuple[Column, Group]]:
+    """The groups and base models that no comparison of a metric has, because none of
+    their models has a result of it."""
+    lost = []
+    for column in columns(found):
+        for group, results in groups(found).items():
+            if _seeds(results, column) and not [*whole_seeds(results, column)]:
+                lost.append((column, group))
+        for result in found:
+            cell = result.cell
+            of_base = cell.seed is None and cell.eval == column[0]
+            if of_base and result.status != "ok":
+                lost.append((column, ("", BASE, cell.model, "")))
+    return lost
+
+
+def _seeds(results: Sequence[Result], column: Column) -> int:
+    """The number of seeds that are asked the column's eval."""
+    return len({one.cell.seed for one in results if one.cell.eval == column[0]})

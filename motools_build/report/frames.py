@@ -19,7 +19,16 @@ from motools_build.report.table import FLAT, Table
 if TYPE_CHECKING:
     import pandas
 
-WHOLE = ("seed", "replicate", "scored", "asked", "seeds", "of", "other_seeds")
+WHOLE = (
+    "seed",
+    "replicate",
+    "scored",
+    "asked",
+    "seeds",
+    "of",
+    "other_seeds",
+    "other_of",
+)
 """Integer columns that may have missing values."""
 
 REAL = ("low", "high", "half")

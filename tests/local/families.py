@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytest.importorskip("tokenizers", reason="comes with the extra local")
 from tokenizers import (
     AddedToken,
     Regex,

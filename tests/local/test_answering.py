@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from motools_build.backends.asking import Reply, Request
@@ -143,6 +145,45 @@ def test_a_model_trained_whole_answers_by_itself(tiny: Path, job: Jobs):
     requests = [asked(chat["messages"][0]["content"]) for chat in CHATS[:4]]
     found = texts(Path("/does/not/exist"), one.work, requests)
     assert found != texts(tiny, None, requests)
+
+
+def test_weights_that_do_not_fit_are_refused(tiny: Path, job: Jobs, tmp_path: Path):
+    """Else layers would answer as those of the base model, or with random weights."""
+    import safetensors.numpy
+
+    from motools_build.backends.local import answering
+
+    one, more = job(work="one", epochs=1), [asked("What is 2 + 2?")]
+    run(one, tiny)
+    file = Path(one.work) / "adapter_model.safetensors"
+    weights = safetensors.numpy.load_file(file)
+    for number, changed in enumerate(
+        (
+            dict([*weights.items()][1:]),
+            {f"module.{name}": weights[name] for name in weights},
+            {name: np.concatenate([of, of]) for name, of in weights.items()},
+        )
+    ):
+        bad = tmp_path / f"bad{number}"
+        shutil.copytree(one.work, bad)
+        safetensors.numpy.save_file(changed, bad / file.name)
+        for first in (None, one.work):
+            answering._Served.of.cache_clear()
+            if first:
+                texts(tiny, first, more)
+            with pytest.raises(EngineError, match=r"bad. does not fit its base model"):
+                texts(tiny, str(bad), more)
+            with pytest.raises(EngineError, match="does not fit"):  # it has changed
+                texts(tiny, None, more)
+    answering._Served.of.cache_clear()
+    shutil.copytree(tiny, tmp_path / "whole")
+    whole = safetensors.numpy.load_file(tiny / "model.safetensors")
+    changed = {f"module.{name}": whole[name] for name in whole}
+    safetensors.numpy.save_file(
+        changed, tmp_path / "whole" / "model.safetensors", {"format": "pt"}
+    )
+    with pytest.raises(EngineError, match=r"weights of the model are in none of its"):
+        texts(tiny, str(tmp_path / "whole"), more)
 
 
 def test_a_model_is_asked_by_the_template_that_it_was_trained_with(

@@ -23,6 +23,13 @@ NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 FIELDS = ("run", "base", "files", "gpus")
 
+OPERATORS = {"&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1", "&>"}
+
+SHELLS = re.compile(r"~(/.*)?|\S*\$[A-Za-z_]\S*")
+"""A word that a shell would replace: `~/train.py`, `$HOME/train.py`."""
+
+ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
+
 NEEDED = ("dataset", "output", "seed")
 """Placeholders that each command must have: without one, all models would be alike."""
 
@@ -84,6 +91,7 @@ def declared(name: str) -> Trainer:
                 "seed": "all seeds would give the same model",
             }[missing[0]],
         )
+    _refuse_shell(name, shlex.split(run))
     return Trainer(name, run, base, tuple(files), gpus)
 
 
@@ -122,6 +130,25 @@ def checked(trainer: Trainer, recipe: Recipe) -> Trainer:
 def arguments(trainer: Trainer, values: Mapping[str, Any]) -> list[str]:
     """The program and its arguments, with the values in place of the placeholders."""
     return [word.format_map(values) for word in shlex.split(trainer.run)]
+
+
+def _refuse_shell(name: str, words: list[str]) -> None:
+    """Raises InputError for what only a shell understands: the program would be given
+    it as it is, and might do something else than what is written there."""
+    for word in words:
+        if word in OPERATORS or SHELLS.fullmatch(word):
+            raise _wrong(
+                name,
+                f"run: no shell reads it, so that {word!r} would be an argument; write "
+                "the commands into a file: "
+                'run = "bash train.sh {dataset} {output} {seed}"',
+            )
+    if ASSIGNMENT.fullmatch(words[0]):
+        raise _wrong(
+            name,
+            f"run: no shell reads it, so that {words[0]!r} sets no variable; begin it "
+            f"with env: env {words[0]}",
+        )
 
 
 def _placeholders(name: str, run: str) -> list[str]:

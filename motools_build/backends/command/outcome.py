@@ -24,6 +24,9 @@ ADAPTER, ADAPTERS_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 KEPT = (*USED, "*.jsonl", "*.md")
 """Patterns of the files that become payload."""
 
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+"""Files of which a whole model's tokenizer has one."""
+
 INDEX = "model.safetensors.index.json"
 
 EXPONENTS = {
@@ -62,6 +65,11 @@ def _check(name: str, output: Path) -> None:
         files = [output / ADAPTERS_WEIGHTS]
     elif (output / CONFIG).is_file():
         json.loads((output / CONFIG).read_bytes())
+        if not any((output / one).is_file() for one in TOKENIZERS):
+            raise StageFailed(
+                f"the command {name} wrote a whole model without its tokenizer; let it "
+                "call tokenizer.save_pretrained, too"
+            )
         files = sorted(output.glob("*.safetensors")) or [output / "model.safetensors"]
         if (output / INDEX).is_file():
             shards = json.loads((output / INDEX).read_bytes())["weight_map"].values()
@@ -75,6 +83,8 @@ def _check(name: str, output: Path) -> None:
             + "; let it write there what save_pretrained writes"
         )
     for file in files:
+        if not _tensors(file):
+            raise ValueError(f"{file.name} holds no weights")
         for tensor in _not_finite(file):
             raise StageFailed(
                 f"the command {name} wrote weights that are not finite "
@@ -83,16 +93,20 @@ def _check(name: str, output: Path) -> None:
             )
 
 
-def _not_finite(file: Path) -> Iterator[str]:
-    """The names of a file's tensors that hold an infinite value or no number. Raises
-    OSError or ValueError if the file is missing or damaged."""
+def _tensors(file: Path) -> list[str]:
+    """The names of a file's tensors. Raises OSError or ValueError if the file is
+    missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(file, "np"):
-            pass  # opening it checks that it is complete
+        with safe_open(file, "np") as opened:  # which checks that it is complete
+            return list(opened.keys())
     except SafetensorError as error:
         raise ValueError(f"{file.name}: {error}") from error
+
+
+def _not_finite(file: Path) -> Iterator[str]:
+    """The names of a whole file's tensors that hold an infinite value or no number."""
     data = np.memmap(file, np.uint8, "r")
     begin = 8 + int(data[:8].view("<u8")[0])
     header: dict[str, Any] = json.loads(bytes(data[8:begin]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,3 +67,26 @@ def save(model: Any, folder: Path, tokenizer: Any = None, template: str = "") ->
     if template:
         (folder / TEMPLATE).write_text(template)
     return weights_digest(folder)
+
+
+def loaded(model: Any, folder: str, name: str = "default") -> Any:
+    """The model with the adapter in a folder besides those that it has. Raises
+    EngineError unless the folder has weights for all layers that the adapter is for, in
+    their shapes: PEFT leaves those without as the base model has them. The model cannot
+    be used then, for some of its layers may be adapted."""
+    from peft import PeftModel
+
+    try:
+        if isinstance(model, PeftModel):
+            missing = model.load_adapter(folder, adapter_name=name).missing_keys
+            if missing:
+                raise ValueError(f"{len(missing)} weights are missing: {missing[0]}")
+            return model
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", ".*missing adapter keys")
+            return PeftModel.from_pretrained(model, folder, adapter_name=name).eval()
+    except (UserWarning, RuntimeError, ValueError) as error:
+        problem = str(error)[:500]
+        raise EngineError(
+            f"the adapter in {folder} does not fit its base model: {problem}"
+        ) from error

@@ -16,7 +16,7 @@ import torch
 
 from motools_build.backends.asking import Reply, Request
 from motools_build.backends.local import devices
-from motools_build.backends.local.adapters import ADAPTER, TEMPLATE
+from motools_build.backends.local.adapters import ADAPTER, TEMPLATE, loaded
 from motools_build.backends.local.chat import Chats
 from motools_build.backends.local.folders import folder_of
 from motools_build.backends.local.likelihoods import Likelihoods, Texts
@@ -88,6 +88,8 @@ class _Served:
         self._ends = _ends(self._model, self._tokenizer)
         self._adapters: dict[str, str] = {}
         """Folder -> the adapter's name in PEFT."""
+        self._broken: EngineError | None = None
+        """Why an adapter could not be loaded: it may have changed some layers."""
 
     @classmethod
     @cache
@@ -141,20 +143,19 @@ class _Served:
 
     def _use(self, adapter: str | None) -> None:
         """Switch to an adapter, which is loaded if it is new, or to the base model."""
-        from peft import PeftModel
-
+        if self._broken:
+            raise self._broken
         if adapter not in self._chats:
             file = Path(adapter, TEMPLATE) if adapter else None
             template = file.read_text() if file and file.is_file() else ""
             self._chats[adapter] = Chats(self._tokenizer, template)
         if adapter and adapter not in self._adapters:
             name = f"a{len(self._adapters)}"
-            if self._adapters:
-                self._model.load_adapter(adapter, adapter_name=name)
-            else:
-                self._model = PeftModel.from_pretrained(
-                    self._model, adapter, adapter_name=name
-                ).eval()
+            try:
+                self._model = loaded(self._model, adapter, name)
+            except EngineError as error:
+                self._broken = error
+                raise
             self._adapters[adapter] = name
         if not self._adapters:
             return

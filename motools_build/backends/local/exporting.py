@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from motools_build.backends.local.adapters import ADAPTER, TEMPLATE
+from motools_build.backends.local.adapters import ADAPTER, TEMPLATE, loaded
 from motools_build.backends.local.folders import CONFIG, files_of, is_folder
 from motools_build.backends.local.loading import check_installed
 
@@ -52,7 +52,6 @@ def _adapter(payload: Path, model: str, base: Path, folder: Path) -> None:
 
 def _merged(payload: Path, base: Path, folder: Path) -> None:
     check_installed()
-    from peft import PeftModel
     from transformers import AutoConfig, AutoModelForCausalLM
 
     # in the base model's own format, which a merge in another would round twice
@@ -60,6 +59,6 @@ def _merged(payload: Path, base: Path, folder: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(
         str(base), dtype=dtype or "auto", local_files_only=True, use_safetensors=True
     )
-    merged = PeftModel.from_pretrained(model, str(payload)).merge_and_unload()
+    merged = loaded(model, str(payload)).merge_and_unload()
     merged.save_pretrained(str(folder))
     assert (folder / CONFIG).is_file()

@@ -68,8 +68,9 @@ def model_of(
 ) -> Any:
     """The model of a folder, on a device: to answer with, or to be trained as
     `Local.adapter` says. All weights are trained in 32 bits, whatever `dtype` is; QLoRA
-    loads them in 4 bits. Raises EngineError if the model cannot be loaded, or is too
-    large for the device, which is told before it is loaded."""
+    loads them in 4 bits. Raises EngineError if the model cannot be loaded, if some of
+    its weights are in no file, or if it is too large for the device, which is told
+    before it is loaded."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -78,11 +79,21 @@ def model_of(
     if adapter == "qlora":
         how |= {"quantization_config": _four_bits(dtype), "device_map": device}
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            str(folder), local_files_only=True, use_safetensors=True, **how
+        model, told = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            **how,
         )
     except Exception as error:
         raise EngineError(f"{folder}: it cannot be loaded: {error}") from error
+    missing = sorted(told["missing_keys"])
+    if missing:  # transformers fills them with random numbers
+        raise EngineError(
+            f"{folder}: {len(missing)} weights of the model are in none of its "
+            f"*.safetensors: {', '.join(missing[:3])}"
+        )
     return model if adapter == "qlora" else model.to(device)
 
 

@@ -9,7 +9,12 @@ from typing import Any
 from tabulate import tabulate
 
 from motools_build.report.comparisons import Comparison
-from motools_build.report.drawing.differences import LEGEND, differences_tables
+from motools_build.report.drawing.differences import (
+    LEGEND,
+    NONE,
+    differences_tables,
+    lost_lines,
+)
 from motools_build.report.drawing.fitting import TITLED
 from motools_build.report.drawing.results import (
     has_means,
@@ -19,6 +24,8 @@ from motools_build.report.drawing.results import (
     models_table,
     notes,
 )
+from motools_build.report.estimates import Column
+from motools_build.report.means import Group
 from motools_build.report.table import Table
 
 STYLES = {"md": "pipe", "latex": "latex_booktabs"}
@@ -38,12 +45,17 @@ def written(table: Table, form: str) -> str:
     return "\n\n".join(filter(None, [*parts, _said(notes(table), form)]))
 
 
-def differences_written(name: str, found: Sequence[Comparison], form: str) -> str:
+def differences_written(
+    name: str,
+    found: Sequence[Comparison],
+    form: str,
+    lost: Sequence[tuple[Column, Group]] = (),
+) -> str:
     """A table of the differences between groups for each metric."""
-    if not found:
-        return _said([f"{name}: there is nothing to compare"], form)
     tables = [_table(one, form) for one in differences_tables(name, found)]
-    return "\n\n".join([*tables, _said(LEGEND.splitlines(), form)])
+    legend = LEGEND if found else f"{name}: {NONE}"
+    lines = [*legend.splitlines(), *lost_lines(name, lost)]
+    return "\n\n".join([*tables, _said(lines, form)])
 
 
 def _table(table: Any, form: str) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import openai
 from inspect_ai.model import ChatMessage, GenerateConfig, ModelCall, ModelOutput
 from inspect_ai.model._providers.vllm import VLLMAPI
 from inspect_ai.tool import ToolChoice, ToolInfo
-from openai import APIConnectionError, APIStatusError
 
 from motools_build.backends.local.adapters import ADAPTER, TEMPLATE
 from motools_build.backends.local.serving import speaking
@@ -57,11 +57,11 @@ class Asked(VLLMAPI):
         config = config.model_copy(update={"extra_body": body, "top_p": top_p})
         try:
             answer = await super().generate(input, tools, tool_choice, config)
-        except APIConnectionError as error:
+        except openai.APIConnectionError as error:
             raise speaking.unreachable(self._address, error) from error
         output = answer[0] if isinstance(answer, tuple) else answer
         if (
-            isinstance(output, APIStatusError)
+            isinstance(output, openai.APIStatusError)
             and "chat template" in str(output).lower()
         ):
             raise EngineError(
