@@ -457,7 +457,7 @@ def test_what_was_answered_before_a_kill_is_not_asked_again(lab: Lab) -> None:
     lab.account("default", connections=5)
     lab.server.faults([{"fault": "slow", "on": CHAT, "value": 0.1}])
     process = lab.start("run", "tutor")
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300  # a slow machine
     while lab.server.requests()["counts"].get(CHAT, 0) < 30:
         assert time.monotonic() < end
         time.sleep(0.05)
