@@ -132,6 +132,24 @@ def printed(told: list[Comparison], *lost: Any) -> str:
     return stream.getvalue()
 
 
+def test_arms_of_one_dataset_have_the_same_models(tmp_path: Path) -> None:
+    setting = Setting(
+        description="",
+        arms=[
+            Arm("one", datasets=[Dataset("same.jsonl")]),
+            Arm("other", datasets=[Dataset("same.jsonl")]),
+        ],
+        models=["dummy/echo"],
+        seeds=[0, 1],
+        evals=[Eval("dummy/score")],
+    )
+    results = [
+        result(cell, tmp_path / str(number), [1, 0, (cell.seed or 0)])
+        for number, cell in enumerate(plan("s", setting, resolve).cells)
+    ]
+    assert [named(one) for one in of(results)] == [("one", ""), ("other", "")]
+
+
 def test_json_and_csv_and_the_table_have_the_same_numbers(found: Found) -> None:
     told = of(found())
     rows = list(csv.DictReader(io.StringIO(differences_csv([("s", told)]))))

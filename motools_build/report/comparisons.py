@@ -107,6 +107,7 @@ def _of_column(
         (first, second)
         for second, first in combinations(seeds, 2)
         if first[2:] == second[2:]  # of the same base model and training
+        and not _evals(seeds[first]) & _evals(seeds[second])
     ][:MOST_PAIRS]
     for result in found:
         cell = result.cell
@@ -138,6 +139,12 @@ def not_compared(found: Sequence[Result]) -> list[tuple[Column, Group]]:
             if of_base and result.status != "ok":
                 lost.append((column, ("", BASE, cell.model, "")))
     return lost
+
+
+def _evals(seeds: Sequence[Sequence[Result]]) -> set[str]:
+    """The keys of a group's evals. Two arms of one dataset have the same models, which
+    are not independent of themselves."""
+    return {result.cell.stage.key for one in seeds for result in one}
 
 
 def _seeds(results: Sequence[Result], column: Column) -> int:
