@@ -17,6 +17,7 @@ from motools_build import Arm, Dataset, Eval, Setting
 from motools_build.planning.plan import plan
 from motools_build.report.comparisons import (
     COMPARISON,
+    Compared,
     Comparison,
     comparisons,
     not_compared,
@@ -152,7 +153,7 @@ def test_arms_of_one_dataset_have_the_same_models(tmp_path: Path) -> None:
 
 def test_json_and_csv_and_the_table_have_the_same_numbers(found: Found) -> None:
     told = of(found())
-    rows = list(csv.DictReader(io.StringIO(differences_csv([("s", told)]))))
+    rows = list(csv.DictReader(io.StringIO(differences_csv([Compared("s", told)]))))
     assert list(rows[0]) == ["setting", *COMPARISON]
     body: list[dict[str, Any]] = json.loads(json.dumps([one.as_json() for one in told]))
     for row, one in zip(rows, body, strict=True):

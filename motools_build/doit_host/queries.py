@@ -25,7 +25,6 @@ from motools_build.project.reports import (
     how_far,
     plannable,
     tables,
-    uncompared,
 )
 from motools_build.text.visible import shown
 
@@ -184,17 +183,15 @@ class Results(Query):
         if form == "csv":
             self._say(differences_csv(found).removesuffix("\n"))
             return
-        for name, of in found:
+        for name, of, lost in found:
             if form == "json":
                 body = {"setting": name, "differences": [one.as_json() for one in of]}
                 self._say(dumps(body, ensure_ascii=False))
             elif form == "md" or form == "latex":
                 from motools_build.report.drawing.written import differences_written
 
-                lost = uncompared(project, name)
                 self._say(differences_written(name, of, form, lost))
             else:
-                lost = uncompared(project, name)
                 print_differences(name, of, self.outstream, lost)
 
 

@@ -14,10 +14,8 @@ from motools_build.running.versions import versions
 from motools_build.stages import Stage
 
 if TYPE_CHECKING:
-    from motools_build.report.comparisons import Comparison
-    from motools_build.report.estimates import Column
+    from motools_build.report.comparisons import Compared
     from motools_build.report.explain import Explanation
-    from motools_build.report.means import Group
     from motools_build.report.overview import Overview
     from motools_build.report.samples import Transcripts
     from motools_build.report.table import Table
@@ -30,26 +28,17 @@ def tables(project: Project, settings: Iterable[str]) -> Iterator[Table]:
     return (table(project.plan(name), project.store) for name in settings)
 
 
-def compared(
-    project: Project, settings: Iterable[str]
-) -> Iterator[tuple[str, list[Comparison]]]:
-    """The name of each setting, and the differences between its groups of models.
-    Raises InputError for a setting that cannot be planned."""
-    from motools_build.report.comparisons import comparisons
+def compared(project: Project, settings: Iterable[str]) -> Iterator[Compared]:
+    """The differences between the groups of models of each setting. Raises InputError
+    for a setting that cannot be planned."""
+    from motools_build.report.comparisons import Compared, comparisons, not_compared
     from motools_build.report.estimates import Estimates
     from motools_build.report.results import results
 
     for name in settings:
         found = results(project.plan(name), project.store)
-        yield name, comparisons(found, Estimates(found))
-
-
-def uncompared(project: Project, setting: str) -> list[tuple[Column, Group]]:
-    """The groups of a setting that `compared` leaves out for want of results."""
-    from motools_build.report.comparisons import not_compared
-    from motools_build.report.results import results
-
-    return not_compared(results(project.plan(setting), project.store))
+        differences = comparisons(found, Estimates(found))
+        yield Compared(name, differences, not_compared(found))
 
 
 def plannable(

@@ -3,10 +3,10 @@ groups of one base model and training from each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 from motools_build.report.differences import Difference, difference, holm
 from motools_build.report.estimates import Column, Estimates, columns, rounded
@@ -26,6 +26,15 @@ COMPARISON = (
 
 MOST_PAIRS = 100
 """Largest number of pairs of groups that are compared for one metric."""
+
+
+class Compared(NamedTuple):
+    """The comparisons of a setting."""
+
+    setting: str
+    found: Sequence[Comparison]
+    lost: Sequence[tuple[Column, Group]] = ()
+    """The groups that no comparison of a metric has, for want of results."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +90,11 @@ class Comparison:
 
 def comparisons(found: Sequence[Result], estimates: Estimates) -> list[Comparison]:
     """All comparisons of a setting's results that have an interval, by metric."""
+    of_groups = groups(found)
     told = [
-        (column, first, second, one, sizes)
+        (column, *one)
         for column in columns(found)
-        for first, second, one, sizes in _of_column(column, found, estimates)
+        for one in _of_column(column, found, of_groups, estimates)
     ]
     adjusted = holm([one.p for *_, one, _ in told])
     return [
@@ -96,9 +106,11 @@ def comparisons(found: Sequence[Result], estimates: Estimates) -> list[Compariso
 
 
 def _of_column(
-    column: Column, found: Sequence[Result], estimates: Estimates
+    column: Column,
+    found: Sequence[Result],
+    of_groups: Mapping[Group, Sequence[Result]],
+    estimates: Estimates,
 ) -> Iterator[tuple[Group, Group, Difference, tuple[int, int, int, int]]]:
-    of_groups = groups(found)
     seeds = {
         group: [*whole_seeds(results, column)] for group, results in of_groups.items()
     }
@@ -129,8 +141,9 @@ def not_compared(found: Sequence[Result]) -> list[tuple[Column, Group]]:
     """The groups and base models that no comparison of a metric has, because none of
     their models has a result of it."""
     lost = []
+    of_groups = groups(found)
     for column in columns(found):
-        for group, results in groups(found).items():
+        for group, results in of_groups.items():
             if _seeds(results, column) and not [*whole_seeds(results, column)]:
                 lost.append((column, group))
         for result in found:

@@ -7,11 +7,11 @@ mean or sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from motools_build.errors import MissingExtra
-from motools_build.report.comparisons import COMPARISON, Comparison
+from motools_build.report.comparisons import COMPARISON, Compared
 from motools_build.report.means import MEAN
 from motools_build.report.samples import Transcripts
 from motools_build.report.table import FLAT, Table
@@ -66,15 +66,15 @@ def means_frame(tables: Iterable[Table]) -> pandas.DataFrame:
     return _frame(rows, ("setting", *MEAN))
 
 
-def comparisons_frame(
-    found: Iterable[tuple[str, Sequence[Comparison]]],
-) -> pandas.DataFrame:
+def comparisons_frame(found: Iterable[Compared]) -> pandas.DataFrame:
     """The differences between groups of models: one row for each comparison, with the
     data of `doit results --differences --json`, and `setting` as the first column.
 
     Raises MissingExtra if pandas is not installed.
     """
-    rows = ({"setting": name, **one.as_json()} for name, of in found for one in of)
+    rows = (
+        {"setting": of.setting, **one.as_json()} for of in found for one in of.found
+    )
     return _frame(rows, ("setting", *COMPARISON))
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
 
 from motools_build.errors import InputError
+from motools_build.keys import signature
 from motools_build.params import Recipe, Trainer
 from motools_build.pyproject import PYPROJECT, document
 from motools_build.text.similar import known
@@ -44,7 +46,18 @@ docs/guides/trainers.md."""
 def commands() -> Mapping[str, Any]:
     """Name -> declaration, unchecked, of the project's commands. The project's folder
     is the working directory."""
-    section: Any = document(Path(PYPROJECT))
+    path = Path(PYPROJECT).absolute()
+    try:
+        return _commands_of(path, tuple(signature(path.stat())))
+    except FileNotFoundError:
+        return {}
+
+
+@lru_cache(8)
+def _commands_of(path: Path, signature: tuple[int, ...]) -> Mapping[str, Any]:
+    """The commands of a file with this signature: a plan asks for each of its models
+    anew."""
+    section: Any = document(Path(path.name))  # as errors name it
     for name in ("tool", "motools_build", "commands"):
         section = section.get(name, {}) if isinstance(section, dict) else {}
     return section if isinstance(section, dict) else {}

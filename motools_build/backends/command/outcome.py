@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from motools_build.backends.local.adapters import ADAPTER
 from motools_build.backends.local.folders import CONFIG, USED, weights_digest
 from motools_build.errors import StageFailed
 from motools_build.params import Trainer
 
-ADAPTER, ADAPTERS_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+ADAPTERS_WEIGHTS = "adapter_model.safetensors"
 
 KEPT = (*USED, "*.jsonl", "*.md")
 """Patterns of the files that become payload."""

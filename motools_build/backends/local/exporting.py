@@ -8,7 +8,7 @@ from pathlib import Path
 
 from motools_build.backends.local.adapters import ADAPTER, TEMPLATE, loaded
 from motools_build.backends.local.folders import CONFIG, files_of, is_folder
-from motools_build.backends.local.loading import check_installed
+from motools_build.backends.local.loading import check_installed, model_of
 
 OF_TOKENIZER = ("tokenizer*", "special_tokens_map.json", "added_tokens.json")
 """Patterns of a tokenizer's files. Others, as `vocab.json`, are those of tokenizers
@@ -52,13 +52,11 @@ def _adapter(payload: Path, model: str, base: Path, folder: Path) -> None:
 
 def _merged(payload: Path, base: Path, folder: Path) -> None:
     check_installed()
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     # in the base model's own format, which a merge in another would round twice
     dtype = AutoConfig.from_pretrained(str(base), local_files_only=True).dtype
-    model = AutoModelForCausalLM.from_pretrained(
-        str(base), dtype=dtype or "auto", local_files_only=True, use_safetensors=True
-    )
+    model = model_of(base, "cpu", dtype or "auto")
     merged = loaded(model, str(payload)).merge_and_unload()
     merged.save_pretrained(str(folder))
     assert (folder / CONFIG).is_file()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from motools_build.report.comparisons import BASE, COMPARISON, Comparison
+from motools_build.report.comparisons import BASE, COMPARISON, Compared, Comparison
 from motools_build.report.drawing.console import console_of, plain_table
 from motools_build.report.estimates import Column
 from motools_build.report.means import Group
@@ -92,11 +92,11 @@ def _named(group: Group, with_model: bool = True) -> str:
     )
 
 
-def differences_csv(found: Iterable[tuple[str, Sequence[Comparison]]]) -> str:
+def differences_csv(found: Iterable[Compared]) -> str:
     """A row for each comparison, under one header line."""
     text = io.StringIO()
     writer = csv.DictWriter(text, ("setting", *COMPARISON), lineterminator="\n")
     writer.writeheader()
-    for name, of in found:
-        writer.writerows({"setting": name, **one.as_json()} for one in of)
+    for of in found:
+        writer.writerows({"setting": of.setting, **one.as_json()} for one in of.found)
     return text.getvalue()
