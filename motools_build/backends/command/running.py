@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import select
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from motools_build.backends.flocks import hold_at_once
 from motools_build.backends.job import Progress, Report
 from motools_build.errors import StageFailed
 from motools_build.params import Trainer
@@ -71,14 +71,13 @@ def alone(folder: Path, report: Report) -> Iterator[None]:
     """Wait until no process of an earlier attempt uses the folder. The command and its
     own processes inherit the lock, so that it lasts as long as they do."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    told = False
+    while (lock := hold_at_once(folder / LOCK)) is None:
+        if not told:
+            report(Progress(0, 0, "", "waits for the end of an earlier attempt"))
+            told = True
+        time.sleep(POLL)
     try:
-        told = False
-        while not _locked(lock):
-            if not told:
-                report(Progress(0, 0, "", "waits for the end of an earlier attempt"))
-                told = True
-            time.sleep(POLL)
         os.set_inheritable(lock, True)
         yield
     finally:
@@ -173,11 +172,3 @@ class _Heard:
         self._told = now
         # what is counted, only the text says: weights that are loaded, or steps
         self._report(Progress(done, total, "", text))
-
-
-def _locked(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -10,14 +10,13 @@ GPUs are wanted.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from motools_build.backends.flocks import hold_at_once, is_held, locked
 from motools_build.errors import StageFailed
 
 POLL = 1.0
@@ -100,7 +99,7 @@ def hold(
     found = _free(cards, count)
     if found is None:
         waits()
-        with _waiting():
+        with locked(_place(WAITING), exclusive=False):  # for `wanted`
             while (found := _free(cards, count)) is None:
                 meanwhile()
                 time.sleep(POLL)
@@ -109,14 +108,7 @@ def hold(
 
 def wanted() -> bool:
     """Whether some process of this user waits for a GPU."""
-    lock = _opened(WAITING)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
+    return is_held(_place(WAITING))
 
 
 def named(device: str) -> str:
@@ -138,11 +130,8 @@ def _free(cards: Sequence[str], count: int) -> list[tuple[int, int]] | None:
     if fewer are free."""
     found: list[tuple[int, int]] = []
     for index, card in enumerate(cards):
-        lock = _opened(card.replace("/", "-"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
+        lock = hold_at_once(_place(card.replace("/", "-")))
+        if lock is None:
             continue
         found.append((index, lock))
         if len(found) == count:
@@ -152,19 +141,8 @@ def _free(cards: Sequence[str], count: int) -> list[tuple[int, int]] | None:
     return None
 
 
-@contextmanager
-def _waiting() -> Iterator[None]:
-    """Tell `wanted` of other processes, as long as this one waits."""
-    lock = _opened(WAITING)
-    fcntl.flock(lock, fcntl.LOCK_SH)
-    try:
-        yield
-    finally:
-        os.close(lock)
-
-
-def _opened(name: str) -> int:
-    """The descriptor of a file that all projects of this user on this machine share."""
+def _place(name: str) -> Path:
+    """The path of a file that all projects of this user on this machine share."""
     folder = Path(tempfile.gettempdir()) / f"motools-devices-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    return os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+    return folder / name

@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from motools_build.backends.flocks import hold_at_once, is_held
 from motools_build.backends.local import devices
 from motools_build.backends.local.serving.places import (
     ADDRESS,
@@ -32,8 +33,6 @@ from motools_build.backends.local.serving.places import (
     USE,
     WANTED,
     Address,
-    hold_at_once,
-    is_held,
 )
 
 LOOK = 0.3

@@ -13,12 +13,9 @@ held by processes, and given back by the operating system when these end, howeve
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -82,43 +79,6 @@ def folder_of(digest: str) -> Path:
     return folder
 
 
-def hold(path: Path, exclusive: bool = False) -> int:
-    """Wait for a lock on a file, and hold it: its descriptor. Closing it, or the end of
-    the process, gives it back."""
-    descriptor = _opened(path)
-    fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-    return descriptor
-
-
-def hold_at_once(path: Path) -> int | None:
-    """Hold an exclusive lock on a file, as `hold` does; None if another has one."""
-    descriptor = _opened(path)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def is_held(path: Path) -> bool:
-    """Whether a process has a lock on a file."""
-    descriptor = hold_at_once(path)
-    if descriptor is not None:
-        os.close(descriptor)
-    return descriptor is None
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file within the context."""
-    descriptor = hold(path, exclusive=True)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def end_of_log(path: str | Path) -> str:
     """The last lines of a log, for messages; empty if there is none."""
     try:
@@ -127,7 +87,3 @@ def end_of_log(path: str | Path) -> str:
         return ""
     lines: list[Any] = data[-TAIL:].decode("utf-8", "replace").strip().splitlines()
     return "\n".join(lines[-8:])
-
-
-def _opened(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

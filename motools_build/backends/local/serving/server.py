@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from motools_build.backends.flocks import hold, is_held, locked
 from motools_build.backends.local import devices
 from motools_build.backends.local.folders import files_of
 from motools_build.backends.local.serving.places import (
@@ -27,9 +28,6 @@ from motools_build.backends.local.serving.places import (
     Address,
     end_of_log,
     folder_of,
-    hold,
-    is_held,
-    locked,
 )
 from motools_build.errors import EngineError, MissingExtra
 from motools_build.keys import canonical, digest_bytes
