@@ -16,6 +16,7 @@ import pandas
 import pytest
 
 from motools_build.errors import MissingExtra
+from motools_build.keys import digest_bytes
 from motools_build.project.project import Project as Folder
 from motools_build.report import frames
 from motools_build.report.frames import means_frame, results_frame, samples_frame
@@ -61,11 +62,13 @@ def flat(bodies: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             cell = {"setting": body["setting"], **result}
             for name in ("scores", "estimates", "noticed"):
                 del cell[name]
+            found = cell["versions"].items()
+            cell["versions"] = ", ".join(f"{n} {v}" for n, v in found) or None
             for metric in result["estimates"]:
                 assert metric["status"] == result["status"]
                 yield {**cell, **metric}
             if not result["estimates"]:
-                yield {**cell, **dict.fromkeys(frames.FLAT[len(cell) :])}
+                yield {**dict.fromkeys(frames.FLAT), **cell}
 
 
 def test_results_equal_the_json(ran: Project) -> None:
@@ -84,6 +87,31 @@ def test_means_equal_the_json(ran: Project) -> None:
         for mean in body["means"]
     ]
     assert values(means_frame(tables(ran))) == found
+
+
+def test_a_row_names_what_its_result_was_made_from(ran: Project) -> None:
+    """The model that answered and its training rows, as their own records have them;
+    of a result that is not there, what the plan knows."""
+    with chdir(ran.root):
+        store = Folder({}).store
+        found = values(results_frame(tables(ran)))
+        records = {one.key: one for one in store.records("model")}
+        evals = {one.key: one for one in store.records("eval")}
+    for row in found:
+        digest = digest_bytes(
+            (ran.root / f"datasets/{row['dataset']}.jsonl").read_bytes()
+        )
+        assert row["dataset_digest"] == digest
+        if row["status"] == "ok":
+            model, result = records[row["model_key"]], evals[row["key"]]
+            assert row["model_id"] == model.output
+            assert row["made"] == result.made["time"]
+            assert (
+                f"inspect_ai {result.made['versions']['inspect_ai']}" in row["versions"]
+            )
+        else:
+            assert row["model_key"] not in records
+            assert (row["model_id"], row["made"], row["versions"]) == (None, None, None)
 
 
 def test_csv_has_the_rows_of_the_frame(ran: Project) -> None:

@@ -267,6 +267,7 @@ def test_json_says_the_interval_and_the_counts(results: Any) -> None:
     assert told == {
         **{"scorer": "judge", "metric": "mean", "value": 0.5},
         **{"low": low, "high": high, "scored": 2, "asked": 2},
+        **dict.fromkeys(("refused", "code", "incoherent", "failed")),
         **{"seeds": 1, "status": "ok"},
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from motools_build.report.outcomes import told, values
+from motools_build.report.outcomes import lost, told, values
 
 
 def counts(begin: str, **found: int) -> dict[str, float]:
@@ -38,3 +38,22 @@ def test_a_record_names_its_counts_whatever_they_are_called() -> None:
     counts = {"judge": {"outcomes": named}}
     assert list(told({"judge": metrics}, counts)) == ["kind: 2 evasive, 7 scored"]
     assert list(told({"judge": metrics})) == []
+
+
+def test_answers_without_a_number_are_counted_by_metric() -> None:
+    judged = {
+        "judge": {"mean": 0.5, **counts("", scored=7, refused=2)},
+        "judges": {
+            "aligned": 80.0,
+            **counts("aligned_", scored=6, incoherent=3),
+            "coherent": 90.0,
+            **counts("coherent_", scored=9),
+        },
+        "match": {"accuracy": 1.0},
+    }
+    details = {"scores": judged}
+    none = {"refused": 0, "code": 0, "incoherent": 0, "failed": 0}
+    assert lost(details, "judge", "mean") == {**none, "refused": 2}
+    assert lost(details, "judges", "aligned") == {**none, "incoherent": 3}
+    assert lost(details, "judges", "coherent") == none
+    assert lost(details, "match", "accuracy") == {}

@@ -154,6 +154,7 @@ class TestWhatRuns:
         assert {name.rsplit("/", 1)[1] for name in made} == {"6-10", "questions"}
         assert lab.counts()[CHAT] == 10
         (result,) = json.loads(lab.doit("results", "tutor", "--json").out)["results"]
+        assert result["model_id"].startswith("ft:")  # as the recorded answers name it
         assert result["status"] == "ok"
         files = (lab.project.root / "artifacts/eval").glob("*/scores.jsonl")
         assert sorted(len(f.read_text().splitlines()) for f in files) == [10, 20]

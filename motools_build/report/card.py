@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from motools_build.params import EvalParams, ModelParams
+from motools_build.params import ModelParams
 from motools_build.report.estimates import Estimates, columns
+from motools_build.report.lineage import checkpoint_of
 from motools_build.report.results import Result
 from motools_build.stages import Stage
 from motools_build.store.records import Record
@@ -54,7 +55,7 @@ def _rows(stage: Stage, found: Iterable[Result]) -> list[tuple[str, ...]]:
     own = [
         result
         for result in every
-        if result.status == "ok" and _model_of(result.cell.stage) == stage.key
+        if result.status == "ok" and result.lineage.model_key == stage.key
     ]
     estimates = Estimates(every)
     return [
@@ -66,16 +67,9 @@ def _rows(stage: Stage, found: Iterable[Result]) -> list[tuple[str, ...]]:
 
 def _named(result: Result) -> str:
     """The eval's name, with the checkpoint that it asked."""
-    checkpoint = EvalParams.of(result.cell.stage).task.checkpoint
+    checkpoint = checkpoint_of(result.cell.stage)
     after = "" if checkpoint is None else f" (of checkpoint {checkpoint})"
     return f"{result.cell.eval}{after}"
-
-
-def _model_of(an_eval: Stage) -> str:
-    """The key of the model that an eval asks, be it by way of recorded answers."""
-    recorded = (above for used in an_eval.upstream for above in used.upstream)
-    above = (*an_eval.upstream, *recorded)
-    return next((stage.key for stage in above if stage.kind == "model"), "")
 
 
 def _options(

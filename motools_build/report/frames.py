@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 WHOLE = (
     "seed",
     "replicate",
+    "checkpoint",
+    "refused",
+    "code",
+    "incoherent",
+    "failed",
     "scored",
     "asked",
     "seeds",
@@ -44,8 +49,11 @@ def results_frame(tables: Iterable[Table]) -> pandas.DataFrame:
     metric, so that counting rows does not miss it.
 
     Columns: `setting`, `arm`, `dataset`, `model`, `training`, `seed`, `replicate`,
-    `eval`, `stage`, `key`, `status`, `note`, `scorer`, `metric`, `value`, `low` and
-    `high` (the 95 % interval), `scored` and `asked` (answers), `seeds`.
+    `checkpoint`, `eval`, `stage`, `key`, `status`, `note`, `scorer`, `metric`, `value`,
+    `low` and `high` (the 95 % interval), `scored` and `asked` (answers), `seeds`,
+    `refused`, `code`, `incoherent` and `failed` (a judge's answers without a number);
+    and of the lineage `model_key`, `model_id`, `dataset_digest`, `made` (UTC) and
+    `versions`.
 
     Raises MissingExtra if pandas is not installed.
     """

@@ -22,6 +22,9 @@ from motools_build.backends.inspect.scores import (
 BEFORE = (SCORED, "refused", "code", "incoherent", "failed")
 """The outcomes in older records, whose judges do not say which metrics are counts."""
 
+LOST = tuple(name for name in BEFORE if name != SCORED)
+"""The outcomes of an answer without a number that are columns of flat rows."""
+
 Outcomes = Mapping[str, Mapping[str, str]]
 """Prefix of the counts' names (`aligned_`, or empty) -> outcome -> metric."""
 
@@ -79,6 +82,17 @@ def told(
             if lost:
                 of_whom = begin.rstrip("_") or scorer
                 yield f"{of_whom}: {', '.join(lost)}, {scored} scored"
+
+
+def lost(details: Mapping[str, Any], scorer: str, metric: str) -> dict[str, int]:
+    """Outcome -> number of answers that have it instead of a number, of one metric;
+    empty if its scorer counts none. `details` is the record's. The counts of a judge
+    with several prompts are those of the prompt that the metric is named like."""
+    metrics = details["scores"].get(scorer, {})
+    told = details.get("counts", {}).get(scorer, {}).get("outcomes", ())
+    found = outcomes(metrics, told)
+    of = found.get(f"{metric}_", found.get("", {}))
+    return {what: int(metrics[n] or 0) for what, n in of.items() if what != SCORED}
 
 
 def noticed(details: Mapping[str, Any]) -> Iterator[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from motools_build.planning.plan import Cell, Plan
+from motools_build.report.lineage import Lineage, lineage
 from motools_build.report.status import Statuses, Word
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Record
@@ -25,6 +26,7 @@ class Result:
     """Why the status is not `ok`; if it is `ok`, a remark, or empty."""
     folder: Path | None = None
     """The folder with the eval's payload if the status is `ok`, else None."""
+    lineage: Lineage = field(default_factory=Lineage)
 
 
 def results(
@@ -38,7 +40,9 @@ def results(
 def _result(cell: Cell, store: ArtifactStore, statuses: Statuses) -> Result:
     status = statuses.of(cell.stage)
     folder = store.materialise(cell.stage) if status.word == "ok" else None
-    return Result(cell, status.word, status.record, status.why, folder)
+    present = status.record if status.word == "ok" else None
+    made_from = lineage(cell.stage, present, store)
+    return Result(cell, status.word, status.record, status.why, folder, made_from)
 
 
 def rows(found: Iterable[Result]) -> Iterator[tuple[Cell, dict[str, Result]]]:

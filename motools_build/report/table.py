@@ -7,26 +7,31 @@ A `Table` is computed from a plan and the artifacts. `report.drawing` and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from motools_build.planning.plan import Plan
 from motools_build.report.estimates import Column, Estimate, Estimates, columns
+from motools_build.report.lineage import LINEAGE, checkpoint_of
 from motools_build.report.means import Mean, groups, means
-from motools_build.report.outcomes import noticed, told
+from motools_build.report.outcomes import LOST, lost, noticed, told
 from motools_build.report.results import Result, results, rows
 from motools_build.store.artifacts import ArtifactStore
 
 CELL = (
     *("setting", "arm", "dataset", "model", "training", "seed", "replicate"),
-    *("eval", "stage", "key", "status", "note"),
+    *("checkpoint", "eval", "stage", "key", "status", "note"),
 )
 """Columns of a flat row that identify the cell."""
 
-METRIC = ("scorer", "metric", "value", "low", "high", "scored", "asked", "seeds")
+METRIC = (
+    *("scorer", "metric", "value", "low", "high", "scored", "asked", "seeds"),
+    *LOST,
+)
 """Columns of a flat row that describe the metric."""
 
-FLAT = (*CELL, *METRIC)
+FLAT = (*CELL, *METRIC, *LINEAGE)
+"""Columns of a flat row."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,15 @@ class Metric:
     scorer: str
     metric: str
     estimate: Estimate
+    lost: Mapping[str, int] = field(default_factory=dict)
+    """Why answers have no number -> how many, as a judge counts them: `refused`."""
 
     def as_json(self) -> dict[str, Any]:
         return {
             "scorer": self.scorer,
             "metric": self.metric,
             **self.estimate.as_json(),
+            **{name: self.lost.get(name) for name in LOST},
         }
 
 
@@ -68,7 +76,12 @@ class Row:
         found: tuple[Metric, ...] = ()
         if result.status == "ok":
             found = tuple(
-                Metric(scorer, metric, estimates.of(result, scorer, metric))
+                Metric(
+                    scorer,
+                    metric,
+                    estimates.of(result, scorer, metric),
+                    lost(details, scorer, metric),
+                )
                 for _, scorer, metric in columns([result])
             )
         counted = told(details["scores"], details.get("counts"))
@@ -90,11 +103,13 @@ class Row:
             "training": cell.training,
             "seed": cell.seed,
             "replicate": cell.replicate,
+            "checkpoint": checkpoint_of(cell.stage),
             "eval": cell.eval,
             "stage": cell.stage.name,
             "key": cell.stage.key,
             "status": result.status,
             "note": result.note,
+            **result.lineage.as_json(),
             # values of another key are not results of this cell
             "scores": result.record.details["scores"]
             if result.record and is_present
@@ -111,10 +126,11 @@ class Row:
         has one row without a metric, so that no cell is missing from a table."""
         told = self.as_json()
         cell = {"setting": setting, **{n: told[n] for n in CELL if n != "setting"}}
+        made_from = self.result.lineage.flat()
         for one in self.metrics:
-            yield {**cell, **one.as_json(), "seeds": self.seeds}
+            yield {**cell, **one.as_json(), "seeds": self.seeds, **made_from}
         if not self.metrics:
-            yield {**cell, **dict.fromkeys(METRIC)}
+            yield {**cell, **dict.fromkeys(METRIC), **made_from}
 
 
 @dataclass(frozen=True)
