@@ -198,7 +198,7 @@ def _under_way(session: Session) -> Iterator[None]:
         yield
         return
     stages, store = session.stages.values(), session.project.store
-    with logged(session), store.live.using(stages):
+    with logged(session), store.live.using(stages) as session.place:
         for stage in stages:  # a gc may have removed artifacts since they were read
             store.forget(stage)
         yield

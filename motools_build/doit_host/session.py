@@ -13,6 +13,7 @@ from motools_build.text import hints
 
 if TYPE_CHECKING:
     from motools_build.report.status import Statuses
+    from motools_build.store.live import OwnProgress
 
 
 class Session:
@@ -49,6 +50,8 @@ class Session:
         self.owners: dict[str, str] = {}
         """Key -> name of the stage whose task has the action; other stages of that key
         are aliases."""
+        self.place: OwnProgress | None = None
+        """Where the run tells its progress; None if it has nothing to do."""
 
     def is_ours(self, task: str) -> bool:
         """Whether a task is a stage's or a setting's; if not, it is the user's own."""
