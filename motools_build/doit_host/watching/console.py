@@ -57,6 +57,8 @@ class Console(Listener):
 
     def begun(self, run: RunState) -> None:
         self._run, self._last = run, time.monotonic()
+        if self._is_live:
+            self._display = self._opened(run)
 
     def started(self, name: str, stage: Stage | None, reason: str) -> None:
         self._event(f".  {name}" + (f"  ({reason})" if reason else ""))
@@ -105,12 +107,9 @@ class Console(Listener):
     def tick(self) -> None:
         if self._run is None or not self._run.running:
             return
-        if self._is_live:
-            if time.monotonic() - self._last < SOON:
-                return
-            if self._display is None:
-                self._display = self._opened(self._run)
-            self._display.refresh()
+        if self._display is not None:
+            if time.monotonic() - self._last >= SOON:
+                self._display.refresh()
             return
         now = time.monotonic()
         if self._lines.many(len(self._run.running)) and now - self._last >= OVERALL:

@@ -31,7 +31,8 @@ ETA = 9
 
 
 class Display:
-    """The display of one run, from its construction to `stop`."""
+    """The display of one run. The streams are led through it from its construction on,
+    so that it never begins in the middle of a line; `refresh` shows it."""
 
     def __init__(
         self, run: RunState, file: IO[str], streams: Iterable[Scrubbed]
@@ -49,13 +50,14 @@ class Display:
             redirect_stderr=False,
             vertical_overflow="crop",
         )
-        self._live.start()
         self._led = [(stream, stream.stream) for stream in streams]
         for stream, own in self._led:
             stream.stream = Above(own, self._console)
 
     def refresh(self) -> None:
-        """Draw the display again."""
+        """Draw the display, or draw it again."""
+        if not self._live.is_started:
+            self._live.start()
         self._live.refresh()
 
     def stop(self) -> None:
@@ -95,22 +97,26 @@ class Above:
 
     def __init__(self, stream: Any, console: Console) -> None:
         self._stream, self._console = stream, console
-        self._begun = ""
+        self._begun: dict[int, str] = {}
+        """Thread -> the line that it has begun; `print` writes a line's end apart."""
         self._turn = threading.Lock()
 
     def write(self, text: str) -> int:
+        thread = threading.get_ident()
         with self._turn:
-            whole, newline, self._begun = (self._begun + text).rpartition("\n")
+            begun = self._begun.pop(thread, "")
+            whole, newline, rest = (begun + text).rpartition("\n")
+            if rest:
+                self._begun[thread] = rest
             if newline:
                 self._show(whole)
         return len(text)
 
     def end(self) -> None:
-        """Show the line that was begun."""
+        """Show the lines that were begun."""
         with self._turn:
-            if self._begun:
-                self._show(self._begun)
-            self._begun = ""
+            while self._begun:
+                self._show(self._begun.popitem()[1])
 
     def _show(self, text: str) -> None:
         # of a line that was written over and over, such as a bar, the last state counts
