@@ -121,6 +121,8 @@ class Lines:
         """Stage name -> when its first line was shown."""
         self._words: Counter[str] = Counter()
         """Stage name -> number of its lines without a count."""
+        self._worded = 0.0
+        """When the last line without a count was shown, of any stage."""
 
     @staticmethod
     def many(running: int) -> bool:
@@ -141,8 +143,10 @@ class Lines:
         if progress.done:
             due = progress.done == progress.total or waited
         else:
-            due = text != before and (waited or self._words[name] < WORDS)
+            few = self._words[name] < WORDS
+            due = text != before and (few or (waited and now - self._worded >= EVERY))
             self._words[name] += due
+            self._worded = now if due else self._worded
         if not due:
             return ""
         self._said[name] = (now if progress.done else when), text

@@ -15,6 +15,7 @@ from motools_build.doit_host.watching.console import Console
 from motools_build.doit_host.watching.listener import Listener
 from motools_build.doit_host.watching.state import TASK, RunState
 from motools_build.doit_host.watching.summary import Summary
+from motools_build.errors import MotoolsError, in_words
 from motools_build.running import LOGGER
 from motools_build.stages import Stage
 from motools_build.text.visible import Scrubbed
@@ -140,6 +141,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             from motools_build.doit_host.watching.snapshots import Snapshots
 
             yield Snapshots(self.session.place)
+        yield from self.session.listeners
 
     def tick(self) -> None:
         """A moment has passed."""
@@ -202,6 +204,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 if listener is self.listeners[0]:
                     raise
                 self.listeners.remove(listener)
-                LOGGER.exception("%s failed, and is left out", type(listener).__name__)
                 name = type(listener).__name__.lower()
-                self._tell("warned", f"{name}: {type(error).__name__}: {error}")
+                LOGGER.exception("%s: left out for the rest of the run", name)
+                ours = isinstance(error, MotoolsError)
+                said = str(error) if ours else f"{name}: {in_words(error)}"
+                self._tell("warned", said)
