@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -102,16 +104,19 @@ def messages(urls: Sequence[str], after: float) -> Messages:
     No error holds a URL, as most have a token.
     """
     found = resolved(urls, os.environ)
-    try:
-        import apprise
-    except ImportError as error:
-        raise MissingExtra(
-            "notify needs Apprise: pip install 'motools_build[notify]'"
-        ) from error
-    logging.getLogger("apprise").disabled = True  # its lines hold URLs
-    sender = apprise.Apprise()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its many services' modules
+        try:
+            import apprise
+        except ImportError as error:
+            raise MissingExtra(
+                "notify needs Apprise: pip install 'motools_build[notify]'"
+            ) from error
+        logging.getLogger("apprise").disabled = True  # its lines hold URLs
+        sender = apprise.Apprise()
+        added = [bool(sender.add(url)) for url in found]
     for number, url in enumerate(found, 1):
-        if not sender.add(url):
+        if not added[number - 1]:
             scheme = url.partition("://")[0] if "://" in url else "no scheme"
             raise InputError(
                 f"notify: URL {number} ({scheme}) is none that Apprise knows; its "
@@ -142,8 +147,6 @@ def resolved(urls: Sequence[str], environ: Mapping[str, str]) -> list[str]:
 
 
 def _passed(run: RunState) -> float:
-    import time
-
     return time.time() - run.started
 
 
