@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 WHERE = "tool.motools_build"
 
+TRACKERS = ("wandb", "mlflow", "trackio")
+"""Values of `track`."""
+
 SETTLE_SECONDS = 60.0
 """Default time, in seconds, that a new job may take to appear in a provider's lists."""
 
@@ -59,6 +62,8 @@ class Config:
     """Apprise URLs that messages about runs are sent to, or `env:NAME`; unchecked."""
     notify_after: float = 60.0
     """Seconds that a run must have taken for a message."""
+    track: tuple[str, ...] = ()
+    """Names of the trackers that curves and results are mirrored to."""
     backends: Mapping[str, Spec] = field(default_factory=dict)
     """Backend name -> its table `[tool.motools_build.NAME]`."""
 

@@ -19,3 +19,9 @@ def asked_for(project: Project) -> Iterator[Listener]:
         from motools_build.doit_host.watching.messages import messages
 
         yield messages(urls, config.notify_after)
+    if config.track:
+        from motools_build.doit_host.watching.trackers import tracker
+        from motools_build.doit_host.watching.tracking import Tracking
+
+        for name in config.track:
+            yield Tracking(name, tracker(name), project.store)
