@@ -13,7 +13,7 @@ from motools_build.doit_host.watching.tracking import curve
 from tests.conftest import Project
 from tests.test_messages import tool
 
-QUIET = {"PYTHONWARNINGS": "ignore", "MLFLOW_DISABLE_TELEMETRY": "true"}
+QUIET = {"PYTHONWARNINGS": "ignore", "MLFLOW_ALLOW_FILE_STORE": "true"}
 
 
 @pytest.fixture
@@ -66,7 +66,8 @@ def test_mlflow(tiny: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):  # the second has nothing to do
         tiny.doit("run", "tiny", **where)
     tiny.doit("run", "-a", "tiny", **where)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", where["MLFLOW_TRACKING_URI"])
+    for name, value in where.items():
+        monkeypatch.setenv(name, value)
     client = mlflow.MlflowClient(where["MLFLOW_TRACKING_URI"])
     experiment = client.get_experiment_by_name("tiny")
     runs = client.search_runs([experiment.experiment_id])
