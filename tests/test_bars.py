@@ -1,13 +1,11 @@
-"""Live progress within a terminal of 80 columns."""
+"""What is said of a running stage."""
 
 from __future__ import annotations
-
-import io
-from typing import Any
 
 import pytest
 
 from motools_build.backends.job import Progress
+from motools_build.doit_host import bars
 from motools_build.doit_host.bars import Lines, short_names, words
 
 LONG = "eval:spanish_caps/{}/smollm2-135m-instruct/seed{}/out_of_distribution"
@@ -47,38 +45,6 @@ def test_what_is_counted_is_said_from_the_start() -> None:
     assert words(Progress(0, 0, "", "waits for a worker")) == "waits for a worker"
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_bars_fit_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    from motools_build.doit_host import reporter
-    from motools_build.planning.plan import plan
-    from tests.test_plan import resolve, setting
-
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(reporter, "current", lambda: None)
-    options: Any = {"show_out": False, "failure_verbosity": 0}
-    told = reporter.Reporter(Terminal(), options)
-    stages = plan("a_setting_of_a_long_name", setting(), resolve).stages
-    for stage in stages:
-        told.progress(stage, Progress(0, 0, "", "waits for a worker"))
-    for stage in stages:
-        told.progress(stage, Progress(12, 320, "samples", "loss 0.123"))
-    assert told._bars is not None
-    console = told._bars.console
-    lines = console.render_lines(told._bars.get_renderable())
-    shown = ["".join(part.text for part in line) for line in lines]
-    assert len(shown) == len(stages)  # none is wrapped
-    assert len(set(shown)) == len(stages)
-    assert all(len(line.rstrip()) <= 80 for line in shown)
-    assert all("12/320 samples, loss 0.123" in line for line in shown)
-    told.progress(stages[0], Progress(1, 2, "steps", "so much to say " * 9))
-    assert len(console.render_lines(told._bars.get_renderable())) == len(stages)
-    told._bars.stop()
-
-
 def test_a_word_without_a_count_is_said_once() -> None:
     lines = Lines()
     waits = Progress(0, 1, "", "another process is making it")
@@ -88,3 +54,18 @@ def test_a_word_without_a_count_is_said_once() -> None:
     assert lines.of("b", waits)
     found = [lines.of("a", Progress(done, 9, "steps")) for done in (0, 1, 2, 3, 9)]
     assert found == ["0/9 steps", "1/9 steps", "", "", "9/9 steps"]
+
+
+def test_neither_many_stages_nor_a_long_run_flood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(bars.time, "monotonic", lambda: now)
+    lines, said = Lines(), []
+    for second in range(1, 4 * 3600):
+        now = float(second)
+        said.append(lines.of("a", Progress(second, 10**6, "steps"), running=1))
+        assert not lines.of("b", Progress(second, 10**6, "steps"), running=40)
+    assert 240 < len([*filter(None, said)]) < 310
+    words = [lines.of("c", Progress(0, 1, "", f"said {n}")) for n in range(1000)]
+    assert len([*filter(None, words)]) < 10

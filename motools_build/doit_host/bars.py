@@ -1,9 +1,10 @@
-"""The text beside a progress bar, shortened to fit the width of the terminal, and the
-lines that stand for bars where there is no terminal."""
+"""What is said of a running stage: its name, shortened to fit the width of a terminal,
+its progress in words, and the progress lines where there is no terminal."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 from os.path import commonprefix
 from typing import TYPE_CHECKING
@@ -11,27 +12,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from motools_build.backends.job import Progress
 
-BAR = 20
-"""Width of a bar, in columns; half as wide on a terminal narrower than `WIDE`."""
-WIDE = 120
-BETWEEN = 13
-"""Columns for the elapsed time and for all spaces between the parts of a line."""
-LEAST = 24
-"""Least width of a stage's name, in columns."""
 SHORTEST = 4
 """Least length of a part of a name that is shortened, in characters."""
 LEFT_OUT = "…"
 
-EVERY = 10.0
-"""Seconds between a stage's progress lines if the output is not a terminal."""
-
-
-def widths(columns: int) -> tuple[int, int, int]:
-    """The widths of a name, of a bar and of the words behind it, in columns. Together
-    they fit a terminal of `columns`, unless it is too narrow for the least name."""
-    bar = BAR if columns >= WIDE else BAR // 2
-    said = columns // 3
-    return max(LEAST, columns - bar - said - BETWEEN), bar, said
+EVERY, EVERY_OF_LONG = 10.0, 60.0
+"""Seconds between a stage's progress lines if the output is not a terminal: at first,
+and after `LONG` seconds."""
+LONG = 600.0
+WORDS = 5
+"""Most lines of a stage without a count that are shown as they come."""
+MANY = 8
+"""Most stages under way that have progress lines of their own."""
 
 
 def words(progress: Progress, most: int | None = None) -> str:
@@ -119,24 +111,43 @@ def _joined(kind: str, parts: Sequence[str]) -> str:
 
 
 class Lines:
-    """Chooses the progress that is shown where there is no terminal."""
+    """Chooses the progress that is shown where there is no terminal, so that neither
+    many stages nor a long run flood a file."""
 
     def __init__(self) -> None:
         self._said: dict[str, tuple[float, str]] = {}
-        """Stage name -> when its last line with a count was shown, and its last
-        line."""
+        """Stage name -> when its last line was shown, and its last line."""
+        self._first: dict[str, float] = {}
+        """Stage name -> when its first line was shown."""
+        self._words: Counter[str] = Counter()
+        """Stage name -> number of its lines without a count."""
+        self._worded = 0.0
+        """When the last line without a count was shown, of any stage."""
 
-    def of(self, name: str, progress: Progress) -> str:
-        """The line of a stage, empty if none is due. The first and the last count are
-        shown at once, as is a new word without a count."""
+    @staticmethod
+    def many(running: int) -> bool:
+        """Whether so many stages run that one line about all of them stands for lines
+        about each."""
+        return running > MANY
+
+    def of(self, name: str, progress: Progress, running: int = 1) -> str:
+        """The line of a stage, empty if none is due; `running` is the number of stages
+        under way. The first and the last count are shown at once, as are the first
+        words without a count."""
+        if self.many(running):
+            return ""
         now, text = time.monotonic(), words(progress)
-        when, before = self._said.get(name, (0.0, ""))
+        when, before = self._said.get(name, (-EVERY, ""))
+        first = self._first.setdefault(name, now)
+        waited = now - when >= (EVERY if now - first < LONG else EVERY_OF_LONG)
         if progress.done:
-            due = progress.done == progress.total or now - when >= EVERY
-            when = now if due else when
+            due = progress.done == progress.total or waited
         else:
-            due = text != before
+            few = self._words[name] < WORDS
+            due = text != before and (few or (waited and now - self._worded >= EVERY))
+            self._words[name] += due
+            self._worded = now if due else self._worded
         if not due:
             return ""
-        self._said[name] = when, text
+        self._said[name] = (now if progress.done else when), text
         return text

@@ -26,11 +26,22 @@ from motools_build.doit_host.terminal import (
     of_the_system,
     reader_gone,
 )
+from motools_build.doit_host.watching.asked_for import asked_for
 from motools_build.errors import MotoolsError
 from motools_build.project.cleaning import clean
 from motools_build.project.preparing import prepare
 from motools_build.stages import Stage
 from motools_build.text.visible import shown
+
+EVENTS = "--json"
+
+OPT_EVENTS = {
+    "name": "json",
+    "long": EVENTS.removeprefix("--"),
+    "type": bool,
+    "default": False,
+    "help": "a JSON object a line for each event (docs/reference/events.md)",
+}
 
 
 class Run(Helped, cmd_run.Run):  # type: ignore[misc]
@@ -40,17 +51,45 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
     variables = OF_A_RUN
     doc_purpose = "make what is stale (also: plain `doit`)"
     doc_usage = "[SETTING|STAGE|PATTERN|KEY|JOB|tag:NAME|TASK...] [model=...]"
+    cmd_options = (*cmd_run.Run.cmd_options, OPT_EVENTS)
     runner: AsyncRunner | None = None
     """The runner of the last execution, which knows what failed; None before."""
     _ends = False
+
+    def parse_execute(self, words: list[str]) -> Any:
+        """Take `--json` also after names, as other commands do; doit would take it for
+        an option of a task."""
+        if EVENTS in words:
+            words = [EVENTS, *(word for word in words if word != EVENTS)]
+        return super().parse_execute(words)
 
     def _say(self, line: str) -> None:
         self.told.write(shown(line) + "\n")
 
     def execute(self, params: Any, args: list[str]) -> int:
         # a file given with -o gets the reporter's lines only, so ours go to the stream
+        if params["json"]:
+            return self._with_events(params, args)
         named = isinstance(params["outfile"], str)
         self.told = self.outstream if named else params["outfile"]
+        return self._executed(params, args)
+
+    def _with_events(self, params: Any, args: list[str]) -> int:
+        """Execute it with events on standard output and nothing else there."""
+        from motools_build.doit_host.watching.events import only_events, refused
+
+        with only_events(self.loader.ends) as events:
+            self.told = sys.stderr
+            params["reporter"] = "motools-json"
+            if not isinstance(params["outfile"], str):
+                params["outfile"] = events
+            try:
+                return self._executed(params, args)
+            except (exceptions.InvalidCommand, exceptions.InvalidDodoFile) as error:
+                refused(events, shown(error))
+                raise
+
+    def _executed(self, params: Any, args: list[str]) -> int:
         if "par_type" in params._non_default_keys:
             raise InvalidCommand(
                 "-P/--parallel-type is not for this runner: all stages run at once, "
@@ -77,9 +116,12 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
         force_verbosity: bool = False,
         failure_verbosity: int = 0,
         pdb: bool = False,
+        json: bool = False,
     ) -> int:
         session = current()
         with _told():
+            if session.stages:  # a no-op asks for nothing
+                session.listeners = [*asked_for(session.project)]
             prepare(session.project, session.stages.values(), self._say, always)
         with _told(), self._our_runner(session, num_process), _under_way(session):
             result = super()._execute(
@@ -198,7 +240,7 @@ def _under_way(session: Session) -> Iterator[None]:
         yield
         return
     stages, store = session.stages.values(), session.project.store
-    with logged(session), store.live.using(stages):
+    with logged(session), store.live.using(stages) as session.place:
         for stage in stages:  # a gc may have removed artifacts since they were read
             store.forget(stage)
         yield

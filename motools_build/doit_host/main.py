@@ -51,7 +51,10 @@ PACKAGE = "motools_build.doit_host"
 
 PLUGINS = {
     "BACKEND": {"motools": f"{PACKAGE}.dependencies:StoreBackend"},
-    "REPORTER": {"motools": f"{PACKAGE}.reporter:Reporter"},
+    "REPORTER": {
+        "motools": f"{PACKAGE}.reporter:Reporter",
+        "motools-json": f"{PACKAGE}.watching.events:JsonReporter",
+    },
 }
 """Kind -> name -> place of doit's other plugins. The loader's DOIT_CONFIG selects
 them."""

@@ -41,6 +41,8 @@ class NotAsked(LeftToLater):
     that as its failure."""
 
 
+TICK = 0.25
+"""Seconds between two ticks of the reporter."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -72,6 +74,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         self._threads = ThreadPoolExecutor(1, "task")
         self._running: dict[asyncio.Task[BaseFail | None], ExecNode] = {}
         self._finished: deque[asyncio.Task[BaseFail | None]] = deque()
+        self._ticking: asyncio.TimerHandle | None = None
 
     def run_tasks(self, task_dispatcher: TaskDispatcher) -> None:
         asyncio.run(self._main(task_dispatcher))
@@ -86,6 +89,8 @@ class AsyncRunner(Runner):  # type: ignore[misc]
             await self._check_loads(dispatcher)
             await self._dispatch(dispatcher)
         finally:
+            if self._ticking is not None:
+                self._ticking.cancel()
             for task in self._running:
                 task.cancel()
             ours = [t for t, n in self._running.items() if stage_of(n.task)]
@@ -132,6 +137,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         wanted = checkable(stages, store)
         if not wanted or not worth_it(stages, store):
             return
+        self._begun_work()
         logs = store.root / "logs"
         checking = asyncio.ensure_future(
             check(wanted, self.session.project.memo, self._runtime.pool, logs)
@@ -217,10 +223,20 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         if not node.task.actions and not node.task.teardown:
             self.process_task_result(node, None)  # a group
             return node
+        self._begun_work()
         task = asyncio.get_running_loop().create_task(self._execute(node.task))
         self._running[task] = node
         task.add_done_callback(self._done)
         return None
+
+    def _begun_work(self) -> None:
+        if self._ticking is None:  # from now on, the reporter hears ticks
+            self._tell("begun")
+            self._tick()
+
+    def _tick(self) -> None:
+        self._tell("tick")
+        self._ticking = asyncio.get_running_loop().call_later(TICK, self._tick)
 
     def _done(self, task: asyncio.Task[BaseFail | None]) -> None:
         self._finished.append(task)
@@ -245,8 +261,8 @@ class AsyncRunner(Runner):  # type: ignore[misc]
 
         try:
             made = await run_stage(stage, self._runtime)
-        except Deferred as deferred:
-            return LeftToLater(str(deferred))
+        except Deferred as later:
+            return LeftToLater(str(later))
         except GivenUp as error:
             if str(error) in self._given_up:
                 return NotAsked(str(error))

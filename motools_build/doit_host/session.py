@@ -12,7 +12,9 @@ from motools_build.stages import Stage
 from motools_build.text import hints
 
 if TYPE_CHECKING:
+    from motools_build.doit_host.watching.listener import Listener
     from motools_build.report.status import Statuses
+    from motools_build.store.live import OwnProgress
 
 
 class Session:
@@ -49,6 +51,10 @@ class Session:
         self.owners: dict[str, str] = {}
         """Key -> name of the stage whose task has the action; other stages of that key
         are aliases."""
+        self.place: OwnProgress | None = None
+        """Where the run tells its progress; None if it has nothing to do."""
+        self.listeners: list[Listener] = []
+        """What else hears of the run: those that the project asks for."""
 
     def is_ours(self, task: str) -> bool:
         """Whether a task is a stage's or a setting's; if not, it is the user's own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from doit.control import TaskDispatcher
@@ -177,11 +177,16 @@ def stage_of(task: Task) -> Stage | None:
 def needed(dispatcher: TaskDispatcher) -> list[Task]:
     """The tasks that the command selects and those that they need, in an order in which
     each comes after its dependencies."""
+    return reached(dispatcher.tasks, dispatcher.selected_tasks)
+
+
+def reached(tasks: Mapping[str, Task], selected: Iterable[str]) -> list[Task]:
+    """The selected tasks and those that they need, each after its dependencies."""
     found: dict[str, Task] = {}
     seen: set[str] = set()
 
     def add(name: str) -> None:
-        task = dispatcher.tasks.get(name)
+        task = tasks.get(name)
         if task is None or name in seen:
             return
         seen.add(name)
@@ -189,7 +194,7 @@ def needed(dispatcher: TaskDispatcher) -> list[Task]:
             add(used)
         found[name] = task
 
-    for name in dispatcher.selected_tasks:
+    for name in selected:
         add(name)
     return list(found.values())
 

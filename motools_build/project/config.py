@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 WHERE = "tool.motools_build"
 
+TRACKERS = ("wandb", "mlflow", "trackio")
+"""Values of `track`."""
+
 SETTLE_SECONDS = 60.0
 """Default time, in seconds, that a new job may take to appear in a provider's lists."""
 
@@ -55,6 +58,12 @@ class Config:
     commands: Mapping[str, Any] = field(default_factory=dict)
     """Command name -> its declaration, which the backend `command` reads and checks
     itself."""
+    notify: tuple[str, ...] = ()
+    """Apprise URLs that messages about runs are sent to, or `env:NAME`; unchecked."""
+    notify_after: float = 60.0
+    """Seconds that a run must have taken for a message."""
+    track: tuple[str, ...] = ()
+    """Names of the trackers that curves and results are mirrored to."""
     backends: Mapping[str, Spec] = field(default_factory=dict)
     """Backend name -> its table `[tool.motools_build.NAME]`."""
 
@@ -104,6 +113,11 @@ def _checked(path: Path, name: str, value: Any) -> Any:
         if not 0 <= value < MOST_SETTLING:
             raise InputError(f"{path}: settle_seconds is 0 or more, not {given!r}")
         return float(value)
+    if name == "notify_after":
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= value < 1e9:
+            raise InputError(f"{path}: notify_after is in seconds, not {value!r}")
+        return float(value)
     if name == "max_spend":
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not 0 <= value < 1e9:
@@ -121,7 +135,8 @@ def _checked(path: Path, name: str, value: Any) -> Any:
     if not isinstance(names, list) or not all(
         isinstance(item, str) and item for item in names
     ):
-        raise InputError(f"{path}: {name} is a list of names, not {value!r}")
+        told = "" if name == "notify" else f", not {value!r}"  # a URL has a token
+        raise InputError(f"{path}: {name} is a list of names{told}")
     return tuple(names)
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from motools_build.errors import VariableError
 from motools_build.specs import Eval, Setting
 from motools_build.specs.smoke import smoked
+from motools_build.text.scrub import remember
 from motools_build.text.similar import known
 
 PLAN_VARIABLES = {
@@ -24,6 +25,7 @@ RUN_VARIABLES = {
     "wait": "wait=no submits jobs and returns",
     "max_spend": "USD that a run may cost: max_spend=50, or max_spend=no",
     "serve": "who answers for local/ models: serve=vllm, or serve=torch",
+    "notify": "who is told at the end: notify=env:NAME, an Apprise URL, or notify=no",
 }
 
 SERVE = ("torch", "vllm")
@@ -42,6 +44,8 @@ def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> Non
                 + " (for tasks of your own, list theirs in pyproject.toml: "
                 "[tool.motools_build] variables = [...])"
             )
+    for url in told_at_the_end(given, ()):
+        remember(url)  # it may hold a token
     waits(given)
     is_smoke(given)
     most_spent(given)
@@ -107,6 +111,17 @@ def most_spent(
             "max_spend=no for no limit"
         )
     return amount
+
+
+def told_at_the_end(
+    variables: Mapping[str, str], usual: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The URLs that messages about a run are sent to, or `env:NAME`; `usual` if the
+    variable is not given, none for `notify=no`."""
+    word = variables.get("notify")
+    if word is None:
+        return usual
+    return () if word == "no" else tuple(filter(None, word.replace(",", " ").split()))
 
 
 def overridden(setting: Setting, variables: Mapping[str, str]) -> Setting:

@@ -1,25 +1,47 @@
-"""The artifacts that runs under way use, so that `gc` and `clean` keep them.
+"""The runs under way: the artifacts that they use, and how far they have come.
 
 A run writes the keys of its stages, inputs included, into a file of its own below
-`artifacts/live/`, and holds a lock named like the file. A file whose lock no process
-holds was left by a run that died.
+`artifacts/live/`, so that `gc` and `clean` keep them, and holds a lock named like the
+file. A file whose lock no process holds was left by a run that died. Beside it lies the
+run's progress, for other processes to show.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import math
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from motools_build.stages import Stage
 from motools_build.store.locks import Locks
 from motools_build.store.records import check_format
 
+if TYPE_CHECKING:
+    from motools_build.store.progress import Snapshot, UnderWay
+
 GC = "gc"
 """Name of the lock that is held while artifacts are removed, or while a run begins."""
+
+PROGRESS = ".progress"
+"""End of the name of a run's progress, beside its keys in a `.json` file."""
+
+
+class OwnProgress:
+    """The file in which this process's run tells how far it is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def tell(self, snapshot: Snapshot) -> None:
+        """Replace what was told before, atomically. It need not survive a crash of the
+        machine, so nothing is synced. Raises OSError."""
+        temporary = self._path.with_suffix(".tmp")
+        temporary.write_bytes(snapshot.to_json())
+        temporary.replace(self._path)
 
 
 class Live:
@@ -30,9 +52,10 @@ class Live:
         self._locks = locks
 
     @contextmanager
-    def using(self, stages: Iterable[Stage]) -> Iterator[None]:
+    def using(self, stages: Iterable[Stage]) -> Iterator[OwnProgress]:
         """Protect these stages, and all that they are made from, from removal within
-        the block. First waits for a removal that is under way."""
+        the block. First waits for a removal that is under way. Gives the place where
+        the run may tell its progress."""
         name = uuid.uuid4().hex
         file = self._folder / f"{name}.json"
         self._locks.take(name)
@@ -41,11 +64,27 @@ class Live:
                 self.sweep()
                 self._folder.mkdir(parents=True, exist_ok=True)
                 file.write_text(json.dumps(sorted(_keys(stages))))
-            yield
+            yield OwnProgress(file.with_suffix(PROGRESS))
         finally:
             with suppress(OSError):
-                file.unlink(missing_ok=True)
+                _remove(file)
             self._locks.drop(name)
+
+    def runs_under_way(self) -> tuple[UnderWay, ...]:
+        """The runs that have begun and not ended, the oldest first; those that have
+        told nothing come last. Only reads, so it needs no write access."""
+        from motools_build.store.progress import Snapshot, UnderWay
+
+        found = []
+        for path in self._folder.glob("*.json"):
+            alive = self._locks.taken(path.stem)
+            try:
+                snapshot = Snapshot.from_json(path.with_suffix(PROGRESS).read_bytes())
+            except OSError:
+                snapshot = None
+            if path.exists():  # or its run ended just now
+                found.append(UnderWay(path.stem, alive, snapshot))
+        return tuple(sorted(found, key=_oldest_first))
 
     def removing(self) -> AbstractContextManager[None]:
         """Within the block no run begins, and no other process removes artifacts. Waits
@@ -70,9 +109,20 @@ class Live:
         """Remove the files of runs that died."""
         for path in self._folder.glob("*.json"):
             if self._locks.take(path.stem):
-                with suppress(FileNotFoundError):
-                    os.unlink(path)
+                with suppress(OSError):
+                    _remove(path)
                 self._locks.drop(path.stem)
+
+
+def _remove(file: Path) -> None:
+    """Remove a run's files, that with its keys last, since the others are found by
+    it. Raises OSError."""
+    for name in (file.with_suffix(".tmp"), file.with_suffix(PROGRESS), file):
+        name.unlink(missing_ok=True)
+
+
+def _oldest_first(run: UnderWay) -> tuple[float, str]:
+    return (run.snapshot.started if run.snapshot else math.inf), run.id
 
 
 def _keys(stages: Iterable[Stage]) -> set[str]:

@@ -152,7 +152,12 @@ class RunLog:
 
 def now() -> str:
     """The time in UTC, as ISO 8601 to the second."""
-    return time.strftime(MOMENT, time.gmtime())
+    return moment(time.time())
+
+
+def moment(seconds: float) -> str:
+    """A time in seconds since the epoch, in the form of `now`."""
+    return time.strftime(MOMENT, time.gmtime(seconds))
 
 
 def _seconds_of(run: Mapping[str, Any]) -> float:

@@ -1,0 +1,1 @@
+"""What becomes of a run's events: lines, the live display, JSON, messages, trackers."""
