@@ -26,6 +26,7 @@ WHOLE = (
     "asked",
     "seeds",
     "of",
+    "distinct",
     "other_seeds",
     "other_of",
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from motools_build.planning.plan import Cell, Plan
 from motools_build.report.status import Statuses, Word
+from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Record
 
@@ -25,6 +26,9 @@ class Result:
     """Why the status is not `ok`; if it is `ok`, a remark, or empty."""
     folder: Path | None = None
     """The folder with the eval's payload if the status is `ok`, else None."""
+    model: str = ""
+    """Identity of the fine-tuned model that answered, such as a digest of its weights;
+    empty if it is not known, for a base model, and if the status is not `ok`."""
 
 
 def results(
@@ -38,7 +42,23 @@ def results(
 def _result(cell: Cell, store: ArtifactStore, statuses: Statuses) -> Result:
     status = statuses.of(cell.stage)
     folder = store.materialise(cell.stage) if status.word == "ok" else None
-    return Result(cell, status.word, status.record, status.why, folder)
+    model = ""
+    if status.word == "ok" and status.record and cell.seed is not None:
+        model = _model_of(cell.stage, status.record, store)
+    return Result(cell, status.word, status.record, status.why, folder, model)
+
+
+def _model_of(stage: Stage, record: Record, store: ArtifactStore) -> str:
+    """The output of the model that an eval's record was made with; empty if it is not
+    known. Scores made apart from the answers name the answers, whose record names the
+    model."""
+    for used in stage.upstream:
+        if used.kind == "model":
+            return record.inputs.get(used.key, "")
+        answers = store.get(used) if used.kind == "samples" else None
+        if answers is not None:
+            return _model_of(used, answers, store)
+    return ""
 
 
 def rows(found: Iterable[Result]) -> Iterator[tuple[Cell, dict[str, Result]]]:
