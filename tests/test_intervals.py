@@ -156,3 +156,16 @@ def test_they_hold_for_new_seeds_and_new_questions(
         low, high = of(interval(trained, YES_NO))
         held += low <= truth <= high
     assert held / 300 > 0.91
+
+
+def test_points_of_one_model_near_a_bound_vary_at_least_a_little() -> None:
+    # 31 of 32 answers at 1 point and one at 2: nobody knows the rare high ones
+    rows = [[1.0] * 31 + [2.0]]
+    p = fmean(rows[0]) / 100
+    least = 0.1 * p * (1 - p) * (1 - 2 * p) ** 2 / 32
+    low, high = wilson(p, least, 32, students_t(31), capped=False)
+    assert of(interval(seeds(*rows), PERCENT)) == pytest.approx((100 * low, 100 * high))
+    # in the middle of the scale, scores may be alike without being skewed
+    rows = [[50.0] * 31 + [51.0]]
+    low, high = of(interval(seeds(*rows), PERCENT))
+    assert high - low < 0.2

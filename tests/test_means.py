@@ -17,9 +17,11 @@ from motools_build import Dataset, Eval, Setting
 from motools_build.keys import Key
 from motools_build.planning.plan import plan
 from motools_build.report.answers import read
-from motools_build.report.drawing.results import print_means
+from motools_build.report.copies import alike
+from motools_build.report.drawing.results import notes, print_means
 from motools_build.report.estimates import Estimate, Estimates, columns
 from motools_build.report.intervals import PERCENT, YES_NO, interval
+from motools_build.report.lineage import Lineage
 from motools_build.report.means import Mean, means
 from motools_build.report.results import Result
 from motools_build.report.table import Row, table_of
@@ -285,3 +287,60 @@ def test_values_are_whole_at_80_columns(results: Any) -> None:
     assert len(values) == 4
     assert all("96/96" in line for line in values)
     assert "score judge/2 mean" in values[3]
+
+
+def with_models(found: list[Result], models: Sequence[str]) -> list[Result]:
+    made_from = [Lineage(model_key="key", model_id=name or None) for name in models]
+    return [
+        replace(one, lineage=of) for one, of in zip(found, made_from, strict=True)
+    ]
+
+
+def test_seeds_of_one_model_count_as_one_and_are_told(results: Any) -> None:
+    values = [1, 0, 1, 1, 0, 1, 1, 1]
+    found = results({(seed, 0): values for seed in range(3)})
+    copies = with_models(found, ["same"] * 3)
+    (mean,) = of(copies)
+    assert (mean.seeds, mean.of, mean.distinct) == (3, 3, 1)
+    assert mean.as_json()["distinct"] == 1
+    answers: Any = [{q: [v] * 3 for q, v in enumerate(values)}]
+    alone = interval(answers, YES_NO, copies=[3])
+    assert alone is not None
+    assert bounds(mean.estimate) == (alone.low, alone.high)
+    assert mean.copies == "3 seeds, 1 distinct model: equal weights count as one seed"
+    assert "3 (1 distinct model)" in printed(copies)
+    table = table_of("s", copies)
+    assert [line for line in notes(table) if "distinct" in line] == [
+        f"note     d, dummy/echo: {mean.copies}"
+    ]
+
+
+def test_copies_among_other_models_are_averaged_first(results: Any) -> None:
+    found = results({(0, 0): [1, 1], (1, 0): [1, 1], (2, 0): [0, 1]})
+    (mean,) = of(with_models(found, ["a", "a", "b"]))
+    assert (mean.seeds, mean.distinct) == (3, 2)
+    assert mean.estimate.value == fmean([1.0, 0.5])  # as replicates are
+    (mean,) = of(found)  # models that are not known are no copies
+    assert (mean.seeds, mean.distinct) == (3, 3)
+
+
+def test_equal_scores_of_other_models_are_told_and_not_joined(results: Any) -> None:
+    values = [1, 0, 1, 1]
+    found = with_models(results({(seed, 0): values for seed in range(2)}), "ab")
+    (mean,) = of(found)
+    assert (mean.seeds, mean.distinct) == (2, 2)
+    wanted = interval(seeds_of([values] * 2), YES_NO)
+    assert wanted is not None
+    assert bounds(mean.estimate) == (wanted.low, wanted.high)
+    assert "2 seeds have the same scores (score judge mean)" in mean.copies
+
+
+def test_models_that_answer_everything_correctly_are_not_told(tmp_path: Path) -> None:
+    assert not alike(seeds_of([[1, 1, 1]] * 3))
+    assert alike(seeds_of([[1, 0, 1]] * 3))
+    assert not alike(seeds_of([[1, 0, 1], [1, 1, 0]]))
+    assert not alike(seeds_of([[1, 0]]))
+
+
+def seeds_of(rows: list[list[int]]) -> Any:
+    return [{q: [float(v)] for q, v in enumerate(row)} for row in rows]

@@ -9,6 +9,7 @@ from typing import Any
 
 from motools_build.backends.inspect.scores import number
 from motools_build.report.answers import MEANS, Scored, of_column, read
+from motools_build.report.copies import joined
 from motools_build.report.differences import Side
 from motools_build.report.intervals import (
     Answers,
@@ -129,8 +130,8 @@ class Estimates:
     ) -> Estimate:
         """A metric's mean over seeds, each given as the results of its replicates.
         Every result must have a number. The replicates of a seed are averaged first,
-        because they are not independent."""
-        seeds = [list(replicates) for replicates in seeds]
+        because they are not independent, and so are seeds of one model."""
+        seeds = joined([list(replicates) for replicates in seeds])
         every = [result for replicates in seeds for result in replicates]
         single = {id(r): self._counted(r, scorer, metric) for r in every}
         value = fmean(fmean(single[id(r)].value for r in one) for one in seeds)
@@ -150,6 +151,7 @@ class Estimates:
         """The answers of a group of models, one item for each seed, as `over`. None
         without seeds, or if the metric is not the mean of the answers' scores."""
         _, scorer, metric = column
+        seeds = joined(seeds)
         of_means = [[self._of_mean(r, scorer, metric) for r in one] for one in seeds]
         whole = [[s for s in one if s is not None] for one in of_means]
         short = any(

@@ -31,6 +31,7 @@ WHOLE = (
     "asked",
     "seeds",
     "of",
+    "distinct",
     "other_seeds",
     "other_of",
 )

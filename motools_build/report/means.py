@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from motools_build.backends.inspect.scores import number
+from motools_build.report.copies import alike, joined
 from motools_build.report.estimates import Column, Estimate, Estimates, columns
 from motools_build.report.results import Result, named_parts
 
@@ -16,7 +17,8 @@ Group = tuple[str, str, str, str]
 
 MEAN = (
     *("arm", "dataset", "model", "training", "eval", "scorer", "metric"),
-    *("mean", "half", "seeds", "of", "value", "low", "high", "scored", "asked"),
+    *("mean", "half", "seeds", "of", "distinct"),
+    *("value", "low", "high", "scored", "asked"),
     "status",
 )
 """The fields of a mean, as JSON and data frames have them."""
@@ -33,9 +35,28 @@ class Mean:
     """Number of seeds in the mean: those all of whose replicates have a result."""
     of: int
     """Number of all seeds."""
+    distinct: int
+    """Number of different models among the seeds in the mean, each with all of its
+    replicates. Seeds of one model count as one in the interval."""
+    alike: bool
+    """Whether several models have the same scores for every question."""
     status: str
     """`ok` if every seed is in the mean; else the status of the missing seeds, such as
     `stale` or `2 failed, 1 missing`."""
+
+    @property
+    def copies(self) -> str:
+        """What to tell of seeds that are copies of each other; empty if none are."""
+        if self.distinct < self.seeds:
+            models = f"{self.distinct} distinct model" + "s" * (self.distinct > 1)
+            return f"{self.seeds} seeds, {models}: equal weights count as one seed"
+        if self.alike:
+            metric = " ".join(filter(None, self.column))
+            return (
+                f"{self.seeds} seeds have the same scores ({metric}): either the seed "
+                "changes nothing that this eval sees, or the models agree"
+            )
+        return ""
 
     def as_json(self) -> dict[str, Any]:
         arm, dataset, model, training = self.group
@@ -56,6 +77,7 @@ class Mean:
             "half": half,  # half the width; the mean may be off the middle
             "seeds": self.seeds,
             "of": self.of,
+            "distinct": self.distinct,
             **found.as_json(),
             "status": self.status,
         }
@@ -91,6 +113,8 @@ def _mean(
     _, scorer, metric = column
     by_seed = _by_seed(results, column)
     whole = [*whole_seeds(results, column)]
+    models = joined(whole)
+    side = estimates.side(models, column)
     lost = Counter(_status(one) for one in by_seed if not _is_whole(one, column))
     return Mean(
         group,
@@ -98,6 +122,8 @@ def _mean(
         estimates.over(whole, scorer, metric) if whole else Estimate(),
         seeds=len(whole),
         of=len(by_seed),
+        distinct=len(models),
+        alike=side is not None and alike(side.seeds),
         status=_told(lost),
     )
 

@@ -28,6 +28,13 @@ class Result:
     """The folder with the eval's payload if the status is `ok`, else None."""
     lineage: Lineage = field(default_factory=Lineage)
 
+    @property
+    def model(self) -> str:
+        """Identity of the fine-tuned model that answered, such as a digest of its
+        weights; empty if it is not known, for a base model, and if the status is not
+        `ok`."""
+        return (self.lineage.model_key and self.lineage.model_id) or ""
+
 
 def results(
     plan: Plan, store: ArtifactStore, statuses: Statuses | None = None

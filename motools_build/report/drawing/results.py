@@ -70,6 +70,9 @@ def notes(table: Table) -> Iterator[str]:
             yield f"counts   {stage}: {line}"
         for line in row.noticed:
             yield f"note     {stage}: {line}"
+    told = {(mean.group, mean.copies): None for mean in table.means if mean.copies}
+    for group, copies in told:
+        yield f"note     {', '.join(filter(None, group))}: {copies}"
     for stage, problem in table.problems.items():
         yield f"damaged  {stage}: {problem}"
 
@@ -199,4 +202,7 @@ def _mean_shown(mean: Mean | None) -> Shown:
 def _seeds_shown(mean: Mean) -> str:
     """The number of seeds in a mean: `3`, `2 of 3`, `1 (this model)`."""
     shown = f"{mean.seeds}" + (f" of {mean.of}" if mean.seeds != mean.of else "")
+    if mean.seeds > mean.distinct:
+        several = "s" if mean.distinct > 1 else ""
+        return f"{shown} ({mean.distinct} distinct model{several})"
     return shown + (" (this model)" if mean.seeds == 1 else "")
