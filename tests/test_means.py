@@ -291,9 +291,7 @@ def test_values_are_whole_at_80_columns(results: Any) -> None:
 
 def with_models(found: list[Result], models: Sequence[str]) -> list[Result]:
     made_from = [Lineage(model_key="key", model_id=name or None) for name in models]
-    return [
-        replace(one, lineage=of) for one, of in zip(found, made_from, strict=True)
-    ]
+    return [replace(one, lineage=of) for one, of in zip(found, made_from, strict=True)]
 
 
 def test_seeds_of_one_model_count_as_one_and_are_told(results: Any) -> None:
