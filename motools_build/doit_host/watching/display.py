@@ -153,7 +153,9 @@ def _row(one: Running, name: str, room: int, queue: int | None) -> Text:
     told = one.progress
     text = words(told) if told else ""
     if queue is not None:
-        text += f" ({queue} in line)"
+        text = (
+            f"waits for a worker, {queue} in line" if said > 33 else f"{queue} in line"
+        )
     text = shown(text).replace("\n", " ")
     if cell_len(text) > said:
         text = set_cell_size(text, said - 1) + LEFT_OUT
