@@ -144,7 +144,7 @@ def head(screen: Screen) -> list[int]:
 
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (200, 25), (40, 12)])
 def test_it_fits_and_leaves_nothing(sweep: Project, columns: int, lines: int) -> None:
-    delay = {"MOTOOLS_DUMMY_DELAY": "6"}
+    delay = {"MOTOOLS_DUMMY_DELAY": "90"}
     with terminal(sweep, columns, lines, "run", NAME, **delay) as screen:
         screen.until(lambda: bool(head(screen)) and screen.shown[-1].startswith("   …"))
         for _ in range(8):
@@ -157,7 +157,7 @@ def test_it_fits_and_leaves_nothing(sweep: Project, columns: int, lines: int) ->
             names = [line.split()[0] for line in live[1:-1]]
             assert len(set(names)) == len(names), live
             assert all(re.match(r"(model|eval):\S*\d", n) for n in names[1:]), live
-            said = "0/1 jobs, wa" if columns == 40 else "0/1 jobs, waits 6 s"
+            said = "0/1 jobs, wa" if columns == 40 else "0/1 jobs, waits 90 s"
             assert all(said in line for line in live[1:-1]), live
         screen.process.send_signal(signal.SIGINT)
         assert screen.finish() == 130
@@ -167,7 +167,7 @@ def test_it_fits_and_leaves_nothing(sweep: Project, columns: int, lines: int) ->
 
 
 def test_it_is_resized(sweep: Project) -> None:
-    delay = {"MOTOOLS_DUMMY_DELAY": "8"}
+    delay = {"MOTOOLS_DUMMY_DELAY": "90"}  # it is ended long before
     with terminal(sweep, 80, 24, "run", NAME, **delay) as screen:
         screen.until(lambda: bool(head(screen)))
         for columns, lines in ((200, 25), (100, 14), (60, 22)):
