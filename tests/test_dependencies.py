@@ -11,10 +11,13 @@ from importlib.metadata import packages_distributions
 
 from tests.conftest import ROOT
 
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 RUN = {"pip", "vllm"}
 """Programs that are run, not imported."""
+
+SPELLED = {"mlflow": "mlflow-skinny"}
+"""Modules that several distributions have, and the one that is declared."""
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -26,6 +29,12 @@ def names(requirements: list[str]) -> set[str]:
 def one(name: str) -> str:
     """One spelling, as in PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def distribution(module: str) -> str:
+    """What brings a module; its own name if it is not installed, as extras may be."""
+    found = packages_distributions().get(module, [module])
+    return one(SPELLED.get(module, found[0]))
 
 
 ALWAYS = names(PROJECT["dependencies"])
@@ -47,11 +56,17 @@ def imported() -> Iterator[tuple[str, bool, str]]:
                 found = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:
                 found = [node.module]
+            elif isinstance(node, ast.Call) and _name(node.func) == "import_module":
+                found = [a.value for a in node.args if isinstance(a, ast.Constant)]
             for name in found:
                 top = name.split(".")[0]
                 if top not in sys.stdlib_module_names and top != "motools_build":
                     where = f"{file.relative_to(ROOT)}:{node.lineno}"
                     yield top, id(node) in at_once, where
+
+
+def _name(function: ast.expr) -> str:
+    return function.id if isinstance(function, ast.Name) else ""
 
 
 def outside(tree: ast.Module, kinds: tuple[type, ...]) -> Iterator[ast.AST]:
@@ -79,19 +94,17 @@ LIGHT = {
 
 
 def test_declared_is_what_is_imported() -> None:
-    provided = packages_distributions()  # the extra `local` may not be installed
-    found = {one(provided.get(top, [top])[0]) for top, _, _ in imported()}
+    found = {distribution(top) for top, _, _ in imported()}
     declared = ALWAYS.union(*EXTRAS.values())
     assert found | RUN == declared
 
 
 def test_what_an_extra_brings_is_imported_when_it_is_used() -> None:
-    provided = packages_distributions()
     for top, at_once, where in imported():
         file = where.partition(":")[0]
         if file.startswith(APART) and file.removeprefix(APART) not in LIGHT:
             continue
-        if one(provided.get(top, [top])[0]) not in ALWAYS:
+        if distribution(top) not in ALWAYS:
             assert not at_once, where
 
 
@@ -103,9 +116,10 @@ def test_each_extra_is_named_where_it_is_missing() -> None:
 
 
 def test_the_zoo_and_the_tests_have_all_that_they_need() -> None:
-    """The README's `pip install -e '.[dev]'` brings every extra but torch and vLLM,
-    which are large; .ci/run installs torch for the tests that need it."""
+    """The README's `pip install -e '.[dev]'` brings every extra but torch, vLLM and the
+    trackers, which are large; .ci/run installs them for the tests that need them."""
     (extras,) = re.findall(
         r"motools_build\[(.*?)\]", " ".join(PROJECT["optional-dependencies"]["dev"])
     )
-    assert set(extras.split(",")) == set(EXTRAS) - {"local", "vllm"}
+    large = {"local", "vllm", "wandb", "mlflow", "trackio"}
+    assert set(extras.split(",")) == set(EXTRAS) - large

@@ -157,8 +157,11 @@ JSON = {
     "verify": "",
     "spent": "",
 }
-FREE = {"scores", "settings", "preimage", "messages", "artifacts", "observed"}
-"""Fields whose own fields are names: of scorers, settings, stages."""
+FREE = {
+    *("scores", "settings", "preimage", "messages", "artifacts", "observed"),
+    "versions",
+}
+"""Fields whose own fields are names: of scorers, settings, stages, packages."""
 
 
 @pytest.mark.parametrize("name", JSON)

@@ -107,21 +107,30 @@ class Trackio:
         run.finish()
 
 
-_CLASSES: dict[str, Callable[[Any], Tracker]] = {
-    "wandb": Wandb,
-    "mlflow": Mlflow,
-    "trackio": Trackio,
+_TRACKERS: dict[str, tuple[Callable[[], Tracker], str]] = {
+    "wandb": (
+        lambda: Wandb(import_module("wandb")),
+        "pip install 'motools_build[wandb]'",
+    ),
+    "mlflow": (
+        lambda: Mlflow(import_module("mlflow")),
+        "pip install 'motools_build[mlflow]'",
+    ),
+    "trackio": (
+        lambda: Trackio(import_module("trackio")),
+        "pip install 'motools_build[trackio]'",
+    ),
 }
+"""Name to what makes the tracker, and how its package is installed."""
 
 
 def tracker(name: str) -> Tracker:
     """The tracker of that name. Raises InputError for an unknown name, and MissingExtra
     if its package is not installed."""
-    if name not in _CLASSES:
+    if name not in _TRACKERS:
         raise InputError(f"track = {name!r}: trackers are {', '.join(TRACKERS)}")
+    make, remedy = _TRACKERS[name]
     try:
-        return _CLASSES[name](import_module(name))
+        return make()
     except ImportError as error:
-        raise MissingExtra(
-            f"track = {name!r} needs its package: pip install 'motools_build[{name}]'"
-        ) from error
+        raise MissingExtra(f"track = {name!r} needs its package: {remedy}") from error
