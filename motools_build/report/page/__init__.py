@@ -1,0 +1,1 @@
+"""The page of `doit report`: a setting's results as one HTML file."""
