@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from motools_build.doit_host.watching.trackers import Mlflow, Told
-from motools_build.doit_host.watching.tracking import curve
+from motools_build.report.curves import curve
 from tests.conftest import Project
 from tests.test_messages import tool
 

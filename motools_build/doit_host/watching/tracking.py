@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -15,6 +12,7 @@ from motools_build.doit_host.watching.listener import Listener
 from motools_build.doit_host.watching.trackers import Told, Tracker
 from motools_build.errors import MotoolsError, in_words
 from motools_build.params import EvalParams, ModelParams
+from motools_build.report.curves import curve_in, numbers
 from motools_build.text.scrub import scrub_values
 
 if TYPE_CHECKING:
@@ -22,10 +20,6 @@ if TYPE_CHECKING:
     from motools_build.stages import Stage
     from motools_build.store.artifacts import ArtifactStore
     from motools_build.store.records import Record
-
-CURVES = ("learning_curve.jsonl", "metrics.csv")
-"""Files of a model's payload that may hold its curve: JSON lines or CSV, with a `step`
-and numbers."""
 
 TIMEOUT = 120.0
 """Seconds that the end of a run waits for its trackers."""
@@ -69,24 +63,7 @@ class Tracking(Listener):
         mark.touch()
 
     def _curve(self, stage: Stage) -> Iterator[tuple[int, Mapping[str, float]]]:
-        folder = Path(self._store.materialise(stage))
-        for name in CURVES:
-            if (folder / name).is_file():
-                yield from curve(folder / name)
-
-
-def curve(path: Path) -> Iterator[tuple[int, Mapping[str, float]]]:
-    """Step and numbers of each line of a curve; values that are no finite number are
-    left out."""
-    text = path.read_text(encoding="utf-8")
-    lines: list[Any] = (
-        [json.loads(line) for line in text.splitlines() if line.strip()]
-        if path.suffix == ".jsonl"
-        else [*csv.DictReader(text.splitlines())]
-    )
-    for number, line in enumerate(lines, 1):
-        numbers = _numbers(line)
-        yield int(numbers.pop("step", number)), numbers
+        yield from curve_in(Path(self._store.materialise(stage)))
 
 
 def _results(stage: Stage, record: Record) -> Iterator[tuple[int, Mapping[str, float]]]:
@@ -96,22 +73,10 @@ def _results(stage: Stage, record: Record) -> Iterator[tuple[int, Mapping[str, f
         f"{of}/{scorer}/{metric}": value
         for scorer, metrics in scores.items()
         if isinstance(metrics, Mapping)
-        for metric, value in _numbers(metrics).items()
+        for metric, value in numbers(metrics).items()
     }
     if found:
         yield 0, found
-
-
-def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
-    found = {}
-    for name, value in line.items():
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            continue
-        if math.isfinite(number):
-            found[name] = number
-    return found
 
 
 def _run_of(stage: Stage) -> tuple[str, str, dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""Plots of results: for a page, which follows its colours, and for a paper."""

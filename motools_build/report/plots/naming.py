@@ -1,0 +1,45 @@
+"""Short names of groups of models: the parts of their names that tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from itertools import combinations
+
+from motools_build.report.comparisons import BASE
+from motools_build.report.means import Group
+from motools_build.report.plots.look import Look
+
+
+def short_names(groups: Iterable[Group]) -> dict[Group, str]:
+    """Group -> a name made of as few of its parts as tell all groups apart, the arm
+    before the dataset. A base model is called `base model`, with its name if there are
+    several."""
+    every = list(dict.fromkeys(groups))
+    bases = [group for group in every if is_base(group)]
+    tuned = [group for group in every if not is_base(group)]
+    names = _told_apart(tuned)
+    for group in bases:
+        names[group] = "base model" if len(bases) == 1 else f"base {group[2]}"
+    return names
+
+
+def colours_of(names: Collection[Group], look: Look) -> dict[Group, str]:
+    """Group -> its colour, the same in all plots: by its place among the fine-tuned
+    groups."""
+    tuned = [group for group in names if not is_base(group)]
+    found = {group: look.colour(index) for index, group in enumerate(tuned)}
+    return found | {group: look.muted for group in names if is_base(group)}
+
+
+def is_base(group: Group) -> bool:
+    """Whether the group is a model without fine-tuning."""
+    return group[1] == BASE and not group[0]
+
+
+def _told_apart(groups: list[Group]) -> dict[Group, str]:
+    for size in range(1, 5):
+        for parts in combinations(range(4), size):
+            names = [", ".join(filter(None, (g[i] for i in parts))) for g in groups]
+            if all(names) and len(set(names)) == len(groups):
+                return dict(zip(groups, names, strict=True))
+    return {group: ", ".join(filter(None, group)) for group in groups}
