@@ -33,6 +33,8 @@ COMMANDS = {
     "plan": "queries:Plan",
     "why": "queries:Why",
     "status": "queries:Status",
+    "report": "reporting:Report",
+    "plot": "reporting:Plot",
     "samples": "samples:Samples",
     "datasets": "datasets:Datasets",
     "export": "export:Export",

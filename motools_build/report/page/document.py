@@ -42,13 +42,17 @@ def policy(script: str = "", more: str = "") -> str:
     parts = ["default-src 'none'", f"style-src {_hash(_resource('page.css'))}"]
     if script:
         parts.append(f"script-src {_hash(script)}")
-    return "; ".join([*parts, "base-uri 'none'", "form-action 'none'", *more.split(";")])
+    return "; ".join(
+        [*parts, "base-uri 'none'", "form-action 'none'", *more.split(";")]
+    )
 
 
 def section(title: str, body: str, name: str = "") -> str:
     """A section with its heading; empty if it has no body. `name` is its anchor."""
     anchor = f' id="{text(name)}"' if name else ""
-    return f"<section{anchor}>\n<h2>{text(title)}</h2>\n{body}\n</section>" if body else ""
+    return (
+        f"<section{anchor}>\n<h2>{text(title)}</h2>\n{body}\n</section>" if body else ""
+    )
 
 
 def _hash(content: str) -> str:

@@ -51,7 +51,7 @@ def forest(
 def _row(
     one: Comparison, names: Mapping[Group, str], colours: Mapping[Group, str]
 ) -> dict[str, Any]:
-    name = f"{names[one.first]} − {names[one.second]}"
+    name = f"{names[one.first]} less {names[one.second]}"
     return {
         "name": name,
         "x": one.found.low,

@@ -151,16 +151,16 @@ def chart(
     alt = libraries()
     low, high, aside = _extent(panel)
     names = [band.name for band in panel.bands]
-    x = alt.X(
-        "x:Q",
-        title=None,
-        scale=alt.Scale(domain=[low - aside, high], nice=False, zero=False),
-        axis=alt.Axis(
+    on_axis = {
+        "title": None,
+        "scale": alt.Scale(domain=[low - aside, high], nice=False, zero=False),
+        "axis": alt.Axis(
             tickCount=5,
             format="~g",  # no labels in the space beside the axis
             labelExpr=f"datum.value < {low} ? '' : datum.label",
         ),
-    )
+    }
+    x = alt.X("x:Q", **on_axis)
     y = alt.Y("group:N", sort=names, title=None, scale=alt.Scale(paddingInner=0.2))
     shared = {"y": y, "description": "told:N", "tooltip": "told:N"}
     plain = {"color": alt.Color("colour:N", scale=None)}
@@ -174,7 +174,7 @@ def chart(
         .encode(x=x, x2="x2:Q", **plain, **shared),
         alt.Chart(alt.Data(values=means))
         .mark_point(size=95, filled=True, opacity=1, yOffset=-6)
-        .encode(x=alt.X("value:Q", scale=x.scale, axis=x.axis), **plain, **shared),
+        .encode(x=alt.X("value:Q", **on_axis), **plain, **shared),
         alt.Chart(alt.Data(values=seeds))
         .mark_point(size=44, yOffset=8, strokeWidth=1.6, opacity=1)
         .encode(x=x, shape=alt.Shape("shape:N", scale=None), **plain, **shared),

@@ -1,0 +1,36 @@
+"""The whole page of settings' results: their sections in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from motools_build.report.page import figures, tables, words
+from motools_build.report.page.document import document, section, text
+from motools_build.report.page.material import Material
+
+
+def page(found: Sequence[Material]) -> str:
+    """The HTML document of settings' results."""
+    title = ", ".join(one.table.setting for one in found)
+    inside = "\n".join(body(one) for one in found)
+    return document(title, f"<main>\n{inside}\n</main>")
+
+
+def body(found: Material) -> str:
+    """The sections of one setting; those without content are left out."""
+    parts = (
+        ("Results by model", figures.intervals(found)),
+        ("Differences", figures.differences(found) + tables.differences(found)),
+        ("Tables", tables.results(found)),
+        ("Every result and its key", tables.cells(found)),
+        ("Learning curves", figures.curves(found)),
+        ("How the numbers are made", "".join(words.method())),
+        ("Versions", words.versions(found)),
+        ("Make it again", words.again(found)),
+    )
+    opening = words.lead(found) + words.unfinished(found)
+    return (
+        f"<article><h1>{text(found.table.setting)}</h1>\n{opening}\n"
+        + "\n".join(section(title, content) for title, content in parts)
+        + "</article>"
+    )

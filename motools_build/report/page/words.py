@@ -1,0 +1,105 @@
+"""The sentences of a page: its main numbers, and what is not up to date."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from motools_build.report.drawing.forecasts import total
+from motools_build.report.drawing.results import notes
+from motools_build.report.page.document import text
+from motools_build.report.page.material import Material
+from motools_build.text import hints
+
+MOST_SENTENCES = 4
+"""Largest number of comparisons in the opening lines."""
+
+MOST_NOTES = 40
+"""Largest number of remarks that are listed; the terminal has all."""
+
+
+def lead(found: Material) -> str:
+    """The differences that hold after correction, those of the smallest p first; else a
+    sentence that says that none does."""
+    told = sorted(found.differences, key=lambda one: one.adjusted)
+    held = [one for one in told if one.adjusted < 0.05]
+    if not told:
+        return f'<p class="lead">{text(_means(found))}</p>'
+    lines = []
+    for one in held[:MOST_SENTENCES]:
+        metric = " ".join(filter(None, one.column))
+        lines.append(
+            f"{metric}: {found.names[one.first]} less {found.names[one.second]} is "
+            f"{one.shown}."
+        )
+    more = len(held) - len(lines)
+    said = f"{len(held)} of {len(told)} differences hold at 5 % after correction (Holm)"
+    last = f"{said}{f', {more} more of them below' if more else ''}."
+    return "".join(f'<p class="lead">{text(line)}</p>' for line in (*lines, last))
+
+
+def _means(found: Material) -> str:
+    told = [
+        f"{' '.join(filter(None, one.column))}, {found.names[one.group]}: "
+        f"{one.estimate}"
+        for one in found.table.means
+        if one.seeds
+    ]
+    return "; ".join(told[:MOST_SENTENCES]) or "There are no numbers yet."
+
+
+def unfinished(found: Material) -> str:
+    """The numbers of results by status, why each is not up to date, and the command
+    that makes them with its forecast; a plain sentence if all are up to date."""
+    table = found.table
+    counts = Counter(result.status for result in table.results)
+    every, there = len(table.results), counts.pop("ok", 0)
+    listed = _listed(list(notes(table)))
+    if not counts:
+        return f'<p class="mut">All {every} results are up to date.</p>{listed}'
+    others = ", ".join(f"{number} {status}" for status, number in counts.items())
+    command = hints.command("run", table.setting)
+    forecast = f" ({total(found.forecast)})" if found.forecast else ""
+    return (
+        f'<div class="note"><p>{there} of {every} results are up to date; '
+        f"<b>{text(others)}</b>, which are in no mean.</p>{listed}"
+        f"<p>To make them: <code>{text(command)}</code>{text(forecast)}</p></div>"
+    )
+
+
+def _listed(lines: list[str]) -> str:
+    items = [f"<li>{text(line)}</li>" for line in lines[:MOST_NOTES]]
+    if len(lines) > MOST_NOTES:
+        items.append(f"<li>and {len(lines) - MOST_NOTES} more</li>")
+    return f'<ul class="plain">{"".join(items)}</ul>' if items else ""
+
+
+def again(found: Material) -> str:
+    """The commands that make the results and this page again."""
+    name = found.table.setting
+    words = (("run", name), ("results", name), ("report", name))
+    lines = "\n".join(hints.command(*one) for one in words)
+    return f"<pre>{text(lines)}</pre>"
+
+
+def versions(found: Material) -> str:
+    """The versions of packages that the results were made with."""
+    told = {
+        f"{name} {version}"
+        for result in found.table.results
+        for name, version in result.lineage.versions.items()
+    }
+    return f"<p>{text(', '.join(sorted(told)))}</p>" if told else ""
+
+
+def method() -> Iterator[str]:
+    """How the numbers are made."""
+    yield (
+        "<p>Brackets are 95 % intervals. That of a group is over new seeds and new "
+        "questions: Wilson's at the effective sample size, with Student's t. That of "
+        "one model is over new questions, of this model only. Differences are paired "
+        "by question (MOVER; Bonett and Price for two single models), and their p "
+        "values are adjusted by Holm for all comparisons of the setting. Results that "
+        "are not up to date are in no mean. The method and its coverage are described "
+        "in <code>docs/statistics.md</code> of motools_build.</p>"
+    )

@@ -1,0 +1,142 @@
+"""The page of results: the terminal's numbers, every status, and inert text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motools_build.errors import InputError
+from motools_build.report.drawing.csv import csv_of
+from motools_build.report.drawing.written import written
+from motools_build.report.page.document import document, policy, text
+from motools_build.report.page.material import material
+from motools_build.report.page.whole import page
+from motools_build.report.plots.look import checked_form
+from motools_build.report.results import Result
+from motools_build.report.table import table_of
+from tests.conftest import Project
+from tests.test_comparisons import found
+
+__all__ = ["found"]  # a fixture
+
+Found = Callable[..., list[Result]]
+
+HOSTILE = "<script>alert(1)</script>\"'&\x1b[2J\u202eevil"
+
+
+class Tags(HTMLParser):
+    """The tags of a document and their attributes."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(markup)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def with_statuses(results: list[Result]) -> list[Result]:
+    """The results with the seeds of the arm `odd` failed, stale and missing."""
+    changed = {
+        0: {"status": "failed", "record": None, "note": "it broke"},
+        1: {"status": "stale", "note": "made from other rows"},
+        2: {"status": "missing", "record": None, "note": "never made"},
+    }
+    return [
+        replace(one, folder=None, **changed[one.cell.seed])
+        if one.cell.arm == "odd" and one.cell.seed is not None
+        else one
+        for one in results
+    ]
+
+
+def shown(markup: str) -> str:
+    """The text of a page, without its tags."""
+    return unescape(re.sub(r"<[^>]+>", " ", markup))
+
+
+def test_every_format_has_the_same_numbers(found: Found) -> None:
+    results = found()
+    table, made = table_of("s", results), page([material("s", results)])
+    numbers = [str(m.estimate) for row in table.rows for m in row.metrics]
+    numbers += [str(mean.estimate) for mean in table.means]
+    assert len(numbers) == 9
+    for number in numbers:
+        for there in (shown(made), written(table, "latex"), written(table, "md")):
+            assert number in there
+    flat = [row["value"] for row in table.flat()]
+    assert [f"{value:.2f}" for value in flat] == [n.split()[0] for n in numbers[:7]]
+    for value in flat:
+        assert str(value) in csv_of([table])
+    for one in material("s", results).differences:
+        assert one.shown in shown(made)  # in the table
+        assert f'{one.shown}"' in unescape(made)  # and said of its mark
+
+
+def test_failed_stale_and_missing_seeds_are_told_drawn_and_listed(found: Found) -> None:
+    made = page([material("s", with_statuses(found()))])
+    assert "4 of 7 results are up to date" in made
+    assert "1 failed, 1 stale, 1 missing" in made
+    assert "doit run s" in made
+    for status, seed in (("failed", 0), ("stale", 1), ("missing", 2)):
+        assert re.search(rf'aria-label="[^"]*seed {seed}: {status}', made), status
+        assert f'<tr class="{status}">' in made
+    assert "failed (was" not in made
+    assert "stale (was 0.88)" in shown(made)
+
+
+def test_foreign_text_is_inert(found: Found) -> None:
+    results = with_statuses(found())
+    results = [replace(one, note=one.note and HOSTILE) for one in results]
+    made = page([material(HOSTILE, results)])
+    assert "script" not in {tag for tag, _ in Tags(made).found}
+    assert "\x1b" not in made
+    assert "\u202e" not in made
+    assert "<script>alert(1)</script>" in shown(made)
+    assert text(HOSTILE).startswith("&lt;script&gt;")
+    assert "␛[2J" in text(HOSTILE)
+
+
+def test_a_page_loads_nothing_and_its_style_is_allowed(found: Found) -> None:
+    made = page([material("s", found())])
+    assert f'content="{policy()}"' in made
+    for tag, attributes in Tags(made).found:
+        assert tag not in {"link", "img", "iframe", "object", "base", "form"}
+        assert "style" not in attributes, tag  # the policy forbids it
+        assert not {"src", "srcset"} & set(attributes)
+        assert not (attributes.get("href") or "#").startswith("http")
+    assert "sha256-" in policy("let x = 1")
+    assert "<script>let x = 1</script>" in document("t", "", "let x = 1")
+
+
+def test_a_figures_ending_is_checked() -> None:
+    assert checked_form(Path("a.PDF")) == ".pdf"
+    with pytest.raises(InputError, match=r"ends in \.pdf, \.png or \.svg"):
+        checked_form(Path("fig.jpg"))
+
+
+def test_commands_write_a_page_and_figures(project: Project) -> None:
+    project.dataset("s")
+    project.setting("s", models='["dummy/echo"]', seeds="[0, 1]")
+    ran = project.doit("report", "s")
+    assert ran.out.strip() == "s.html"
+    assert "doit run s" in (project.root / "s.html").read_text()
+    refused = project.doit("plot", "s", "--out", "fig.pdf", code=3)
+    assert "no eval with a number to draw" in refused.err
+    project.doit("run", "s")
+    project.doit("report", "s", "--out", "page.html")
+    assert "results are up to date." in (project.root / "page.html").read_text()
+    begins = {"fig.svg": b"<svg", "fig.pdf": b"%PDF", "fig.png": b"\x89PNG"}
+    for name, first in begins.items():
+        project.doit("plot", "s", "--out", name)
+        assert (project.root / name).read_bytes().startswith(first)
+    refused = project.doit("plot", "s", "--out", "fig.gif", code=3)
+    assert "ends in .pdf, .png or .svg" in refused.err
