@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
@@ -12,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from motools_build.errors import InputError
+from motools_build.errors import InputError, MissingExtra
 from motools_build.report.drawing.csv import csv_of
 from motools_build.report.drawing.written import written
 from motools_build.report.page.document import document, policy, text
 from motools_build.report.page.material import material
 from motools_build.report.page.whole import page
-from motools_build.report.plots.look import checked_form
+from motools_build.report.plots.look import checked_form, libraries
 from motools_build.report.results import Result
 from motools_build.report.table import table_of
 from tests.conftest import Project
@@ -140,3 +141,11 @@ def test_commands_write_a_page_and_figures(project: Project) -> None:
         assert (project.root / name).read_bytes().startswith(first)
     refused = project.doit("plot", "s", "--out", "fig.gif", code=3)
     assert "ends in .pdf, .png or .svg" in refused.err
+
+
+def test_without_the_extra_its_name_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'motools_build\[report\]'"):
+        libraries()
