@@ -44,6 +44,15 @@ def processes(request: pytest.FixtureRequest) -> None:
     forks.used = request.node.get_closest_marker("real_process") is None
 
 
+@pytest.fixture(autouse=True)
+def no_command() -> Iterator[None]:
+    """Forget the command that a test ran in this process: hints would repeat its
+    variables."""
+    yield
+    if session := sys.modules.get("motools_build.doit_host.session"):
+        session.end()
+
+
 def pytest_sessionfinish() -> None:
     client.COMMANDS.stop()
     client.WORKERS.stop()
