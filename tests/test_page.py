@@ -17,7 +17,7 @@ from motools_build.errors import InputError, MissingExtra
 from motools_build.report.drawing.csv import csv_of
 from motools_build.report.drawing.written import written
 from motools_build.report.page.document import document, policy, text
-from motools_build.report.page.material import material
+from motools_build.report.page.material import numbers
 from motools_build.report.page.whole import page
 from motools_build.report.plots.look import checked_form, libraries
 from motools_build.report.results import Result
@@ -66,24 +66,24 @@ def shown(markup: str) -> str:
 
 def test_every_format_has_the_same_numbers(found: Found) -> None:
     results = found()
-    table, made = table_of("s", results), page([material("s", results)])
-    numbers = [str(m.estimate) for row in table.rows for m in row.metrics]
-    numbers += [str(mean.estimate) for mean in table.means]
-    assert len(numbers) == 9
-    for number in numbers:
+    table, made = table_of("s", results), page([numbers("s", results)])
+    told = [str(m.estimate) for row in table.rows for m in row.metrics]
+    told += [str(mean.estimate) for mean in table.means]
+    assert len(told) == 9
+    for number in told:
         for there in (shown(made), written(table, "latex"), written(table, "md")):
             assert number in there
     flat = [row["value"] for row in table.flat()]
-    assert [f"{value:.2f}" for value in flat] == [n.split()[0] for n in numbers[:7]]
+    assert [f"{value:.2f}" for value in flat] == [n.split()[0] for n in told[:7]]
     for value in flat:
         assert str(value) in csv_of([table])
-    for one in material("s", results).differences:
+    for one in numbers("s", results).differences:
         assert one.shown in shown(made)  # in the table
         assert f'{one.shown}"' in unescape(made)  # and said of its mark
 
 
 def test_failed_stale_and_missing_seeds_are_told_drawn_and_listed(found: Found) -> None:
-    made = page([material("s", with_statuses(found()))])
+    made = page([numbers("s", with_statuses(found()))])
     assert "4 of 7 results are up to date" in made
     assert "1 failed, 1 stale, 1 missing" in made
     assert "doit run s" in made
@@ -97,7 +97,7 @@ def test_failed_stale_and_missing_seeds_are_told_drawn_and_listed(found: Found) 
 def test_foreign_text_is_inert(found: Found) -> None:
     results = with_statuses(found())
     results = [replace(one, note=one.note and HOSTILE) for one in results]
-    made = page([material(HOSTILE, results)])
+    made = page([numbers(HOSTILE, results)])
     assert "script" not in {tag for tag, _ in Tags(made).found}
     assert "\x1b" not in made
     assert "\u202e" not in made
@@ -107,7 +107,7 @@ def test_foreign_text_is_inert(found: Found) -> None:
 
 
 def test_a_page_loads_nothing_and_its_style_is_allowed(found: Found) -> None:
-    made = page([material("s", found())])
+    made = page([numbers("s", found())])
     assert f'content="{policy()}"' in made
     for tag, attributes in Tags(made).found:
         assert tag not in {"link", "img", "iframe", "object", "base", "form"}

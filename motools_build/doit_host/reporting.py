@@ -9,7 +9,7 @@ from motools_build.doit_host.helping import Needs
 from motools_build.doit_host.queries import Query
 from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
-from motools_build.project.pages import write_page, write_plot
+from motools_build.project.pages import ANSWERS, write_page, write_plot
 
 OPT_OUT = {
     "name": "out",
@@ -24,7 +24,9 @@ class Report(Query):
 
     name = "report"
     doc_purpose = "write a page of results: one HTML file, without network"
-    doc_usage = "[SETTING...] [model=...] [seeds=...] [--out FILE] [--open]"
+    doc_usage = (
+        "[SETTING...] [model=...] [seeds=...] [--out FILE] [--open] [--answers N]"
+    )
     needs = Needs(tasks=False, rows=False)
     cmd_options = (
         {**OPT_OUT, "help": "the file to write [default: SETTING.html]"},
@@ -35,15 +37,24 @@ class Report(Query):
             "default": False,
             "help": "show the page in the browser",
         },
+        {
+            "name": "answers",
+            "long": "answers",
+            "type": int,
+            "default": ANSWERS,
+            "help": "answers of each eval, at most [default: %(default)s]",
+        },
     )
 
-    def _execute(self, out: str, open: bool, pos_args: list[str]) -> int:
+    def _execute(self, out: str, open: bool, answers: int, pos_args: list[str]) -> int:
+        if answers < 0:
+            raise InvalidCommand(f"--answers {answers}: write a number, 0 or more")
         session = current()
         for name in pos_args:
             session.project.selection.chosen([name])  # raises for an unknown name
         settings = session.selected
         path = Path(out or f"{'-'.join(settings)}.html")
-        self._say(str(write_page(session.project, settings, path)))
+        self._say(str(write_page(session.project, settings, path, answers)))
         if open:
             webbrowser.open(path.resolve().as_uri())
         return 0

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motools_build.errors import InputError
+from motools_build.planning.matrix import matrix
 from motools_build.project.forecast import forecast
 from motools_build.project.project import Project
+from motools_build.project.variables import overridden
+from motools_build.specs import Dataset
 
 if TYPE_CHECKING:
     from motools_build.report.page.material import Material
 
 
-def write_page(project: Project, settings: Sequence[str], out: Path) -> Path:
-    """Write the page of settings' results to the file `out`, and return its path.
+ANSWERS = 24
+"""Number of answers of each eval that a page shows, unless another is asked for."""
+
+
+def write_page(
+    project: Project, settings: Sequence[str], out: Path, answers: int = ANSWERS
+) -> Path:
+    """Write the page of settings' results to the file `out`, and return its path. It
+    shows at most `answers` answers of each eval.
 
     Raises MissingExtra without the extra `report`, InputError for a setting that cannot
     be planned, OSError if the file cannot be written.
@@ -25,7 +36,7 @@ def write_page(project: Project, settings: Sequence[str], out: Path) -> Path:
     from motools_build.text.visible import written
 
     libraries()  # before anything is looked up
-    data = written(page([_material(project, name) for name in settings]))
+    data = written(page([_material(project, name, answers) for name in settings]))
     temporary = out.with_name(f".{out.name}.new")
     temporary.write_bytes(data)
     temporary.replace(out)
@@ -41,15 +52,17 @@ def write_plot(
     Raises InputError for another ending, or if there is nothing to draw; else as
     `write_page`.
     """
+    from motools_build.report.page.material import numbers
     from motools_build.report.plots.intervals import chart, panels
     from motools_build.report.plots.look import PAPER, checked_form, libraries, save
     from motools_build.report.plots.naming import colours_of
+    from motools_build.report.results import results
 
     alt = libraries()
     checked_form(out)
     charts, there = [], set()
     for name in settings:
-        found = _material(project, name, told=False)
+        found = numbers(name, results(project.plan(name), project.store))
         colours = colours_of(found.names, PAPER)
         for panel in panels(found.table, found.scales, found.names):
             there.add(panel.column[0])
@@ -67,15 +80,34 @@ def write_plot(
     return out
 
 
-def _material(project: Project, name: str, told: bool = True) -> Material:
-    """The material of a setting; with `told`, with forecast and learning curves."""
+def _material(project: Project, name: str, answers: int) -> Material:
+    """The material of a setting's page."""
     from motools_build.report.page.material import material
-    from motools_build.report.results import results
 
-    found = results(project.plan(name), project.store)
-    if not told:
-        return material(name, found)
+    plan, setting = project.plan(name), project.zoo[name]
     stages = list(project.selection.chosen([name]).values())
-    waiting = any(result.status != "ok" for result in found)
-    expected = forecast(project, stages).stages if waiting else []
-    return material(name, found, project.store, expected)
+    expected = [] if project.complete(plan) else forecast(project, stages).stages
+    made = {
+        line.dataset.name: tuple(_making(line.dataset))
+        for lines in matrix(overridden(setting, project.variables)).values()
+        for line in lines
+    }
+    about = setting.description
+    return material(plan, project.store, expected, answers, about, made)
+
+
+def _making(dataset: Dataset) -> Iterator[str]:
+    """How a dataset is made: the files that it begins with, and each transform after
+    those whose rows it takes."""
+    for part in dataset.parts:
+        yield from _making(part)
+    if dataset.step is None:
+        yield dataset.path
+        return
+    told = dataset.step.identity()
+    word = told.pop("step", "")
+    options = ", ".join(
+        f"{name}={json.dumps(value, ensure_ascii=False)}"
+        for name, value in told.items()
+    )
+    yield f"{word}({options})"

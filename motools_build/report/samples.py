@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from motools_build.text import hints
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalSample
+    from inspect_ai.model import ChatMessage
 
 Name = tuple[int | str, int]
 """A sample's ID and epoch."""
@@ -42,22 +43,38 @@ class Transcripts:
     """The samples that match `--where`, by ID and epoch."""
     without: int = 0
     """Number of samples that match nothing because they have no value to compare."""
+    scores: Mapping[Name, Scores] = field(default_factory=dict)
+    """The scores of every sample."""
 
     def read(self, most: int | None = None) -> Iterator[EvalSample]:
         """The first `most` samples that match, or all of them.
 
         Raises ArtifactError if the log cannot be read.
         """
+        for name in self.matching[:most]:
+            yield self.sample(name)
+
+    def sample(self, name: Name) -> EvalSample:
+        """One of the samples. Raises ArtifactError if the log cannot be read."""
         from inspect_ai.log import read_eval_log_sample
 
-        for id, epoch in self.matching[:most]:
-            try:
-                sample = read_eval_log_sample(
-                    self.log or "", id, epoch, resolve_attachments=True
-                )
-            except Exception as error:  # Inspect and its decompressors raise many
-                raise _unreadable(self.stage, self.status, self.log, error) from error
-            yield sample
+        try:
+            return read_eval_log_sample(self.log or "", *name, resolve_attachments=True)
+        except Exception as error:  # Inspect and its decompressors raise many
+            raise _unreadable(self.stage, self.status, self.log, error) from error
+
+    def questions(self) -> dict[int | str, str]:
+        """The input of each sample by its ID, shortened by Inspect. Raises
+        ArtifactError if the log cannot be read."""
+        from inspect_ai.log import read_eval_log_sample_summaries
+
+        if self.log is None:
+            return {}
+        try:
+            summaries = read_eval_log_sample_summaries(self.log)
+        except Exception as error:  # Inspect and its decompressors raise many
+            raise _unreadable(self.stage, self.status, self.log, error) from error
+        return {one.id: in_one_text(one.input) for one in summaries}
 
     def as_json(self, most: int | None = None) -> dict[str, Any]:
         """What `doit samples --json` prints for the eval."""
@@ -103,7 +120,17 @@ def transcripts(
     names = sorted(scored, key=lambda name: (str(name[0]), name[1]))
     found, without = (where or Where()).matching(scored[name] for name in names)
     matching = tuple(names[position] for position in found)
-    return Transcripts(stage, word, note, log, len(scored), matching, without)
+    total = len(scored)
+    return Transcripts(stage, word, note, log, total, matching, without, scored)
+
+
+def in_one_text(asked: str | Sequence[ChatMessage]) -> str:
+    """A sample's input as text: of several messages, each after its role."""
+    if isinstance(asked, str):
+        return asked
+    if len(asked) == 1:
+        return asked[0].text
+    return "\n\n".join(f"{message.role}: {message.text}" for message in asked)
 
 
 def _scored(stage: Stage, file: Path) -> dict[Name, Scores]:

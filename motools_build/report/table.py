@@ -175,9 +175,15 @@ def table(plan: Plan, store: ArtifactStore, most: int | None = None) -> Table:
     return table_of(plan.setting, results(plan, store), most)
 
 
-def table_of(setting: str, found: Sequence[Result], most: int | None = None) -> Table:
-    """The table of results that were looked up before; `most` as for `table`."""
-    estimates = Estimates(found)
+def table_of(
+    setting: str,
+    found: Sequence[Result],
+    most: int | None = None,
+    estimates: Estimates | None = None,
+) -> Table:
+    """The table of results that were looked up before; `most` as for `table`.
+    `estimates` are those of the results, if there are some already."""
+    estimates = estimates or Estimates(found)
     models = [list(by_eval.values()) for _, by_eval in rows(found)]
     shown = found if most is None else [r for of in models[:most] for r in of]
     of_seeds = list(groups(found))

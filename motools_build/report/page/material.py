@@ -3,9 +3,16 @@ once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
 
+from motools_build.errors import ArtifactError
+from motools_build.params import ModelParams
+from motools_build.planning.plan import Plan
 from motools_build.report.comparisons import Comparison, comparisons, not_compared
 from motools_build.report.curves import Curve, curve_in
 from motools_build.report.estimates import Column, Estimates
@@ -13,10 +20,34 @@ from motools_build.report.forecasts import Expected
 from motools_build.report.intervals import Scale
 from motools_build.report.lineage import model_of
 from motools_build.report.means import Group
+from motools_build.report.page.answers import Asked, Heat, asked_of, heats
 from motools_build.report.plots.naming import short_names
-from motools_build.report.results import Result, draw_shown, named_parts
+from motools_build.report.results import Result, draw_shown, named_parts, results
+from motools_build.report.spent import Spent, spent
+from motools_build.report.status import Status, Statuses
 from motools_build.report.table import Table, table_of
+from motools_build.running.learned import rows_of
 from motools_build.store.artifacts import ArtifactStore
+
+T = TypeVar("T")
+
+EXAMPLES = 2
+"""Number of rows of each dataset that a page shows."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A dataset that models are trained on."""
+
+    name: str
+    digest: str
+    """Digest of the rows; empty while a teacher has not written them."""
+    count: int | None
+    """Number of rows; None if their file is not there."""
+    examples: tuple[str, ...]
+    """The first rows, as lines of JSON."""
+    made: tuple[str, ...]
+    """How it is made: the file that it begins with, and each transform."""
 
 
 @dataclass(frozen=True)
@@ -34,30 +65,77 @@ class Material:
     """What a run of the setting would do."""
     curves: Mapping[tuple[Group, str], Curve] = field(default_factory=dict)
     """Group and name of a model -> its learning curve."""
+    description: str = ""
+    heats: Sequence[Heat] = ()
+    asked: Sequence[Asked] = ()
+    rows: Sequence[Rows] = ()
+    statuses: Sequence[Status] = ()
+    """The status of each stage of the plan, dependencies first."""
+    spent: Sequence[Spent] = ()
+    logs: str = ""
+    """The folder that has the transcripts."""
+    problems: Sequence[str] = ()
+    """What cannot be shown, because a file is damaged."""
 
 
-def material(
-    setting: str,
-    found: Sequence[Result],
-    store: ArtifactStore | None = None,
-    forecast: Sequence[Expected] = (),
+def numbers(
+    name: str, found: Sequence[Result], estimates: Estimates | None = None
 ) -> Material:
-    """The material of a setting whose results were looked up. Without a store, there
-    are no learning curves."""
-    table, estimates = table_of(setting, found), Estimates(found)
+    """The material of a figure: a setting's results, without what a page tells of
+    their making. `estimates` are those of the results, if there are some already."""
+    estimates = estimates or Estimates(found)
+    table = table_of(name, found, estimates=estimates)
     return Material(
         table,
         comparisons(found, estimates),
         not_compared(found),
-        {column: estimates.scale(column) for column in table.columns},
+        {column: estimates.scale(column) for column in table.columns if column[1]},
         short_names(named_parts(result.cell) for result in found),
-        forecast,
-        _curves(found, store) if store else {},
     )
 
 
+def material(
+    plan: Plan,
+    store: ArtifactStore,
+    forecast: Sequence[Expected] = (),
+    answers: int = 0,
+    description: str = "",
+    made: Mapping[str, Sequence[str]] | None = None,
+) -> Material:
+    """The material of a setting's page. `answers` is the largest number of answers for
+    each eval, and `made` says how each dataset is made. Nothing is run or asked."""
+    statuses = Statuses(store)
+    found = results(plan, store, statuses)
+    estimates = Estimates(found)
+    own = numbers(plan.setting, found, estimates)
+    problems: list[str] = []
+    return replace(
+        own,
+        forecast=forecast,
+        curves=_curves(found, store, problems),
+        description=description,
+        heats=_told(lambda: heats(found, own.table, estimates, store), [], problems),
+        asked=_told(lambda: asked_of(found, own.table, store, answers), [], problems),
+        rows=_rows(plan, store, made or {}),
+        statuses=[statuses.of(stage) for stage in plan.stages],
+        spent=[line for line in spent(store) if line.setting == plan.setting],
+        logs=str(store.root),
+        problems=problems,
+    )
+
+
+def _told(look: Callable[[], T], otherwise: T, problems: list[str]) -> T:
+    """What `look` returns. If a file is damaged, the problem is noted, and the rest of
+    the page is made."""
+    try:
+        return look()
+    except (ArtifactError, OSError, ValueError) as error:
+        problems.append(str(error))
+        return otherwise
+
+
 def _curves(
-    found: Sequence[Result], store: ArtifactStore
+    found: Sequence[Result], store: ArtifactStore, problems: list[str]
 ) -> dict[tuple[Group, str], Curve]:
     curves: dict[tuple[Group, str], Curve] = {}
     for result in found:
@@ -65,8 +143,36 @@ def _curves(
         name = named_parts(result.cell), f"seed {draw_shown(result.cell)}"
         if model is None or name in curves or store.get(model) is None:
             continue
-        try:
-            curves[name] = [*curve_in(store.materialise(model))]
-        except (OSError, ValueError):  # a damaged curve is for `doit verify` to tell
-            curves[name] = []
-    return {name: curve for name, curve in curves.items() if curve}
+        folder = Path(store.materialise(model))
+        curve = partial(_curve, folder)
+        curves[name] = _told(curve, [], problems)
+    return {name: curve for name, curve in curves.items() if len(curve) > 1}
+
+
+def _curve(folder: Path) -> Curve:
+    try:
+        return [*curve_in(folder)]
+    except ValueError as error:
+        raise ValueError(f"the learning curve in {folder}: {error}") from error
+
+
+def _rows(
+    plan: Plan, store: ArtifactStore, made: Mapping[str, Sequence[str]]
+) -> list[Rows]:
+    found: dict[str, Rows] = {}
+    for stage in plan.stages:
+        if stage.kind != "model":
+            continue
+        name = ModelParams.of(stage).dataset_name
+        if name in found:
+            continue
+        rows, how = rows_of(stage, store), tuple(made.get(name, ()))
+        if rows is None or not Path(rows.path).exists():
+            found[name] = Rows(name, rows.digest if rows else "", None, (), how)
+            continue
+        with open(rows.path, encoding="utf-8-sig", errors="replace") as file:
+            lines = (line.strip() for line in file if line.strip())
+            first = tuple(islice(lines, EXAMPLES))
+            count = len(first) + sum(1 for _ in lines)
+        found[name] = Rows(name, rows.digest, count, first, how)
+    return list(found.values())

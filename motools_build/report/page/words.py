@@ -32,9 +32,11 @@ def lead(found: Material) -> str:
             f"{metric}: {found.names[one.first]} less {found.names[one.second]} is "
             f"{one.shown}."
         )
-    more = len(held) - len(lines)
+    if not held:  # what was measured is of interest, too
+        lines = [f"{_means(found)}."]
+    more = len(held) - MOST_SENTENCES
     said = f"{len(held)} of {len(told)} differences hold at 5 % after correction (Holm)"
-    last = f"{said}{f', {more} more of them below' if more else ''}."
+    last = f"{said}{f', {more} more of them below' if more > 0 else ''}."
     return "".join(f'<p class="lead">{text(line)}</p>' for line in (*lines, last))
 
 
@@ -65,6 +67,12 @@ def unfinished(found: Material) -> str:
         f"<b>{text(others)}</b>, which are in no mean.</p>{listed}"
         f"<p>To make them: <code>{text(command)}</code>{text(forecast)}</p></div>"
     )
+
+
+def damaged(found: Material) -> str:
+    """What the page cannot show, because a file is damaged; empty if nothing is."""
+    listed = _listed(list(found.problems))
+    return f'<div class="note"><p>Not shown here:</p>{listed}</div>' if listed else ""
 
 
 def _listed(lines: list[str]) -> str:
