@@ -16,8 +16,10 @@ import pytest
 from motools_build.errors import InputError, MissingExtra
 from motools_build.report.drawing.csv import csv_of
 from motools_build.report.drawing.written import written
+from motools_build.report.page.answers import Asked, Heat
 from motools_build.report.page.document import document, policy, text
 from motools_build.report.page.material import numbers
+from motools_build.report.page.told import SCRIPT
 from motools_build.report.page.whole import page
 from motools_build.report.plots.look import checked_form, libraries
 from motools_build.report.results import Result
@@ -134,7 +136,12 @@ def test_commands_write_a_page_and_figures(project: Project) -> None:
     assert "no eval with a number to draw" in refused.err
     project.doit("run", "s")
     project.doit("report", "s", "--out", "page.html")
-    assert "results are up to date." in (project.root / "page.html").read_text()
+    made = shown((project.root / "page.html").read_text())
+    assert "results are up to date." in made
+    for told in ("rows, digest", "datasets/s.jsonl", "stages, each below what it is"):
+        assert told in made
+    for record in project.records("model").values():
+        assert record["key"][:8] in made
     begins = {"fig.svg": b"<svg", "fig.pdf": b"%PDF", "fig.png": b"\x89PNG"}
     for name, first in begins.items():
         project.doit("plot", "s", "--out", name)
@@ -149,3 +156,35 @@ def test_without_the_extra_its_name_is_told(
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(MissingExtra, match=r"pip install 'motools_build\[report\]'"):
         libraries()
+
+
+def answer(**fields: Any) -> Asked:
+    told = {"eval": "e", "group": ("", "d", "m", ""), "draw": "0", "stage": "eval:s/d"}
+    words = {"question": HOSTILE, "answer": HOSTILE, "target": "", "log": "a.eval"}
+    scores = (("judge", {"fit": 0.25}, HOSTILE),)
+    made = {"sample": "1", "scores": scores, "value": 0.25, **told, **words, **fields}
+    return Asked(**made)  # type: ignore[arg-type]
+
+
+def test_answers_are_inert_and_their_script_is_the_only_one(found: Found) -> None:
+    one = numbers("s", found())
+    group = next(iter(one.names))
+    made = page([replace(one, asked=[answer(group=group)])])
+    tags = [tag for tag, _ in Tags(made).found]
+    assert tags.count("script") == 1
+    assert f'content="{policy(SCRIPT)}"' in made
+    assert "\x1b" not in made
+    assert "\u202e" not in made
+    assert "judge fit 0.25" in shown(made)
+    assert shown(made).count("<script>alert(1)</script>") == 4  # one in the head line
+
+
+def test_a_heat_map_has_the_means_of_the_seeds(found: Found) -> None:
+    one = numbers("s", found())
+    column = next(iter(one.scales))
+    groups = tuple(one.names)[:2]
+    lines = (("Is it?", (0.5, None)),)
+    heat = Heat(column, groups, lines, of=3, groups_of=2)
+    made = page([replace(one, heats=[heat])])
+    assert "the 1 questions of 3" in shown(made)
+    assert '<td class="h5">0.50</td><td>-</td>' in made

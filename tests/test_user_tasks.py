@@ -31,7 +31,7 @@ def task_after_the_setting():
     """Depends on a whole setting."""
     return {"actions": ["echo after"], "task_dep": ["tiny"]}
 
-def task_plot():
+def task_figure():
     """Depends on one stage, and has a setup and a teardown."""
     return {
         "actions": ["echo plotted"],
@@ -112,7 +112,7 @@ def test_values_and_calculated_dependencies(tiny: Project) -> None:
 
 def test_tasks_that_need_stages(tiny: Project) -> None:
     project = with_tasks(tiny)
-    out = project.doit("run", "-v2", "plot").out
+    out = project.doit("run", "-v2", "figure").out
     assert "model:tiny/tiny/echo/seed0  made" in out
     assert out.index("made in") < out.index("plotted") < out.index("torn")
     out = project.doit("run", "-v2", "after_the_setting").out

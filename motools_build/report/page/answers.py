@@ -149,7 +149,7 @@ def asked_of(
         if result.status == "ok":
             of_eval = by_eval.setdefault(result.cell.eval, {})
             of_eval.setdefault(named_parts(result.cell), []).append(result)
-    asked = []
+    asked: list[Asked] = []
     for an_eval, of_eval in by_eval.items():
         each = max(1, most // len(of_eval))
         for of_group in list(of_eval.values())[:most]:

@@ -111,7 +111,7 @@ def answers(found: Material) -> str:
     return (
         '<p class="mut">Of each group, those with the lowest and the highest scores in '
         f"turn. All of them: <code>{text(view)}</code>, or in Inspect's viewer: "
-        f"<code>{text(folder)}</code>; the link of each answer is to its log.</p>"
+        f"<code>{text(folder)}</code>; below each answer is its log's name.</p>"
         '<div><div class="tools">'
         f"{_select('eval', evals)}{_select('model', names.values())}"
         '<label>words <input type="search"></label> <output></output></div>'
@@ -148,7 +148,7 @@ def _answer(one: Asked, found: Material) -> str:
         f"<b>{text(one.eval)}</b> {text(model + seed)} · {text(scored)} · "
         f"<bdi>{text(_short(question, 90))}</bdi></summary><dl>{body}</dl>"
         f'<p class="mut">sample {text(one.sample)} of '
-        f'<a href="{text(one.log)}">{text(one.stage)}</a></p></details>\n'
+        f"{text(one.stage)}, <code>{text(one.log)}</code></p></details>\n"
     )
 
 
