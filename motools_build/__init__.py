@@ -14,12 +14,21 @@ if TYPE_CHECKING:
     from motools_build.backends.embedded.facts import LoRA
     from motools_build.backends.local.facts import Local
     from motools_build.backends.openai.options import OpenAI
-    from motools_build.specs import Arm, Dataset, Eval, Setting, Teacher, Training
+    from motools_build.specs import (
+        Arm,
+        Contrast,
+        Dataset,
+        Eval,
+        Setting,
+        Teacher,
+        Training,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
     "Arm",
     "Command",
+    "Contrast",
     "Dataset",
     "Eval",
     "LoRA",

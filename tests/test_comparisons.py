@@ -129,7 +129,7 @@ def test_a_seed_without_a_result_is_left_out_and_a_group_without_any(
 
 def printed(told: list[Comparison], *lost: Any) -> str:
     stream = io.StringIO()
-    print_differences("s", told, stream, *lost)
+    print_differences(Compared("s", told, *lost), stream)
     return stream.getvalue()
 
 
@@ -161,7 +161,7 @@ def test_json_and_csv_and_the_table_have_the_same_numbers(found: Found) -> None:
             name: str(value) for name, value in one.items()
         }
     stream = io.StringIO()
-    print_differences("s", told, stream)
+    print_differences(Compared("s", told), stream)
     for one in told:
         assert one.shown in stream.getvalue()
     assert "plain, plain (3 seeds)" in stream.getvalue()
@@ -192,8 +192,9 @@ def test_papers_have_the_numbers_of_the_terminal(found: Found, form: str) -> Non
     assert "missing" in text
     told = of(results)
     stream = io.StringIO()
-    print_differences("s", told, stream)
-    assert numbers(differences_written("s", told, form)) == numbers(stream.getvalue())
+    print_differences(Compared("s", told), stream)
+    text = differences_written(Compared("s", told), form)
+    assert numbers(text) == numbers(stream.getvalue())
 
 
 def test_cells_are_escaped(found: Found) -> None:

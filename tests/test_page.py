@@ -79,7 +79,7 @@ def test_every_format_has_the_same_numbers(found: Found) -> None:
     assert [f"{value:.2f}" for value in flat] == [n.split()[0] for n in told[:7]]
     for value in flat:
         assert str(value) in csv_of([table])
-    for one in numbers("s", results).differences:
+    for one in numbers("s", results).compared.found:
         assert one.shown in shown(made)  # in the table
         assert f'{one.shown}"' in unescape(made)  # and said of its mark
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "plan": "queries:Plan",
     "why": "queries:Why",
     "status": "queries:Status",
+    "declare": "declaring:Declare",
     "report": "reporting:Report",
     "plot": "reporting:Plot",
     "samples": "samples:Samples",

@@ -183,16 +183,15 @@ class Results(Query):
         if form == "csv":
             self._say(differences_csv(found).removesuffix("\n"))
             return
-        for name, of, lost in found:
+        for of in found:
             if form == "json":
-                body = {"setting": name, "differences": [one.as_json() for one in of]}
-                self._say(dumps(body, ensure_ascii=False))
+                self._say(dumps(of.as_json(), ensure_ascii=False))
             elif form == "md" or form == "latex":
                 from motools_build.report.drawing.written import differences_written
 
-                self._say(differences_written(name, of, form, lost))
+                self._say(differences_written(of, form))
             else:
-                print_differences(name, of, self.outstream, lost)
+                print_differences(of, self.outstream)
 
 
 class Plan(Query):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from motools_build.errors import InputError
 from motools_build.planning.matrix import matrix
+from motools_build.project.declaring import standing
 from motools_build.project.forecast import forecast
 from motools_build.project.project import Project
 from motools_build.project.variables import overridden
@@ -62,7 +63,8 @@ def write_plot(
     checked_form(out)
     charts, there = [], set()
     for name in settings:
-        found = numbers(name, results(project.plan(name), project.store))
+        made = results(project.plan(name), project.store)
+        found = numbers(name, made, standing(project, name))
         colours = colours_of(found.names, PAPER)
         for panel in panels(found.table, found.scales, found.names):
             there.add(panel.column[0])
@@ -93,7 +95,8 @@ def _material(project: Project, name: str, answers: int) -> Material:
         for line in lines
     }
     about = setting.description
-    return material(plan, project.store, expected, answers, about, made)
+    own = standing(project, name)
+    return material(plan, project.store, own, expected, answers, about, made)
 
 
 def _making(dataset: Dataset) -> Iterator[str]:

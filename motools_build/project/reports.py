@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from motools_build.errors import MotoolsError, SelectionError
+from motools_build.project.declaring import standing
 from motools_build.project.project import Project
 from motools_build.running.versions import versions
 from motools_build.stages import Stage
@@ -25,20 +26,23 @@ def tables(project: Project, settings: Iterable[str]) -> Iterator[Table]:
     """The results of each setting. Raises InputError for one that cannot be planned."""
     from motools_build.report.table import table
 
-    return (table(project.plan(name), project.store) for name in settings)
+    return (
+        table(project.plan(name), project.store, standing=standing(project, name))
+        for name in settings
+    )
 
 
 def compared(project: Project, settings: Iterable[str]) -> Iterator[Compared]:
     """The differences between the groups of models of each setting. Raises InputError
     for a setting that cannot be planned."""
-    from motools_build.report.comparisons import Compared, comparisons, not_compared
+    from motools_build.report import comparisons
     from motools_build.report.estimates import Estimates
     from motools_build.report.results import results
 
     for name in settings:
         found = results(project.plan(name), project.store)
-        differences = comparisons(found, Estimates(found))
-        yield Compared(name, differences, not_compared(found))
+        own = standing(project, name)
+        yield comparisons.compared(name, found, Estimates(found), own)
 
 
 def plannable(

@@ -4,23 +4,22 @@ groups of one base model and training from each other."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from motools_build.report.declared import NO_PLAN, Standing
 from motools_build.report.differences import Difference, difference, holm
 from motools_build.report.estimates import Column, Estimates, columns, rounded
 from motools_build.report.means import Group, groups, whole_seeds
-from motools_build.report.results import Result
-
-BASE = "base"
-"""The dataset of a model without fine-tuning, as `Cell.dataset` has it."""
+from motools_build.report.results import Result, named_parts
+from motools_build.specs.contrast import BASE, Contrast
 
 COMPARISON = (
     *("eval", "scorer", "metric", "model", "training"),
     *("arm", "dataset", "other_arm", "other_dataset"),
     *("difference", "low", "high", "p", "adjusted", "seeds", "other_seeds"),
-    *("of", "other_of"),
+    *("of", "other_of", "primary", "declared"),
 )
 """The fields of a comparison, as JSON and data frames have them."""
 
@@ -35,6 +34,13 @@ class Compared(NamedTuple):
     found: Sequence[Comparison]
     lost: Sequence[tuple[Column, Group]] = ()
     """The groups that no comparison of a metric has, for want of results."""
+    told: Sequence[str] = ()
+    """Lines about the primary contrast, and about what was declared."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What `doit results --differences --json` prints for the setting."""
+        listed = [one.as_json() for one in self.found]
+        return {"setting": self.setting, "differences": listed}
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,8 @@ class Comparison:
     """A group of the same base model; of the dataset `base` for the base model."""
     found: Difference
     adjusted: float
-    """The p value, adjusted by Holm for all comparisons of the setting."""
+    """The p value, adjusted by Holm for all comparisons of the setting that are not
+    the primary contrast; that of the primary contrast for its own alone."""
     seeds: int
     other_seeds: int
     """The numbers of seeds in the comparison; 1 for a base model."""
@@ -55,6 +62,11 @@ class Comparison:
     other_of: int
     """The numbers of all seeds of the groups: those of them without a result, which
     failed or are stale or missing, are left out of the comparison."""
+    primary: bool = False
+    """Whether it is the setting's primary contrast."""
+    declared: str = ""
+    """`primary`, `planned` or `exploratory`, as `Standing` tells it; empty for a
+    setting that was not declared."""
 
     def as_json(self) -> dict[str, Any]:
         an_eval, scorer, metric = self.column
@@ -78,6 +90,8 @@ class Comparison:
             "other_seeds": self.other_seeds,
             "of": self.of,
             "other_of": self.other_of,
+            "primary": self.primary,
+            "declared": self.declared,
         }
 
     @property
@@ -88,21 +102,67 @@ class Comparison:
         return f"{rounded(found.value)} [{low}, {high}]"
 
 
-def comparisons(found: Sequence[Result], estimates: Estimates) -> list[Comparison]:
-    """All comparisons of a setting's results that have an interval, by metric."""
+def compared(
+    setting: str,
+    found: Sequence[Result],
+    estimates: Estimates,
+    standing: Standing = NO_PLAN,
+) -> Compared:
+    """All differences between the groups of models of a setting, and what is told of
+    them."""
+    told = comparisons(found, estimates, standing)
+    said = [
+        *without_result(standing.primary, found, told),
+        *standing.told(setting, found),
+    ]
+    return Compared(setting, told, not_compared(found), said)
+
+
+def comparisons(
+    found: Sequence[Result],
+    estimates: Estimates,
+    standing: Standing = NO_PLAN,
+) -> list[Comparison]:
+    """All comparisons of a setting's results that have an interval, by metric, those of
+    the primary contrast first. Its p values are adjusted for each other, which changes
+    nothing if there is one, and the others' among themselves."""
     of_groups = groups(found)
     told = [
-        (column, *one)
+        one
         for column in columns(found)
-        for one in _of_column(column, found, of_groups, estimates)
+        for one in _of_column(column, found, of_groups, estimates, standing.primary)
     ]
-    adjusted = holm([one.p for *_, one, _ in told])
+    adjusted = [0.0] * len(told)
+    for is_primary in (True, False):
+        family = [i for i, one in enumerate(told) if one.primary == is_primary]
+        levels = holm([told[i].found.p for i in family])
+        for index, level in zip(family, levels, strict=True):
+            adjusted[index] = level
+    behind = Behind(found)
     return [
-        Comparison(column, first, second, one, level, *sizes)
-        for (column, first, second, one, sizes), level in zip(
-            told, adjusted, strict=True
+        replace(
+            one,
+            adjusted=level,
+            declared=standing.of(behind.of(one), one.primary),
         )
+        for one, level in zip(told, adjusted, strict=True)
     ]
+
+
+class Behind:
+    """The results that a comparison is made of."""
+
+    def __init__(self, found: Sequence[Result]) -> None:
+        self._of: dict[tuple[Group, str], list[Result]] = {}
+        for result in found:
+            group = named_parts(result.cell)
+            self._of.setdefault((group, result.cell.eval), []).append(result)
+
+    def of(self, one: Comparison) -> list[Result]:
+        """The results of both groups that are up to date."""
+        both = (one.first, one.second)
+        every = [r for group in both for r in self._of.get((group, one.column[0]), ())]
+        return [result for result in every if result.status == "ok"]
 
 
 def _of_column(
@@ -110,7 +170,8 @@ def _of_column(
     found: Sequence[Result],
     of_groups: Mapping[Group, Sequence[Result]],
     estimates: Estimates,
-) -> Iterator[tuple[Group, Group, Difference, tuple[int, int, int, int]]]:
+    primary: Contrast | None,
+) -> Iterator[Comparison]:
     seeds = {
         group: [*whole_seeds(results, column)] for group, results in of_groups.items()
     }
@@ -120,7 +181,8 @@ def _of_column(
         for second, first in combinations(seeds, 2)
         if first[2:] == second[2:]  # of the same base model and training
         and not _evals(seeds[first]) & _evals(seeds[second])
-    ][:MOST_PAIRS]
+    ]
+    pairs = _primary_first(pairs, column, primary)[:MOST_PAIRS]
     for result in found:
         cell = result.cell
         if cell.seed is None and cell.eval == column[0]:
@@ -133,8 +195,63 @@ def _of_column(
             continue
         one = difference(sides[0], sides[1], estimates.scale(column))
         if one is not None:
-            compared = len(seeds[first]), len(seeds[second])
-            yield first, second, one, (*compared, every[first], every[second])
+            yield Comparison(
+                *(column, first, second, one, one.p),
+                *(len(seeds[first]), len(seeds[second])),
+                *(every[first], every[second]),
+                primary=means_pair(primary, column, first, second),
+            )
+
+
+def _primary_first(
+    pairs: Sequence[tuple[Group, Group]], column: Column, primary: Contrast | None
+) -> list[tuple[Group, Group]]:
+    """The pairs with those of the primary contrast first, in the order that it names
+    them: a limit on their number must not leave them out."""
+    first, others = [], []
+    for one, other in pairs:
+        if means_pair(primary, column, one, other):
+            first.append((one, other))
+        elif means_pair(primary, column, other, one):
+            first.append((other, one))
+        else:
+            others.append((one, other))
+    return first + others
+
+
+def means_pair(
+    primary: Contrast | None, column: Column, first: Group, second: Group
+) -> bool:
+    """Whether a primary contrast means the first group less the second, for a
+    metric."""
+    if primary is None:
+        return False
+    an_eval, scorer, metric = column
+    return (
+        (an_eval, metric) == (primary.eval, primary.metric)
+        and primary.scorer in ("", scorer)
+        and (_name(first), _name(second)) == (primary.arm, primary.against)
+    )
+
+
+def _name(group: Group) -> str:
+    """The name that a contrast has for a group: its arm's, or its dataset's."""
+    return group[0] or group[1]
+
+
+def without_result(
+    primary: Contrast | None, found: Sequence[Result], told: Sequence[Comparison]
+) -> Iterator[str]:
+    """A line if no comparison is of the primary contrast."""
+    if primary is None or any(one.primary for one in told):
+        return
+    having = {
+        " ".join(filter(None, column[1:])): None
+        for column in columns(found)
+        if column[0] == primary.eval and column[1]
+    }
+    metrics = f"; {primary.eval} has the metrics {', '.join(having)}" if having else ""
+    yield f"the primary contrast has no result yet: {primary}{metrics}"
 
 
 def not_compared(found: Sequence[Result]) -> list[tuple[Column, Group]]:

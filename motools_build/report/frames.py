@@ -50,11 +50,11 @@ def results_frame(tables: Iterable[Table]) -> pandas.DataFrame:
     metric, so that counting rows does not miss it.
 
     Columns: `setting`, `arm`, `dataset`, `model`, `training`, `seed`, `replicate`,
-    `checkpoint`, `eval`, `stage`, `key`, `status`, `note`, `scorer`, `metric`, `value`,
-    `low` and `high` (the 95 % interval), `scored` and `asked` (answers), `seeds`,
-    `refused`, `code`, `incoherent` and `failed` (a judge's answers without a number);
-    and of the lineage `model_key`, `model_id`, `dataset_digest`, `made` (UTC) and
-    `versions`.
+    `checkpoint`, `eval`, `stage`, `key`, `status`, `note`, `declared` (`planned` or
+    `exploratory`), `scorer`, `metric`, `value`, `low` and `high` (the 95 % interval),
+    `scored` and `asked` (answers), `seeds`, `refused`, `code`, `incoherent` and
+    `failed` (a judge's answers without a number); and of the lineage `model_key`,
+    `model_id`, `dataset_digest`, `made` (UTC) and `versions`.
 
     Raises MissingExtra if pandas is not installed.
     """

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from motools_build.planning.plan import Plan
+from motools_build.report.declared import NO_PLAN, Standing, Word
 from motools_build.report.estimates import Column, Estimate, Estimates, columns
 from motools_build.report.lineage import LINEAGE, checkpoint_of
 from motools_build.report.means import Mean, groups, means
@@ -20,7 +21,7 @@ from motools_build.store.artifacts import ArtifactStore
 
 CELL = (
     *("setting", "arm", "dataset", "model", "training", "seed", "replicate"),
-    *("checkpoint", "eval", "stage", "key", "status", "note"),
+    *("checkpoint", "eval", "stage", "key", "status", "note", "declared"),
 )
 """Columns of a flat row that identify the cell."""
 
@@ -65,14 +66,20 @@ class Row:
     """Lines that count answers without a judge's number: `aligned: 2 refused, ...`."""
     noticed: tuple[str, ...] = ()
     """Lines about what the scores do not show: answers without a number, limits."""
+    declared: Word = ""
+    """`planned` if the result was declared before it was made, else `exploratory`;
+    empty for a setting that was never declared."""
 
     @classmethod
-    def of(cls, result: Result, estimates: Estimates) -> Row:
+    def of(
+        cls, result: Result, estimates: Estimates, standing: Standing = NO_PLAN
+    ) -> Row:
         """The row of a result. Computes the intervals, so it reads the answers'
         scores."""
         details = result.record.details if result.record else None
+        declared = standing.of([result])
         if details is None:
-            return cls(result)
+            return cls(result, declared=declared)
         found: tuple[Metric, ...] = ()
         if result.status == "ok":
             found = tuple(
@@ -85,7 +92,7 @@ class Row:
                 for _, scorer, metric in columns([result])
             )
         counted = told(details["scores"], details.get("counts"))
-        return cls(result, found, tuple(counted), tuple(noticed(details)))
+        return cls(result, found, tuple(counted), tuple(noticed(details)), declared)
 
     @property
     def seeds(self) -> int | None:
@@ -109,6 +116,7 @@ class Row:
             "key": cell.stage.key,
             "status": result.status,
             "note": result.note,
+            "declared": self.declared,
             **result.lineage.as_json(),
             # values of another key are not results of this cell
             "scores": result.record.details["scores"]
@@ -149,6 +157,8 @@ class Table:
     first groups only."""
     problems: Mapping[str, str]
     """Stage name -> why its scores cannot be read."""
+    told: Sequence[str] = ()
+    """Lines about what of it was declared."""
     models_left_out: int = 0
     """Number of models without rows here, if only the first were asked for."""
     groups_left_out: int = 0
@@ -168,11 +178,16 @@ class Table:
             yield from row.flat(self.setting)
 
 
-def table(plan: Plan, store: ArtifactStore, most: int | None = None) -> Table:
+def table(
+    plan: Plan,
+    store: ArtifactStore,
+    most: int | None = None,
+    standing: Standing = NO_PLAN,
+) -> Table:
     """The results of a setting. With `most`, rows and means are limited to the first
     models and groups; intervals read the scores of every answer, which is slow.
     """
-    return table_of(plan.setting, results(plan, store), most)
+    return table_of(plan.setting, results(plan, store), most, standing=standing)
 
 
 def table_of(
@@ -180,6 +195,7 @@ def table_of(
     found: Sequence[Result],
     most: int | None = None,
     estimates: Estimates | None = None,
+    standing: Standing = NO_PLAN,
 ) -> Table:
     """The table of results that were looked up before; `most` as for `table`.
     `estimates` are those of the results, if there are some already."""
@@ -187,7 +203,7 @@ def table_of(
     models = [list(by_eval.values()) for _, by_eval in rows(found)]
     shown = found if most is None else [r for of in models[:most] for r in of]
     of_seeds = list(groups(found))
-    kept = tuple(Row.of(result, estimates) for result in shown)
+    kept = tuple(Row.of(result, estimates, standing) for result in shown)
     over_seeds = tuple(means(found, estimates, most))
     return Table(
         setting,
@@ -196,6 +212,7 @@ def table_of(
         kept,
         over_seeds,
         dict(estimates.problems),
+        tuple(standing.told(setting, found)),
         len(models) - len(models[:most]),
         len(of_seeds) - len(of_seeds[:most]),
     )

@@ -2,6 +2,7 @@
 code that makes it."""
 
 from motools_build.specs.arm import Arm
+from motools_build.specs.contrast import Contrast
 from motools_build.specs.dataset import Dataset
 from motools_build.specs.eval import Eval
 from motools_build.specs.model_name import ModelName
@@ -11,6 +12,7 @@ from motools_build.specs.training import Training
 
 __all__ = [
     "Arm",
+    "Contrast",
     "Dataset",
     "Eval",
     "ModelName",

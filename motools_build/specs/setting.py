@@ -16,6 +16,7 @@ from pydantic import (
 
 from motools_build.spec import Many, Some, Spec
 from motools_build.specs.arm import Arm
+from motools_build.specs.contrast import BASE, Contrast
 from motools_build.specs.dataset import Dataset
 from motools_build.specs.model_name import ModelName
 from motools_build.specs.sampled import lessons
@@ -57,6 +58,9 @@ class Setting(Spec):
     providers. They are in no key."""
     controls: bool = True
     """Whether the base models are evaluated, too, beside the fine-tuned ones."""
+    primary: Contrast | None = None
+    """The contrast that the experiment is about, whose p value is not adjusted for the
+    others. It is in no key. `doit declare` writes it down before the first result."""
 
     # users pass lists for tuple fields: pydantic converts them, and mypy cannot know
     def __init__(self, **fields: Any) -> None:
@@ -113,7 +117,7 @@ class Setting(Spec):
                     if field in named
                     else f"{field}: {', '.join(sorted(twice))} is given twice"
                 )
-        if "base" in {dataset.name for dataset in self.datasets}:
+        if BASE in {dataset.name for dataset in self.datasets}:
             raise ValueError("datasets: the name 'base' means the base model's own")
         return self
 
@@ -178,6 +182,33 @@ class Setting(Spec):
                         f"{where}: dataset_tags: no dataset of the setting has the "
                         f"tag {tag!r}; {known(tag, tags)}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _primary_is_of_its_groups(self) -> Setting:
+        primary = self.primary
+        if primary is None:
+            return self
+        if not self.train:
+            raise ValueError(
+                "primary: with train=False, there are no groups to compare"
+            )
+        groups = [one.name for one in self.arms or self.datasets]
+        what = "arm" if self.arms else "dataset"
+        based = [BASE] if self.controls or self.bare else []
+        for name in (primary.arm, primary.against):
+            if name not in (*groups, *based):
+                none = "; with controls=False, base models are not evaluated"
+                raise ValueError(
+                    f"primary: no {what} of the setting is called {name!r}; "
+                    + (known(name, groups) + none * (name == BASE))
+                )
+        evals = [one.name for one in self.evals]
+        if primary.eval not in evals:
+            raise ValueError(
+                f"primary: no eval of the setting is called {primary.eval!r}; "
+                + known(primary.eval, evals)
+            )
         return self
 
     def parts(

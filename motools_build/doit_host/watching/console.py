@@ -136,6 +136,7 @@ class Console(Listener):
     # ---- details
 
     def _results(self, touched: list[str]) -> None:
+        from motools_build.project.declaring import standing
         from motools_build.report.drawing.results import print_results
         from motools_build.report.table import table
 
@@ -144,7 +145,8 @@ class Console(Listener):
             self._line(f"({more}: {hints.command('results', 'SETTING')})")
         project = self._session.project
         for name in touched[:TABLES]:
-            found = table(project.plan(name), project.store, ROWS)
+            own = standing(project, name)
+            found = table(project.plan(name), project.store, ROWS, own)
             print_results(found, self._stream, str(project.store.root))
 
     def _explain_all(self, summary: Summary) -> None:

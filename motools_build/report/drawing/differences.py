@@ -9,15 +9,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from motools_build.report.comparisons import BASE, COMPARISON, Compared, Comparison
+from motools_build.report.comparisons import COMPARISON, Compared, Comparison
 from motools_build.report.drawing.console import console_of, plain_table
 from motools_build.report.estimates import Column
 from motools_build.report.means import Group
+from motools_build.specs.contrast import BASE
 
-LEGEND = (
+INTERVALS = (
     "[low, high]: 95 %, of the first less the second, paired by question: over new "
     "seeds and questions; of groups with a single seed over new questions, of these "
-    "models only\np: adjusted for all comparisons of the setting (Holm)"
+    "models only"
+)
+
+ADJUSTED = "p: adjusted for all comparisons of the setting (Holm)"
+
+BESIDES = (
+    "p: that of the primary contrast as it is; the others' adjusted for each other "
+    "(Holm)"
+)
+
+SEVERAL = (
+    "p: those of the primary contrast adjusted for each other, and the others' for "
+    "each other (Holm)"
 )
 
 NONE = (
@@ -29,19 +42,27 @@ MOST_LOST = 10
 """Largest number of groups without results that are named."""
 
 
-def print_differences(
-    name: str,
-    found: Sequence[Comparison],
-    stream: Any,
-    lost: Sequence[tuple[Column, Group]] = (),
-) -> None:
-    """Print a table of differences for each metric, and the groups without results."""
+def print_differences(of: Compared, stream: Any) -> None:
+    """Print a table of differences for each metric, and the lines below them."""
     console = console_of(stream)
-    for table in differences_tables(name, found):
+    for table in differences_tables(of.setting, of.found):
         console.print(table)
-    console.print(LEGEND if found else f"{name}: {NONE}")
-    for line in lost_lines(name, lost):
+    for line in lines_below(of):
         console.print(line)
+
+
+def lines_below(of: Compared) -> Iterator[str]:
+    """The legend, what was declared, and the groups without results."""
+    yield from legend(of.found) if of.found else [f"{of.setting}: {NONE}"]
+    yield from of.told
+    yield from lost_lines(of.setting, of.lost)
+
+
+def legend(found: Sequence[Comparison]) -> Iterator[str]:
+    """What the intervals and the p values of the tables are."""
+    yield INTERVALS
+    primary = sum(one.primary for one in found)
+    yield (ADJUSTED, BESIDES)[primary] if primary < 2 else SEVERAL
 
 
 def lost_lines(name: str, lost: Sequence[tuple[Column, Group]]) -> Iterator[str]:
@@ -59,6 +80,7 @@ def differences_tables(name: str, found: Sequence[Comparison]) -> Iterator[Any]:
     """A rich table for each metric."""
     models = {one.first[2] for one in found}
     alone = f": {min(models)}" if len(models) == 1 else ""
+    has_words = any(one.declared or one.primary for one in found)
     for column, of_column in groupby(found, lambda one: one.column):
         table = plain_table(
             title=" ".join(filter(None, (*column, f"in {name}{alone}")))
@@ -67,9 +89,24 @@ def differences_tables(name: str, found: Sequence[Comparison]) -> Iterator[Any]:
             table.add_column(heading, overflow="fold")
         for heading in ("difference", "p"):
             table.add_column(heading, justify="right", no_wrap=True)
+        if has_words:
+            table.add_column("declared")
         for one in of_column:
-            table.add_row(*_row(one, with_model=not alone))
+            word = [_word(one)] if has_words else []
+            table.add_row(*_row(one, with_model=not alone), *word)
         yield table
+
+
+def shown_p(one: Comparison) -> str:
+    """The adjusted p value of a comparison, such as `0.013`."""
+    return f"{one.adjusted:.3f}" if one.adjusted >= 0.001 else "<0.001"
+
+
+def _word(one: Comparison) -> str:
+    """What is told of a comparison in the column `declared`."""
+    if one.primary and one.declared != "primary":
+        return f"{one.declared or 'not declared'} (primary)"
+    return one.declared
 
 
 def _row(one: Comparison, with_model: bool) -> Iterator[str]:
@@ -81,7 +118,7 @@ def _row(one: Comparison, with_model: bool) -> Iterator[str]:
         count = f" ({some} seed{'s' if of > 1 else ''})"
         yield _named(group, with_model) + (count if group[1] != BASE else "")
     yield one.shown
-    yield f"{one.adjusted:.3f}" if one.adjusted >= 0.001 else "<0.001"
+    yield shown_p(one)
 
 
 def _named(group: Group, with_model: bool = True) -> str:

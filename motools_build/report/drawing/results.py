@@ -55,8 +55,10 @@ def _listed(table: Table) -> list[Result]:
 
 
 def notes(table: Table) -> Iterator[str]:
-    """A line for each result that is not up to date, with the reason, and for each
-    remark about one that is."""
+    """Lines about what was declared; a line for each result that is not up to date,
+    with the reason, and for each remark about one that is."""
+    for line in table.told:
+        yield f"plan     {line}"
     found = _listed(table)
     notes = {r.cell.stage.name: r.note for r in found if r.status == "failed"}
     for line in of_one_reason(notes):

@@ -3,18 +3,13 @@ on a terminal, with the same numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tabulate import tabulate
 
-from motools_build.report.comparisons import Comparison
-from motools_build.report.drawing.differences import (
-    LEGEND,
-    NONE,
-    differences_tables,
-    lost_lines,
-)
+from motools_build.report.comparisons import Compared
+from motools_build.report.drawing.differences import differences_tables, lines_below
 from motools_build.report.drawing.fitting import TITLED
 from motools_build.report.drawing.results import (
     has_means,
@@ -24,8 +19,6 @@ from motools_build.report.drawing.results import (
     models_table,
     notes,
 )
-from motools_build.report.estimates import Column
-from motools_build.report.means import Group
 from motools_build.report.table import Table
 
 STYLES = {"md": "pipe", "latex": "latex_booktabs"}
@@ -45,17 +38,11 @@ def written(table: Table, form: str) -> str:
     return "\n\n".join(filter(None, [*parts, _said(notes(table), form)]))
 
 
-def differences_written(
-    name: str,
-    found: Sequence[Comparison],
-    form: str,
-    lost: Sequence[tuple[Column, Group]] = (),
-) -> str:
-    """A table of the differences between groups for each metric."""
-    tables = [_table(one, form) for one in differences_tables(name, found)]
-    legend = LEGEND if found else f"{name}: {NONE}"
-    lines = [*legend.splitlines(), *lost_lines(name, lost)]
-    return "\n\n".join([*tables, _said(lines, form)])
+def differences_written(of: Compared, form: str) -> str:
+    """A table of the differences between groups for each metric, and the lines below
+    it."""
+    tables = [_table(one, form) for one in differences_tables(of.setting, of.found)]
+    return "\n\n".join([*tables, _said(lines_below(of), form)])
 
 
 def _table(table: Any, form: str) -> str:

@@ -36,7 +36,7 @@ def differences(found: Material) -> str:
     colours = colours_of(found.names, PAGE)
     every = [
         (" ".join(filter(None, column)), list(of))
-        for column, of in groupby(found.differences, lambda one: one.column)
+        for column, of in groupby(found.compared.found, lambda one: one.column)
     ]
     figures = [
         _figure(title, forest(of, found.names, colours, PAGE))

@@ -13,8 +13,9 @@ from typing import TypeVar
 from motools_build.errors import ArtifactError
 from motools_build.params import ModelParams
 from motools_build.planning.plan import Plan
-from motools_build.report.comparisons import Comparison, comparisons, not_compared
+from motools_build.report.comparisons import Compared, compared
 from motools_build.report.curves import Curve, curve_in
+from motools_build.report.declared import NO_PLAN, Standing
 from motools_build.report.estimates import Column, Estimates
 from motools_build.report.forecasts import Expected
 from motools_build.report.intervals import Scale
@@ -55,9 +56,7 @@ class Material:
     """One setting's results and what is told about them."""
 
     table: Table
-    differences: Sequence[Comparison]
-    lost: Sequence[tuple[Column, Group]]
-    """Groups that no comparison has, as `not_compared` returns them."""
+    compared: Compared
     scales: Mapping[Column, Scale]
     names: Mapping[Group, str]
     """The short name of each group, the same in all plots and tables."""
@@ -79,16 +78,18 @@ class Material:
 
 
 def numbers(
-    name: str, found: Sequence[Result], estimates: Estimates | None = None
+    name: str,
+    found: Sequence[Result],
+    standing: Standing = NO_PLAN,
+    estimates: Estimates | None = None,
 ) -> Material:
     """The material of a figure: a setting's results, without what a page tells of
     their making. `estimates` are those of the results, if there are some already."""
     estimates = estimates or Estimates(found)
-    table = table_of(name, found, estimates=estimates)
+    table = table_of(name, found, estimates=estimates, standing=standing)
     return Material(
         table,
-        comparisons(found, estimates),
-        not_compared(found),
+        compared(name, found, estimates, standing),
         {column: estimates.scale(column) for column in table.columns if column[1]},
         short_names(named_parts(result.cell) for result in found),
     )
@@ -97,6 +98,7 @@ def numbers(
 def material(
     plan: Plan,
     store: ArtifactStore,
+    standing: Standing = NO_PLAN,
     forecast: Sequence[Expected] = (),
     answers: int = 0,
     description: str = "",
@@ -107,7 +109,7 @@ def material(
     statuses = Statuses(store)
     found = results(plan, store, statuses)
     estimates = Estimates(found)
-    own = numbers(plan.setting, found, estimates)
+    own = numbers(plan.setting, found, standing, estimates)
     problems: list[str] = []
     return replace(
         own,

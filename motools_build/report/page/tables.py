@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from motools_build.report.drawing.differences import (
-    LEGEND,
     differences_tables,
+    lines_below,
     lost_lines,
 )
 from motools_build.report.drawing.fitting import WHOLE
@@ -39,11 +39,11 @@ def results(found: Material) -> str:
 
 def differences(found: Material) -> str:
     """The terminal's tables of differences, and the groups that have none."""
-    name = found.table.setting
-    parts = [of_rich(one) for one in differences_tables(name, found.differences)]
-    if parts:
-        parts += [_muted(line) for line in LEGEND.splitlines()]
-    return "".join([*parts, *(_muted(line) for line in lost_lines(name, found.lost))])
+    of = found.compared
+    parts = [of_rich(one) for one in differences_tables(of.setting, of.found)]
+    if not parts and not of.told:
+        return "".join(_muted(line) for line in lost_lines(of.setting, of.lost))
+    return "".join([*parts, *(_muted(line) for line in lines_below(of))])
 
 
 def cells(found: Material) -> str:

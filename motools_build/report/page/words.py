@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from motools_build.report.comparisons import Comparison
+from motools_build.report.drawing.differences import shown_p
 from motools_build.report.drawing.forecasts import total
 from motools_build.report.drawing.results import notes
 from motools_build.report.page.document import text
@@ -19,25 +21,38 @@ MOST_NOTES = 40
 
 
 def lead(found: Material) -> str:
-    """The differences that hold after correction, those of the smallest p first; else a
-    sentence that says that none does."""
-    told = sorted(found.differences, key=lambda one: one.adjusted)
-    held = [one for one in told if one.adjusted < 0.05]
-    if not told:
+    """The primary contrast; then the differences that hold after correction, those of
+    the smallest p first; else a sentence that says that none does."""
+    every = found.compared.found
+    if not every:
         return f'<p class="lead">{text(_means(found))}</p>'
-    lines = []
-    for one in held[:MOST_SENTENCES]:
-        metric = " ".join(filter(None, one.column))
-        lines.append(
-            f"{metric}: {found.names[one.first]} less {found.names[one.second]} is "
-            f"{one.shown}."
-        )
-    if not held:  # what was measured is of interest, too
+    lines = [_of_primary(one, found) for one in every if one.primary]
+    others = sorted(
+        (one for one in every if not one.primary), key=lambda one: one.adjusted
+    )
+    held = [one for one in others if one.adjusted < 0.05]
+    lines += [f"{_difference(one, found)}." for one in held[:MOST_SENTENCES]]
+    if not lines:  # what was measured is of interest, too
         lines = [f"{_means(found)}."]
-    more = len(held) - MOST_SENTENCES
-    said = f"{len(held)} of {len(told)} differences hold at 5 % after correction (Holm)"
-    last = f"{said}{f', {more} more of them below' if more > 0 else ''}."
-    return "".join(f'<p class="lead">{text(line)}</p>' for line in (*lines, last))
+    if others:
+        more = len(held) - MOST_SENTENCES
+        what = "other differences" if len(others) < len(every) else "differences"
+        said = f"{len(held)} of {len(others)} {what} hold at 5 % after correction"
+        lines.append(f"{said} (Holm){f', {more} more below' if more > 0 else ''}.")
+    return "".join(f'<p class="lead">{text(line)}</p>' for line in lines)
+
+
+def _difference(one: Comparison, found: Material) -> str:
+    metric = " ".join(filter(None, one.column))
+    first, second = found.names[one.first], found.names[one.second]
+    return f"{metric}: {first} less {second} is {one.shown}"
+
+
+def _of_primary(one: Comparison, found: Material) -> str:
+    word = one.declared or "not declared"
+    if word == "primary":
+        word = "declared before its first result"
+    return f"Primary contrast ({word}): {_difference(one, found)}, p {shown_p(one)}."
 
 
 def _means(found: Material) -> str:
@@ -107,7 +122,8 @@ def method() -> Iterator[str]:
         "questions: Wilson's at the effective sample size, with Student's t. That of "
         "one model is over new questions, of this model only. Differences are paired "
         "by question (MOVER; Bonett and Price for two single models), and their p "
-        "values are adjusted by Holm for all comparisons of the setting. Results that "
-        "are not up to date are in no mean. The method and its coverage are described "
+        "values are adjusted by Holm for all comparisons of the setting but the "
+        "primary contrast, if it has one. Results that are not up to date are in no "
+        "mean. The method and its coverage are described "
         "in <code>docs/statistics.md</code> of motools_build.</p>"
     )

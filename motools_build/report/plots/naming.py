@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from itertools import combinations
 
-from motools_build.report.comparisons import BASE
 from motools_build.report.means import Group
 from motools_build.report.plots.look import Look
+from motools_build.specs.contrast import BASE
 
 
 def short_names(groups: Iterable[Group]) -> dict[Group, str]:
