@@ -82,6 +82,12 @@ def difference(first: Side, second: Side, scale: Scale) -> Difference | None:
     return Difference(compared.value, within.low, within.high, compared.p())
 
 
+def bounds_of_difference(first: Side, second: Side, scale: Scale) -> Interval | None:
+    """The interval of `difference` alone, without the p value, which takes longer."""
+    compared = _Compared.of(first, second, scale)
+    return None if compared is None else compared.interval(CONFIDENCE)
+
+
 @dataclass(frozen=True)
 class _Compared:
     """Two groups with the variance of their difference."""

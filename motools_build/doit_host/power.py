@@ -1,0 +1,81 @@
+"""`doit power`: how wide intervals will be with more seeds and questions."""
+
+from __future__ import annotations
+
+import math
+from json import dumps
+
+from motools_build.doit_host.helping import Needs
+from motools_build.doit_host.queries import Query
+from motools_build.doit_host.session import current
+from motools_build.doit_host.terminal import InvalidCommand
+from motools_build.project.powering import power
+
+MOST = 0.5
+"""The largest half-width that can be asked for: half of a score's range."""
+
+
+class Power(Query):
+    """`doit power`: shows the half-widths to expect."""
+
+    name = "power"
+    doc_purpose = "show how wide intervals will be with more seeds and questions"
+    doc_usage = "[SETTING...] [--half=0.05] [--format table|csv|json] [model=...]"
+    doc_description = (
+        "Of the setting's primary contrast, or else of each metric's mean and of the "
+        "difference of two groups. How much scores vary comes from the results that "
+        "are there, and is assumed without. Nothing is run or asked."
+    )
+    needs = Needs(tasks=False, rows=False)
+    cmd_options = (
+        {
+            "name": "half",
+            "long": "half",
+            "type": str,
+            "default": "",
+            "help": "the half-width that is wanted, as a part of the score's range: "
+            "0.05",
+        },
+        {
+            "name": "format",
+            "long": "format",
+            "type": str,
+            "default": "table",
+            "choices": (("table", ""), ("csv", ""), ("json", "")),
+            "help": "table, csv or json",
+        },
+    )
+
+    def _execute(self, half: str, format: str, pos_args: list[str]) -> int:
+        from motools_build.report.drawing.power import power_csv, print_power
+
+        session = current()
+        wanted = _half(half)
+        for name in pos_args:
+            if name not in session.project.zoo.names:
+                raise InvalidCommand(f"{name!r} is no setting; write doit power NAME")
+        found = [power(session.project, name) for name in session.selected]
+        if format == "csv":
+            self._say(power_csv(found).removesuffix("\n"))
+            return 0
+        for one in found:
+            if format == "json":
+                self._say(dumps(one.as_json(wanted), ensure_ascii=False))
+            else:
+                print_power(one, wanted, self.outstream)
+        return 0
+
+
+def _half(word: str) -> float | None:
+    if not word:
+        return None
+    try:
+        half = float(word)
+    except ValueError:
+        half = math.nan
+    if not 0 < half <= MOST:
+        raise InvalidCommand(
+            f"--half={word}: write a number above 0 and at most {MOST:g}, as in "
+            "--half=0.05"
+        )
+    return half
