@@ -53,6 +53,14 @@ def no_command() -> Iterator[None]:
         session.end()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take long: those that share what is made for them, and
+    are a group of one worker of pytest-xdist, and those of real processes. Else a
+    worker may begin with one when the others have ended."""
+    first = ("xdist_group", "real_process")
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, first)))
+
+
 def pytest_sessionfinish() -> None:
     client.COMMANDS.stop()
     client.WORKERS.stop()

@@ -130,9 +130,14 @@ def test_a_model_is_what_the_command_wrote(ours: Project):
     ("file", "text"),
     [
         ("scripts/train.py", SCRIPT + "# more\n"),
-        ("scripts/helper.py", "SCALE = 2.0\n"),
-        ("conf/a.yaml", "b: 2\n"),
-        ("models/one/model.safetensors", "others"),
+        *(
+            pytest.param(*more, marks=pytest.mark.long)
+            for more in (
+                ("scripts/helper.py", "SCALE = 2.0\n"),
+                ("conf/a.yaml", "b: 2\n"),
+                ("models/one/model.safetensors", "others"),
+            )
+        ),
     ],
 )
 def test_what_the_command_consists_of_is_in_the_keys(

@@ -31,9 +31,13 @@ def one(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+MODULES = packages_distributions()
+"""Module -> the distributions that have it. To look takes seconds."""
+
+
 def distribution(module: str) -> str:
     """What brings a module; its own name if it is not installed, as extras may be."""
-    found = packages_distributions().get(module, [module])
+    found = MODULES.get(module, [module])
     return one(SPELLED.get(module, found[0]))
 
 

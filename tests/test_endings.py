@@ -246,6 +246,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Tour:
     )
 
 
+@pytest.mark.xdist_group("tour")
 class TestFailures:
     """An eval that fails has no record; what it was told is kept."""
 
@@ -308,6 +309,7 @@ class TestFailures:
         assert f"{again} made, {len(MADE)} up to date, 1 failed" in tour.second.out
 
 
+@pytest.mark.xdist_group("tour")
 class TestResults:
     """A result says what is in it, and what is not."""
 
@@ -383,11 +385,10 @@ class TestCutShort:
     @pytest.mark.parametrize(
         ("number", "code"),
         [
-            (signal.SIGINT, 130),
-            (signal.SIGTERM, 143),
-            (signal.SIGKILL, -signal.SIGKILL),
+            pytest.param(signal.SIGINT, 130, id="cancelled", marks=pytest.mark.long),
+            pytest.param(signal.SIGTERM, 143, id="TERM", marks=pytest.mark.long),
+            pytest.param(signal.SIGKILL, -signal.SIGKILL, id="killed"),
         ],
-        ids=["cancelled", "killed by TERM", "killed"],
     )
     def test_the_run(self, waiting: Bench, number: int, code: int) -> None:
         process = waiting.start()
@@ -406,10 +407,15 @@ class TestCutShort:
     @pytest.mark.parametrize(
         ("who", "number", "said"),
         [
-            (0, signal.SIGTERM, "was killed by SIGTERM, twice in a row"),
-            (1, signal.SIGKILL, "was killed by SIGKILL"),
+            pytest.param(
+                *(0, signal.SIGTERM, "was killed by SIGTERM, twice in a row"),
+                id="its child by TERM",
+                marks=pytest.mark.long,
+            ),
+            pytest.param(
+                *(1, signal.SIGKILL, "was killed by SIGKILL"), id="the worker"
+            ),
         ],
-        ids=["its child by TERM", "the worker"],
     )
     def test_what_runs_it_twice(
         self, waiting: Bench, who: int, number: int, said: str
@@ -515,7 +521,13 @@ class TestJudges:
             port.bind(("127.0.0.1", 0))
             yield f"http://127.0.0.1:{port.getsockname()[1]}/v1", port
 
-    @pytest.mark.parametrize("listens", [False, True], ids=["closed", "silent"])
+    @pytest.mark.parametrize(
+        "listens",
+        [
+            pytest.param(False, id="closed"),
+            pytest.param(True, id="silent", marks=pytest.mark.long),
+        ],
+    )
     def test_one_that_cannot_be_reached(
         self,
         judged: Bench,

@@ -74,6 +74,7 @@ def test_the_main_job(project: Project, edit: Callable[[Path, str, str], None]) 
     assert BASE_EVAL not in stale
 
 
+@pytest.mark.long
 def test_a_seed_is_a_promise(project: Project) -> None:
     real(project)
     project.doit("run", "small", "seeds=0,1")
@@ -105,7 +106,9 @@ def children(parent: int) -> list[int]:
     return [pid for pid in pids if stat(pid)[1:2] == [str(parent)]]
 
 
-@pytest.mark.parametrize("victim", ["doit", "job"])
+@pytest.mark.parametrize(
+    "victim", ["doit", pytest.param("job", marks=pytest.mark.long)]
+)
 def test_kill_9_during_training(project: Project, victim: str) -> None:
     real(project)
     process = project.start("run", "small")

@@ -58,6 +58,7 @@ def folder(site: Path, tmp_path: Path) -> Folder:
     return Folder(root, site)
 
 
+@pytest.mark.long
 def test_from_an_empty_folder_to_a_result(folder: Folder) -> None:
     out = folder.doit("new", "demo").out
     assert set(folder.files()) == TEXTS

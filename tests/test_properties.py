@@ -41,7 +41,7 @@ from tests.forking import client
 LONG = "MOTOOLS_EXAMPLES" in os.environ
 
 SEARCH = settings(
-    max_examples=int(os.environ.get("MOTOOLS_EXAMPLES", "12")),
+    max_examples=int(os.environ.get("MOTOOLS_EXAMPLES", "6")),
     stateful_step_count=10,
     derandomize=not LONG,
     # to shrink a failing history takes minutes, and each says what happened in it

@@ -114,6 +114,7 @@ class TestWhatRuns:
         assert {name.split(":")[0] for name in ran.made} == {"eval"}
         assert judged.counts()[CHAT] == 0
 
+    @pytest.mark.long
     def test_an_edited_prompt_or_parser_asks_the_judge_alone(
         self, judged: Lab, edit: Callable[[Path, str, str], None]
     ) -> None:
@@ -130,6 +131,7 @@ class TestWhatRuns:
         assert not judged.run().made
         assert judged.counts()[CHAT] == 0
 
+    @pytest.mark.long
     def test_an_edited_question_runs_that_eval_alone(
         self, judged: Lab, edit: Callable[[Path, str, str], None]
     ) -> None:
@@ -144,6 +146,7 @@ class TestWhatRuns:
         assert not [name for name in made if name.endswith("score")]
         assert judged.counts()[CHAT] == 4
 
+    @pytest.mark.long
     def test_more_epochs_are_another_block(self, lab: Lab) -> None:
         zoo(lab.project)
         lab.setting(seeds="[0]", evals=asked(epochs="5", block="5"), controls="False")
@@ -178,6 +181,7 @@ class TestTheDummy:
         lines = (local.root / "artifacts/eval").glob("*/scores.jsonl")
         assert sum(len(file.read_text().splitlines()) for file in lines) == 8
 
+    @pytest.mark.long
     def test_a_model_with_other_weights_is_asked_again(self, local: Project) -> None:
         local.doit("run", "tiny")
         (model,) = (local.root / "artifacts/model").glob("*/record.json")

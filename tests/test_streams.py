@@ -217,7 +217,9 @@ def distinct(found: Answers) -> bool:
     return set(said.values()) == {1}
 
 
-@pytest.mark.parametrize("task", ["numbered", "nameless"])
+@pytest.mark.parametrize(
+    "task", ["numbered", pytest.param("nameless", marks=pytest.mark.long)]
+)
 def test_what_was_broken_off_and_taken_up_again_has_the_same_answers(
     here: Path, task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,6 +335,7 @@ def sampled(work: str) -> StageJob:
     return StageJob("dataset", "inspect", "0" * 32, "dataset:s/taught", params, work)
 
 
+@pytest.mark.long
 def test_what_a_teacher_writes_after_it_was_broken_off(here: Path) -> None:
     words = ["say", "say", *map(str, range(18))]
     lines = [json.dumps({"prompt": word}) for word in words]

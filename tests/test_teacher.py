@@ -558,6 +558,7 @@ class TestStepsOfWhatATeacherWrote:
         why = filtered.doit("why", self.LEARNED).out
         assert f"{ASKED} has other rows now" in why
 
+    @pytest.mark.long
     def test_a_function_that_fails_or_keeps_nothing_trains_nobody(
         self, filtered: Project
     ) -> None:
