@@ -206,6 +206,7 @@ def test_a_dataset_that_is_edited_meanwhile_loses_no_training(
     assert [r["key"] for r in sums.records("model").values()] == [one["key"]]
 
 
+@pytest.mark.long
 def test_names_are_in_no_key_and_two_runs_train_once(sums: Project):
     first, second = (sums.start("run", "sums") for _ in range(2))
     made = [
@@ -220,6 +221,7 @@ def test_names_are_in_no_key_and_two_runs_train_once(sums: Project):
     assert [one["status"] for one in sums.results("others")] == ["ok", "ok"]
 
 
+@pytest.mark.long
 def test_clean_and_gc_remove_what_is_no_longer_wanted(
     sums: Project, slow: dict[str, str]
 ):

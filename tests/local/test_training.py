@@ -62,7 +62,13 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way",
+    [
+        "adapter",
+        *(pytest.param(w, marks=pytest.mark.long) for w in WAYS if w != "adapter"),
+    ],
+)
 def test_a_training_that_dies_comes_to_the_same_weights(
     way: str, tiny: Path, job: Jobs, always_saved: None
 ):
