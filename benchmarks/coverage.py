@@ -117,7 +117,7 @@ def _experiment(cell: Cell, rng: Any) -> tuple[float, Any]:
     if cell.what in ("mean", "points"):
         scale = YES_NO if cell.what == "mean" else PERCENT
         (rate,) = cell.rates
-        truth, seeds = _group(cell, rng, rate, cell.seeds, cell.spread, shared, scale)
+        truth, seeds = draw(cell, rng, rate, cell.seeds, cell.spread, shared, scale)
         return truth, interval(seeds, scale)
     sides, truths = [], []
     for number, rate in enumerate(cell.rates):
@@ -125,13 +125,13 @@ def _experiment(cell: Cell, rng: Any) -> tuple[float, Any]:
         asked = np.sqrt(SHARED) * shared + np.sqrt(1 - SHARED) * own
         base = cell.what == "base" and number == 1
         seeds, spread = (1, 0.0) if base else (cell.seeds, cell.spread)
-        truth, group = _group(cell, rng, rate, seeds, spread, asked, YES_NO)
+        truth, group = draw(cell, rng, rate, seeds, spread, asked, YES_NO)
         sides.append(Side(group))
         truths.append(truth)
     return truths[0] - truths[1], difference(sides[0], sides[1], YES_NO)
 
 
-def _group(
+def draw(
     cell: Cell,
     rng: Any,
     rate: float,

@@ -13,7 +13,6 @@ from doit import cmd_run, exceptions
 from doit.cmd_clean import Clean as DoitClean
 from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
-from doit.cmd_list import List as DoitList
 from doit.task import Task
 
 from motools_build.doit_host.helping import OF_A_RUN, Helped, Needs
@@ -21,11 +20,7 @@ from motools_build.doit_host.loading import not_found
 from motools_build.doit_host.log import logged
 from motools_build.doit_host.runner import AsyncRunner
 from motools_build.doit_host.session import Session, current
-from motools_build.doit_host.terminal import (
-    InvalidCommand,
-    of_the_system,
-    reader_gone,
-)
+from motools_build.doit_host.terminal import InvalidCommand, of_the_system
 from motools_build.doit_host.watching.asked_for import asked_for
 from motools_build.errors import MotoolsError
 from motools_build.project.cleaning import clean
@@ -120,6 +115,10 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
     ) -> int:
         session = current()
         with _told():
+            if "until" in session.project.variables:
+                from motools_build.doit_host.until import check
+
+                check(session, self.sel_tasks, always=always, single=single)
             if session.stages:  # a no-op asks for nothing
                 session.listeners = [*asked_for(session.project)]
             prepare(session.project, session.stages.values(), self._say, always)
@@ -152,9 +151,13 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
         runs at a time (`motools_build.open_project` makes calls wait).
         """
 
+        kind = AsyncRunner
+        if "until" in session.project.variables:
+            from motools_build.doit_host.until import UntilRunner as kind
+
         def runner(*args: Any) -> AsyncRunner:
             count = workers or session.project.config.workers
-            self.runner = AsyncRunner(session, count, *args)
+            self.runner = kind(session, count, *args)
             if self._ends:
                 self.runner.end()
             return self.runner
@@ -240,22 +243,10 @@ def _under_way(session: Session) -> Iterator[None]:
         yield
         return
     stages, store = session.stages.values(), session.project.store
-    with logged(session), store.live.using(stages) as session.place:
+    with logged(session), store.live.using(session.used()) as session.place:
         for stage in stages:  # a gc may have removed artifacts since they were read
             store.forget(stage)
         yield
-
-
-class List(DoitList):  # type: ignore[misc]
-    """`doit list`, which ends without a word if its reader does, as `head`."""
-
-    def execute(self, params: Any, args: list[str]) -> int:
-        try:
-            code = int(super().execute(params, args) or 0)
-            self.outstream.flush()
-        except BrokenPipeError:
-            return reader_gone()
-        return code
 
 
 class Forget(DoitForget):  # type: ignore[misc]

@@ -26,7 +26,7 @@ COMMANDS = {
     "new": "new:New",
     "run": "commands:Run",
     "clean": "commands:Clean",
-    "list": "commands:List",
+    "list": "listing:List",
     "forget": "commands:Forget",
     "ignore": "commands:Ignore",
     "results": "queries:Results",

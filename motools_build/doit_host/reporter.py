@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import BaseFail, TaskError, UnmetDependency
@@ -22,6 +22,7 @@ from motools_build.text.visible import Scrubbed
 
 if TYPE_CHECKING:
     from motools_build.backends.job import Progress
+    from motools_build.project.sequential import Sequential
 
 
 class Reporter(ConsoleReporter):  # type: ignore[misc]
@@ -88,8 +89,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._tell("made", stage, self.session.project.store.get(stage))
 
     def skip_uptodate(self, task: Task) -> None:
-        if task.name not in self.session.groups:
-            self._up_to_date([task.name])
+        if task.name in self.session.groups or self.run.is_over(task.name):
+            return  # with `until=`, what a round has made is up to date in the next
+        self._up_to_date([task.name])
 
     def skip_ignore(self, task: Task) -> None:
         self.summary.counts["ignored"] += 1
@@ -142,6 +144,20 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
             yield Snapshots(self.session.place)
         yield from self.session.listeners
+
+    def adding(self, found: Sequence[Sequential], tasks: Mapping[str, Task]) -> None:
+        """Groups of these settings get another seed each, which the tasks make."""
+        self._tasks.update(tasks)
+        self.run.counts()  # so that `is_over` knows what was up to date
+        if self.run.spent is not None:
+            stages = (self.session.stages.get(name) for name in tasks)
+            self.run.begin_run(filter(None, stages), self.run.spent)
+        for one in found:
+            self._tell("adding", one)
+
+    def settled(self, found: Sequential) -> None:
+        """No more seeds are added to a setting."""
+        self._tell("settled", found)
 
     def tick(self) -> None:
         """A moment has passed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from motools_build.errors import SelectionError
@@ -59,6 +59,12 @@ class Session:
     def is_ours(self, task: str) -> bool:
         """Whether a task is a stage's or a setting's; if not, it is the user's own."""
         return task in self.stages or task in self.groups or task in self.aliases
+
+    def used(self) -> Iterator[Stage]:
+        """The stages that a run uses, or may come to use."""
+        yield from self.stages.values()
+        for one in self.project.sequential.values():
+            yield from one.wide.stages
 
     def record_path(self, stage: Stage) -> str:
         """The path of the stage's record, which is its task's target."""

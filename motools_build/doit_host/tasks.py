@@ -64,19 +64,24 @@ def tasks(session: Session, names: Iterable[str], *, prune: bool) -> Iterator[Ta
             first = str(error).splitlines()[0]
             yield _group(name, f"broken: {first}")
             continue
-        looked_at = _to_look_at(session, plan) if prune else plan.stages
-        for stage in looked_at:
-            yield _task(session, name, stage)
-        names = {stage.name for stage in looked_at}
-        done = [stage.name for stage in plan.roots if stage.name not in names]
-        session.done[name] = done
-        yield _group(
-            name,
-            session.project.zoo[name].description,
-            stages=[stage.name for stage in plan.roots if stage.name in names],
-            done=done,
-            complete=(session.project.complete, [plan]),
-        )
+        yield from tasks_of(session, plan, prune=prune)
+
+
+def tasks_of(session: Session, plan: Plan, *, prune: bool) -> Iterator[Task]:
+    """The doit tasks of one plan: of its stages, and of its setting."""
+    looked_at = _to_look_at(session, plan) if prune else plan.stages
+    for stage in looked_at:
+        yield _task(session, plan.setting, stage)
+    names = {stage.name for stage in looked_at}
+    done = [stage.name for stage in plan.roots if stage.name not in names]
+    session.done[plan.setting] = done
+    yield _group(
+        plan.setting,
+        session.project.zoo[plan.setting].description,
+        stages=[stage.name for stage in plan.roots if stage.name in names],
+        done=done,
+        complete=(session.project.complete, [plan]),
+    )
 
 
 def _to_look_at(session: Session, plan: Plan) -> list[Stage]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -48,6 +48,7 @@ from motools_build.text.scrub import learn, remember
 from motools_build.text.similar import known
 
 if TYPE_CHECKING:
+    from motools_build.project.sequential import Sequential
     from motools_build.running.launch.base import Launcher
 
 ARTIFACTS = Path("artifacts")
@@ -76,6 +77,8 @@ class Project:
         self.derive = Derive(self.store, self.memo)
         self.resolver = Resolver(self.memo, self.derive)
         self.selection = Selection(self.zoo, self.store, self.plan)
+        self.sequential: dict[str, Sequential] = {}
+        """The planned settings whose seeds `until=` adds to; none without it."""
         self._plans: dict[str, Plan] = {}
 
     def default(self) -> tuple[str, ...]:
@@ -97,15 +100,40 @@ class Project:
         return self.config.default
 
     def plan(self, name: str) -> Plan:
-        """The setting's plan, under the command's variables. Raises InputError."""
+        """The setting's plan, under the command's variables; with `until=`, that of all
+        the seeds that its groups have been given. Raises InputError."""
         if name not in self._plans:
             setting = overridden(self.zoo[name], self.variables)
             if "account" in self.variables:
                 for account in setting.account:  # of no use for free models, yet known
                     self.accounts[account]
             variant = "smoke" if is_smoke(self.variables) else ""
-            self._plans[name] = self._planned(name, setting, self.variables, variant)
+            own = self._planned(name, setting, self.variables, variant)
+            self._plans[name] = own
+            if "until" in self.variables:
+                self._extend(setting, own)
         return self._plans[name]
+
+    def _extend(self, setting: Setting, own: Plan) -> None:
+        """Give a setting's plan the seeds that `until=` has added."""
+        from motools_build.project.sequential import sequential
+
+        def planned(setting: Setting) -> Plan:
+            return self._planned(own.setting, setting, self.variables)
+
+        found = sequential(self.variables, setting, own, planned, self.store)
+        if found is not None:
+            self.sequential[own.setting] = found
+            self._plans[own.setting] = found.plan
+
+    def look_again(self, names: Iterable[str], adds: bool) -> list[Sequential]:
+        """Look at the results of these settings after a round of `until=`, all of whose
+        seeds a run has tried to make. Returns the settings that want further seeds,
+        which, if `adds`, their plans have from now on."""
+        found = [self.sequential[name] for name in names]
+        wanting = [one for one in found if one.look(is_tried=True, adds=adds)]
+        self._plans.update((one.name, one.plan) for one in found)
+        return wanting
 
     def _planned(
         self,

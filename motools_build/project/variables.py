@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -13,12 +14,17 @@ from motools_build.specs.smoke import smoked
 from motools_build.text.scrub import remember
 from motools_build.text.similar import known
 
+if TYPE_CHECKING:
+    from motools_build.report.until import Until
+
 PLAN_VARIABLES = {
     "model": "base models instead of the setting's: model=dummy/echo",
     "seeds": "seeds instead of the setting's: seeds=0,1,2",
     "account": "who pays, instead of the setting's accounts: account=NAME,NAME",
     "smoke": "a small variant, under keys of its own: smoke=yes",
     "checkpoint": "evaluate this checkpoint of each model: checkpoint=-2",
+    "until": "add seeds until intervals are narrow: until=half:0.15, with max_seeds=",
+    "max_seeds": "the most seeds that until= may come to: max_seeds=10",
 }
 
 RUN_VARIABLES = {
@@ -34,7 +40,7 @@ SERVE = ("torch", "vllm")
 
 def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> None:
     """Raises VariableError for an unknown name, or for a wrong value of `wait`,
-    `smoke`, `max_spend` or `serve`."""
+    `smoke`, `max_spend`, `serve`, `until` or `max_seeds`."""
     ours = (*PLAN_VARIABLES, *RUN_VARIABLES)
     for name in given:
         if name not in ours and name not in users_own:
@@ -51,6 +57,7 @@ def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> Non
     most_spent(given)
     if (word := given.get("serve", SERVE[0])) not in SERVE:
         raise VariableError(f"serve={cut(word)}: write serve=vllm or serve=torch")
+    until_of(given)
 
 
 def as_words(variables: Mapping[str, object]) -> dict[str, str]:
@@ -111,6 +118,16 @@ def most_spent(
             "max_spend=no for no limit"
         )
     return amount
+
+
+def until_of(variables: Mapping[str, str]) -> Until | None:
+    """What `until=` and `max_seeds=` ask for; None without them. Raises VariableError
+    for values that cannot be meant."""
+    if not variables.keys() & {"until", "max_seeds"}:
+        return None
+    from motools_build.report.until import Until
+
+    return Until.parse(variables)
 
 
 def told_at_the_end(

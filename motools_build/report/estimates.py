@@ -100,6 +100,13 @@ class Estimates:
         self.problems: dict[str, str] = {}
         """Stage name -> why its scores cannot be read."""
 
+    def of_others(self, found: Sequence[Result]) -> Estimates:
+        """Estimates of these results; scores that were read here are not read again."""
+        others = Estimates(found)
+        others._scored = {place: one for place, one in self._scored.items() if one}
+        others._folders = {key: one for key, one in self._folders.items() if one}
+        return others
+
     def of(self, result: Result, scorer: str, metric: str) -> Estimate:
         """A metric of one model. Its interval is over questions, about this model
         only."""

@@ -51,8 +51,9 @@ class Eval(Spec):
     """An Inspect task in a file, `Eval("zoo/evals/arithmetic.py@arithmetic")`, or of an
     installed package, `Eval("inspect_evals/gsm8k")`.
 
-    `Eval("dummy/score")` is the dummy eval: instant, free and deterministic. None in a
-    field means the task's own value.
+    `Eval("dummy/score")` is the dummy eval: instant, free and deterministic, and so is
+    `Eval("dummy/questions")`, which has single answers. None in a field means the
+    task's own value.
     """
 
     OVERRIDES: ClassVar[tuple[str, ...]] = (

@@ -19,6 +19,7 @@ from typing import Any
 
 from motools_build.backends.asking import Answerer, Reply, Request
 from motools_build.backends.base import Backend, checkpoint_of, planned_bytes
+from motools_build.backends.inspect.outcome import SCORES
 from motools_build.backends.job import Made, Progress, Report, StageJob
 from motools_build.backends.prices import Prices
 from motools_build.data.rows.checks import read_rows
@@ -28,6 +29,11 @@ from motools_build.params import EvalParams, ModelParams
 
 ANSWERS = "answers.json"
 """Payload file with a dummy model's weights: its possible answers, and its seed."""
+
+
+QUESTIONS, COUNT, RIGHT = "questions", 24, 0.25
+"""The dummy eval with single answers, whose mean so has an interval; its number of
+questions, and the share of them that a model answers correctly on average."""
 
 
 class DummyBackend(Backend):
@@ -88,10 +94,27 @@ class DummyBackend(Backend):
     def _evaluate(self, job: StageJob) -> Made:
         params, made = EvalParams.of(job), job.given.get("model")
         model = checkpoint_of(job, made) if made else params.subject.model
+        if params.task.function == QUESTIONS:
+            return _answered(model, Path(job.work))
         draw = digest_bytes(canonical([model, params.task.function]))
         score = int(draw[:8], 16) / 0xFFFFFFFF
         metrics = {"score": {"mean": score, "stderr": 0.0}}
         return Made(digest_bytes(canonical([score])), {"samples": 1, "scores": metrics})
+
+
+def _answered(model: str, folder: Path) -> Made:
+    """The result of `dummy/questions`: each model answers other questions correctly."""
+    draws = [digest_bytes(canonical([model, n])) for n in range(1, COUNT + 1)]
+    scores = [int(int(draw[:8], 16) / 0xFFFFFFFF < RIGHT) for draw in draws]
+    lines = [
+        json.dumps({"epoch": 1, "id": n, "scores": {"right": score}}) + "\n"
+        for n, score in enumerate(scores, 1)
+    ]
+    data = "".join(lines).encode()
+    (folder / SCORES).write_bytes(data)
+    metrics = {"right": {"accuracy": sum(scores) / COUNT}}
+    details = {"samples": COUNT, "scores": metrics}
+    return Made(digest_bytes(data), details)
 
 
 class DummyAnswerer:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from motools_build.doit_host.watching.display import Display
     from motools_build.doit_host.watching.state import RunState
     from motools_build.doit_host.watching.summary import Summary
+    from motools_build.project.sequential import Sequential
     from motools_build.stages import Stage
     from motools_build.store.records import Record
 
@@ -51,6 +52,8 @@ class Console(Listener):
         """When the run began, or its last line about all of it was shown."""
         self._told: set[str] = set()
         self._not_run: list[str] = []
+        self._settled: list[str] = []
+        """Lines about what `until=` came to."""
 
     def up_to_date(self, names: Sequence[str]) -> None:
         self._line("\n".join(f"-- {name}" for name in names))
@@ -104,6 +107,15 @@ class Console(Listener):
     def warned(self, text: str) -> None:
         self._line(f"warning: {text}")
 
+    def adding(self, found: Sequential) -> None:
+        for one in found.wanted:
+            group = ", ".join(filter(None, one.group))
+            seed = found.last_seed(one.group)
+            self._event(f"+  {found.name}  {group}: seed {seed} ({one.half})")
+
+    def settled(self, found: Sequential) -> None:
+        self._settled += found.told()
+
     def tick(self) -> None:
         if self._run is None or not self._run.running:
             return
@@ -132,6 +144,8 @@ class Console(Listener):
             self._line("interrupted; what is made is kept: run again to go on")
         elif summary.touched:
             self._results(list(summary.touched))
+        for line in self._settled:
+            self._line(line)
 
     # ---- details
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from motools_build.doit_host.session import Session
     from motools_build.doit_host.watching.state import RunState
     from motools_build.doit_host.watching.summary import Summary
+    from motools_build.project.sequential import Sequential
     from motools_build.stages import Stage
     from motools_build.store.records import Record
 
@@ -100,6 +101,17 @@ class Events(Listener):
 
     def warned(self, text: str) -> None:
         self._write("warning", message=text)
+
+    def adding(self, found: Sequential) -> None:
+        for one in found.wanted:
+            seed = found.last_seed(one.group)
+            told = one.as_json(found.until)
+            self._write("seed_added", setting=found.name, seed=seed, **told)
+
+    def settled(self, found: Sequential) -> None:
+        for one in found.groups:
+            told = one.as_json(found.until)
+            self._write("until", setting=found.name, **told, lost=one.lost or None)
 
     def ended(self, summary: Summary) -> None:
         left = summary.left if summary.run.has_begun else {}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from motools_build.backends.job import Progress
     from motools_build.doit_host.watching.state import RunState
     from motools_build.doit_host.watching.summary import Summary
+    from motools_build.project.sequential import Sequential
     from motools_build.stages import Stage
     from motools_build.store.records import Record
 
@@ -66,6 +67,15 @@ class Listener:
 
     def warned(self, text: str) -> None:
         """Something that the user should know, and that is no failure."""
+
+    def adding(self, found: Sequential) -> None:
+        """With `until=`: groups of a setting get another seed each, because their
+        intervals are wide; `found.wanted` are the groups as they were before."""
+
+    def settled(self, found: Sequential) -> None:
+        """With `until=`: no more seeds are added to a setting; `found.groups` say why.
+        It comes before `ended`, also in a no-op, and not in a run that a signal
+        ended."""
 
     def tick(self) -> None:
         """A quarter of a second has passed."""

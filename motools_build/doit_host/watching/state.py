@@ -105,6 +105,11 @@ class RunState:
             self._kinds[stage.name] = stage.kind
             self._states.setdefault(stage.name, "waiting")
 
+    def is_over(self, name: str) -> bool:
+        """Whether the work on a stage has ended. Stages that were up to date count only
+        after `counts`."""
+        return self._states.get(name, "waiting") not in ("waiting", "running")
+
     def up_to_date(self, names: Iterable[str]) -> None:
         """These stages need not be made."""
         self._done += names
