@@ -14,7 +14,7 @@ setting, a stage, a pattern, a key, a job, `tag:NAME`. Variables (`model`, `seed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -24,10 +24,9 @@ from motools_build.errors import ArtifactError, InputError, SelectionError
 from motools_build.project.config import is_project
 from motools_build.project.entering import in_folder
 from motools_build.project.project import Project
-from motools_build.project.returned import Artifact, Ran
+from motools_build.project.returned import Artifact, Ran, Settings
 from motools_build.project.variables import as_words
 from motools_build.pyproject import PYPROJECT, document
-from motools_build.specs import Setting
 from motools_build.stages import Stage
 
 if TYPE_CHECKING:
@@ -54,32 +53,6 @@ def open_project(path: str | PathLike[str] = ".") -> OpenProject:
     return OpenProject(folder)
 
 
-class Settings(Mapping[str, Setting]):
-    """The settings of zoo/, by name. Only an access to a setting imports its module,
-    anew each time; it raises SettingError if the module declares no setting."""
-
-    def __init__(self, project: OpenProject) -> None:
-        self._project = project
-
-    @property
-    def _names(self) -> tuple[str, ...]:
-        return self._project._ask(lambda project: project.zoo.names, {})
-
-    def __getitem__(self, name: str) -> Setting:
-        if name not in self._names:  # a mapping raises KeyError, not SelectionError
-            raise KeyError(name)
-        return self._project._ask(lambda project: project.zoo[name], {})
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __repr__(self) -> str:
-        return f"Settings({', '.join(self._names)})"
-
-
 @dataclass(frozen=True)
 class OpenProject:
     """A project's commands, as methods. Each call reads the project's files anew.
@@ -95,7 +68,7 @@ class OpenProject:
     @property
     def settings(self) -> Settings:
         """The settings of zoo/, as a mapping from name to `Setting`."""
-        return Settings(self)
+        return Settings(lambda call: self._ask(call, {}))
 
     def run(self, *words: str, **variables: Any) -> Ran:
         """Make what is stale, as `doit run` does; without words, the default setting.
@@ -200,6 +173,55 @@ class OpenProject:
             variables,
         )
 
+    def report(
+        self,
+        *words: str,
+        out: str | PathLike[str] = "",
+        answers: int = 24,
+        **variables: Any,
+    ) -> Path:
+        """Write the page of settings' results, as `doit report` does, and return its
+        absolute path. `out` is relative to the caller's working directory; without it,
+        the page is SETTING.html in the project's folder. It shows at most `answers`
+        answers of each eval.
+
+        Raises MissingExtra without the extra `report`, OSError if it cannot be written.
+        """
+        from motools_build.project.pages import write_page
+
+        if answers < 0:
+            raise InputError(f"answers={answers}: give a number, 0 or more")
+        place = Path(out).absolute() if out else None
+
+        def written(project: Project) -> Path:
+            named = _named(project, words)
+            own = self.path / f"{'-'.join(named)}.html"
+            return write_page(project, named, place or own, answers)
+
+        return self._ask(written, variables)
+
+    def plot(
+        self,
+        *words: str,
+        out: str | PathLike[str],
+        evals: Sequence[str] = (),
+        **variables: Any,
+    ) -> Path:
+        """Write a figure of settings' results to the file `out`, as `doit plot` does:
+        PDF, PNG or SVG, by its ending. Returns its absolute path; `out` is relative to
+        the caller's working directory. `evals` limits the figure to these evals.
+
+        Raises MissingExtra without the extra `report`, InputError for another ending or
+        if there is nothing to draw, OSError if it cannot be written.
+        """
+        from motools_build.project.pages import write_plot
+
+        place = Path(out).absolute()
+        return self._ask(
+            lambda project: write_plot(project, _named(project, words), place, evals),
+            variables,
+        )
+
     def model(self, word: str, **variables: Any) -> str | Path:
         """A model for use in other code: its ID if it is at a provider (`ft:...`), else
         the folder of its weights. The word is a model's stage, key or job, or a setting
@@ -209,8 +231,10 @@ class OpenProject:
         the model is not made.
         """
 
+        from motools_build.project.reports import one_stage
+
         def found(project: Project) -> str | Path:
-            stage = _one(project, word, ("model", "base"))
+            stage = one_stage(project, word, ("model", "base"))
             made = self._artifact(project, stage)
             return made.record.output if stage.at_provider else made.folder
 
@@ -224,8 +248,10 @@ class OpenProject:
         stage is not made.
         """
 
+        from motools_build.project.reports import one_stage
+
         def found(project: Project) -> Artifact:
-            return self._artifact(project, _one(project, word))
+            return self._artifact(project, one_stage(project, word))
 
         return self._ask(found, variables)
 
@@ -247,10 +273,7 @@ class OpenProject:
         """What a query gives for the settings that the words mean."""
 
         def found(project: Project) -> list[T]:
-            for word in words:
-                project.selection.chosen([word])  # raises for an unknown word
-            named = project.selection.settings_of(words or project.default())
-            return [*call(project, named)]
+            return [*call(project, _named(project, words))]
 
         return self._ask(found, variables)
 
@@ -259,18 +282,11 @@ class OpenProject:
         return in_folder(self.path, lambda: call(Project(given)))
 
 
-def _one(project: Project, word: str, kinds: tuple[str, ...] = ()) -> Stage:
-    """The one stage that a word means, among those of `kinds` if any are given. Raises
-    SelectionError if there is none, or if there are several."""
-    from motools_build.project.reports import one_key
-
-    chosen = project.selection.chosen([word], superseded=True).values()
-    found = one_key(stage for stage in chosen if not kinds or stage.kind in kinds)
-    if len(found) != 1:
-        what = " or ".join(kinds) or "stage"
-        names = ", ".join(stage.name for stage in found[:20]) or "none"
-        raise SelectionError(f"{word!r} does not mean one {what}, but: {names}")
-    return found[0]
+def _named(project: Project, words: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of the settings that the words mean. Raises SelectionError."""
+    for word in words:
+        project.selection.chosen([word])  # raises for an unknown word
+    return project.selection.settings_of(words or project.default())
 
 
 def _checked(words: tuple[str, ...]) -> tuple[str, ...]:

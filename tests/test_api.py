@@ -354,3 +354,26 @@ def test_calls_from_several_threads_wait_for_each_other(
     for thread in threads:
         thread.join()
     assert told == [True] * 4
+
+
+def test_a_page_and_a_figure_are_written_where_they_are_asked_for(
+    tiny: Project, tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any
+) -> None:
+    tiny.doit("run", "tiny")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(elsewhere)
+    project = motools_build.open_project(tiny.root)
+    page = project.report("tiny")
+    assert page == tiny.root / "tiny.html"
+    assert page.read_text().startswith("<!doctype html>")
+    assert project.report("tiny", out="own.html") == elsewhere / "own.html"
+    figure = project.plot("tiny", out=Path("fig.svg"), evals=["score"], seeds=[0])
+    assert figure == elsewhere / "fig.svg"
+    assert "<svg" in figure.read_text()
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["fig.svg", "own.html"]
+    with pytest.raises(InputError, match="no eval 'other'"):
+        project.plot("tiny", out="fig.svg", evals=["other"])
+    with pytest.raises(SelectionError, match="no setting or stage is called"):
+        project.report("tin")
+    with pytest.raises(InputError, match="answers=-1"):
+        project.report("tiny", answers=-1)

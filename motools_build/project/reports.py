@@ -92,6 +92,18 @@ def one_key(stages: Iterable[Stage]) -> list[Stage]:
     return found[:1] if len({stage.key for stage in found}) == 1 else found
 
 
+def one_stage(project: Project, word: str, kinds: Sequence[str] = ()) -> Stage:
+    """The one stage that a word means, among those of `kinds` if any are given. Raises
+    SelectionError if there is none, or if there are several."""
+    chosen = project.selection.chosen([word], superseded=True).values()
+    found = one_key(stage for stage in chosen if not kinds or stage.kind in kinds)
+    if len(found) != 1:
+        what = " or ".join(kinds) or "stage"
+        names = ", ".join(stage.name for stage in found[:20]) or "none"
+        raise SelectionError(f"{word!r} does not mean one {what}, but: {names}")
+    return found[0]
+
+
 def samples(
     project: Project, words: Sequence[str], where: str = ""
 ) -> list[Transcripts]:
