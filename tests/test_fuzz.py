@@ -215,6 +215,7 @@ PLACES = (
     "runs.jsonl",
     "runs.latest.json",
     "memo.json",
+    "last-run.json",
     "lock",
     "STATE",
 )

@@ -82,14 +82,23 @@ def test_failures_are_told_and_nothing_stays(slow: Project) -> None:
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 2, out
     assert list((slow.root / "artifacts/live").iterdir()) == []
+    last = ArtifactStore(slow.root / "artifacts").live.last_run()
+    assert last is not None
+    assert last.ended is not None
+    assert first.at <= last.ended <= time.time()
+    assert (last.settings, last.running) == (("slow",), ())
+    assert last.counts["model"] == {"made": 2}
+    assert last.summary[0] == "5 made, 1 failed"
+    assert last.summary[1].startswith("took ")
 
 
 def test_a_no_op_writes_nothing(slow: Project) -> None:
     slow.doit("run", "slow")
-    folder = slow.root / "artifacts/live"
-    before = folder.stat().st_mtime_ns
+    folder, last = slow.root / "artifacts/live", slow.root / "artifacts/last-run.json"
+    before, told = folder.stat().st_mtime_ns, last.read_bytes()
     assert "nothing to do: 5 up to date" in slow.doit("run", "slow").out
     assert folder.stat().st_mtime_ns == before
+    assert last.read_bytes() == told
 
 
 @pytest.mark.parametrize(

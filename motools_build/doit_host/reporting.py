@@ -1,8 +1,9 @@
-"""`doit report` and `doit plot`: results as a page and as a figure."""
+"""`doit report` and `doit plot`: results as a page, stored or live, and as a figure."""
 
 from __future__ import annotations
 
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 
 from motools_build.doit_host.helping import Needs
@@ -10,6 +11,8 @@ from motools_build.doit_host.queries import Query
 from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.project.pages import ANSWERS, write_page, write_plot
+from motools_build.project.project import Project
+from motools_build.text import hints
 
 OPT_OUT = {
     "name": "out",
@@ -20,12 +23,13 @@ OPT_OUT = {
 
 
 class Report(Query):
-    """`doit report`: writes a page of results."""
+    """`doit report`: writes a page of results, or serves a live one."""
 
     name = "report"
     doc_purpose = "write a page of results: one HTML file, without network"
     doc_usage = (
-        "[SETTING...] [model=...] [seeds=...] [--out FILE] [--open] [--answers N]"
+        "[SETTING...] [model=...] [seeds=...] [--out FILE] [--open] [--answers N] "
+        "[--serve [--port N]]"
     )
     needs = Needs(tasks=False, rows=False)
     cmd_options = (
@@ -44,12 +48,42 @@ class Report(Query):
             "default": ANSWERS,
             "help": "answers of each eval, at most [default: %(default)s]",
         },
+        {
+            "name": "serve",
+            "long": "serve",
+            "type": bool,
+            "default": False,
+            "help": "show results and runs on a live page of this machine, till Ctrl-C",
+        },
+        {
+            "name": "port",
+            "long": "port",
+            "type": int,
+            "default": 0,
+            "help": "the live page's port on 127.0.0.1 [default: any that is free]",
+        },
     )
 
-    def _execute(self, out: str, open: bool, answers: int, pos_args: list[str]) -> int:
+    def _execute(
+        self,
+        out: str,
+        open: bool,
+        answers: int,
+        serve: bool,
+        port: int,
+        pos_args: list[str],
+    ) -> int:
         if answers < 0:
             raise InvalidCommand(f"--answers {answers}: write a number, 0 or more")
         session = current()
+        if serve or port:
+            if not serve or out or answers != ANSWERS or not 0 <= port < 65536:
+                raise InvalidCommand(
+                    "--serve takes --open and --port N (0 to 65535), but neither --out "
+                    "nor --answers; --port is for --serve alone"
+                )
+            names = _of_words(session.project, pos_args) or session.selected
+            return self._serve(session.project, names, port, open)
         for name in pos_args:
             session.project.selection.chosen([name])  # raises for an unknown name
         settings = session.selected
@@ -58,6 +92,40 @@ class Report(Query):
         if open:
             webbrowser.open(path.resolve().as_uri())
         return 0
+
+    def _serve(
+        self, project: Project, names: Sequence[str], port: int, open: bool
+    ) -> int:
+        """Serve the live page until an interrupt, which is raised."""
+        from motools_build.doit_host.serving_page import PageServer
+        from motools_build.project.watching import Watch
+
+        watch = Watch(tuple(names), project.variables)
+        try:
+            serving = PageServer(watch, port)
+        except OSError as error:
+            raise InvalidCommand(
+                f"port {port} of this machine cannot be used ({error.strerror}); name "
+                "another, or leave --port out for any that is free"
+            ) from error
+        with serving as server:
+            there = str(server.server_address[1])
+            server.again = hints.command("report", *names, "--serve", "--port", there)
+            self._say(f"{server.url}  (this machine only; Ctrl-C ends it)")
+            self.outstream.flush()
+            if open:
+                webbrowser.open(server.url)
+            server.serve_forever()
+        return 0
+
+
+def _of_words(project: Project, words: Sequence[str]) -> tuple[str, ...]:
+    """The settings that words mean. A broken setting is one, too: the page says what is
+    wrong with it. Raises SelectionError for a word that means nothing."""
+    for word in words:
+        if word not in project.zoo.names:
+            project.selection.chosen([word])
+    return project.selection.settings_of(words)
 
 
 class Plot(Query):

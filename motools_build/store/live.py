@@ -30,18 +30,32 @@ PROGRESS = ".progress"
 """End of the name of a run's progress, beside its keys in a `.json` file."""
 
 
+LAST = "last-run.json"
+"""Name of the file, beside `live/`, with the end of the latest run that made
+something."""
+
+
 class OwnProgress:
     """The file in which this process's run tells how far it is."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, last: Path) -> None:
+        """`last` is the file that tells how the run ended."""
+        self._path, self._last = path, last
 
     def tell(self, snapshot: Snapshot) -> None:
         """Replace what was told before, atomically. It need not survive a crash of the
         machine, so nothing is synced. Raises OSError."""
+        self._replace(self._path, snapshot)
+
+    def tell_end(self, snapshot: Snapshot) -> None:
+        """Tell how the run ended, in place of what an earlier run told. Raises
+        OSError."""
+        self._replace(self._last, snapshot)
+
+    def _replace(self, path: Path, snapshot: Snapshot) -> None:
         temporary = self._path.with_suffix(".tmp")
         temporary.write_bytes(snapshot.to_json())
-        temporary.replace(self._path)
+        temporary.replace(path)
 
 
 class Live:
@@ -49,6 +63,7 @@ class Live:
 
     def __init__(self, root: Path, locks: Locks) -> None:
         self._folder = root / "live"
+        self._last = root / LAST
         self._locks = locks
 
     @contextmanager
@@ -64,7 +79,7 @@ class Live:
                 self.sweep()
                 self._folder.mkdir(parents=True, exist_ok=True)
                 file.write_text(json.dumps(sorted(_keys(stages))))
-            yield OwnProgress(file.with_suffix(PROGRESS))
+            yield OwnProgress(file.with_suffix(PROGRESS), self._last)
         finally:
             with suppress(OSError):
                 _remove(file)
@@ -85,6 +100,16 @@ class Live:
             if path.exists():  # or its run ended just now
                 found.append(UnderWay(path.stem, alive, snapshot))
         return tuple(sorted(found, key=_oldest_first))
+
+    def last_run(self) -> Snapshot | None:
+        """How the latest run that made something ended, of those that were not killed;
+        None if none is known. Only reads."""
+        from motools_build.store.progress import Snapshot
+
+        try:
+            return Snapshot.from_json(self._last.read_bytes())
+        except OSError:
+            return None
 
     def removing(self) -> AbstractContextManager[None]:
         """Within the block no run begins, and no other process removes artifacts. Waits

@@ -1,4 +1,5 @@
-"""The progress of a run under way, as other processes read it: `live/<id>.progress`.
+"""The progress of a run, as other processes read it: `live/<id>.progress` while it is
+under way, and how the last run ended: `last-run.json`.
 
 A reader gets what the run wrote last, at most a second or two ago. It never takes a
 lock, writes nothing, and takes a file that is absent, cut short or in a newer format
@@ -89,6 +90,10 @@ class Snapshot:
     """The first `MOST_LISTED`, oldest first."""
     failed: tuple[FailedStage, ...] = ()
     """The last `MOST_LISTED`, latest last."""
+    ended: float | None = None
+    """Time at which the run ended, in seconds since the epoch; None while it runs."""
+    summary: tuple[str, ...] = ()
+    """What the run came to, in lines, without secrets; empty while it runs."""
     format: int = PROGRESS_FORMAT
 
     def to_json(self) -> bytes:

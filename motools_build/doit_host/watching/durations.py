@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import time
 
+from motools_build.text.durations import clock
 
-def clock(seconds: float) -> str:
-    """`0:07`, `12:34`, `1:02:03`."""
-    whole = max(0, round(seconds))
-    hours, rest = divmod(whole, 3600)
-    minutes, left = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+__all__ = ["at", "clock", "took"]
 
 
 def took(seconds: float) -> str:

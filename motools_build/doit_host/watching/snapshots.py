@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from motools_build.doit_host.watching.listener import Listener
@@ -13,6 +14,7 @@ from motools_build.text.scrub import scrub, scrub_values
 
 if TYPE_CHECKING:
     from motools_build.doit_host.watching.state import RunState
+    from motools_build.doit_host.watching.summary import Summary
     from motools_build.store.live import OwnProgress
     from motools_build.store.progress import Snapshot
 
@@ -22,7 +24,7 @@ EVERY = 1.0
 
 class Snapshots(Listener):
     """Writes a run's snapshot, at most once in `EVERY` seconds, and only after a
-    change."""
+    change; and at its end what it came to."""
 
     def __init__(self, place: OwnProgress) -> None:
         self._place = place
@@ -39,6 +41,19 @@ class Snapshots(Listener):
     def tick(self) -> None:
         if self._run is not None and self._run.changes != self._told:
             self._write()
+
+    def ended(self, summary: Summary) -> None:
+        if self._run is None or self._broken:
+            return
+        lines = [*summary.lines()]
+        if summary.interrupted:
+            lines.append("interrupted; what is made is kept: run again to go on")
+        told = tuple(scrub(line) for line in lines)
+        last = replace(snapshot(self._run), ended=time.time(), summary=told)
+        try:
+            self._place.tell_end(last)
+        except OSError as error:
+            LOGGER.warning("the end of the run cannot be written: %s", error)
 
     def _write(self) -> None:
         """Write the snapshot, if it is time. A full disk costs the snapshot, not the

@@ -21,25 +21,36 @@ def text(value: object) -> str:
     return escape(shown(value))
 
 
-def document(title: str, body: str, script: str = "") -> str:
+def document(
+    title: str,
+    body: str,
+    script: str = "",
+    *,
+    style: str = "",
+    more: str = "",
+    head: str = "",
+) -> str:
     """A whole HTML document. `title` is text; `body` is HTML; `script` is JavaScript,
-    without which everything must be readable."""
-    style = _resource("page.css")
+    without which everything must be readable. `style` is CSS besides that of all pages,
+    `more` are directives of the policy besides those of `policy`, and `head` is further
+    HTML of the document's head."""
+    own = policy(script, more, style)
     code = f"<script>{script}</script>\n" if script else ""
     return (
         "<!doctype html>\n"
         '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy(script)}">\n'
-        f"<title>{text(title)}</title>\n<style>{style}</style>\n</head>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{own}">\n'
+        f"<title>{text(title)}</title>\n<style>{_styles(style)}</style>\n{head}</head>\n"
         f"<body>\n{body}\n{code}</body>\n</html>\n"
     )
 
 
-def policy(script: str = "", more: str = "") -> str:
+def policy(script: str = "", more: str = "", style: str = "") -> str:
     """The Content-Security-Policy of a document: nothing is loaded, and only its own
-    style and script apply. `more` are further directives."""
-    parts = ["default-src 'none'", f"style-src {_hash(_resource('page.css'))}"]
+    style and script apply. `more` are further directives, `style` is CSS besides that
+    of all pages."""
+    parts = ["default-src 'none'", f"style-src {_hash(_styles(style))}"]
     if script:
         parts.append(f"script-src {_hash(script)}")
     return "; ".join(
@@ -55,10 +66,14 @@ def section(title: str, body: str, name: str = "") -> str:
     )
 
 
+def _styles(more: str) -> str:
+    return resource("page.css") + more
+
+
 def _hash(content: str) -> str:
     return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
     """The text of a file beside this module."""
     return (resources.files(__package__) / name).read_text(encoding="utf-8")

@@ -21,11 +21,11 @@ from motools_build.report.drawing.results import (
 from motools_build.report.page.document import text
 from motools_build.report.page.material import Material
 from motools_build.report.results import draw_shown
+from motools_build.report.table import Table
 
 
-def results(found: Material) -> str:
+def results(table: Table) -> str:
     """The terminal's tables of means and of single models, with their legends."""
-    table = found.table
     if not table.results:
         return ""
     parts = []

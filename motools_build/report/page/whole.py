@@ -22,7 +22,7 @@ def body(found: Material) -> str:
     parts = (
         ("Results by model", figures.intervals(found)),
         ("Differences", figures.differences(found) + tables.differences(found)),
-        ("Tables", tables.results(found)),
+        ("Tables", tables.results(found.table)),
         ("Every result and its key", tables.cells(found)),
         ("Scores by question", told.heat_maps(found)),
         ("Answers", told.answers(found)),
