@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SHARED = 0.9
 """Seconds for which a moment that was looked up answers further requests, too."""
 
-REST = 4.0
+REST = 9.0
 """After a look-up of the settings, so many times its duration none is made, even if
 something changed."""
 
