@@ -95,6 +95,9 @@ def test_a_run_under_way_is_told() -> None:
     quiet = replace(TOLD, written=NOW - 75)
     told = said(fragment(watched(runs=(UnderWay("a1", True, quiet),))))
     assert "last news 1:15 ago" in told
+    assert "left" not in told.split("model:s/d/m/seed0")[1].split("model:")[0]
+    soon = replace(TOLD, running=(replace(RUNNING, eta=1.0),))
+    told = said(fragment(watched(runs=(UnderWay("a1", True, soon),))))
     assert "0:00 left" in told  # never less
 
 
@@ -110,7 +113,8 @@ def test_a_killed_run_is_told_with_what_goes_on() -> None:
     markup = fragment(watched(runs=(UnderWay("a1", False, TOLD),)))
     told = said(markup)
     at = time.strftime("%H:%M:%S", time.localtime(TOLD.written))
-    assert f"Run killed It ended without a word at {at} or soon after, $1.20." in told
+    said_of = f"It ended without a word; it was last heard of at {at}, $1.20."
+    assert f"Run killed {said_of}" in told
     assert "What is made is kept; doit run s seeds=0,1 goes on." in told
     assert "At work then: model:s/d/m/seed1 model:s/d/m/seed0" in told
     assert "left" not in told.replace("left to", "")
@@ -435,6 +439,48 @@ def test_what_cannot_be_known_to_change_is_looked_up_now_and_then(
     assert watch.look_ups == 2
 
 
+def test_a_long_look_up_does_not_hide_the_runs(
+    here: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(("tiny",), {})
+    go_on = threading.Event()
+    usual = watch._found
+
+    def slow() -> Any:
+        assert go_on.wait(60)
+        return usual()
+
+    monkeypatch.setattr(watch, "_found", slow)
+    monkeypatch.setattr(watching, "PATIENCE", 0.0)
+    with ArtifactStore().live.using([]) as place:
+        place.tell(replace(TOLD, settings=("tiny",)))
+        for _ in range(3):
+            told = said(fragment(watch.now()))
+            assert "Run under way" in told
+            assert "Results of tiny" not in told
+    assert "Results are being looked up" in said(fragment(watch.now()))
+    assert watch.look_ups == 1
+    go_on.set()
+    monkeypatch.setattr(watching, "PATIENCE", 60.0)
+    assert "Results of tiny" in said(fragment(watch.now()))
+
+
+def test_what_a_setting_does_wrong_ends_nothing(
+    here: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(("tiny",), {})
+    for text in ("raise KeyboardInterrupt", "raise SystemExit(3)", "import nothing_"):
+        here.write("zoo/tiny.py", text)
+        found = watch.now()
+        assert found.problem or found.settings[0].broken, text
+    here.setting("tiny")
+    assert not watch.now().settings[0].broken
+    monkeypatch.setattr(watch, "_found", lambda: 1 / 0)  # a mistake of ours
+    here.setting("tiny", seeds="[5]")
+    with pytest.raises(ZeroDivisionError):
+        watch.now()
+
+
 def test_the_last_run_of_another_setting_hides_nothing(here: Project) -> None:
     here.dataset("other", rows=5)
     here.setting("other")
@@ -468,9 +514,9 @@ def test_a_run_that_was_killed_after_its_last_word_has_ended(here: Project) -> N
 
 
 @contextmanager
-def serving(project: Project, *words: str) -> Iterator[tuple[Any, int]]:
+def serving(project: Project, *words: str, **environ: str) -> Iterator[tuple[Any, int]]:
     """`doit report --serve WORDS` as a process, and its port."""
-    process = project.start("report", "--serve", *words)
+    process = project.start("report", "--serve", *words, **environ)
     try:
         assert process.stdout is not None
         assert select.select([process.stdout], [], [], 60)[0]
@@ -512,7 +558,7 @@ def test_a_run_is_watched_from_its_begin_to_its_end_and_to_its_death(
         finally:
             run.kill()
             run.communicate()
-        told = until(port, "Run killed", "ended without a word at")
+        told = until(port, "Run killed", "ended without a word; it was last heard of")
         assert "What is made is kept; doit run tiny goes on." in told
         run = tiny.start("run", "tiny", "seeds=0", MOTOOLS_DUMMY_DELAY="2")
         until(port, "Run under way", "doit run tiny seeds=0 ,")
@@ -539,6 +585,20 @@ def test_a_broken_setting_is_served_and_a_taken_port_is_told(tiny: Project) -> N
         until(port, "models 0 of 2 up to date", "doit run tiny seeds=0,1")
         ran = tiny.doit("report", "tiny", "--serve", "--port", str(port), code=3)
         assert f"port {port} of this machine cannot be used" in ran.err
+
+
+@pytest.mark.real_process
+def test_the_browser_is_opened_with_the_pages_address(tiny: Project) -> None:
+    browser = tiny.write(
+        "browser", '#!/bin/sh\necho "$1" > opened.new\nmv opened.new opened\n'
+    )
+    browser.chmod(0o755)
+    with serving(tiny, "tiny", "--open", BROWSER=str(browser)) as (_, port):
+        opened = tiny.root / "opened"
+        end = time.monotonic() + 60
+        while not opened.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert opened.read_text() == f"http://127.0.0.1:{port}/\n"
 
 
 @pytest.mark.parametrize(

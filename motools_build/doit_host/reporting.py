@@ -5,6 +5,7 @@ from __future__ import annotations
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread
 
 from motools_build.doit_host.helping import Needs
 from motools_build.doit_host.queries import Query
@@ -113,8 +114,8 @@ class Report(Query):
             server.again = hints.command("report", *names, "--serve", "--port", there)
             self._say(f"{server.url}  (this machine only; Ctrl-C ends it)")
             self.outstream.flush()
-            if open:
-                webbrowser.open(server.url)
+            if open:  # apart, since a browser in the terminal returns at its end
+                Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
             server.serve_forever()
         return 0
 

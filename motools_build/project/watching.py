@@ -33,6 +33,10 @@ UNCHANGED, REST_UNCHANGED = 20.0, 50.0
 changed, since a setting may read files that are not watched; and the same as a number
 of durations of a look-up."""
 
+PATIENCE = 1.5
+"""Seconds that a look waits for a look-up of the settings. After that, runs are shown
+with the results of the look-up before."""
+
 MOST_FILES = 3000
 """Most files of `zoo/` and `datasets/` that are watched."""
 
@@ -64,12 +68,16 @@ class Watch:
         self._live = ArtifactStore(ARTIFACTS).live
         self._turn = threading.Lock()
         self._looked: Looked | None = None
+        self._failed: BaseException | None = None
+        """What the latest look-up raised though it should not."""
+        self._worker: threading.Thread | None = None
         self._moment: tuple[float, Watched] | None = None
         self.look_ups = 0
         """Number of look-ups of the settings so far."""
 
     def now(self) -> Watched:
-        """The settings and runs as they are now, or were less than a second ago."""
+        """The settings and runs as they are now, or were less than a second ago. While
+        a long look-up goes on, the settings are those of the one before."""
         with self._turn:
             if self._moment and time.monotonic() - self._moment[0] < SHARED:
                 return self._moment[1]
@@ -82,9 +90,7 @@ class Watch:
 
         runs, last = self._live.runs_under_way(), self._live.last_run()
         seen = [*_files()], [_state(run) for run in runs]
-        before = self._looked
-        if before is None or self._is_due(before, seen):
-            before = self._looked = self._look_up(seen)
+        found = self._settings(seen)
         if last is not None:
             # a run that was killed after it had told its end has ended
             told = (last.pid, last.started)
@@ -97,13 +103,34 @@ class Watch:
             )
             if not {*last.settings} & {*self._names}:
                 last = self._moment[1].last if self._moment else None
-        return Watched(
-            *(self._names, time.time(), before.settings, before.jobs),
-            looked=before.at,
-            problem=before.problem,
-            runs=runs,
-            last=last,
-        )
+        shown = Watched(self._names, time.time(), runs=runs, last=last)
+        if found is None:
+            return shown
+        of_settings = (found.settings, found.jobs, found.at, found.problem)
+        return Watched(self._names, shown.now, *of_settings, runs=runs, last=last)
+
+    def _settings(self, seen: object) -> Looked | None:
+        """The latest look-up, made anew if it is due and does not take too long. None
+        while the first one goes on."""
+        is_at_work = self._worker is not None and self._worker.is_alive()
+        before = self._looked
+        if not is_at_work and (before is None or self._is_due(before, seen)):
+            self._worker = threading.Thread(
+                target=self._work, args=(seen,), name="look-up", daemon=True
+            )
+            self._worker.start()
+        if self._worker is not None:
+            self._worker.join(PATIENCE)
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise failed
+        return self._looked
+
+    def _work(self, seen: object) -> None:
+        try:
+            self._looked = self._look_up(seen)
+        except BaseException as error:  # noqa: BLE001 - raised by the look
+            self._failed = error
 
     @staticmethod
     def _is_due(before: Looked, seen: object) -> bool:
@@ -125,6 +152,8 @@ class Watch:
             settings, jobs = in_folder(self._folder, self._found)
         except (MotoolsError, OSError) as error:
             problem = str(error)
+        except KeyboardInterrupt:  # the user's Ctrl-C goes to the main thread
+            problem = "a setting's module raised KeyboardInterrupt"
         took = time.monotonic() - began
         return Looked(settings, jobs, problem, at, took, seen)
 

@@ -50,7 +50,8 @@ class Watched:
     jobs: tuple[JobLine, ...] = ()
     """Jobs of these settings at providers that have not ended."""
     looked: float = 0.0
-    """When `settings` and `jobs` were looked up, in seconds since the epoch."""
+    """When `settings` and `jobs` were looked up, in seconds since the epoch; 0 while
+    the first look-up goes on, and then they are empty."""
     problem: str = ""
     """Why the project cannot be read; then there are no `settings`."""
     runs: tuple[UnderWay, ...] = ()

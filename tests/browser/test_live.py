@@ -102,7 +102,7 @@ def test_a_page_is_watched_through_runs(
     finally:
         killed.kill()
         killed.communicate()
-    seen.until("Run killed", "ended without a word at", "doit run tiny goes on")
+    seen.until("Run killed", "ended without a word;", "doit run tiny goes on")
     seen.fits()
 
     run = tiny.start("run", "tiny", MOTOOLS_DUMMY_DELAY="3")

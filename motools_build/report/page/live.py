@@ -119,6 +119,8 @@ def _runs(found: Watched) -> Iterator[str]:
 
 
 def _none(found: Watched) -> str:
+    if not found.looked:
+        return "No run is under way. Results are being looked up."
     complete = found.settings and all(one.complete for one in found.settings)
     if complete:
         return "No run is under way, and everything is up to date."
@@ -190,7 +192,7 @@ def _foot(found: Watched) -> str:
     since = f"Results as of {text(at)}. " if at else ""
     return (
         f'<p class="mut foot">{since}The page refreshes itself, and shows runs as they '
-        "were at most two seconds ago. A whole page, with plots and answers: "
+        "were a few seconds ago. A whole page, with plots and answers: "
         f"<code>{text(whole)}</code></p>"
     )
 

@@ -95,8 +95,8 @@ def killed(run: UnderWay, now: float) -> str:
         run.id,
         "Run killed",
         "bad",
-        f'<p class="lead">It ended without a word at '
-        f"{text(of_day(told.written, now))} or soon after{_money(told)}.</p>"
+        '<p class="lead">It ended without a word; it was last heard of at '
+        f"{text(of_day(told.written, now))}{_money(told)}.</p>"
         f"<p>What is made is kept; <code>{text(_command(told))}</code> goes on.</p>"
         f'<p class="mut">{_about(told, now)}</p>'
         + _bars(told)
@@ -124,7 +124,7 @@ def _section(name: str, title: str, kind: str, body: str) -> str:
     mark = f' class="s-{kind}"' if kind else ""
     return (
         f'<section id="run-{text(name)}" class="run">'
-        f'<h2{mark} role="status">{text(title)}</h2>\n{body}</section>\n'
+        f'<h2{mark}><span role="status">{text(title)}</span></h2>\n{body}</section>\n'
     )
 
 
@@ -199,10 +199,11 @@ def _stage(one: RunningStage, told: Snapshot, now: float) -> str:
         if counted
         else ""
     )
-    if one.eta is None:
+    late = now - told.written
+    if one.eta is None or late > max(one.eta, QUIET):  # or it is known no longer
         when = clock(now - one.since)
     else:
-        when = f"{clock(one.eta - (now - told.written))} left"
+        when = f"{clock(one.eta - late)} left"
     return (
         f'<li id="r-{text(one.key or one.name)}"><bdi class="name">{text(one.name)}'
         f'</bdi>{drawn}<span class="said">{text(", ".join(_words(one)))}</span>'
