@@ -106,18 +106,21 @@ def test_many_running_stages_are_counted() -> None:
     told = replace(TOLD, running=running, counts={"model": {"running": 500}})
     markup = fragment(watched(runs=(UnderWay("a", True, told),)))
     assert markup.count('<li id="r-') == 40
-    assert "and 460 more running" in said(markup)
+    assert "and 460 more" in said(markup)
 
 
 def test_a_killed_run_is_told_with_what_goes_on() -> None:
     markup = fragment(watched(runs=(UnderWay("a1", False, TOLD),)))
     told = said(markup)
     at = time.strftime("%H:%M:%S", time.localtime(TOLD.written))
-    said_of = f"It ended without a word; it was last heard of at {at}, $1.20."
+    said_of = (
+        f"It ended without a word; it was last heard of at {at}. It had cost $1.20."
+    )
     assert f"Run killed {said_of}" in told
     assert "What is made is kept; doit run s seeds=0,1 goes on." in told
     assert "At work then: model:s/d/m/seed1 model:s/d/m/seed0" in told
-    assert "left" not in told.replace("left to", "")
+    assert "models 1 of 8 done, 2 cut off, 5 waiting" in told
+    assert " left" not in told
     assert "models 1 of 8 up to date, 2 stale, 5 missing" in told
     assert 'data-title="s"' in markup
     silent = said(fragment(watched(runs=(UnderWay("a1", False, None),))))
@@ -128,6 +131,9 @@ def test_an_ended_run_is_told_until_the_next_one() -> None:
     last = replace(
         TOLD, running=(), ended=NOW - 1, summary=("3 made, 1 failed", "took 99.0 s")
     )
+    stopped = {"model": {"made": 1, "interrupted": 2, "not run": 3, "ignored": 1}}
+    told = said(fragment(watched(last=replace(last, counts=stopped))))
+    assert "models 1 of 7 done, 2 interrupted, 3 not run, 1 ignored" in told
     told = said(fragment(watched(last=last)))
     at = time.strftime("%H:%M:%S", time.localtime(NOW - 1))
     assert f"Last run, ended at {at} 3 made, 1 failed took 99.0 s" in told

@@ -7,11 +7,17 @@ import select
 import shutil
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from motools_build.report.paid_jobs import JobLine
+from motools_build.report.watched import OfSetting
+from motools_build.store.progress import FailedStage, UnderWay
 from tests.conftest import Project
+from tests.test_live_page import NOW, RUNNING, TOLD, WAITING, Fixed, watched
+from tests.test_live_page import served as served_by
 
 pytestmark = [pytest.mark.browser, pytest.mark.real_process]
 
@@ -172,3 +178,38 @@ def test_without_scripts_the_page_is_loaded_anew(
     tiny.doit("run", "tiny")
     page.get_by_text("everything is up to date").wait_for(timeout=SECONDS)
     context.close()
+
+
+LONG = "model:" + "a_very_long_name_of_a_setting" * 6 + "/seed0"
+
+
+def test_long_names_fit_a_narrow_window(chromium: Any) -> None:
+    running = (replace(RUNNING, name=LONG, note=LONG), replace(WAITING, name=LONG))
+    told = replace(
+        TOLD,
+        host=LONG,
+        settings=("s", LONG),
+        variables={"seeds": LONG},
+        running=running,
+        failed=(FailedStage(LONG, "k", "eval", NOW, LONG),),
+    )
+    job = JobLine(LONG, "k", 1, LONG, "submitted", NOW, LONG, None, False, "")
+    ended = replace(told, running=(), ended=NOW, summary=(LONG,))
+    others = UnderWay("o", True, replace(told, settings=(LONG,)))
+    broken = OfSetting(LONG, broken=LONG)
+    watch = Fixed()
+    alive, dead = UnderWay("a", True, told), UnderWay("d", False, told)
+    for found in (
+        watched(runs=(alive, dead, others), settings=(broken,), jobs=(job,)),
+        watched(last=ended, problem=LONG, settings=()),
+    ):
+        watch.found = found
+        with served_by(watch) as server:
+            server.again = f"doit report {LONG} --serve"
+            seen = Seen(chromium, server.url)
+            seen.until(LONG)
+            seen.fits()
+            seen.page.evaluate("document.getElementById('gone').hidden = false")
+            seen.fits()
+            assert seen.problems == []
+            seen.page.close()

@@ -21,16 +21,15 @@ NOT_REPEATED = ("notify",)
 
 GROUPS = {
     "done": ("made", "ran", "taken", "up to date"),
-    "running": ("running",),
-    "failed": ("failed", "interrupted"),
-    "left to a later run": ("deferred", "not run", "ignored"),
-    "waiting": ("waiting",),
+    **{part: (part,) for part in ("running", "failed", "interrupted", "deferred")},
+    **{part: (part,) for part in ("not run", "ignored", "waiting")},
 }
 """Part of a bar -> the states of stages in a run that it counts, in the bar's order."""
 
 FILLS = {
     **{"done": "ok", "up to date": "ok", "running": "run", "failed": "bad"},
-    **{"left to a later run": "off", "parked": "off", "stale": "off"},
+    **{part: "off" for part in ("interrupted", "cut off", "deferred", "not run")},
+    **{"parked": "off", "stale": "off"},
 }
 """Part of a bar -> how it is filled; other parts stay empty."""
 
@@ -75,7 +74,8 @@ def under_way(run: UnderWay, now: float) -> str:
         "Run under way",
         "run",
         f'<p class="lead">{clock(now - told.started)} so far{_money(told)}</p>'
-        f'<p class="mut">{_about(told, now)}</p>'
+        f'<p class="mut"><code>{text(_command(told))}</code>, '
+        f"{text(_about(told, now))}</p>"
         + _bars(told)
         + _running(told, now)
         + _failures(told.failed, now),
@@ -90,16 +90,20 @@ def killed(run: UnderWay, now: float) -> str:
         return _section(run.id, "Run killed", "bad", body)
     names = [one.name for one in told.running]
     listed = "".join(f"<li><bdi>{text(name)}</bdi></li>" for name in names[:MOST_SHOWN])
-    was = f"<p>At work then:</p><ul>{listed}</ul>{_more(told)}" if names else ""
+    was = (
+        f'<p>At work then:</p><ul class="plain">{listed}</ul>{_more(told)}'
+        if names
+        else ""
+    )
     return _section(
         run.id,
         "Run killed",
         "bad",
         '<p class="lead">It ended without a word; it was last heard of at '
-        f"{text(of_day(told.written, now))}{_money(told)}.</p>"
+        f"{text(of_day(told.written, now))}.{_cost(told)}</p>"
         f"<p>What is made is kept; <code>{text(_command(told))}</code> goes on.</p>"
-        f'<p class="mut">{_about(told, now)}</p>'
-        + _bars(told)
+        f'<p class="mut">{text(_about(told, now))}</p>'
+        + _bars(told, "cut off")
         + was
         + _failures(told.failed, now),
     )
@@ -114,9 +118,8 @@ def ended(told: Snapshot, now: float) -> str:
         f"Last run, ended at {at}",
         "",
         f'<div class="lead">{lines}</div>'
-        f'<p class="mut">{_about(told, now)}</p>'
-        + _bars(told)
-        + _failures(told.failed, now),
+        f'<p class="mut"><code>{text(_command(told))}</code>, '
+        f"{text(_about(told, now))}</p>" + _bars(told) + _failures(told.failed, now),
     )
 
 
@@ -129,12 +132,12 @@ def _section(name: str, title: str, kind: str, body: str) -> str:
 
 
 def _about(told: Snapshot, now: float) -> str:
-    """What was asked for, where, and since when; and whether news is late. HTML."""
+    """Since when it is at work, where, and whether news is late."""
     parts = [f"begun at {of_day(told.started, now)}"]
     parts.append(f"process {told.pid} on {told.host}")
-    if told.ended is None and now - told.written > QUIET:
+    if now - told.written > QUIET and told.ended is None:
         parts.append(f"last news {clock(now - told.written)} ago")
-    return f"<code>{text(_command(told))}</code>, {text('; '.join(parts))}"
+    return "; ".join(parts)
 
 
 def _command(told: Snapshot) -> str:
@@ -151,17 +154,23 @@ def _money(told: Snapshot) -> str:
     return "" if told.cost is None else f", ${told.cost:.2f}"
 
 
-def _bars(told: Snapshot) -> str:
+def _cost(told: Snapshot) -> str:
+    return "" if told.cost is None else f" It had cost ${told.cost:.2f}."
+
+
+def _bars(told: Snapshot, running: str = "running") -> str:
+    """A bar for each kind of stages. `running` is the word for those that a run was at
+    when it told this."""
     kinds = [*(str(kind) for kind in KINDS if kind in told.counts)]
     kinds += sorted({*told.counts} - {*kinds})
     found = []
     for kind in kinds:
         of = told.counts[kind]
         counts = {
-            part: sum(of.get(state, 0) for state in states)
+            running if part == "running" else part: sum(of.get(s, 0) for s in states)
             for part, states in GROUPS.items()
         }
-        quiet = not (counts["running"] or counts["failed"])
+        quiet = not (counts[running] or counts["failed"])
         if kind in ON_DEMAND and quiet:
             continue
         found.append(bar(of_kind(kind), counts))
@@ -180,7 +189,7 @@ def _running(told: Snapshot, now: float) -> str:
 def _more(told: Snapshot) -> str:
     running = sum(of.get("running", 0) for of in told.counts.values())
     left = max(running, len(told.running)) - min(len(told.running), MOST_SHOWN)
-    return f'<p class="mut">and {left} more running</p>' if left > 0 else ""
+    return f'<p class="mut">and {left} more</p>' if left > 0 else ""
 
 
 def _first_to_show(one: RunningStage) -> tuple[bool, bool, float]:
