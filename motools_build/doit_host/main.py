@@ -29,7 +29,7 @@ COMMANDS = {
     "list": "listing:List",
     "forget": "commands:Forget",
     "ignore": "commands:Ignore",
-    "results": "queries:Results",
+    "results": "results:Results",
     "plan": "queries:Plan",
     "why": "queries:Why",
     "status": "queries:Status",

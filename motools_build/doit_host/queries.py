@@ -1,4 +1,4 @@
-"""Commands that only read: results, plan, why, status; and their base class."""
+"""Commands that only read: plan, why, status; and the base class of all of them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,11 @@ from motools_build.errors import MotoolsError
 from motools_build.project.forecast import Forecast, forecast
 from motools_build.project.project import Project
 from motools_build.project.reports import (
-    compared,
     explained,
     how_far,
     plannable,
-    tables,
 )
 from motools_build.text.visible import shown
-
-FORMS = ("table", "csv", "json", "md", "latex")
-"""The forms of results."""
 
 OPT_JSON = {
     "name": "json",
@@ -100,98 +95,6 @@ class Query(Helped, DoitCmdBase):  # type: ignore[misc]
     def _tell_broken(self) -> None:
         for name, error in self.broken.items():
             self._say(f"broken   {name}: {error}")
-
-
-class Results(Query):
-    """`doit results`: shows the table of results, without network or new runs."""
-
-    name = "results"
-    doc_purpose = "show a setting's results; stale, missing and failed ones as such"
-    doc_usage = "[SETTING...] [model=...] [seeds=...]"
-    needs = Needs(tasks=False, rows=False)
-    cmd_options = (
-        OPT_JSON,
-        {
-            "name": "csv",
-            "long": "csv",
-            "type": bool,
-            "default": False,
-            "help": "print CSV: a row for each model, eval and metric",
-        },
-        {
-            "name": "format",
-            "long": "format",
-            "type": str,
-            "default": "table",
-            "choices": tuple((form, "") for form in FORMS),
-            "help": "table, csv, json, md (Markdown) or latex",
-        },
-        {
-            "name": "differences",
-            "long": "differences",
-            "type": bool,
-            "default": False,
-            "help": "compare the models of each arm or dataset with the others and "
-            "with the base model",
-        },
-    )
-
-    def _execute(
-        self,
-        json: bool,
-        csv: bool,
-        format: str,
-        differences: bool,
-        pos_args: list[str],
-    ) -> int:
-        session = current()
-        given = {"json": json, "csv": csv, format: format != "table"}
-        forms = [name for name, is_given in given.items() if is_given]
-        if len(forms) > 1:
-            raise InvalidCommand(f"{' and '.join(forms)} are two forms; ask for one")
-        for name in pos_args:
-            session.project.selection.chosen([name])  # raises for an unknown name
-        tell = self._compare if differences else self._tell
-        tell(session.project, session.selected, forms[0] if forms else "table")
-        return 0
-
-    def _tell(self, project: Project, settings: Sequence[str], form: str) -> None:
-        from motools_build.report.drawing.csv import csv_of
-        from motools_build.report.drawing.results import print_results
-
-        found = tables(project, settings)
-        if form == "csv":
-            self._say(csv_of(found).removesuffix("\n"))
-            return
-        for one in found:
-            if form == "json":
-                self._say(dumps(one.as_json(), ensure_ascii=False))
-            elif form == "md" or form == "latex":
-                from motools_build.report.drawing.written import written
-
-                self._say(written(one, form))
-            else:
-                print_results(one, self.outstream, str(project.store.root))
-
-    def _compare(self, project: Project, settings: Sequence[str], form: str) -> None:
-        from motools_build.report.drawing.differences import (
-            differences_csv,
-            print_differences,
-        )
-
-        found = compared(project, settings)
-        if form == "csv":
-            self._say(differences_csv(found).removesuffix("\n"))
-            return
-        for of in found:
-            if form == "json":
-                self._say(dumps(of.as_json(), ensure_ascii=False))
-            elif form == "md" or form == "latex":
-                from motools_build.report.drawing.written import differences_written
-
-                self._say(differences_written(of, form))
-            else:
-                print_differences(of, self.outstream)
 
 
 class Plan(Query):

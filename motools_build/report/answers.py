@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from motools_build.backends.inspect.outcome import SCORES
 from motools_build.backends.inspect.scores import number
 from motools_build.report.intervals import mean
+from motools_build.store.files import read_small
 
 MEANS = ("mean", "accuracy")
 """Names of metrics that claim to be the mean of the answers' scores. Such a metric has
@@ -43,10 +45,11 @@ class Scored:
         if not self.answers:
             return False
         of_all = [value for of_one in self.answers.values() for value in of_one]
-        of_questions = [mean(of_one) for of_one in self.answers.values()]
+        means = [mean(of_all)]
+        if len(of_all) > len(self.answers):  # else both are the same
+            means.append(mean([mean(of_one) for of_one in self.answers.values()]))
         return any(
-            math.isclose(mean(values), number, rel_tol=1e-9, abs_tol=1e-12)
-            for values in (of_questions, of_all)
+            math.isclose(one, number, rel_tol=1e-9, abs_tol=1e-12) for one in means
         )
 
 
@@ -56,24 +59,42 @@ def read(folder: Path) -> dict[Place, Scored]:
     Raises ValueError if the file does not have the format that an eval writes.
     """
     try:
-        lines = (folder / SCORES).read_bytes().splitlines()
+        lines = read_small(f"{folder}/{SCORES}").splitlines()
     except FileNotFoundError:
         return {}
     found: dict[Place, Scored] = {}
+    asked = len(lines)
     try:
         # parsed in one call, which is faster: a setting may have thousands of files
-        for row in json.loads(b"[%s]" % b",".join(lines)):
+        for row in from_json(b"[%s]" % b",".join(lines)):
             question = row["id"]
-            for place, value in _places(row["scores"]):
-                of_place = found.get(place)
-                if of_place is None:
-                    of_place = found[place] = Scored(len(lines))
-                score = number(value)
-                if score is not None and math.isfinite(score):
-                    of_place.answers.setdefault(question, []).append(score)
+            for scorer, value in row["scores"].items():
+                if isinstance(value, dict):
+                    for key, inner in value.items():
+                        _add(found, (scorer, key), question, inner, asked)
+                else:
+                    _add(found, (scorer,), question, value, asked)
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder / SCORES} has a line of another form") from error
     return found
+
+
+def _add(
+    found: dict[Place, Scored], place: Place, question: Hashable, value: Any, asked: int
+) -> None:
+    """Add an answer's score at a place; of a score that is no finite number, the place
+    alone."""
+    of_place = found.get(place)
+    if of_place is None:
+        of_place = found[place] = Scored(asked)
+    score = value if type(value) is float else number(value)
+    if score is None or not math.isfinite(score):
+        return
+    of_question = of_place.answers.get(question)
+    if of_question is None:
+        of_place.answers[question] = [score]
+    else:
+        of_question.append(score)
 
 
 def of_column(found: Mapping[Place, Scored], scorer: str) -> list[Scored]:
@@ -86,12 +107,3 @@ def of_column(found: Mapping[Place, Scored], scorer: str) -> list[Scored]:
         for place, scored in found.items()
         if names & {place[-1], ".".join(place)}
     ]
-
-
-def _places(scores: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
-    for scorer, value in scores.items():
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                yield (scorer, key), inner
-        else:
-            yield (scorer,), value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from statistics import fmean
 from typing import Any
 
@@ -95,6 +96,7 @@ class Estimates:
         self._found = found
         self._scales: dict[Column, Scale] = {}
         self._scored: dict[Column, Scored | None] = {}  # by key, scorer and metric
+        self._counts: dict[Column, Estimate] = {}  # by key, scorer and metric
         self._single: dict[Column, Estimate] = {}
         self._folders: dict[str, dict[tuple[str, ...], Scored]] = {}
         self.problems: dict[str, str] = {}
@@ -133,12 +135,13 @@ class Estimates:
         )
 
     def over(
-        self, seeds: Iterable[Sequence[Result]], scorer: str, metric: str
-    ) -> Estimate:
-        """A metric's mean over seeds, each given as the results of its replicates.
-        Every result must have a number. The replicates of a seed are averaged first,
-        because they are not independent, and so are seeds of one model."""
-        seeds = joined([list(replicates) for replicates in seeds])
+        self, seeds: Sequence[Sequence[Result]], scorer: str, metric: str
+    ) -> tuple[Estimate, Side | None]:
+        """A metric's mean over seeds, each given as the results of its replicates, and
+        the answers that its interval is from, as `side`. Every result must have a
+        number. The replicates of a seed are averaged first, because they are not
+        independent, and so are seeds of one model."""
+        seeds = joined(seeds)
         every = [result for replicates in seeds for result in replicates]
         single = {id(r): self._counted(r, scorer, metric) for r in every}
         value = fmean(fmean(single[id(r)].value for r in one) for one in seeds)
@@ -148,11 +151,11 @@ class Estimates:
         column = every[0].cell.eval, scorer, metric
         side = self.side(seeds, column)
         if side is None:
-            return found
+            return found, None
         within = interval(
             side.seeds, self.scale(column), shown=value, copies=side.copies
         )
-        return _with(found, within, side.seeds)
+        return _with(found, within, side.seeds), side
 
     def side(self, seeds: Sequence[Sequence[Result]], column: Column) -> Side | None:
         """The answers of a group of models, one item for each seed, as `over`. None
@@ -177,15 +180,23 @@ class Estimates:
 
     def _counted(self, result: Result, scorer: str, metric: str) -> Estimate:
         """The metric's value and numbers of answers, without an interval."""
+        place = result.cell.stage.key, scorer, metric
+        if place not in self._counts:
+            self._counts[place] = self._found_count(result, scorer, metric)
+        return self._counts[place]
+
+    def _found_count(self, result: Result, scorer: str, metric: str) -> Estimate:
         record = result.record
         if record is None:
             return Estimate()
         metrics = record.details["scores"].get(scorer, {})
         counts = record.details.get("counts", {}).get(scorer, {})
         instead = counts.get("not_finite", {}).get(metric, "-")
+        if counts:  # made at once, since `replace` takes longer
+            scored, asked = counts["scored"], counts["asked"]
+            value = metrics.get(metric)
+            return Estimate(value, scored=scored, asked=asked, instead=instead)
         found = Estimate(metrics.get(metric), instead=instead)
-        if counts:
-            return replace(found, scored=counts["scored"], asked=counts["asked"])
         places = of_column(self._read(result), scorer)
         if places:
             most = max(places, key=lambda place: place.scored)
@@ -238,13 +249,9 @@ class Estimates:
                 for result in self._found
                 if result.cell.eval == an_eval
             )
-            self._scales[column] = scale_of(
-                value
-                for scored in of_column
-                if scored
-                for of_question in scored.answers.values()
-                for value in of_question
-            )
+            answers = (scored.answers.values() for scored in of_column if scored)
+            of_questions = chain.from_iterable(answers)
+            self._scales[column] = scale_of(chain.from_iterable(of_questions))
         return self._scales[column]
 
 
@@ -282,6 +289,8 @@ def _with(
 
 def _together(replicates: Sequence[Scored]) -> dict[Any, list[float]]:
     """Question -> the scores of the answers of all replicates of a seed."""
+    if len(replicates) == 1:  # without a copy, which counts with thousands of seeds
+        return replicates[0].answers
     found: dict[Any, list[float]] = {}
     for one in replicates:
         for question, scores in one.answers.items():

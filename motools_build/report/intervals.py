@@ -142,7 +142,12 @@ def least_spread(shown: float, questions: int, scale: Scale) -> float:
 
 def by_question(answers: Answers) -> dict[Hashable, float]:
     """Question -> the mean score of its answers; without questions that have none."""
-    return {question: mean(values) for question, values in answers.items() if values}
+    return {
+        # not by a call of `mean` for a single value, of which there are very many
+        question: values[0] if len(values) == 1 else mean(values)
+        for question, values in answers.items()
+        if values
+    }
 
 
 def independent(seeds: Sequence[Answers], copies: Sequence[int] = ()) -> float:

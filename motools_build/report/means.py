@@ -114,12 +114,14 @@ def _mean(
     by_seed = _by_seed(results, column)
     whole = [*whole_seeds(results, column)]
     models = joined(whole)
-    side = estimates.side(models, column)
+    estimate, side = Estimate(), None
+    if models:
+        estimate, side = estimates.over(models, scorer, metric)
     lost = Counter(_status(one) for one in by_seed if not _is_whole(one, column))
     return Mean(
         group,
         column,
-        estimates.over(whole, scorer, metric) if whole else Estimate(),
+        estimate,
         seeds=len(whole),
         of=len(by_seed),
         distinct=len(models),

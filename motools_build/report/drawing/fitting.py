@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from motools_build.report.drawing.console import fits, plain_table
+from motools_build.report.drawing.lines import drawn
 from motools_build.report.estimates import Column
 
 Shown = tuple[str, str]
@@ -71,6 +72,10 @@ def print_fitting(build: Callable[[int], Any], console: Any) -> None:
     narrowest. `build` returns the table in a layout."""
     for width in WIDTHS:
         table = build(width)
+        lines = None if console.is_terminal else drawn(table, console.width)
+        if lines is not None:
+            console.file.write("".join(f"{line}\n" for line in lines))
+            return
         if fits(table, console):
             break
     console.print(table)
