@@ -131,6 +131,7 @@ def _run(command: str, folder: Path, apart: bool = False) -> Ran:
     return ran
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword in")  # Inspect's data frames
 def test_the_guide_to_python_runs(
     again: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

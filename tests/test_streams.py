@@ -17,6 +17,7 @@ import pytest
 from motools_build.backends.asking import Reply, Request
 from motools_build.backends.embedded.answering import EmbeddedAnswerer
 from motools_build.backends.embedded.engine.model import Model
+from motools_build.backends.inspect import telling
 from motools_build.backends.inspect.backend import InspectBackend
 from motools_build.backends.job import Given, Made, StageJob
 from motools_build.errors import EvalFailed
@@ -317,6 +318,9 @@ def test_a_log_says_what_it_is_of(here: Path) -> None:
     assert (about["arms"], about["eval"]) == (["theirs"], "plain")
     assert (about["setting"], about["dataset"]) == ("s", "owls")
     assert (about["training_seed"], about["key"]) == (3, asked.key)
+    assert about["model_key"] is None
+    given = {"model": Given("dummy:w", str(here), {}, model="9c")}
+    assert telling.about(replace(asked, given=given))["model_key"] == "9c"
 
 
 def sampled(work: str) -> StageJob:

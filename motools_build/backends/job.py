@@ -22,6 +22,9 @@ class Given:
     path: str
     """Path of the payload on this machine: a folder, or the file of a base model."""
     details: Mapping[str, Any]
+    model: str = ""
+    """Key of the fine-tuned model that the artifact is, or whose answers it holds;
+    empty if there is none."""
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,9 @@ def _given(used: Stage, store: ArtifactStore) -> Given:
     record = store.get(used)
     if record is None:
         raise ArtifactError(f"{used.name} is missing; run again to make it anew")
-    return Given(record.output, str(store.materialise(used)), record.details)
+    models = (one.key for one in (used, *used.upstream) if one.kind == "model")
+    path = str(store.materialise(used))
+    return Given(record.output, path, record.details, next(models, ""))
 
 
 def _by_its_owner(job: StageJob, account_of: Callable[[str], Account]) -> StageJob:

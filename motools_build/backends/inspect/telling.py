@@ -13,6 +13,7 @@ def about(job: StageJob) -> dict[str, Any]:
     """The log's metadata: the stage, its key, and what it was made from."""
     params = AskParams.of(job)
     subject = params.subject
+    models = (given.model for given in job.given.values() if given.model)
     return {
         "stage": job.name,
         "key": job.key,
@@ -22,6 +23,7 @@ def about(job: StageJob) -> dict[str, Any]:
         "eval": params.task.eval_name,
         "base_model": subject.model,
         "training_seed": subject.seed,
+        "model_key": next(models, None),
         "made_from": made_from(job),
     }
 
