@@ -9,7 +9,7 @@ The second part writes a setting of so many models (100) with two evals each, an
 measures `doit report --answers 0`: its time, and the size of the page.
 
 CPU seconds are user + system; memory is the largest resident size of the process. On
-two slow cores that others used, too, 10,000 evals took (the bare loop: 2.1 CPU seconds):
+two slow cores that others used, too, 10,000 evals took, and the bare loop 2.1 seconds:
 
     doit results                        5.1 CPU s     192 MB   2.4 times the bare loop
     doit results --json                 5.9 CPU s     214 MB   2.8

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -134,16 +135,25 @@ class OpenProject:
 
         return results_frame(self._of_settings(tables, words, variables))
 
-    def means(self, *words: str, **variables: Any) -> pandas.DataFrame:
+    def means(
+        self, *words: str, by: Iterable[str] | None = None, **variables: Any
+    ) -> pandas.DataFrame:
         """The means over seeds as a frame, with the data of `doit results --json`: one
-        row for each arm, dataset, model, training, eval and metric.
+        row for each arm, dataset, model, training, eval and metric. With `by`, such as
+        `["arm"]`, the means over what is not named, as `doit results --by` has them.
 
-        Raises MissingExtra if pandas is not installed.
+        Raises MissingExtra if pandas is not installed, InputError for a wrong name.
         """
-        from motools_build.project.reports import tables
-        from motools_build.report.frames import means_frame
+        from motools_build.project.reports import pooled, tables
+        from motools_build.report.frames import means_frame, pooled_frame
 
-        return means_frame(self._of_settings(tables, words, variables))
+        if by is None:
+            return means_frame(self._of_settings(tables, words, variables))
+        if isinstance(by, str):
+            raise InputError(f"by={by!r} is a text; write a list: by=[{by!r}]")
+        names = [*by]
+        found = self._of_settings(partial(pooled, by=names), words, variables)
+        return pooled_frame(found, names)
 
     def differences(self, *words: str, **variables: Any) -> pandas.DataFrame:
         """The differences between groups of models as a frame, with the data of

@@ -23,10 +23,8 @@ from motools_build.report.comparisons import (
     not_compared,
 )
 from motools_build.report.differences import Side, difference, holm
-from motools_build.report.drawing.differences import (
-    differences_csv,
-    print_differences,
-)
+from motools_build.report.drawing.csv import csv_of
+from motools_build.report.drawing.differences import print_differences
 from motools_build.report.drawing.results import print_results
 from motools_build.report.drawing.written import differences_written, written
 from motools_build.report.estimates import Estimates
@@ -153,7 +151,11 @@ def test_arms_of_one_dataset_have_the_same_models(tmp_path: Path) -> None:
 
 def test_json_and_csv_and_the_table_have_the_same_numbers(found: Found) -> None:
     told = of(found())
-    rows = list(csv.DictReader(io.StringIO(differences_csv([Compared("s", told)]))))
+    rows = list(
+        csv.DictReader(
+            io.StringIO(csv_of(("setting", *COMPARISON), Compared("s", told).flat()))
+        )
+    )
     assert list(rows[0]) == ["setting", *COMPARISON]
     body: list[dict[str, Any]] = json.loads(json.dumps([one.as_json() for one in told]))
     for row, one in zip(rows, body, strict=True):

@@ -18,7 +18,7 @@ import pytest
 from motools_build.errors import MissingExtra
 from motools_build.keys import digest_bytes
 from motools_build.project.project import Project as Folder
-from motools_build.report import frames
+from motools_build.report import frames, sample_rows
 from motools_build.report.frames import means_frame, results_frame, samples_frame
 from motools_build.report.samples import Transcripts
 from motools_build.report.table import Table, table
@@ -141,8 +141,8 @@ def test_samples_are_flattened(monkeypatch: pytest.MonkeyPatch, ran: Project) ->
         {"id": 1, **sample, "scores": {"one": score, "judge": several}},
         {"id": 2, **sample, "error": "it fell", "scores": {}},
     ]
-    told = {"stage": stage.name, "key": stage.key, "status": "ok", "shown": shown}
-    monkeypatch.setattr(Transcripts, "as_json", lambda self, most=None: told)
+    monkeypatch.setattr(Transcripts, "read", lambda self, most=None: shown)
+    monkeypatch.setattr(sample_rows, "as_json", dict)
     frame = samples_frame([Transcripts(stage, "ok", "")])
     first, second = values(frame)
     assert first["scores.one.value"] == 0.5

@@ -23,7 +23,7 @@ from motools_build.report.page.told import SCRIPT
 from motools_build.report.page.whole import page
 from motools_build.report.plots.look import checked_form, libraries
 from motools_build.report.results import Result
-from motools_build.report.table import table_of
+from motools_build.report.table import FLAT, table_of
 from tests.conftest import Project
 from tests.test_comparisons import found
 
@@ -78,7 +78,7 @@ def test_every_format_has_the_same_numbers(found: Found) -> None:
     flat = [row["value"] for row in table.flat()]
     assert [f"{value:.2f}" for value in flat] == [n.split()[0] for n in told[:7]]
     for value in flat:
-        assert str(value) in csv_of([table])
+        assert str(value) in csv_of(FLAT, table.flat())
     for one in numbers("s", results).compared.found:
         assert one.shown in shown(made)  # in the table
         assert f'{one.shown}"' in unescape(made)  # and said of its mark

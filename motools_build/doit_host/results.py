@@ -5,21 +5,176 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from json import dumps
+from pathlib import Path
+from typing import Any
 
+from motools_build.doit_host.forms import Kind, differences, means_by, results
 from motools_build.doit_host.helping import Needs
+from motools_build.doit_host.out import whole_file, whole_text
 from motools_build.doit_host.queries import OPT_JSON, Query
 from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.project.project import Project
-from motools_build.project.reports import compared, tables
 
-FORMS = ("table", "csv", "json", "md", "latex")
+FORMS = ("table", "csv", "json", "md", "latex", "parquet")
 """The forms of results."""
+
+ROWS = ("csv", "json", "parquet")
+"""The forms of answers."""
+
+
+def _option(name: str, kind: type, default: Any, text: str) -> dict[str, Any]:
+    told = {"name": name, "long": name, "type": kind, "default": default}
+    return {**told, "help": text}
+
+
+class Results(Query):
+    """`doit results`: shows the table of results, without network or new runs."""
+
+    name = "results"
+    doc_purpose = "show a setting's results; stale, missing and failed ones as such"
+    doc_usage = (
+        "[SETTING...] [--differences | --by NAMES | --samples] [--out FILE] [model=...] "
+        "[seeds=...]"
+    )
+    needs = Needs(tasks=False, rows=False)
+    cmd_options = (
+        OPT_JSON,
+        _option("csv", bool, False, "print CSV: a row for each model, eval and metric"),
+        {
+            **_option("format", str, "table", ""),
+            "choices": tuple((form, "") for form in FORMS),
+            "help": "table, csv, json, md (Markdown), latex, or parquet (with --out)",
+        },
+        _option(
+            "differences",
+            bool,
+            False,
+            "compare the models of each arm or dataset with the others and with the "
+            "base model",
+        ),
+        _option(
+            "by",
+            str,
+            "",
+            "means over what is not named, such as --by arm or --by arm,model",
+        ),
+        _option(
+            "samples", bool, False, "a row for each answer: csv, json (lines), parquet"
+        ),
+        _option("out", str, "", "write to this file, whole or not at all"),
+    )
+
+    def _execute(
+        self,
+        json: bool,
+        csv: bool,
+        format: str,
+        differences: bool,
+        by: str,
+        samples: bool,
+        out: str,
+        pos_args: list[str],
+    ) -> int:
+        session = current()
+        form = _form(json, csv, format)
+        asked = {"--differences": differences, "--by": by, "--samples": samples}
+        kinds = [name for name, is_asked in asked.items() if is_asked]
+        if len(kinds) > 1:
+            raise InvalidCommand(f"{' and '.join(kinds)} exclude each other")
+        if form == "parquet" and not out:
+            raise InvalidCommand("parquet is no text: add --out FILE.parquet")
+        if samples and form not in ROWS:
+            raise InvalidCommand(
+                "--samples has no tables: add --csv, --json or --format parquet "
+                "(`doit samples` shows transcripts)"
+            )
+        for name in pos_args:
+            session.project.selection.chosen([name])  # raises for an unknown name
+        told = _Told(self, session.project, session.selected, form)
+        kind = None if samples else _kind(session.project, differences, by)
+        told.tell(kind, Path(out) if out else None)
+        return 0
+
+
+def _form(json: bool, csv: bool, format: str) -> str:
+    given = {"json": json, "csv": csv, format: format != "table"}
+    forms = [name for name, is_given in given.items() if is_given]
+    if len(forms) > 1:
+        raise InvalidCommand(f"{' and '.join(forms)} are two forms; ask for one")
+    return forms[0] if forms else "table"
+
+
+def _kind(project: Project, compares: bool, by: str) -> Kind:
+    if by:
+        return means_by(project, [name.strip() for name in by.split(",")])
+    return differences(project) if compares else results(project)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Results that a command tells: on its output, or in a file."""
+
+    command: Results
+    project: Project
+    settings: Sequence[str]
+    form: str
+
+    def tell(self, kind: Kind | None, out: Path | None) -> None:
+        """Write the results; without a kind, the samples."""
+        if self.form == "parquet" and out:
+            from motools_build.report.parquet import pyarrow
+
+            pyarrow()  # raises before anything is looked up
+            with whole_file(out) as path:
+                self._parquet(kind, path)
+        elif out:
+            with whole_text(out) as stream:
+                self._text(kind, stream)
+        else:
+            self._text(kind, self.command.outstream)
+        if out:
+            self.command._say(str(out))
+
+    def _text(self, kind: Kind | None, stream: Any) -> None:
+        if kind is None:
+            self._samples(stream)
+            return
+        with _uncollected():
+            kind.tell(self.settings, self.form, stream)
+
+    def _samples(self, stream: Any) -> None:
+        from motools_build.project.reports import every_sample
+        from motools_build.report.drawing.csv import write_csv
+        from motools_build.report.sample_rows import sample_rows, spooled
+        from motools_build.text.visible import shown
+
+        rows = sample_rows(every_sample(self.project, self.settings))
+        if self.form == "json":
+            for row in rows:
+                stream.write(shown(dumps(row, ensure_ascii=False)) + "\n")
+            return
+        with spooled(rows) as kept:
+            write_csv(stream, kept.columns, kept.rows())
+
+    def _parquet(self, kind: Kind | None, path: Path) -> None:
+        from motools_build.project.reports import every_sample
+        from motools_build.report.parquet import with_text, write_parquet
+        from motools_build.report.sample_rows import sample_rows, spooled
+
+        if kind is not None:
+            with _uncollected():
+                flat = (row for of in kind.find(self.settings) for row in of.flat())
+                write_parquet(path, *with_text(kind.columns, flat))
+            return
+        with spooled(sample_rows(every_sample(self.project, self.settings))) as kept:
+            write_parquet(path, kept.columns, kept.rows(), kept.real)
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def _uncollected() -> Iterator[None]:
     """Disable Python's cyclic garbage collector while results are computed: they are
     hundreds of thousands of small objects that all stay alive, so it would find
     nothing, and takes a fifth of the time."""
@@ -30,96 +185,3 @@ def uncollected() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
-
-
-class Results(Query):
-    """`doit results`: shows the table of results, without network or new runs."""
-
-    name = "results"
-    doc_purpose = "show a setting's results; stale, missing and failed ones as such"
-    doc_usage = "[SETTING...] [model=...] [seeds=...]"
-    needs = Needs(tasks=False, rows=False)
-    cmd_options = (
-        OPT_JSON,
-        {
-            "name": "csv",
-            "long": "csv",
-            "type": bool,
-            "default": False,
-            "help": "print CSV: a row for each model, eval and metric",
-        },
-        {
-            "name": "format",
-            "long": "format",
-            "type": str,
-            "default": "table",
-            "choices": tuple((form, "") for form in FORMS),
-            "help": "table, csv, json, md (Markdown) or latex",
-        },
-        {
-            "name": "differences",
-            "long": "differences",
-            "type": bool,
-            "default": False,
-            "help": "compare the models of each arm or dataset with the others and "
-            "with the base model",
-        },
-    )
-
-    def _execute(
-        self,
-        json: bool,
-        csv: bool,
-        format: str,
-        differences: bool,
-        pos_args: list[str],
-    ) -> int:
-        session = current()
-        given = {"json": json, "csv": csv, format: format != "table"}
-        forms = [name for name, is_given in given.items() if is_given]
-        if len(forms) > 1:
-            raise InvalidCommand(f"{' and '.join(forms)} are two forms; ask for one")
-        for name in pos_args:
-            session.project.selection.chosen([name])  # raises for an unknown name
-        tell = self._compare if differences else self._tell
-        with uncollected():
-            tell(session.project, session.selected, forms[0] if forms else "table")
-        return 0
-
-    def _tell(self, project: Project, settings: Sequence[str], form: str) -> None:
-        from motools_build.report.drawing.csv import csv_of
-        from motools_build.report.drawing.results import print_results
-
-        found = tables(project, settings)
-        if form == "csv":
-            self._say(csv_of(found).removesuffix("\n"))
-            return
-        for one in found:
-            if form == "json":
-                self._say(dumps(one.as_json(), ensure_ascii=False))
-            elif form == "md" or form == "latex":
-                from motools_build.report.drawing.written import written
-
-                self._say(written(one, form))
-            else:
-                print_results(one, self.outstream, str(project.store.root))
-
-    def _compare(self, project: Project, settings: Sequence[str], form: str) -> None:
-        from motools_build.report.drawing.differences import (
-            differences_csv,
-            print_differences,
-        )
-
-        found = compared(project, settings)
-        if form == "csv":
-            self._say(differences_csv(found).removesuffix("\n"))
-            return
-        for of in found:
-            if form == "json":
-                self._say(dumps(of.as_json(), ensure_ascii=False))
-            elif form == "md" or form == "latex":
-                from motools_build.report.drawing.written import differences_written
-
-                self._say(differences_written(of, form))
-            else:
-                print_differences(of, self.outstream)

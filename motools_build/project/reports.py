@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from motools_build.report.comparisons import Compared
     from motools_build.report.explain import Explanation
     from motools_build.report.overview import Overview
+    from motools_build.report.pooled import PooledTable
     from motools_build.report.samples import Transcripts
     from motools_build.report.table import Table
 
@@ -43,6 +44,21 @@ def compared(project: Project, settings: Iterable[str]) -> Iterator[Compared]:
         found = results(project.plan(name), project.store)
         own = standing(project, name)
         yield comparisons.compared(name, found, Estimates(found), own)
+
+
+def pooled(
+    project: Project, settings: Iterable[str], by: Sequence[str]
+) -> Iterator[PooledTable]:
+    """The means of each setting over what `by` does not name. Raises InputError for a
+    wrong name, or a setting that cannot be planned."""
+    from motools_build.report import pooled
+    from motools_build.report.results import results
+
+    pooled.named(by)
+    return (
+        pooled.pooled(name, results(project.plan(name), project.store), by)
+        for name in settings
+    )
 
 
 def plannable(
@@ -131,3 +147,15 @@ def samples(
     asked = Where.parse(where)
     statuses = Statuses(project.store, project.selection.superseded_by)
     return [transcripts(stage, project.store, asked, statuses) for stage in evals]
+
+
+def every_sample(project: Project, settings: Sequence[str]) -> Iterator[Transcripts]:
+    """The transcripts of all evals of settings, one after the other."""
+    from motools_build.report.samples import transcripts
+    from motools_build.report.status import Statuses
+
+    statuses = Statuses(project.store)
+    stages = project.selection.chosen(settings).values()
+    for stage in stages:
+        if stage.kind == "eval":
+            yield transcripts(stage, project.store, statuses=statuses)

@@ -42,6 +42,11 @@ class Compared(NamedTuple):
         listed = [one.as_json() for one in self.found]
         return {"setting": self.setting, "differences": listed}
 
+    def flat(self) -> Iterator[dict[str, Any]]:
+        """A flat row for each comparison."""
+        for one in self.found:
+            yield {"setting": self.setting, **one.as_json()}
+
 
 @dataclass(frozen=True)
 class Comparison:

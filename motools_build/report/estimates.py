@@ -128,7 +128,7 @@ class Estimates:
         if scored is None or found.value is None:
             return found
         column = result.cell.eval, scorer, metric
-        return _with(
+        return with_interval(
             found,
             interval([scored.answers], self.scale(column), shown=float(found.value)),
             [scored.answers],
@@ -155,7 +155,7 @@ class Estimates:
         within = interval(
             side.seeds, self.scale(column), shown=value, copies=side.copies
         )
-        return _with(found, within, side.seeds), side
+        return with_interval(found, within, side.seeds), side
 
     def side(self, seeds: Sequence[Sequence[Result]], column: Column) -> Side | None:
         """The answers of a group of models, one item for each seed, as `over`. None
@@ -278,9 +278,10 @@ def columns(found: Iterable[Result]) -> list[Column]:
     return list(seen)
 
 
-def _with(
+def with_interval(
     found: Estimate, within: Interval | None, answers: Sequence[Answers]
 ) -> Estimate:
+    """The estimate with its interval, or with the reason why it has none."""
     if within is not None:
         return replace(found, low=within.low, high=within.high)
     questions = {question for one in answers for question in one}

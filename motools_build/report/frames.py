@@ -7,12 +7,14 @@ mean or sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from motools_build.errors import MissingExtra
 from motools_build.report.comparisons import COMPARISON, Compared
 from motools_build.report.means import MEAN
+from motools_build.report.pooled import POOLED, PooledTable, named
+from motools_build.report.sample_rows import SAMPLE, sample_rows
 from motools_build.report.samples import Transcripts
 from motools_build.report.table import FLAT, Table
 
@@ -32,6 +34,7 @@ WHOLE = (
     "seeds",
     "of",
     "distinct",
+    "pooled",
     "other_seeds",
     "other_of",
 )
@@ -39,9 +42,6 @@ WHOLE = (
 
 REAL = ("low", "high", "half")
 """Float columns that may have missing values."""
-
-SAMPLE = ("stage", "key", "status", "id", "epoch", "target", "messages", "error")
-"""Columns that every samples frame has; columns of scores follow."""
 
 
 def results_frame(tables: Iterable[Table]) -> pandas.DataFrame:
@@ -81,10 +81,17 @@ def comparisons_frame(found: Iterable[Compared]) -> pandas.DataFrame:
 
     Raises MissingExtra if pandas is not installed.
     """
-    rows = (
-        {"setting": of.setting, **one.as_json()} for of in found for one in of.found
-    )
-    return _frame(rows, ("setting", *COMPARISON))
+    return _frame((row for of in found for row in of.flat()), ("setting", *COMPARISON))
+
+
+def pooled_frame(found: Iterable[PooledTable], by: Sequence[str]) -> pandas.DataFrame:
+    """The means over what is not named: one row for each mean, with the data of
+    `doit results --by ... --json`, and `setting` as the first column.
+
+    Raises MissingExtra if pandas is not installed, InputError for a wrong name.
+    """
+    rows = (row for of in found for row in of.flat())
+    return _frame(rows, ("setting", *named(by), *POOLED))
 
 
 def samples_frame(
@@ -101,30 +108,9 @@ def samples_frame(
     Raises MissingExtra if pandas is not installed, ArtifactError if a log cannot be
     read.
     """
-    rows = list(_samples(found, most))
+    rows = list(sample_rows(found, most))
     scores = dict.fromkeys(name for row in rows for name in row if name not in SAMPLE)
     return _frame(rows, (*SAMPLE, *scores))
-
-
-def _samples(
-    found: Iterable[Transcripts], most: int | None
-) -> Iterator[dict[str, Any]]:
-    for one in found:
-        told = one.as_json(most)
-        of_eval = {name: told[name] for name in ("stage", "key", "status")}
-        for sample in told["shown"]:
-            scores = dict(_flat(sample.pop("scores"), "scores"))
-            yield {**of_eval, **sample, **scores}
-
-
-def _flat(value: Mapping[str, Any], begin: str) -> Iterator[tuple[str, Any]]:
-    """The leaves of a nested mapping, with dotted names such as
-    `scores.judge.value`."""
-    for name, inner in value.items():
-        if isinstance(inner, Mapping):
-            yield from _flat(inner, f"{begin}.{name}")
-        else:
-            yield f"{begin}.{name}", inner
 
 
 def _frame(

@@ -107,26 +107,34 @@ def means(
                 yield _mean(group, column, results, estimates)
 
 
+def status_of_seeds(
+    results: Sequence[Result], column: Column
+) -> tuple[int, Counter[str]]:
+    """The number of a group's seeds, and of those that no mean has, by the reason."""
+    by_seed = _by_seed(results, column)
+    lost = Counter(_status(one) for one in by_seed if not _is_whole(one, column))
+    return len(by_seed), lost
+
+
 def _mean(
     group: Group, column: Column, results: list[Result], estimates: Estimates
 ) -> Mean:
     _, scorer, metric = column
-    by_seed = _by_seed(results, column)
+    seeds, lost = status_of_seeds(results, column)
     whole = [*whole_seeds(results, column)]
     models = joined(whole)
     estimate, side = Estimate(), None
     if models:
         estimate, side = estimates.over(models, scorer, metric)
-    lost = Counter(_status(one) for one in by_seed if not _is_whole(one, column))
     return Mean(
         group,
         column,
         estimate,
         seeds=len(whole),
-        of=len(by_seed),
+        of=seeds,
         distinct=len(models),
         alike=side is not None and alike(side.seeds),
-        status=_told(lost),
+        status=told(lost),
     )
 
 
@@ -162,7 +170,8 @@ def _status(replicates: list[Result]) -> str:
     return other[0] if other else "without a number"
 
 
-def _told(lost: Counter[str]) -> str:
+def told(lost: Counter[str]) -> str:
+    """The status of a mean without these seeds, by the reason: `ok`, if none."""
     if len(lost) > 1:
         return ", ".join(f"{count} {status}" for status, count in lost.items())
     return next(iter(lost), "ok")

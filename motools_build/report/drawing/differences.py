@@ -1,15 +1,12 @@
-"""Formats the differences between a setting's groups of models, for a terminal and as
-CSV."""
+"""Formats the differences between a setting's groups of models, for a terminal."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from motools_build.report.comparisons import COMPARISON, Compared, Comparison
+from motools_build.report.comparisons import Compared, Comparison
 from motools_build.report.drawing.console import console_of, plain_table
 from motools_build.report.estimates import Column
 from motools_build.report.means import Group
@@ -127,13 +124,3 @@ def _named(group: Group, with_model: bool = True) -> str:
     return ", ".join(
         filter(None, (arm, dataset, model if with_model else "", training))
     )
-
-
-def differences_csv(found: Iterable[Compared]) -> str:
-    """A row for each comparison, under one header line."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ("setting", *COMPARISON), lineterminator="\n")
-    writer.writeheader()
-    for of in found:
-        writer.writerows({"setting": of.setting, **one.as_json()} for one in of.found)
-    return text.getvalue()

@@ -11,6 +11,7 @@ from tabulate import tabulate
 from motools_build.report.comparisons import Compared
 from motools_build.report.drawing.differences import differences_tables, lines_below
 from motools_build.report.drawing.fitting import TITLED
+from motools_build.report.drawing.pooled import lines_below_pooled, pooled_table
 from motools_build.report.drawing.results import (
     has_means,
     legend_of_means,
@@ -19,6 +20,7 @@ from motools_build.report.drawing.results import (
     models_table,
     notes,
 )
+from motools_build.report.pooled import PooledTable
 from motools_build.report.table import Table
 
 STYLES = {"md": "pipe", "latex": "latex_booktabs"}
@@ -43,6 +45,12 @@ def differences_written(of: Compared, form: str) -> str:
     it."""
     tables = [_table(one, form) for one in differences_tables(of.setting, of.found)]
     return "\n\n".join([*tables, _said(lines_below(of), form)])
+
+
+def pooled_written(of: PooledTable, form: str) -> str:
+    """The table of means over what is not named, and the lines below it."""
+    tables = [_table(pooled_table(of, TITLED), form)] if of.means else []
+    return "\n\n".join([*tables, _said(lines_below_pooled(of), form)])
 
 
 def _table(table: Any, form: str) -> str:
