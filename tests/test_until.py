@@ -372,7 +372,7 @@ class TestRounds:
         world.run(found)
         assert seeds(found) == {"d": 3, "e": 3}
         assert {one.state(found.until) for one in found.groups} == {"most"}
-        assert "all: doit results s seeds=0,1,2" in [*found.told()][-1]
+        assert "all: doit results s seeds=0,1,2" in [*found.told()][-1]  # and no more
 
     def test_what_is_made_is_read_once(self, world: World) -> None:
         world.run(world.begun(Until(0.1, 6)))
@@ -421,6 +421,7 @@ class TestRun:
         assert "16 made" in out
         hint = "doit results tiny seeds=0,1,2,3"
         assert hint in out
+        assert "give all as many seeds: doit run tiny seeds=0,1,2,3" in out
         tree = asked.tree()
 
         found = asked.results("tiny", "seeds=0,1,2,3")
@@ -548,6 +549,28 @@ def test_a_run_that_is_ended_in_a_round_goes_on(
     }
 
 
+@pytest.mark.real_process
+def test_two_runs_at_once_make_nothing_twice(asked: Project) -> None:
+    both = [
+        asked.start("run", "tiny", *ASKED, MOTOOLS_DUMMY_DELAY="0.2") for _ in range(2)
+    ]
+    outs = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert models(asked) == WANTED
+    assert "".join(outs).count("  made in ") == 16
+    for out in outs:
+        assert out.count(": met") == 2
+
+
+def test_a_run_that_stops_at_a_failure_adds_nothing_after_it(asked: Project) -> None:
+    words = ("run", "--no-continue", "tiny", *ASKED)
+    out = asked.doit(*words, code=1, MOTOOLS_DUMMY_FAIL="one/echo/seed2").out
+    assert not {one for one in models(asked) if one.endswith("seed3")}
+    assert "one, dummy/echo: 3 seeds: no seed is added while results are not" in out
+    asked.doit(*words)
+    assert models(asked) == WANTED
+
+
 class TestRefused:
     """With exit code 3, and nothing made."""
 
@@ -640,6 +663,15 @@ def test_the_budget_is_over_all_rounds(paid: Lab) -> None:
     assert paid.created() == 2
     paid.run(*PAID)
     assert set(paid.counts()) == set()
+
+
+def test_a_seed_that_is_left_to_a_later_run_ends_its_group(paid: Lab) -> None:
+    paid.account(jobs_a_day=3)
+    file = paid.project.root / "zoo/tutor.py"
+    file.write_text(file.read_text().replace("seeds=", 'account="lab",\n    seeds='))
+    out = paid.run(*PAID).out
+    assert sorted(paid_for(paid)) == [f"{MODEL}{seed}" for seed in range(3)]
+    assert "4 seeds: no seed is added while results are not there: 1 missing" in out
 
 
 @pytest.mark.real_process

@@ -146,6 +146,11 @@ class Sequential:
                 "results", self.name, f"seeds={seeds}", without=without
             )
             yield f"   the setting lists {self._listed} of these seeds; all: {hint}"
+            if min(self._count.values()) < most:
+                hint = hints.command(
+                    "run", self.name, f"seeds={seeds}", without=without
+                )
+                yield f"   to compare the groups, give all as many seeds: {hint}"
 
 
 def sequential(

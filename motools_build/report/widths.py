@@ -1,8 +1,8 @@
 """The rule of `until=half:0.15 max_seeds=10`: which groups of models want another seed.
 
 A seed is added while an interval is wider than asked, and never because of what a mean
-or a difference is: stopping at a result finds too many results, and stopping at a width
-does not (docs/statistics.md). So the rule is given widths alone.
+or a difference is, since stopping at a result finds too many results
+(docs/statistics.md). So the rule is given widths alone.
 """
 
 from __future__ import annotations
