@@ -36,8 +36,8 @@ class Results(Query):
     name = "results"
     doc_purpose = "show a setting's results; stale, missing and failed ones as such"
     doc_usage = (
-        "[SETTING...] [--differences | --by NAMES | --samples] [--out FILE] [model=...] "
-        "[seeds=...]"
+        "[SETTING...] [--differences | --by NAMES | --samples] [--out FILE] "
+        "[model=...] [seeds=...]"
     )
     needs = Needs(tasks=False, rows=False)
     cmd_options = (

@@ -54,7 +54,7 @@ def results_frame(tables: Iterable[Table]) -> pandas.DataFrame:
     `exploratory`), `scorer`, `metric`, `value`, `low` and `high` (the 95 % interval),
     `scored` and `asked` (answers), `seeds`, `refused`, `code`, `incoherent` and
     `failed` (a judge's answers without a number); and of the lineage `model_key`,
-    `model_id`, `dataset_digest`, `made` (UTC) and `versions`.
+    `model_id`, `dataset_digest`, `made` (UTC), `versions`, `commit` and `dirty`.
 
     Raises MissingExtra if pandas is not installed.
     """
@@ -121,6 +121,7 @@ def _frame(
     pandas = _pandas()
     frame = pandas.DataFrame(list(rows), columns=list(columns))
     kinds = {name: "Int64" for name in WHOLE} | {name: "float64" for name in REAL}
+    kinds["dirty"] = "boolean"
     return frame.astype({n: kind for n, kind in kinds.items() if n in frame})
 
 

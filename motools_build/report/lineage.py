@@ -11,7 +11,10 @@ from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Record
 
-LINEAGE = ("model_key", "model_id", "dataset_digest", "made", "versions")
+LINEAGE = (
+    *("model_key", "model_id", "dataset_digest", "made", "versions"),
+    *("commit", "dirty"),
+)
 """The fields of a lineage, as JSON and flat rows have them."""
 
 
@@ -32,6 +35,11 @@ class Lineage:
     """When the eval ended, in UTC."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Package -> its version when the eval was made."""
+    commit: str | None = None
+    """The git commit that the project was at when the eval was made; None if it was not
+    known."""
+    dirty: bool | None = None
+    """Whether files of the project were not as in that commit."""
 
     def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in LINEAGE}
@@ -56,6 +64,8 @@ def lineage(stage: Stage, record: Record | None, store: ArtifactStore) -> Lineag
         digest,
         made.get("time"),
         made.get("versions", {}),
+        made.get("commit"),
+        made.get("dirty"),
     )
 
 

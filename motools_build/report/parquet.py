@@ -28,7 +28,7 @@ WHOLE = (
 REAL = ("value", "low", "high", "difference", "p", "adjusted")
 """Columns of floats."""
 
-YES_NO = ("primary",)
+YES_NO = ("primary", "dirty")
 """Columns of booleans."""
 
 TEXT = "text"

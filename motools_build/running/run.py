@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from motools_build.backends.job import Made, Progress, StageJob
 from motools_build.errors import ArtifactError, Deferred, GivenUp, StageFailed
@@ -37,6 +38,7 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
         if not runtime.always and store.why_stale(stage) is None:
             LOGGER.info("taken %s %s: another run made it", stage.name, stage.key)
             return False
+        runtime.revisions.ask()
         with _remembered(stage, runtime):
             async with charged(
                 stage,
@@ -68,13 +70,16 @@ async def keep(stage: Stage, job: StageJob, made: Made, runtime: Runtime) -> Non
             "which is to be a text that identifies it; nothing was kept: mend the "
             "backend, and run again"
         )
-    await asyncio.to_thread(_put, stage, job, made, runtime)
+    at = await runtime.revisions.found()
+    await asyncio.to_thread(_put, stage, job, made, runtime, at)
     record = runtime.store.get(stage)
     if record and stage.backend == "inspect":
         runtime.alike.add(record)
 
 
-def _put(stage: Stage, job: StageJob, made: Made, runtime: Runtime) -> None:
+def _put(
+    stage: Stage, job: StageJob, made: Made, runtime: Runtime, at: Mapping[str, Any]
+) -> None:
     check_files(stage, runtime.memo, read_once=_rows_of(stage))
     runtime.store.put(
         stage,
@@ -86,6 +91,7 @@ def _put(stage: Stage, job: StageJob, made: Made, runtime: Runtime) -> None:
             "time": now(),
             "seconds": round(made.seconds or 0.0, 2),
             "versions": versions(),
+            **at,
         },
     )
 

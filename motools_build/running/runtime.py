@@ -17,6 +17,7 @@ from motools_build.running import LOGGER
 from motools_build.running.alike import Alike
 from motools_build.running.batches import Batches
 from motools_build.running.pay_once import PayOnce
+from motools_build.running.revision import Revisions
 from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
@@ -41,6 +42,8 @@ class Runtime:
     looked_at: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     """Key of an upload -> the check that its file still exists at the provider, done
     once per run."""
+    revisions: Revisions = field(default_factory=Revisions)
+    """The git commit of the project, for records."""
     _backends: dict[str, Backend] = field(default_factory=dict)
 
     def backend(self, name: str) -> Backend:
