@@ -21,12 +21,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from motools_build.errors import ArtifactError, InputError, SelectionError
+from motools_build.errors import ArtifactError, InputError
 from motools_build.project.config import is_project
 from motools_build.project.entering import in_folder
 from motools_build.project.project import Project
+from motools_build.project.reports import settings_named
 from motools_build.project.returned import Artifact, Ran, Settings
-from motools_build.project.variables import as_words
+from motools_build.project.variables import as_words, checked_names
 from motools_build.pyproject import PYPROJECT, document
 from motools_build.stages import Stage
 
@@ -87,7 +88,7 @@ class OpenProject:
         call, given = Call(), as_words(variables)
 
         def ran() -> Ran:
-            runner = call.run(_checked(words), given)
+            runner = call.run(checked_names(words), given)
             project = Project(given)
             named = project.selection.settings_of(words or project.default())
             from motools_build.project.reports import tables
@@ -204,7 +205,7 @@ class OpenProject:
         place = Path(out).absolute() if out else None
 
         def written(project: Project) -> Path:
-            named = _named(project, words)
+            named = settings_named(project, words)
             own = self.path / f"{'-'.join(named)}.html"
             return write_page(project, named, place or own, answers)
 
@@ -228,7 +229,9 @@ class OpenProject:
 
         place = Path(out).absolute()
         return self._ask(
-            lambda project: write_plot(project, _named(project, words), place, evals),
+            lambda project: write_plot(
+                project, settings_named(project, words), place, evals
+            ),
             variables,
         )
 
@@ -283,27 +286,10 @@ class OpenProject:
         """What a query gives for the settings that the words mean."""
 
         def found(project: Project) -> list[T]:
-            return [*call(project, _named(project, words))]
+            return [*call(project, settings_named(project, words))]
 
         return self._ask(found, variables)
 
     def _ask(self, call: Callable[[Project], T], variables: Mapping[str, Any]) -> T:
         given = as_words(variables)
         return in_folder(self.path, lambda: call(Project(given)))
-
-
-def _named(project: Project, words: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of the settings that the words mean. Raises SelectionError."""
-    for word in words:
-        project.selection.chosen([word])  # raises for an unknown word
-    return project.selection.settings_of(words or project.default())
-
-
-def _checked(words: tuple[str, ...]) -> tuple[str, ...]:
-    for word in words:
-        if word.startswith("-") or "=" in word:
-            raise SelectionError(
-                f"{word!r} is no name of a setting or stage; variables are given by "
-                "name: run('simple_math', seeds=[0, 1])"
-            )
-    return words

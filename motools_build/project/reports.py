@@ -159,3 +159,10 @@ def every_sample(project: Project, settings: Sequence[str]) -> Iterator[Transcri
     for stage in stages:
         if stage.kind == "eval":
             yield transcripts(stage, project.store, statuses=statuses)
+
+
+def settings_named(project: Project, words: Sequence[str]) -> tuple[str, ...]:
+    """The names of the settings that the words mean. Raises SelectionError."""
+    for word in words:
+        project.selection.chosen([word])  # raises for an unknown word
+    return project.selection.settings_of(words or project.default())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from motools_build.errors import VariableError
+from motools_build.errors import SelectionError, VariableError
 from motools_build.specs import Eval, Setting
 from motools_build.specs.smoke import smoked
 from motools_build.text.scrub import remember
@@ -212,3 +212,15 @@ def rest(setting: Setting, variables: Mapping[str, str]) -> Iterator[Setting]:
                 yield overridden(setting, {name: ",".join(models)})
         else:
             yield setting
+
+
+def checked_names(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Words of a call from Python, where names of settings and stages are expected.
+    Raises SelectionError for an option or a variable."""
+    for word in words:
+        if word.startswith("-") or "=" in word:
+            raise SelectionError(
+                f"{word!r} is no name of a setting or stage; variables are given by "
+                "name: run('simple_math', seeds=[0, 1])"
+            )
+    return words

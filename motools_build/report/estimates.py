@@ -117,11 +117,6 @@ class Estimates:
             self._single[key] = self._of(result, scorer, metric)
         return self._single[key]
 
-    @property
-    def claim(self) -> bool:
-        """Whether any estimate of a single model so far has an interval."""
-        return any(one.low is not None for one in self._single.values())
-
     def _of(self, result: Result, scorer: str, metric: str) -> Estimate:
         found = self._counted(result, scorer, metric)
         scored = self._of_mean(result, scorer, metric)
