@@ -19,9 +19,13 @@ from motools_build.report.drawing.written import written
 from motools_build.report.page.answers import Asked, Heat
 from motools_build.report.page.document import document, policy, text
 from motools_build.report.page.material import numbers
-from motools_build.report.page.told import SCRIPT
+from motools_build.report.page.tables import LONG, cells
+from motools_build.report.page.told import SCRIPT, VIEWER
 from motools_build.report.page.whole import page
+from motools_build.report.page.words import alike
+from motools_build.report.plots.curves import whole_steps
 from motools_build.report.plots.look import checked_form, libraries
+from motools_build.report.plots.naming import LINE, LINES, in_lines
 from motools_build.report.results import Result
 from motools_build.report.table import FLAT, table_of
 from tests.conftest import Project
@@ -177,6 +181,60 @@ def test_answers_are_inert_and_their_script_is_the_only_one(found: Found) -> Non
     assert "\u202e" not in made
     assert "judge fit 0.25" in shown(made)
     assert shown(made).count("<script>alert(1)</script>") == 4  # one in the head line
+
+
+def test_an_answers_place_in_the_viewer_is_a_link(found: Found) -> None:
+    one = numbers("s", found())
+    group = next(iter(one.names))
+    asked = [answer(group=group, viewed="eval/k/a.eval/samples/sample/%22/1/messages")]
+    made = page([replace(one, asked=asked)])
+    links = [of for tag, of in Tags(made).found if tag == "a"]
+    assert [of["href"] for of in links] == [VIEWER + asked[0].viewed]
+    assert links[0]["rel"] == "noopener noreferrer"
+    assert "inspect view --log-dir" in shown(made)
+    assert not re.search("<a ", page([replace(one, asked=[answer(group=group)])]))
+
+
+def test_a_long_table_is_folded_below_its_counts(found: Found) -> None:
+    one = numbers("s", with_statuses(found()))
+    assert "<details" not in cells(one)
+    few = one.table.rows
+    many = replace(one, table=replace(one.table, rows=(*few, *few)))
+    assert len(many.table.rows) == 14 > LONG
+    assert "14 results, 8 ok, 2 failed, 2 stale, 2 missing" in shown(cells(many))
+    assert cells(many).startswith("<details")
+
+
+def test_remarks_that_say_the_same_are_one() -> None:
+    told = [f"missing  eval:s/d/m/seed{seed}/e: not made yet" for seed in range(5)]
+    others = ["plan     not declared: a", "plan     not declared: b"]
+    first = ", ".join(f"eval:s/d/m/seed{seed}/e" for seed in range(3))
+    assert alike([others[0], *told, "stale    eval:s/a: other rows", others[1]]) == [
+        others[0],
+        f"missing  5 stages: {first} and 2 more: not made yet",
+        "stale    eval:s/a: other rows",
+        others[1],
+    ]
+
+
+@pytest.mark.parametrize("last", [2, 3, 9, 10, 16, 99, 1000, 123456])
+def test_ticks_of_steps_are_whole_and_few(last: int) -> None:
+    ticks = whole_steps([{"x": last}, {"x": 1}])
+    assert 2 <= len(ticks) <= 7
+    assert 1 <= ticks[0] < ticks[-1] <= last
+
+
+def test_labels_have_short_lines_and_keep_both_ends() -> None:
+    assert in_lines("base model") == "base model"
+    long = "the_arm_" * 40 + "end"
+    lines = in_lines(long).split("\n")
+    assert len(lines) == LINES + 1
+    assert max(map(len, lines)) <= LINE
+    assert lines[LINES // 2] == "…"
+    assert (lines[0][:8], lines[-1][-3:]) == ("the_arm_", "end")
+    assert in_lines("a_name_of, several_parts and_words").replace("\n", "") == (
+        "a_name_of, several_partsand_words"
+    )
 
 
 def test_a_heat_map_has_the_means_of_the_seeds(found: Found) -> None:

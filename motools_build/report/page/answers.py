@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
+from urllib.parse import quote
 
 from motools_build.backends.inspect.scores import as_json_value, number
 from motools_build.report.estimates import Column, Estimates
@@ -58,6 +60,9 @@ class Asked:
     value: float | None
     """The score by which answers are ordered."""
     error: str = ""
+    viewed: str = ""
+    """The sample's place in Inspect's viewer of the folder with the transcripts: what
+    follows `#/logs/` in its URL. Empty if the log is in no such folder."""
 
 
 def heats(
@@ -170,10 +175,10 @@ def _extremes(
     every.sort(key=lambda one: (one[0] is None, one[0] or 0.0, str(one[1])))
     low, high = 0, len(every) - 1
     while low <= high and most > 0:
-        yield _asked(*every[low])
+        yield _asked(*every[low], store.root)
         low, most = low + 1, most - 1
         if low <= high and most > 0:
-            yield _asked(*every[high])
+            yield _asked(*every[high], store.root)
             high, most = high - 1, most - 1
 
 
@@ -190,7 +195,9 @@ def _value(scores: Scores, column: Column) -> float | None:
     return None if isinstance(found, str | list) else number(found)
 
 
-def _asked(value: float | None, name: Name, result: Result, of: Transcripts) -> Asked:
+def _asked(
+    value: float | None, name: Name, result: Result, of: Transcripts, root: Path
+) -> Asked:
     sample = of.sample(name)
     target = sample.target
     return Asked(
@@ -209,4 +216,13 @@ def _asked(value: float | None, name: Name, result: Result, of: Transcripts) -> 
         ),
         value,
         sample.error.message if sample.error else "",
+        _viewed(of.log, root, name),
     )
+
+
+def _viewed(log: Path | None, root: Path, name: Name) -> str:
+    """The place of a sample in Inspect's viewer of the folder `root`."""
+    if log is None or not log.is_relative_to(root):
+        return ""
+    below = quote(log.relative_to(root).as_posix())
+    return f"{below}/samples/sample/{quote(str(name[0]), safe='')}/{name[1]}/messages"

@@ -70,6 +70,15 @@ def _styles(more: str) -> str:
     return resource("page.css") + more
 
 
+def folded(title: str, count: str, body: str) -> str:
+    """HTML that is folded below a line with its title and what it holds. Paper shows
+    it whole. `title` and `count` are text; `body` is HTML."""
+    return (
+        f'<details class="fold"><summary><b>{text(title)}</b>: {text(count)}</summary>'
+        f"{body}</details>\n"
+    )
+
+
 def _hash(content: str) -> str:
     return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
 

@@ -10,8 +10,9 @@ from typing import Any
 from motools_build.report.estimates import rounded
 from motools_build.report.intervals import Scale
 from motools_build.report.page.answers import Asked, Heat
-from motools_build.report.page.document import text
+from motools_build.report.page.document import folded, text
 from motools_build.report.page.material import Material, Rows
+from motools_build.report.page.tables import LONG
 from motools_build.report.spent import total
 from motools_build.report.status import Status
 from motools_build.text import hints
@@ -24,6 +25,9 @@ MOST_TEXT = 1500
 
 MOST_STAGES = 400
 """Largest number of stages in the graph."""
+
+VIEWER = "http://127.0.0.1:7575/#/logs/"
+"""Where Inspect's viewer shows a log, if it runs with its own port."""
 
 SCRIPT = """
 document.documentElement.classList.add('scripted');
@@ -58,7 +62,7 @@ def _heat_map(one: Heat, found: Material) -> str:
     scale = found.scales[one.column]
     title = " ".join(filter(None, one.column))
     heads = "".join(
-        f'<th scope="col" class="n">{text(found.names[group])}</th>'
+        f'<th scope="col" class="n"><bdi>{text(found.names[group])}</bdi></th>'
         for group in one.groups
     )
     values = [v for _, of in one.lines for v in of if v is not None]
@@ -76,13 +80,16 @@ def _heat_map(one: Heat, found: Material) -> str:
     ]
     if len(one.groups) < one.groups_of:
         some.append(f"the first {len(one.groups)} of {one.groups_of} groups")
-    return (
-        f'<h3>{text(title)}</h3><p class="mut">Mean over seeds; '
-        f"{text('; '.join(some))}.</p>"
+    drawn = (
+        f'<p class="mut">Mean over seeds; {text("; ".join(some))}.</p>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="{text(title)} by '
         f'question"><table class="heat"><thead><tr><th scope="col">question</th>{heads}'
         f"</tr></thead><tbody>{body}</tbody></table></div>"
     )
+    if len(one.lines) <= LONG:
+        return f"<h3>{text(title)}</h3>{drawn}"
+    told = f"{len(one.lines)} of {one.of} questions by {len(one.groups)} groups"
+    return folded(title, told, drawn)
 
 
 def _ends(scale: Scale, values: Sequence[float]) -> tuple[float, float]:
@@ -111,7 +118,9 @@ def answers(found: Material) -> str:
     return (
         '<p class="mut">Of each group, those with the lowest and the highest scores in '
         f"turn. All of them: <code>{text(view)}</code>, or in Inspect's viewer: "
-        f"<code>{text(folder)}</code>; below each answer is its log's name.</p>"
+        f"<code>{text(folder)}</code>; below each answer is its log's name"
+        '<span class="screen">, and a link to it, which works while that command runs '
+        "in the project's folder on this machine</span>.</p>"
         '<div><div class="tools">'
         f"{_select('eval', evals)}{_select('model', names.values())}"
         '<label>words <input type="search"></label> <output></output></div>'
@@ -143,12 +152,18 @@ def _answer(one: Asked, found: Material) -> str:
         "</pre></dd>"
         for name, said in parts
     )
+    link = (
+        f'<span class="screen"> · <a href="{text(VIEWER + one.viewed)}" target="_blank"'
+        ' rel="noopener noreferrer">in Inspect\'s viewer</a>, if it runs</span>'
+        if one.viewed
+        else ""
+    )
     return (
         f'<details data-eval="{text(one.eval)}" data-model="{text(model)}"><summary>'
         f"<b>{text(one.eval)}</b> {text(model + seed)} · {text(scored)} · "
         f"<bdi>{text(_short(question, 90))}</bdi></summary><dl>{body}</dl>"
         f'<p class="mut">sample {text(one.sample)} of '
-        f"{text(one.stage)}, <code>{text(one.log)}</code></p></details>\n"
+        f"{text(one.stage)}, <code>{text(one.log)}</code>{link}</p></details>\n"
     )
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from motools_build.report.comparisons import Comparison
 from motools_build.report.drawing.differences import shown_p
 from motools_build.report.drawing.forecasts import total
 from motools_build.report.drawing.results import notes
-from motools_build.report.page.document import text
+from motools_build.report.failures import reason, together
+from motools_build.report.page.document import folded, text
 from motools_build.report.page.material import Material
 from motools_build.text import hints
 
 MOST_SENTENCES = 4
 """Largest number of comparisons in the opening lines."""
 
+FIRST_NOTES = 8
+"""Number of remarks that are shown at once; further ones are folded."""
+
 MOST_NOTES = 40
 """Largest number of remarks that are listed; the terminal has all."""
+
+OF_STAGE = re.compile(r"(?P<word>\w+) +(?P<name>(?:eval|model):\S+): (?P<said>.*)")
+"""Matches a remark on one stage."""
 
 
 def lead(found: Material) -> str:
@@ -71,7 +79,7 @@ def unfinished(found: Material) -> str:
     table = found.table
     counts = Counter(result.status for result in table.results)
     every, there = len(table.results), counts.pop("ok", 0)
-    listed = _listed(list(notes(table)))
+    listed = _listed(alike(notes(table)))
     if not counts:
         return f'<p class="mut">All {every} results are up to date.</p>{listed}'
     others = ", ".join(f"{number} {status}" for status, number in counts.items())
@@ -94,7 +102,26 @@ def _listed(lines: list[str]) -> str:
     items = [f"<li>{text(line)}</li>" for line in lines[:MOST_NOTES]]
     if len(lines) > MOST_NOTES:
         items.append(f"<li>and {len(lines) - MOST_NOTES} more</li>")
-    return f'<ul class="plain">{"".join(items)}</ul>' if items else ""
+    first, others = items[:FIRST_NOTES], items[FIRST_NOTES:]
+    listed = f'<ul class="plain">{"".join(first)}</ul>' if first else ""
+    if others:
+        below = f'<ul class="plain">{"".join(others)}</ul>'
+        listed += folded("More remarks", str(len(lines) - FIRST_NOTES), below)
+    return listed
+
+
+def alike(remarks: Iterable[str]) -> list[str]:
+    """The remarks, those that say the same of several stages as one."""
+    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for line in remarks:
+        of = OF_STAGE.fullmatch(line)
+        same = reason(of["name"], of["said"]) if of else line
+        word, name, said = of.groups() if of else ("", "", line)
+        groups.setdefault((word, same), []).append((name, said))
+    return [
+        f"{word:8} {together([name for name, _ in of])}: {of[0][1]}" if word else line
+        for (word, line), of in groups.items()
+    ]
 
 
 def again(found: Material) -> str:

@@ -40,7 +40,12 @@ def curves_chart(
         alt.Chart(alt.Data(values=rows))
         .mark_line(strokeWidth=1.6, opacity=0.85)
         .encode(
-            x=alt.X("x:Q", title="step", axis=alt.Axis(tickCount=5, tickMinStep=1)),
+            x=alt.X(
+                "x:Q",
+                title="step",
+                scale=alt.Scale(nice=False, zero=False),
+                axis=alt.Axis(values=whole_steps(rows), format=",d"),
+            ),
             y=alt.Y("y:Q", title=None, scale=alt.Scale(zero=False)),
             detail="line:N",
             color=alt.Color("colour:N", scale=None),
@@ -48,6 +53,16 @@ def curves_chart(
         )
         .properties(width=WIDTH, height=HEIGHT)
     )
+
+
+def whole_steps(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """About five whole numbers between the first and the last step. Vega's own ticks
+    are fractions where there are few steps."""
+    low, high = min(row["x"] for row in rows), max(row["x"] for row in rows)
+    scale = 10 ** max(0, len(str(high - low)) - 2)
+    widths = (width * scale for width in (1, 2, 5, 10, 20, 50))
+    width = next(one for one in widths if (high - low) / one <= 5)
+    return [*range(-(-low // width) * width, high + 1, width)]
 
 
 def thinned(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:

@@ -8,6 +8,7 @@ from typing import Any
 from motools_build.report.comparisons import Comparison
 from motools_build.report.means import Group
 from motools_build.report.plots.look import Look, libraries
+from motools_build.report.plots.naming import LABEL, LINE, in_lines, step_of
 
 WIDTH = 270
 MOST = 40
@@ -27,7 +28,7 @@ def forest(
     order = [row["name"] for row in rows]
     x = alt.X("x:Q", title="difference", axis=alt.Axis(format="+~g", tickCount=5))
     shared = {
-        "y": alt.Y("name:N", sort=order, title=None),
+        "y": alt.Y("name:N", sort=order, title=None, axis=alt.Axis(**LABEL)),
         "description": "told:N",
         "tooltip": "told:N",
         "color": alt.Color("colour:N", scale=None),
@@ -44,7 +45,9 @@ def forest(
         .mark_point(size=90, filled=True, opacity=1)
         .encode(x="value:Q", **shared),
     ).properties(
-        width=WIDTH, height=alt.Step(30), **({"title": title} if title else {})
+        width=WIDTH,
+        height=alt.Step(step_of(order, 30)),
+        **({"title": title} if title else {}),
     )
 
 
@@ -52,8 +55,11 @@ def _row(
     one: Comparison, names: Mapping[Group, str], colours: Mapping[Group, str]
 ) -> dict[str, Any]:
     name = f"{names[one.first]} less {names[one.second]}"
+    label = name
+    if len(name) > LINE:  # the two names below each other
+        label = f"{in_lines(names[one.first])}\nless {in_lines(names[one.second])}"
     return {
-        "name": name,
+        "name": label,
         "x": one.found.low,
         "x2": one.found.high,
         "value": one.found.value,

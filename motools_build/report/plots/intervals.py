@@ -16,7 +16,7 @@ from motools_build.report.estimates import Column, Estimate, rounded
 from motools_build.report.intervals import Scale
 from motools_build.report.means import Group
 from motools_build.report.plots.look import Look, libraries
-from motools_build.report.plots.naming import is_base
+from motools_build.report.plots.naming import LABEL, in_lines, is_base, step_of
 from motools_build.report.results import draw_shown
 from motools_build.report.table import Row, Table
 
@@ -150,7 +150,7 @@ def chart(
     """The altair chart of a panel. With `titled`, its title is part of it."""
     alt = libraries()
     low, high, aside = _extent(panel)
-    names = [band.name for band in panel.bands]
+    names = [in_lines(band.name) for band in panel.bands]
     on_axis = {
         "title": None,
         "scale": alt.Scale(domain=[low - aside, high], nice=False, zero=False),
@@ -161,7 +161,13 @@ def chart(
         ),
     }
     x = alt.X("x:Q", **on_axis)
-    y = alt.Y("group:N", sort=names, title=None, scale=alt.Scale(paddingInner=0.2))
+    y = alt.Y(
+        "group:N",
+        sort=names,
+        title=None,
+        scale=alt.Scale(paddingInner=0.2),
+        axis=alt.Axis(**LABEL),
+    )
     shared = {"y": y, "description": "told:N", "tooltip": "told:N"}
     plain = {"color": alt.Color("colour:N", scale=None)}
     means, seeds = _data(panel, colours, low, high)
@@ -181,7 +187,7 @@ def chart(
     ]
     title = {"title": panel.title} if titled else {}
     return alt.layer(*(one for one in layers if one.data.values)).properties(
-        width=WIDTH, height=alt.Step(40), **title
+        width=WIDTH, height=alt.Step(step_of(names, 40)), **title
     )
 
 
@@ -217,7 +223,7 @@ def _data(
     """The rows of the layers with means, and of that with seeds."""
     means, seeds = [], []
     for band in panel.bands:
-        about = {"group": band.name, "colour": colours[band.group]}
+        about = {"group": in_lines(band.name), "colour": colours[band.group]}
         found = band.estimate
         value = _number(found.value)
         if value is not None:

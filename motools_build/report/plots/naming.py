@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from itertools import combinations
 
 from motools_build.report.means import Group
 from motools_build.report.plots.look import Look
 from motools_build.specs.contrast import BASE
+
+LINE = 26
+"""Number of characters of a line of a label."""
+
+LINES = 4
+"""Largest number of lines of a label."""
+
+LABEL = {"labelExpr": "split(datum.label, '\\n')", "labelLimit": 0}
+"""Options of an axis whose labels are texts of several lines."""
+
+
+def in_lines(name: str) -> str:
+    """A name in lines that are short enough for a label, broken after spaces, commas,
+    dashes and underscores where there are some. A name of more than `LINES` lines is
+    cut in its middle, since names often differ at their end."""
+    lines = [""]
+    for part in re.findall(rf"[^ ,_-]{{1,{LINE}}}[ ,_-]*|[ ,_-]+", name):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > LINE:
+            lines.append("")
+        lines[-1] += part
+    if len(lines) > LINES:
+        lines = [*lines[: LINES // 2], "…", *lines[-LINES // 2 :]]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def step_of(labels: Iterable[str], least: int) -> int:
+    """The height of a row in pixels that all labels fit, at least `least`."""
+    return max([least, *(16 * (label.count("\n") + 1) + 10 for label in labels)])
 
 
 def short_names(groups: Iterable[Group]) -> dict[Group, str]:
