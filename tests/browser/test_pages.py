@@ -28,6 +28,8 @@ MARKS = """
                         return Math.max(box.width, box.height); };
   const of = query => svg ? [...svg.querySelectorAll(query)] : [];
   const texts = of('text');
+  const middle = one => { const box = one.getBoundingClientRect();
+                          return (box.top + box.bottom) / 2; };
   const labels = of('[aria-label^="Y-axis"] .role-axis-label text');
   return {
     title: figure.querySelector('figcaption').textContent,
@@ -35,6 +37,8 @@ MARKS = """
     marks: of('.mark-symbol path, .mark-rule line, .mark-line path').map(size),
     named: of('[aria-label] path, path[aria-label]').length,
     labels: labels.map(one => one.textContent),
+    beside: of('[aria-label^="Y-axis"] .role-axis-tick line')
+      .map((tick, index) => middle(labels[index]) - middle(tick)),
     steps: of('[aria-label^="X-axis"] .role-axis-label text')
       .map(one => one.textContent),
     letters: Math.min(...texts.map(one =>
@@ -77,6 +81,8 @@ def test_every_plot_is_drawn(show: Opener, name: str, width: int) -> None:
         assert one["named"] >= 1, one
         assert len(set(one["labels"])) == len(one["labels"]), one
         assert "…" not in "".join(one["labels"]), one
+        assert len(one["beside"]) == len(one["labels"]), one
+        assert all(abs(distance) < 5 for distance in one["beside"]), one
         assert one["letters"] > 8.9, one
 
 

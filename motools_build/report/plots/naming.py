@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from itertools import combinations
+from typing import Any
 
 from motools_build.report.means import Group
 from motools_build.report.plots.look import Look
@@ -16,7 +17,23 @@ LINE = 26
 LINES = 4
 """Largest number of lines of a label."""
 
-LABEL = {"labelExpr": "split(datum.label, '\\n')", "labelLimit": 0}
+LINE_HEIGHT = 14.5
+"""Vega's line height in pixels for labels of axes."""
+
+LABEL: dict[str, Any] = {
+    "labelExpr": "split(datum.label, '\\n')",
+    "labelLimit": 0,
+    "labelOffset": {  # Vega puts the first line beside the tick, not the middle
+        "condition": [
+            {
+                "test": f"length(split(datum.value, '\\n')) == {count}",
+                "value": -(count - 1) / 2 * LINE_HEIGHT,
+            }
+            for count in range(2, 2 * LINES + 3)
+        ],
+        "value": 0,
+    },
+}
 """Options of an axis whose labels are texts of several lines."""
 
 
