@@ -1,100 +1,18 @@
-"""Commands that only read: plan, why, status; and the base class of all of them."""
+"""Commands that only read: plan, why, status. Results and the base class are named
+here, too, for projects and packages that name them so."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from inspect import signature
 from json import dumps
-from typing import Any
 
-from doit.cmd_base import DoitCmdBase
-
-from motools_build.doit_host.helping import Helped, Needs
+from motools_build.doit_host.helping import Needs
+from motools_build.doit_host.query import OPT_JSON, Query
+from motools_build.doit_host.results import Results
 from motools_build.doit_host.session import current
-from motools_build.doit_host.terminal import (
-    InvalidCommand,
-    of_the_system,
-    reader_gone,
-)
-from motools_build.errors import MotoolsError
 from motools_build.project.forecast import Forecast, forecast
-from motools_build.project.project import Project
-from motools_build.project.reports import (
-    explained,
-    how_far,
-    plannable,
-)
-from motools_build.text.visible import shown
+from motools_build.project.reports import explained, how_far
 
-OPT_JSON = {
-    "name": "json",
-    "long": "json",
-    "type": bool,
-    "default": False,
-    "help": "print JSON",
-}
-
-
-class Query(Helped, DoitCmdBase):  # type: ignore[misc]
-    """A command that reads plans: stages do not become doit tasks, and nothing is
-    made."""
-
-    doc_usage = "[SETTING|STAGE|PATTERN|KEY|JOB|tag:NAME...] [model=...] [seeds=...]"
-    doc_description: str | None = "Without names, the default setting."
-    cmd_options: tuple[dict[str, Any], ...] = (OPT_JSON,)
-    needs = Needs(tasks=False, default=False, rows=False)
-    broken: Mapping[str, MotoolsError] = {}
-    """Name -> error of the settings that could not be planned; filled only if the
-    command line names none."""
-
-    def parse_execute(self, in_args: list[str]) -> int:
-        # doit takes options before names only, so they are moved to the front, each
-        # joined with its value
-        words: list[str] = []
-        for word in in_args:
-            if words and words[-1] in self._take_a_word():
-                option = words.pop()
-                word = f"{option}{'=' if option.startswith('--') else ''}{word}"
-            words.append(word)
-        ordered = sorted(words, key=lambda word: not word.startswith("-"))
-        return int(super().parse_execute(ordered))
-
-    def _take_a_word(self) -> set[str]:
-        """The options, `--where` and `-n`, whose value may be the next word."""
-        options = [one for one in self.cmd_options if one["type"] is not bool]
-        long = {f"--{one['long']}" for one in options if "long" in one}
-        return long | {f"-{one['short']}" for one in options if "short" in one}
-
-    def execute(self, params: Any, args: list[str]) -> int:
-        if self.helped(params):
-            return 0
-        if args and "pos_args" not in signature(self._execute).parameters:
-            raise InvalidCommand(
-                f"`doit {self.name}` takes no names, such as {args[0]!r}"
-            )
-        try:
-            code = int(super().execute(params, args))
-            self.outstream.flush()
-            return code
-        except MotoolsError as error:
-            raise InvalidCommand(str(error)) from error
-        except KeyboardInterrupt:
-            return 130
-        except BrokenPipeError:  # as in `doit jobs | head`
-            return reader_gone()
-        except OSError as error:
-            raise of_the_system(error) from error
-
-    def _say(self, text: str) -> None:
-        self.outstream.write(shown(text) + "\n")
-
-    def _planned(self, project: Project, words: list[str]) -> Sequence[str]:
-        named, self.broken = plannable(project, words)
-        return named
-
-    def _tell_broken(self) -> None:
-        for name, error in self.broken.items():
-            self._say(f"broken   {name}: {error}")
+__all__ = ("OPT_JSON", "Plan", "Query", "Results", "Status", "Why")
 
 
 class Plan(Query):

@@ -13,7 +13,7 @@ from typing import Any
 from motools_build.doit_host.forms import Kind, differences, means_by, results
 from motools_build.doit_host.helping import Needs
 from motools_build.doit_host.out import whole_file, whole_text
-from motools_build.doit_host.queries import OPT_JSON, Query
+from motools_build.doit_host.query import OPT_JSON, Query
 from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.project.project import Project
