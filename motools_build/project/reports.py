@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from motools_build.errors import MotoolsError, SelectionError
 from motools_build.project.declaring import standing
 from motools_build.project.project import Project
+from motools_build.project.variables import of_plans
 from motools_build.running.versions import versions
 from motools_build.stages import Stage
 
@@ -27,8 +28,15 @@ def tables(project: Project, settings: Iterable[str]) -> Iterator[Table]:
     """The results of each setting. Raises InputError for one that cannot be planned."""
     from motools_build.report.table import table
 
+    # variables show a part of a setting, or another one: all else would be off its plan
+    with_off_plan = not of_plans(project.variables)
     return (
-        table(project.plan(name), project.store, standing=standing(project, name))
+        table(
+            project.plan(name),
+            project.store,
+            standing=standing(project, name),
+            with_off_plan=with_off_plan,
+        )
         for name in settings
     )
 

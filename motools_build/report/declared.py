@@ -102,7 +102,7 @@ class Declaration:
         if result.cell.stage.key not in self.fresh:
             return False
         made = result.record.made.get("time", "") if result.record else ""
-        return result.status != "ok" or str(made) >= self.declared
+        return not result.is_made or str(made) >= self.declared
 
     def __str__(self) -> str:
         """`2026-11-29, before the first result; primary: ...`."""

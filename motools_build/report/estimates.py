@@ -211,7 +211,7 @@ class Estimates:
         return self._scored[key]
 
     def _found_mean(self, result: Result, scorer: str, metric: str) -> Scored | None:
-        if result.record is None or result.status != "ok" or metric not in MEANS:
+        if result.record is None or not result.is_made or metric not in MEANS:
             return None
         told = result.record.details["scores"].get(scorer, {}).get(metric)
         value = number(told)

@@ -76,7 +76,10 @@ def model_of(stage: Stage) -> Stage | None:
 
 
 def checkpoint_of(stage: Stage) -> int | None:
-    """The checkpoint of the model that the eval asks, as a step; None for the last."""
+    """The checkpoint of the model that the eval asks, as a step; None for the last, and
+    for an eval of an earlier plan."""
+    if stage.params is None:
+        return None
     return AskParams.of(stage).task.checkpoint
 
 

@@ -21,12 +21,17 @@ class Result:
     status: Word
     record: Record | None
     """The eval's record: of the present key if the status is `ok`, of an older artifact
-    if it is `stale`, else None."""
+    if it is `stale`, of the key that it had last if it is `off-plan`, else None."""
     note: str = ""
     """Why the status is not `ok`; if it is `ok`, a remark, or empty."""
     folder: Path | None = None
-    """The folder with the eval's payload if the status is `ok`, else None."""
+    """The folder with the eval's payload if the result is made, else None."""
     lineage: Lineage = field(default_factory=Lineage)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the record is this very result's, and not that of an older one."""
+        return self.record is not None and self.status in ("ok", "off-plan")
 
     @property
     def model(self) -> str:

@@ -45,8 +45,9 @@ State = Literal[
     "missing",
 ]
 
-Word = Literal["ok", "stale", "running", "parked", "failed", "missing"]
-"""The word for a state in tables and in JSON."""
+Word = Literal["ok", "stale", "running", "parked", "failed", "missing", "off-plan"]
+"""The word for a state in tables and in JSON; `off-plan` for a result that a setting
+had, and does not ask for now."""
 
 WORDS: Mapping[State, Word] = {
     "up to date": "ok",

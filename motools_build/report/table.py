@@ -7,7 +7,7 @@ A `Table` is computed from a plan and the artifacts. `report.drawing` and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from motools_build.planning.plan import Plan
@@ -15,6 +15,7 @@ from motools_build.report.declared import NO_PLAN, Standing, Word
 from motools_build.report.estimates import Column, Estimate, Estimates, columns
 from motools_build.report.lineage import LINEAGE, checkpoint_of
 from motools_build.report.means import Mean, groups, means
+from motools_build.report.off_plan import off_plan
 from motools_build.report.outcomes import LOST, lost, noticed, told
 from motools_build.report.results import Result, results, rows
 from motools_build.store.artifacts import ArtifactStore
@@ -81,7 +82,7 @@ class Row:
         if details is None:
             return cls(result, declared=declared)
         found: tuple[Metric, ...] = ()
-        if result.status == "ok":
+        if result.is_made:
             found = tuple(
                 Metric(
                     scorer,
@@ -102,7 +103,6 @@ class Row:
     def as_json(self) -> dict[str, Any]:
         """The row as an item of `results` in `doit results --json`."""
         result, cell = self.result, self.result.cell
-        is_present = result.record is not None and result.status == "ok"
         return {
             "arm": cell.arm,
             "dataset": cell.dataset,
@@ -120,13 +120,13 @@ class Row:
             **result.lineage.as_json(),
             # values of another key are not results of this cell
             "scores": result.record.details["scores"]
-            if result.record and is_present
+            if result.record and result.is_made
             else None,
             "estimates": [
                 {**one.as_json(), "seeds": self.seeds, "status": result.status}
                 for one in self.metrics
             ],
-            "noticed": list(self.noticed) if is_present else [],
+            "noticed": list(self.noticed) if result.is_made else [],
         }
 
     def flat(self, setting: str) -> Iterator[dict[str, Any]]:
@@ -163,6 +163,8 @@ class Table:
     """Number of models without rows here, if only the first were asked for."""
     groups_left_out: int = 0
     """Number of groups without means here, if only the first were asked for."""
+    off_plan: tuple[Row, ...] = ()
+    """Results that the setting had, and does not ask for now."""
 
     def as_json(self) -> dict[str, Any]:
         """What `doit results --json` prints for the setting."""
@@ -170,11 +172,12 @@ class Table:
             "setting": self.setting,
             "results": [row.as_json() for row in self.rows],
             "means": [mean.as_json() for mean in self.means],
+            "off_plan": [row.as_json() for row in self.off_plan],
         }
 
     def flat(self) -> Iterator[dict[str, Any]]:
         """A flat row for each cell and metric: the rows of the CSV and of the frame."""
-        for row in self.rows:
+        for row in (*self.rows, *self.off_plan):
             yield from row.flat(self.setting)
 
 
@@ -183,11 +186,17 @@ def table(
     store: ArtifactStore,
     most: int | None = None,
     standing: Standing = NO_PLAN,
+    with_off_plan: bool = False,
 ) -> Table:
     """The results of a setting. With `most`, rows and means are limited to the first
     models and groups; intervals read the scores of every answer, which is slow.
+    `with_off_plan` looks up the results that it does not ask for now, too.
     """
-    return table_of(plan.setting, results(plan, store), most, standing=standing)
+    found = table_of(plan.setting, results(plan, store), most, standing=standing)
+    gone = off_plan(plan, store) if with_off_plan else []
+    own = Estimates(gone)
+    rows_of = tuple(Row.of(result, own, standing) for result in gone)
+    return replace(found, off_plan=rows_of, problems={**found.problems, **own.problems})
 
 
 def table_of(

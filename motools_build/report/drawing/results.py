@@ -72,6 +72,11 @@ def notes(table: Table) -> Iterator[str]:
             yield f"counts   {stage}: {line}"
         for line in row.noticed:
             yield f"note     {stage}: {line}"
+    if table.off_plan:
+        count, name = len(table.off_plan), table.setting
+        what = f"{count} result{'s' * (count > 1)} of earlier runs"
+        hint = hints.command("results", name, "--csv")
+        yield f"off-plan {what} that {name} does not ask for now: {hint}"
     told = {(mean.group, mean.copies): None for mean in table.means if mean.copies}
     for group, copies in told:
         yield f"note     {', '.join(filter(None, group))}: {copies}"

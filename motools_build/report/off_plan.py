@@ -1,0 +1,130 @@
+"""Results that a setting had and no longer asks for: of a seed, an arm or an eval that
+was taken out of it, or that a run was given on the command line.
+
+Their artifacts are as good as others, until `doit gc` removes them. They are told with
+a status of their own, and are in no mean and no comparison.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from motools_build.keys import Key
+from motools_build.planning.plan import Cell, Plan
+from motools_build.report.lineage import Lineage
+from motools_build.report.results import Result
+from motools_build.stages import Stage
+from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.records import Record
+
+NOTE = "the setting does not ask for it now"
+
+TUNED = re.compile(
+    r"(?P<dataset>[^/]+)/(?P<model>[^/]+)(?:/(?P<training>.+))?"
+    r"/seed(?P<seed>\d+)(?:-r(?P<replicate>\d+))?/(?P<eval>[^/]+)"
+)
+"""A name of an eval of a fine-tuned model, without its setting."""
+
+BASE = re.compile(r"(?P<dataset>base)/(?P<model>[^/]+)/(?P<eval>[^/]+)")
+
+KEY = re.compile(r"[0-9a-f]{32}")
+
+
+def off_plan(plan: Plan, store: ArtifactStore) -> list[Result]:
+    """The results of logged runs of a setting that its plan lacks, by name, with an
+    artifact of the key that the name had last. A result that the plan has under
+    another name is not among them, and neither are those of smoke runs."""
+    names = {cell.stage.name for cell in plan.cells}
+    keys = {cell.stage.key for cell in plan.cells}
+    gone: dict[str, str] = {}
+    begin = f"eval:{plan.setting}/"
+    for run in store.runs:
+        if run.get("setting") != plan.setting or _is_smoke(run):
+            continue
+        for name, key in run["stages"].items():
+            if name.startswith(begin) and name not in names and key not in keys:
+                gone.pop(name, None)
+                gone[name] = key
+    if not gone:
+        return []
+    backends = _backends(store)
+    models = {_label(cell): cell.model for cell in plan.cells}
+    found = []
+    for name, key in gone.items():
+        stage = _stage(name, key, backends)
+        record = store.get(stage) if stage else None
+        if stage is None or record is None:
+            continue
+        folder = store.materialise(stage)
+        cell = _cell(stage, name.removeprefix(begin), models)
+        found.append(Result(cell, "off-plan", record, NOTE, folder, _lineage(record)))
+    return found
+
+
+def _is_smoke(run: Mapping[str, object]) -> bool:
+    variables = run.get("variables")
+    return isinstance(variables, Mapping) and variables.get("smoke") == "yes"
+
+
+def _backends(store: ArtifactStore) -> dict[str, str]:
+    """Key of each eval's artifact -> its backend, from the names of their folders."""
+    try:
+        there = os.listdir(store.root / "eval")
+    except FileNotFoundError:
+        return {}
+    parts = (name.rpartition("-") for name in there)
+    return {key: backend for backend, _, key in parts}
+
+
+def _stage(name: str, key: str, backends: Mapping[str, str]) -> Stage | None:
+    """The eval as it was, with nothing but what its artifact is found by."""
+    if key not in backends:
+        return None
+    return Stage(
+        kind="eval",
+        backend=backends[key],
+        name=name,
+        key=Key(key),
+        preimage={},
+        params=None,
+    )
+
+
+def _cell(stage: Stage, path: str, models: Mapping[str, str]) -> Cell:
+    """The cell of a name's path. An arm is in no name, and so it is not known."""
+    match = TUNED.fullmatch(path) or BASE.fullmatch(path)
+    if match is None:  # a version that named stages otherwise
+        return Cell("", "", None, 0, path.rpartition("/")[2], stage)
+    parts = match.groupdict()
+    seed, replicate = parts.get("seed"), parts.get("replicate")
+    return Cell(
+        parts["dataset"],
+        models.get(parts["model"], parts["model"]),
+        None if seed is None else int(seed),
+        int(replicate or 0),
+        parts["eval"],
+        stage,
+        training=parts.get("training") or "",
+    )
+
+
+def _label(cell: Cell) -> str:
+    """The part of a cell's stage name that stands for its base model."""
+    parts = cell.stage.name.split("/")
+    return parts[2] if len(parts) > 2 else ""
+
+
+def _lineage(record: Record) -> Lineage:
+    asked = str(record.preimage["inputs"].get("model", ""))
+    key = asked if KEY.fullmatch(asked) else None
+    return Lineage(
+        key,
+        record.inputs.get(asked) or (None if key else asked or None),
+        None,
+        record.made.get("time"),
+        record.made.get("versions", {}),
+        record.made.get("commit"),
+        record.made.get("dirty"),
+    )
