@@ -47,6 +47,7 @@ def test_a_seed_that_was_taken_out(tiny: Project) -> None:
     assert [mean["seeds"] for mean in after["means"]] == [1]
     assert len(after["results"]) == 2
     assert [row["status"] for row in rows(tiny)] == ["ok", "ok", "off-plan"]
+    assert [bool(row["value"]) for row in rows(tiny)] == [True, True, False]
     out = tiny.doit("results", "tiny").out
     assert "off-plan 1 result of earlier runs that tiny does not ask for now" in out
     assert SEED1 not in out

@@ -131,13 +131,15 @@ class Row:
 
     def flat(self, setting: str) -> Iterator[dict[str, Any]]:
         """A flat row for each metric, with the columns `FLAT`. A cell without metrics
-        has one row without a metric, so that no cell is missing from a table."""
+        has one row without a metric, so that no cell is missing from a table; and so
+        has a result off the plan, which must not slip into somebody's mean."""
         told = self.as_json()
         cell = {"setting": setting, **{n: told[n] for n in CELL if n != "setting"}}
         made_from = self.result.lineage.flat()
-        for one in self.metrics:
+        metrics = () if self.result.status == "off-plan" else self.metrics
+        for one in metrics:
             yield {**cell, **one.as_json(), "seeds": self.seeds, **made_from}
-        if not self.metrics:
+        if not metrics:
             yield {**cell, **dict.fromkeys(METRIC), **made_from}
 
 
