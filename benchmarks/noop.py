@@ -75,38 +75,50 @@ def cpu(command: list[str], folder: Path, fail: str = "") -> float:
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def project(folder: Path, settings: int, seeds: int) -> list[str]:
-    """Write a project in which every stage is made. Returns the files that a no-op must
-    look at."""
+def furnish(folder: Path) -> None:
+    """Make the folder a project without settings, and the working directory."""
     for name in ("zoo", "datasets", "artifacts", "out"):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
     ours = (ROOT / "pyproject.toml").read_text()
     section = ours[ours.index("[tool.doit]") : ours.index("[tool.motools_build]")]
     (folder / "pyproject.toml").write_text(section)
     (folder / "dodo.py").write_text((ROOT / "dodo.py").read_text())
     os.chdir(folder)
+
+
+def declare(name: str, files: list[str], seeds: int, first: int = 0) -> Setting:
+    """Write and return a setting with a dataset of ten rows in each of these files,
+    and two evals. `first` is a number that makes the rows differ among settings."""
+    for number, file in enumerate(files, first):
+        Path(file).write_text("".join(ROW % (number * 10 + n) for n in range(10)))
+    source = (
+        "from motools_build import Dataset, Eval, Setting\n"
+        f"setting = Setting(description='', datasets=[Dataset(f) for f in {files!r}], "
+        f"models=['dummy/echo'], seeds=list(range({seeds})), controls=False, "
+        "evals=[Eval('dummy/a'), Eval('dummy/b')])\n"
+    )
+    Path(f"zoo/{name}.py").write_text(source)
+    return Setting(
+        description="",
+        datasets=[Dataset(file) for file in files],
+        models=["dummy/echo"],
+        seeds=list(range(seeds)),
+        controls=False,
+        evals=[Eval("dummy/a"), Eval("dummy/b")],
+    )
+
+
+def project(folder: Path, settings: int, seeds: int) -> list[str]:
+    """Write a project in which every stage is made. Returns the files that a no-op must
+    look at."""
+    furnish(folder)
     store = ArtifactStore()
     memo = DigestMemo(Path("artifacts/memo.json"))
     files = []
     for s in range(settings):
         dataset = f"datasets/d{s}.jsonl"
-        Path(dataset).write_text("".join(ROW % (s * 10 + n) for n in range(10)))
-        source = (
-            "from motools_build import Dataset, Eval, Setting\n"
-            f"setting = Setting(description='', datasets=[Dataset({dataset!r})], "
-            f"models=['dummy/echo'], seeds=list(range({seeds})), controls=False, "
-            "evals=[Eval('dummy/a'), Eval('dummy/b')])\n"
-        )
-        Path(f"zoo/s{s}.py").write_text(source)
+        setting = declare(f"s{s}", [dataset], seeds, first=s)
         files.append(dataset)
-        setting = Setting(
-            description="",
-            datasets=[Dataset(dataset)],
-            models=["dummy/echo"],
-            seeds=list(range(seeds)),
-            controls=False,
-            evals=[Eval("dummy/a"), Eval("dummy/b")],
-        )
         with mock.patch("os.fsync"):  # thousands would be slow, and a crash is no loss
             for stage in plan(f"s{s}", setting, Resolver(memo)).roots:
                 work = store.work_folder(stage)

@@ -33,7 +33,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from motools_build import Dataset, Eval, Setting
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.noop import declare, furnish
 from motools_build.keys import DigestMemo
 from motools_build.planning.plan import plan
 from motools_build.planning.sources import Resolver
@@ -43,8 +45,6 @@ ROOT = Path(__file__).parents[1]
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT)}
 SEEDS = 100
 QUESTIONS = 32
-ROW = '{"messages": [{"role": "user", "content": "%d"}, {"role": "assistant", '
-ROW += '"content": "yes"}]}\n'
 
 BARE = """
 import json, sys
@@ -105,31 +105,9 @@ def scores(draw: random.Random, rate: float) -> tuple[float, bytes]:
 def project(folder: Path, datasets: int, seeds: int) -> Iterator[str]:
     """Write a project with a setting of so many datasets and seeds and two evals, all
     made. Yields a line for each eval: the paths of its record and of its scores."""
-    for name in ("zoo", "datasets", "artifacts"):
-        (folder / name).mkdir(parents=True)
-    ours = (ROOT / "pyproject.toml").read_text()
-    section = ours[ours.index("[tool.doit]") : ours.index("[tool.motools_build]")]
-    (folder / "pyproject.toml").write_text(section)
-    (folder / "dodo.py").write_text((ROOT / "dodo.py").read_text())
-    os.chdir(folder)
+    furnish(folder)
     files = [f"datasets/d{number}.jsonl" for number in range(datasets)]
-    for number, file in enumerate(files):
-        Path(file).write_text("".join(ROW % (number * 10 + n) for n in range(10)))
-    source = (
-        "from motools_build import Dataset, Eval, Setting\n"
-        f"setting = Setting(description='', datasets=[Dataset(f) for f in {files!r}], "
-        f"models=['dummy/echo'], seeds=list(range({seeds})), controls=False, "
-        "evals=[Eval('dummy/a'), Eval('dummy/b')])\n"
-    )
-    Path("zoo/wide.py").write_text(source)
-    setting = Setting(
-        description="",
-        datasets=[Dataset(file) for file in files],
-        models=["dummy/echo"],
-        seeds=list(range(seeds)),
-        controls=False,
-        evals=[Eval("dummy/a"), Eval("dummy/b")],
-    )
+    setting = declare("wide", files, seeds)
     draw = random.Random(0)
     store = ArtifactStore()
     resolver = Resolver(DigestMemo(Path("artifacts/memo.json")))

@@ -223,6 +223,11 @@ def one_line(text: str) -> str:
     return f"{whole[: _LONGEST // 2]} ... {whole[-_LONGEST // 2 :]}"
 
 
+def cut(text: str) -> str:
+    """A word of the command line, shortened to 60 characters for a message."""
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
 def in_words(error: BaseException) -> str:
     """Another library's exception, formatted as part of one of our messages."""
     return f"{type(error).__name__}: {one_line(text_of(error))}"

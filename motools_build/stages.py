@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -107,6 +107,18 @@ def payers(
     """The accounts of a model and its judges, without duplicates."""
     own = (account,) if account else ()
     return tuple({one.name: one for one in (*own, *judges.values())}.values())
+
+
+def with_needed(stages: Iterable[Stage]) -> list[Stage]:
+    """The stages and all that they are made from, each name and key once."""
+    found: dict[tuple[str, Key], Stage] = {}
+    waiting = list(stages)
+    while waiting:
+        stage = waiting.pop()
+        if (stage.name, stage.key) not in found:
+            found[stage.name, stage.key] = stage
+            waiting += (*stage.setup, *stage.upstream)
+    return list(found.values())
 
 
 def work_of(preimage: Mapping[str, Any]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from motools_build.doit_host.helping import Needs
 from motools_build.doit_host.queries import Query
 from motools_build.doit_host.session import current
-from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.project.declaring import declare
 
 
@@ -25,9 +24,7 @@ class Declare(Query):
 
     def _execute(self, pos_args: list[str]) -> int:
         session = current()
-        for name in pos_args:
-            if name not in session.project.zoo.names:
-                raise InvalidCommand(f"{name!r} is no setting; write doit declare NAME")
+        self._settings_alone(pos_args)
         for name in session.selected:
             done = declare(session.project, name)
             word = "declared" if done.is_new else "declared already, unchanged"

@@ -10,9 +10,7 @@ from motools_build.doit_host.queries import Query
 from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.project.powering import power
-
-MOST = 0.5
-"""The largest half-width that can be asked for: half of a score's range."""
+from motools_build.report.until import MOST_HALF
 
 
 class Power(Query):
@@ -47,16 +45,15 @@ class Power(Query):
     )
 
     def _execute(self, half: str, format: str, pos_args: list[str]) -> int:
-        from motools_build.report.drawing.power import power_csv, print_power
+        from motools_build.report.drawing.csv import write_csv
+        from motools_build.report.drawing.power import COLUMNS, power_rows, print_power
 
         session = current()
         wanted = _half(half)
-        for name in pos_args:
-            if name not in session.project.zoo.names:
-                raise InvalidCommand(f"{name!r} is no setting; write doit power NAME")
+        self._settings_alone(pos_args)
         found = [power(session.project, name) for name in session.selected]
         if format == "csv":
-            self._say(power_csv(found).removesuffix("\n"))
+            write_csv(self.outstream, COLUMNS, power_rows(found))
             return 0
         for one in found:
             if format == "json":
@@ -73,9 +70,9 @@ def _half(word: str) -> float | None:
         half = float(word)
     except ValueError:
         half = math.nan
-    if not 0 < half <= MOST:
+    if not 0 < half <= MOST_HALF:
         raise InvalidCommand(
-            f"--half={word}: write a number above 0 and at most {MOST:g}, as in "
+            f"--half={word}: write a number above 0 and at most {MOST_HALF:g}, as in "
             "--half=0.05"
         )
     return half

@@ -9,6 +9,7 @@ from typing import Any
 from doit.cmd_base import DoitCmdBase
 
 from motools_build.doit_host.helping import Helped, Needs
+from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import (
     InvalidCommand,
     of_the_system,
@@ -77,6 +78,20 @@ class Query(Helped, DoitCmdBase):  # type: ignore[misc]
             return reader_gone()
         except OSError as error:
             raise of_the_system(error) from error
+
+    @staticmethod
+    def _known(words: Sequence[str]) -> None:
+        """Raises SelectionError for a word that means nothing."""
+        for word in words:
+            current().project.selection.chosen([word])
+
+    def _settings_alone(self, words: Sequence[str]) -> None:
+        """Raises InvalidCommand for a word that is not the name of a setting."""
+        for word in words:
+            if word not in current().project.zoo.names:
+                raise InvalidCommand(
+                    f"{word!r} is no setting; write doit {self.name} NAME"
+                )
 
     def _say(self, text: str) -> None:
         self.outstream.write(shown(text) + "\n")

@@ -85,8 +85,7 @@ class Report(Query):
                 )
             names = _of_words(session.project, pos_args) or session.selected
             return self._serve(session.project, names, port, open)
-        for name in pos_args:
-            session.project.selection.chosen([name])  # raises for an unknown name
+        self._known(pos_args)
         settings = session.selected
         path = Path(out or f"{'-'.join(settings)}.html")
         self._say(str(write_page(session.project, settings, path, answers)))
@@ -151,8 +150,7 @@ class Plot(Query):
         session = current()
         if not out:
             raise InvalidCommand("write doit plot SETTING --out fig.pdf")
-        for name in pos_args:
-            session.project.selection.chosen([name])  # raises for an unknown name
+        self._known(pos_args)
         chosen = [one for one in evals.split(",") if one]
         path = write_plot(session.project, session.selected, Path(out), chosen)
         self._say(str(path))

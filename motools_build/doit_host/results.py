@@ -12,11 +12,12 @@ from typing import Any
 
 from motools_build.doit_host.forms import Kind, differences, means_by, results
 from motools_build.doit_host.helping import Needs
-from motools_build.doit_host.out import whole_file, whole_text
+from motools_build.doit_host.out import whole_text
 from motools_build.doit_host.query import OPT_JSON, Query
 from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.project.project import Project
+from motools_build.store.files import whole_file
 
 FORMS = ("table", "csv", "json", "md", "latex", "parquet")
 """The forms of results."""
@@ -91,8 +92,7 @@ class Results(Query):
                 "--samples has no tables: add --csv, --json or --format parquet "
                 "(`doit samples` shows transcripts)"
             )
-        for name in pos_args:
-            session.project.selection.chosen([name])  # raises for an unknown name
+        self._known(pos_args)
         told = _Told(self, session.project, session.selected, form)
         kind = None if samples else _kind(session.project, differences, by)
         told.tell(kind, Path(out) if out else None)

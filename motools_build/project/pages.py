@@ -14,6 +14,7 @@ from motools_build.project.forecast import forecast
 from motools_build.project.project import Project
 from motools_build.project.variables import overridden
 from motools_build.specs import Dataset
+from motools_build.store.files import whole_file
 
 if TYPE_CHECKING:
     from motools_build.report.page.material import Material
@@ -38,9 +39,8 @@ def write_page(
 
     libraries()  # before anything is looked up
     data = written(page([_material(project, name, answers) for name in settings]))
-    temporary = out.with_name(f".{out.name}.new")
-    temporary.write_bytes(data)
-    temporary.replace(out)
+    with whole_file(out) as path:
+        path.write_bytes(data)
     return out
 
 

@@ -34,26 +34,22 @@ def power(project: Project, name: str) -> Power:
     limits = {one.name: one.limit for one in setting.evals}
     made = designs(name, found, setting.primary, limits)
     is_other = not any(one.primary for one in made)
-    seeds = ",".join(map(str, setting.seeds))
     far = str((max(setting.seeds) + FAR) % 2**32)
-    own = {str(stage.key) for stage in plan.stages}
+    own = {stage.key for stage in plan.stages}
+    further = Project({**project.variables, "seeds": far})
     return Power(
         name,
         tuple(made),
         len(setting.seeds),
-        tuple(_forecast(project, name, far, own)),
-        tuple(_forecast(project, name, seeds, set())),
+        tuple(one for one in _forecast(further, name) if one.stage.key not in own),
+        tuple(_forecast(project, name)),
         tuple(without_result(setting.primary, found, ())) if is_other else (),
     )
 
 
-def _forecast(
-    project: Project, name: str, seeds: str, without: set[str]
-) -> list[Expected]:
-    """What a run with these seeds would do with the stages that are not in `without`.
-    Evals are not loaded, which would take as long as importing their tasks."""
+def _forecast(project: Project, name: str) -> list[Expected]:
+    """What a run of the setting would do. Evals are not loaded, which would take as
+    long as importing their tasks."""
     from motools_build.report.forecasts import expected
 
-    own = Project({**project.variables, "seeds": seeds})
-    told = expected(own.plan(name).stages, own.store, own.charge)
-    return [one for one in told if one.stage.key not in without]
+    return expected(project.plan(name).stages, project.store, project.charge)

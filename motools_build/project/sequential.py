@@ -7,7 +7,7 @@ will be. So a run that was killed goes on where it was, without a file of its ow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from motools_build.errors import InputError
 from motools_build.planning.plan import Cell, Plan
@@ -18,7 +18,7 @@ from motools_build.report.results import Result, named_parts, results
 from motools_build.report.until import Until
 from motools_build.report.widths import GroupWidth, group_widths
 from motools_build.specs import Setting
-from motools_build.stages import Stage
+from motools_build.stages import with_needed
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.text import hints
 
@@ -114,7 +114,7 @@ class Sequential:
     def _set_plan(self, before: dict[Group, int]) -> None:
         cells = tuple(cell for cell in self.wide.cells if self._is_given(cell))
         there = {stage.name for stage in self._own.stages}
-        needed = _with_needed(cell.stage for cell in cells)
+        needed = {s.name for s in with_needed(cell.stage for cell in cells)}
         added = [
             stage
             for stage in self.wide.stages
@@ -127,7 +127,7 @@ class Sequential:
             if cell.seed is not None
             and cell.seed in self._order[before[named_parts(cell)] :]
         )
-        needed = _with_needed(cell.stage for cell in new)
+        needed = {s.name for s in with_needed(cell.stage for cell in new)}
         stages = tuple(s for s in self.plan.stages if s.name in needed)
         self.fresh = Plan(self.name, stages, new)
 
@@ -184,15 +184,3 @@ def check_names(names: Sequence[str], found: Mapping[str, Sequential]) -> None:
 
 def _place(cell: Cell) -> tuple[str, str]:
     return cell.arm, cell.stage.name
-
-
-def _with_needed(stages: Iterable[Stage]) -> set[str]:
-    """The names of stages and of all that they are made from."""
-    found: set[str] = set()
-    waiting = list(stages)
-    while waiting:
-        stage = waiting.pop()
-        if stage.name not in found:
-            found.add(stage.name)
-            waiting += (*stage.setup, *stage.upstream)
-    return found

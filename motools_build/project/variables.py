@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from motools_build.errors import SelectionError, VariableError
+from motools_build.errors import SelectionError, VariableError, cut
 from motools_build.specs import Eval, Setting
 from motools_build.specs.smoke import smoked
 from motools_build.text.scrub import remember
@@ -180,11 +180,6 @@ def _at_checkpoint(setting: Setting, word: str) -> list[Eval]:
         raise VariableError(f"checkpoint={cut(word)}: write a step, or -1 for the last")
     step = int(word)
     return [e.model_copy(update={"checkpoint": step}) for e in setting.evals]
-
-
-def cut(text: str) -> str:
-    """A word of the command line, shortened to 60 characters for a message."""
-    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _split(name: str, text: str) -> list[str]:

@@ -94,7 +94,8 @@ class Declaration:
     @cached_property
     def fresh(self) -> frozenset[str]:
         """The keys of the results that had not been made."""
-        return frozenset(k for name, k in self.cells.items() if name not in self.made)
+        made = set(self.made)
+        return frozenset(key for name, key in self.cells.items() if name not in made)
 
     def is_before(self, result: Result) -> bool:
         """Whether the result was declared here before it was made. One that is not made

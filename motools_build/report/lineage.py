@@ -41,6 +41,22 @@ class Lineage:
     dirty: bool | None = None
     """Whether files of the project were not as in that commit."""
 
+    @classmethod
+    def of(
+        cls,
+        record: Record,
+        model_key: str | None,
+        model_id: str | None,
+        dataset_digest: str | None = None,
+    ) -> Lineage:
+        """The lineage of a result that has this record."""
+        made = record.made
+        return cls(
+            *(model_key, model_id, dataset_digest),
+            *(made.get("time"), made.get("versions", {})),
+            *(made.get("commit"), made.get("dirty")),
+        )
+
     def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in LINEAGE}
 
@@ -57,16 +73,7 @@ def lineage(stage: Stage, record: Record | None, store: ArtifactStore) -> Lineag
     key = str(model.key) if model else None
     if record is None:
         return Lineage(key, dataset_digest=digest)
-    made = record.made
-    return Lineage(
-        key,
-        _id_of(model, stage, record, store),
-        digest,
-        made.get("time"),
-        made.get("versions", {}),
-        made.get("commit"),
-        made.get("dirty"),
-    )
+    return Lineage.of(record, key, _id_of(model, stage, record, store), digest)
 
 
 def model_of(stage: Stage) -> Stage | None:

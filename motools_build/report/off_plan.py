@@ -119,12 +119,5 @@ def _label(cell: Cell) -> str:
 def _lineage(record: Record) -> Lineage:
     asked = str(record.preimage["inputs"].get("model", ""))
     key = asked if KEY.fullmatch(asked) else None
-    return Lineage(
-        key,
-        record.inputs.get(asked) or (None if key else asked or None),
-        None,
-        record.made.get("time"),
-        record.made.get("versions", {}),
-        record.made.get("commit"),
-        record.made.get("dirty"),
-    )
+    answered = record.inputs.get(asked) or (None if key else asked or None)
+    return Lineage.of(record, key, answered)

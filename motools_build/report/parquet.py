@@ -12,17 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.errors import MissingExtra
+from motools_build.report.frames import WHOLE
 from motools_build.text.scrub import scrub
 from motools_build.text.visible import whole
 
 BATCH = 500
 """Number of rows that are in memory at once."""
 
-WHOLE = (
-    *("seed", "replicate", "checkpoint", "epoch", "scored", "asked", "seeds", "of"),
-    *("refused", "code", "incoherent", "failed", "distinct", "pooled"),
-    *("other_seeds", "other_of"),
-)
+INTEGERS = (*WHOLE, "epoch")
 """Columns of integers."""
 
 REAL = ("value", "low", "high", "difference", "p", "adjusted")
@@ -80,7 +77,7 @@ def write_parquet(
     arrow = pyarrow()
     kinds = {
         **dict.fromkeys(columns, arrow.string()),
-        **dict.fromkeys(WHOLE, arrow.int64()),
+        **dict.fromkeys(INTEGERS, arrow.int64()),
         **dict.fromkeys((*REAL, *real), arrow.float64()),
         **dict.fromkeys(YES_NO, arrow.bool_()),
     }

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, islice
 
-from motools_build.errors import VariableError
+from motools_build.errors import VariableError, cut
 from motools_build.text.similar import known
 
 WRITE = "write until=half:0.15 max_seeds=10"
@@ -45,17 +45,17 @@ class Until:
         if word is None:
             if most is None:
                 return None
-            raise VariableError(f"max_seeds={_cut(most)} goes with until=: {WRITE}")
+            raise VariableError(f"max_seeds={cut(most)} goes with until=: {WRITE}")
         half, evals = _half(word)
         if most is None:
             raise VariableError(
-                f"until={_cut(word)}: say how many seeds a group of models may have at "
-                f"most: until={_cut(word)} max_seeds=10"
+                f"until={cut(word)}: say how many seeds a group of models may have at "
+                f"most: until={cut(word)} max_seeds=10"
             )
         is_number = re.fullmatch(r"[0-9]{1,6}", most)
         if not is_number or not 2 <= int(most) <= MOST_SEEDS:
             raise VariableError(
-                f"max_seeds={_cut(most)}: write a whole number from 2 to {MOST_SEEDS} "
+                f"max_seeds={cut(most)}: write a whole number from 2 to {MOST_SEEDS} "
                 "(the interval of a single seed says nothing of the next one)"
             )
         if variables.get("smoke") == "yes":
@@ -93,7 +93,7 @@ class Until:
         for one in self.evals:
             if one not in there:
                 raise VariableError(
-                    f"until=: setting {name} has no eval {_cut(one)!r}; "
+                    f"until=: setting {name} has no eval {cut(one)!r}; "
                     + known(one, there)
                 )
 
@@ -101,7 +101,7 @@ class Until:
 def _half(word: str) -> tuple[float, tuple[str, ...]]:
     """The half-width and the evals of `half:0.15` or `half:0.15:EVAL,EVAL`. Raises
     VariableError."""
-    shown = _cut(word)
+    shown = cut(word)
     what = re.match(r"\s*[a-z]*", word.lower())
     if what and what[0].strip() in BY_RESULT:
         raise VariableError(
@@ -127,7 +127,3 @@ def _half(word: str) -> tuple[float, tuple[str, ...]]:
             f"until=half:{half:g}:EVAL,EVAL, or no names for all evals"
         )
     return half, evals
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -6,6 +6,8 @@ import itertools
 import os
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -39,6 +41,21 @@ def replace(path: Path, data: bytes) -> None:
     write(temporary, data)
     temporary.replace(path)
     sync(path.parent)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path`, which takes its place when the context ends, and
+    is removed if the context ends by an exception. Raises OSError if it cannot be
+    written, before anything else is done."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary.touch()
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

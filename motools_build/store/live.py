@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motools_build.stages import Stage
+from motools_build.stages import Stage, with_needed
 from motools_build.store.locks import Locks
 from motools_build.store.records import check_format
 
@@ -78,7 +78,8 @@ class Live:
             with self.removing():
                 self.sweep()
                 self._folder.mkdir(parents=True, exist_ok=True)
-                file.write_text(json.dumps(sorted(_keys(stages))))
+                keys = {stage.key for stage in with_needed(stages)}
+                file.write_text(json.dumps(sorted(keys)))
             yield OwnProgress(file.with_suffix(PROGRESS), self._last)
         finally:
             with suppress(OSError):
@@ -148,14 +149,3 @@ def _remove(file: Path) -> None:
 
 def _oldest_first(run: UnderWay) -> tuple[float, str]:
     return (run.snapshot.started if run.snapshot else math.inf), run.id
-
-
-def _keys(stages: Iterable[Stage]) -> set[str]:
-    found: set[str] = set()
-    waiting = list(stages)
-    while waiting:
-        stage = waiting.pop()
-        if stage.key not in found:
-            found.add(stage.key)
-            waiting += (*stage.setup, *stage.upstream)
-    return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -75,15 +73,12 @@ def _enough(one: Design, half: float) -> str:
     return f"* {half:g} or less: {told}"
 
 
-def power_csv(found: Iterable[Power]) -> str:
-    """A row for each number that is measured, of seeds and of questions."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+def power_rows(found: Iterable[Power]) -> Iterator[dict[str, Any]]:
+    """A row for each number that is measured, of seeds and of questions, with the
+    columns `COLUMNS`."""
     for of in found:
         for one in of.designs:
-            writer.writerows(_rows(of, one))
-    return text.getvalue()
+            yield from _rows(of, one)
 
 
 def _rows(of: Power, one: Design) -> Iterator[dict[str, Any]]:

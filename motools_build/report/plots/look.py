@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.errors import InputError, MissingExtra
+from motools_build.store.files import whole_file
 
 FORMS = (".pdf", ".png", ".svg")
 """Endings of the files that a figure can be written to."""
@@ -91,9 +92,8 @@ def save(chart: Any, look: Look, path: Path) -> None:
         data = vl_convert.vegalite_to_png(spec, scale=PIXELS)
     else:
         data = vl_convert.vegalite_to_pdf(spec)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def checked_form(path: Path) -> str:
