@@ -133,6 +133,7 @@ def test_a_setting_with_results(found: Any) -> None:
     assert mean.column == ("score", "judge", "mean")
     assert (mean.now, mean.questions) == (8, (4, 8, 16, 32))
     assert mean.assumed.models == 7
+    assert "(assumed)" not in str(mean.assumed)
     assert mean.assumed.rates == pytest.approx([(2 / 8 * 24 + 1) / 26])
     primary = Contrast("odd", "base", eval="score", metric="mean")
     (of_base,) = designs("s", found(), primary, limits)
@@ -178,6 +179,8 @@ class TestCommand:
         (one,) = self.told(tiny)["designs"]
         told = one["expected"]
         assert one["assumed"].startswith("from 2 models: rate 0.")
+        # one seed, and one answer to each question: neither can be told from chance
+        assert one["assumed"].count("(assumed)") == 2
         assert {row["questions"] for row in told} == {3, 6, 12, 24}
         out = tiny.doit("power", "tiny", "--format=csv").out
         rows = list(csv.DictReader(io.StringIO(out)))

@@ -47,15 +47,22 @@ class Assumed:
     """Number of models whose results it is estimated from; 0 if all is assumed."""
     seeds_known: bool = False
     """Whether the deviation between seeds is estimated, which takes two seeds."""
+    questions_known: bool = False
+    """Whether that between questions is: from one model's single answers of yes or no,
+    it cannot be told apart from chance."""
 
     def __str__(self) -> str:
         rates = " and ".join(f"{rate:.2f}" for rate in self.rates)
         answers = f", {self.answers} answers to each" if self.answers > 1 else ""
         source = f"from {self.models} models" if self.models else "assumed"
-        partly = " (assumed)" if self.models and not self.seeds_known else ""
+        of_questions, of_seeds = (
+            " (assumed)" if self.models and not is_known else ""
+            for is_known in (self.questions_known, self.seeds_known)
+        )
         return (
             f"{source}: rate {rates}{answers}; standard deviation between questions "
-            f"{self.of_questions:.2f}, between seeds {self.of_seeds:.2f}{partly}"
+            f"{self.of_questions:.2f}{of_questions}, between seeds "
+            f"{self.of_seeds:.2f}{of_seeds}"
         )
 
 

@@ -256,6 +256,7 @@ class _Column:
             answers,
             sum(len(side.seeds) for side in sides),
             bool(several),
+            bool(questions),
         )
 
 
