@@ -53,12 +53,27 @@ def no_command() -> Iterator[None]:
         session.end()
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take long: those that share what is made for them, and
-    are a group of one worker of pytest-xdist, and those of real processes. Else a
-    worker may begin with one when the others have ended."""
+    """Give the tests that share what their module makes to one worker of pytest-xdist,
+    in the order of the file, since one may go on from what another left.
+
+    Begin with the tests that take long: those groups, and those of real processes. Else
+    a worker may begin with one when the others have ended.
+    """
+    for item in items:
+        of_module = {f.argname for f in _fixtures(item) if f.scope == "module"}
+        if of_module and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     first = ("xdist_group", "real_process")
     items.sort(key=lambda item: not any(map(item.get_closest_marker, first)))
+
+
+def _fixtures(item: pytest.Item) -> Iterator[pytest.FixtureDef[Any]]:
+    """The fixtures that a test uses, directly or through others."""
+    found = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
+    for of_name in found.values():
+        yield of_name[-1]
 
 
 def pytest_sessionfinish() -> None:

@@ -189,9 +189,9 @@ def test_a_torn_line_of_the_run_log_is_passed_over(store: ArtifactStore) -> None
     store.runs.note({"model": "dummy/echo"}, {"s": [stage()]})
     with open(store.root / "runs.jsonl", "ab") as file:
         file.write(b'{"torn')
-    assert [run["setting"] for run in store.runs] == ["s"]
+    assert [run.setting for run in store.runs] == ["s"]
     store.runs.note({}, {"t": [stage()]})
-    assert [run["setting"] for run in store.runs] == ["s", "t"]
+    assert [run.setting for run in store.runs] == ["s", "t"]
 
 
 def test_the_same_run_is_noted_once_a_day(store: ArtifactStore) -> None:

@@ -39,6 +39,7 @@ from motools_build.project.variables import (
 from motools_build.project.zoo import Zoo
 from motools_build.running.derived import Derive
 from motools_build.running.learned import rows_of
+from motools_build.running.revision import revision
 from motools_build.running.stops import Stops
 from motools_build.specs import ModelName, Setting
 from motools_build.stages import Stage
@@ -273,7 +274,7 @@ class Project:
         nothing to do is noted, too, because a stage's name must always mean the key of
         the latest run."""
         planned = {name: plan.stages for name, plan in self._plans.items()}
-        self.store.runs.note(self.variables, planned)
+        self.store.runs.note(self.variables, planned, lambda: revision(Path()))
 
 
 def _read_dotenv() -> None:

@@ -55,7 +55,7 @@ def past(prefix: str, store: ArtifactStore) -> dict[str, str]:
     the run log or the ledger or has an artifact."""
     found: dict[str, str] = {}
     for run in store.runs:
-        for name, key in run["stages"].items():
+        for name, key in run.stages.items():
             if key.startswith(prefix):
                 found[key] = name
     for key in store.ledger:

@@ -41,9 +41,9 @@ def off_plan(plan: Plan, store: ArtifactStore) -> list[Result]:
     gone: dict[str, str] = {}
     begin = f"eval:{plan.setting}/"
     for run in store.runs:
-        if run.get("setting") != plan.setting or _is_smoke(run):
+        if run.setting != plan.setting or run.is_smoke:
             continue
-        for name, key in run["stages"].items():
+        for name, key in run.stages.items():
             if name.startswith(begin) and name not in names and key not in keys:
                 gone.pop(name, None)
                 gone[name] = key
@@ -61,11 +61,6 @@ def off_plan(plan: Plan, store: ArtifactStore) -> list[Result]:
         cell = _cell(stage, name.removeprefix(begin), models)
         found.append(Result(cell, "off-plan", record, NOTE, folder, _lineage(record)))
     return found
-
-
-def _is_smoke(run: Mapping[str, object]) -> bool:
-    variables = run.get("variables")
-    return isinstance(variables, Mapping) and variables.get("smoke") == "yes"
 
 
 def _backends(store: ArtifactStore) -> dict[str, str]:

@@ -28,6 +28,7 @@ from motools_build.store.observed import Observed
 from motools_build.store.payload import RECORD, kept, local_file, wrong_size
 from motools_build.store.records import Record
 from motools_build.store.runs import RunLog
+from motools_build.store.snapshots import FOLDER, Snapshots
 from motools_build.store.state import States
 from motools_build.text.scrub import scrub_values
 
@@ -54,6 +55,7 @@ class ArtifactStore:
         self.locks = Locks(root / "lock")
         """One per stage key, held by the process that makes the stage."""
         self.runs = RunLog(root / "runs.jsonl", self.locks)
+        self.snapshots = Snapshots(root / FOLDER)
         self.states = States(root)
         self.ledger = Ledger(root / "ledger.jsonl")
         self.live = Live(root, self.locks)

@@ -7,8 +7,10 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,6 +30,58 @@ DAY = 86_400
 of recent runs."""
 
 
+@dataclass(frozen=True)
+class Run:
+    """A line of the run log: what one setting stood for when a run began."""
+
+    time: str
+    """UTC, in the form of `now`; empty in a damaged line."""
+    setting: str
+    stages: Mapping[str, str]
+    """Stage name -> key."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The `name=value` words of the command."""
+    commit: str | None = None
+    """The git commit that the project was at; None if it is not known."""
+    dirty: bool | None = None
+    """Whether files of the project were not as in that commit."""
+
+    @cached_property
+    def id(self) -> str:
+        """Eight hex digits that stand for the run. They are computed from the line, so
+        they stay the same when the log is pruned."""
+        of = (self.time, self.setting, dict(self.variables), dict(self.stages))
+        return digest_bytes(json.dumps(of).encode())[:8]
+
+    @property
+    def is_smoke(self) -> bool:
+        return self.variables.get("smoke") == "yes"
+
+    @property
+    def seconds(self) -> float:
+        """When the run began, in seconds since the epoch; infinite if that is not
+        known, so that a damaged line is never too old to keep."""
+        try:
+            return seconds_of(self.time)
+        except ValueError:
+            return math.inf
+
+    @classmethod
+    def of(cls, line: Mapping[str, Any]) -> Run | None:
+        """The run of a decoded line; None if the line names no stages."""
+        stages, variables = line.get("stages"), line.get("variables")
+        if not isinstance(stages, dict):
+            return None
+        return cls(
+            time=str(line.get("time", "")),
+            setting=str(line.get("setting", "")),
+            stages=stages,
+            variables=variables if isinstance(variables, dict) else {},
+            commit=line.get("commit"),
+            dirty=line.get("dirty"),
+        )
+
+
 class RunLog:
     """A file of JSON lines: time, setting, variables, and the keys of its stages.
 
@@ -41,24 +95,31 @@ class RunLog:
         self._locks = locks
 
     def note(
-        self, variables: Mapping[str, str], settings: Mapping[str, Sequence[Stage]]
+        self,
+        variables: Mapping[str, str],
+        settings: Mapping[str, Sequence[Stage]],
+        revision: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         """Log the stages of each setting, unless its latest line has the same keys and
-        is younger than `DAY`: a run with nothing to do must cost nothing."""
+        is younger than `DAY`: a run with nothing to do must cost nothing. `revision`,
+        called only if something is logged, returns `commit` and `dirty`, if known."""
         latest = self._latest()
-        lines = []
+        lines: list[str] = []
+        at: Mapping[str, Any] = {}
         for setting, stages in settings.items():
             stands_for = digest_bytes("".join(stage.key for stage in stages).encode())
             noted = latest.get(setting)
             if noted and noted[0] == stands_for and time.time() - noted[1] < DAY:
                 continue
             latest[setting] = (stands_for, time.time())
+            at = at if lines else revision()
             line = {
                 "format": FORMAT,
                 "time": now(),
                 "setting": setting,
                 "variables": dict(variables),
                 "stages": {stage.name: stage.key for stage in stages},
+                **at,
             }
             lines.append(json.dumps(line, ensure_ascii=False))
         if not lines:
@@ -82,10 +143,10 @@ class RunLog:
             equal: dict[tuple[str, str], int] = {}
             notes = []
             for number, (line, run) in enumerate(self._lines()):
-                setting = str(run.get("setting"))
-                same = json.dumps([run["stages"], run.get("variables")])
-                last[setting] = equal[setting, digest_bytes(same.encode())] = number
-                notes.append((line, _seconds_of(run)))
+                same = json.dumps([run.stages, run.variables])
+                place = run.setting, digest_bytes(same.encode())
+                last[run.setting] = equal[place] = number
+                notes.append((line, run.seconds))
             needed = {*last.values()} | {
                 number for number in equal.values() if notes[number][1] >= since
             }
@@ -108,7 +169,7 @@ class RunLog:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[Run]:
         """Every logged run, oldest first. A line cut by a full disk is skipped.
 
         Raises NewerFormat for a line in a newer format, and ArtifactError if the file
@@ -116,17 +177,18 @@ class RunLog:
         """
         return (run for _, run in self._lines())
 
-    def _lines(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    def _lines(self) -> Iterator[tuple[bytes, Run]]:
         with suppress(FileNotFoundError), self._opened() as file:
             for line in file:
                 try:
-                    run = json.loads(line)
+                    found = json.loads(line)
                 except ValueError:
                     continue
-                if not isinstance(run, dict):
+                if not isinstance(found, dict):
                     continue
-                check_format(run, f"a line of {self._file}")
-                if isinstance(run.get("stages"), dict):
+                check_format(found, f"a line of {self._file}")
+                run = Run.of(found)
+                if run:
                     yield line, run
 
     def _opened(self) -> IO[bytes]:
@@ -144,7 +206,7 @@ class RunLog:
         """Stage name -> the keys that it had in logged runs, the latest last."""
         keys: dict[str, dict[str, None]] = {}
         for run in self:
-            for name, key in run["stages"].items():
+            for name, key in run.stages.items():
                 keys.setdefault(name, {}).pop(key, None)
                 keys[name][key] = None
         return {name: list(found) for name, found in keys.items()}
@@ -158,15 +220,6 @@ def now() -> str:
 def moment(seconds: float) -> str:
     """A time in seconds since the epoch, in the form of `now`."""
     return time.strftime(MOMENT, time.gmtime(seconds))
-
-
-def _seconds_of(run: Mapping[str, Any]) -> float:
-    """When a run was logged, in seconds since the epoch; infinite for a line without a
-    valid time, so that it is never too old to keep."""
-    try:
-        return seconds_of(run["time"])
-    except (KeyError, TypeError, ValueError):
-        return math.inf
 
 
 def seconds_of(moment: str) -> float:

@@ -117,9 +117,8 @@ def referred_lately(store: ArtifactStore, days: float) -> set[str]:
     since = time.time() - days * 86400
     keys: set[str] = set()
     for run in store.runs:
-        began = seconds_of(run["time"])
-        if began >= since:
-            keys.update(run["stages"].values())
+        if run.seconds >= since:
+            keys.update(run.stages.values())
     return keys
 
 
