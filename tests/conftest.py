@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,27 +54,39 @@ def no_command() -> Iterator[None]:
         session.end()
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests that share what their module makes to one worker of pytest-xdist,
-    in the order of the file, since one may go on from what another left.
-
-    Begin with the tests that take long: those groups, and those of real processes. Else
-    a worker may begin with one when the others have ended.
-    """
-    for item in items:
-        of_module = {f.argname for f in _fixtures(item) if f.scope == "module"}
-        if of_module and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    first = ("xdist_group", "real_process")
-    items.sort(key=lambda item: not any(map(item.get_closest_marker, first)))
+    """Begin with the tests that take long: those that share what their module makes,
+    and those of real processes. Else a worker may begin with one when the others have
+    ended."""
+    items.sort(
+        key=lambda item: (
+            not (item.get_closest_marker("real_process") or share(item.nodeid))
+        )
+    )
 
 
-def _fixtures(item: pytest.Item) -> Iterator[pytest.FixtureDef[Any]]:
-    """The fixtures that a test uses, directly or through others."""
-    found = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
-    for of_name in found.values():
-        yield of_name[-1]
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give the tests of a module that share what it makes to one worker, in their
+    order: it is made once, and one may go on from what another left. All others are
+    spread over the workers."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid.partition("::")[0] if share(nodeid) else nodeid
+
+    return Scheduling(config, log)
+
+
+@cache
+def _shares(module: str) -> bool:
+    return 'scope="module"' in (ROOT / module).read_text()
+
+
+def share(nodeid: str) -> bool:
+    """Whether the tests of a test's module share a fixture of that module."""
+    return _shares(nodeid.partition("::")[0])
 
 
 def pytest_sessionfinish() -> None:

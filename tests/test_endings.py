@@ -246,7 +246,6 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Tour:
     )
 
 
-@pytest.mark.xdist_group("tour")
 class TestFailures:
     """An eval that fails has no record; what it was told is kept."""
 
@@ -309,7 +308,6 @@ class TestFailures:
         assert f"{again} made, {len(MADE)} up to date, 1 failed" in tour.second.out
 
 
-@pytest.mark.xdist_group("tour")
 class TestResults:
     """A result says what is in it, and what is not."""
 

@@ -95,7 +95,6 @@ def shown(project: Project, *words: str, code: int = 0) -> dict[str, Any]:
     return dict(found)
 
 
-@pytest.mark.xdist_group("samples")
 class TestWhatIsShown:
     def test_messages_under_their_role_target_and_scores(self, ran: Project) -> None:
         out = ran.doit("samples", f"{EVAL}/one", "-n", "1").out
@@ -148,7 +147,6 @@ class TestWhatIsShown:
         assert shown(ran, key[:8])["stage"] == f"{EVAL}/one"
 
 
-@pytest.mark.xdist_group("samples")
 class TestOthers:
     def test_of_a_failed_eval_its_log_is_shown_with_the_error(
         self, ran: Project
@@ -214,7 +212,6 @@ def no_entries(data: bytes) -> bytes:
     return bytes(damaged)
 
 
-@pytest.mark.xdist_group("samples")
 class TestDamaged:
     """A file of an eval that counts as made, because its size is the recorded one."""
 
@@ -270,7 +267,6 @@ class TestDamaged:
         assert told.strip().endswith(f"; {remedy}{EVAL}/one")
 
 
-@pytest.mark.xdist_group("samples")
 class TestWhere:
     @pytest.mark.parametrize(
         ("where", "found"),
