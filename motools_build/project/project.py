@@ -27,6 +27,7 @@ from motools_build.planning.evals import Payer
 from motools_build.planning.plan import Plan, plan
 from motools_build.planning.sources import Resolver
 from motools_build.project.config import Config, launcher, settle_seconds
+from motools_build.project.noting import about
 from motools_build.project.selection import Selection
 from motools_build.project.tables import tables
 from motools_build.project.variables import (
@@ -39,7 +40,6 @@ from motools_build.project.variables import (
 from motools_build.project.zoo import Zoo
 from motools_build.running.derived import Derive
 from motools_build.running.learned import rows_of
-from motools_build.running.revision import revision
 from motools_build.running.stops import Stops
 from motools_build.specs import ModelName, Setting
 from motools_build.stages import Stage
@@ -274,7 +274,8 @@ class Project:
         nothing to do is noted, too, because a stage's name must always mean the key of
         the latest run."""
         planned = {name: plan.stages for name, plan in self._plans.items()}
-        self.store.runs.note(self.variables, planned, lambda: revision(Path()))
+        more = about(self._plans, self.memo)
+        self.store.runs.note(self.variables, planned, more)
 
 
 def _read_dotenv() -> None:

@@ -41,6 +41,9 @@ class Run:
     """Stage name -> key."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """The `name=value` words of the command."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Path of each source file (rows, code of evals) -> the digest that it had; empty
+    in lines of earlier versions."""
     commit: str | None = None
     """The git commit that the project was at; None if it is not known."""
     dirty: bool | None = None
@@ -70,6 +73,7 @@ class Run:
     def of(cls, line: Mapping[str, Any]) -> Run | None:
         """The run of a decoded line; None if the line names no stages."""
         stages, variables = line.get("stages"), line.get("variables")
+        files = line.get("files")
         if not isinstance(stages, dict):
             return None
         return cls(
@@ -77,6 +81,7 @@ class Run:
             setting=str(line.get("setting", "")),
             stages=stages,
             variables=variables if isinstance(variables, dict) else {},
+            files=files if isinstance(files, dict) else {},
             commit=line.get("commit"),
             dirty=line.get("dirty"),
         )
@@ -98,28 +103,27 @@ class RunLog:
         self,
         variables: Mapping[str, str],
         settings: Mapping[str, Sequence[Stage]],
-        revision: Callable[[], Mapping[str, Any]] = dict,
+        about: Callable[[str], Mapping[str, Any]] = lambda setting: {},
     ) -> None:
         """Log the stages of each setting, unless its latest line has the same keys and
-        is younger than `DAY`: a run with nothing to do must cost nothing. `revision`,
-        called only if something is logged, returns `commit` and `dirty`, if known."""
+        is younger than `DAY`: a run with nothing to do must cost nothing. `about`,
+        called only if a line is logged, returns further fields of a setting's line:
+        `files`, and `commit` and `dirty` if they are known."""
         latest = self._latest()
-        lines: list[str] = []
-        at: Mapping[str, Any] = {}
+        lines = []
         for setting, stages in settings.items():
             stands_for = digest_bytes("".join(stage.key for stage in stages).encode())
             noted = latest.get(setting)
             if noted and noted[0] == stands_for and time.time() - noted[1] < DAY:
                 continue
             latest[setting] = (stands_for, time.time())
-            at = at if lines else revision()
             line = {
                 "format": FORMAT,
                 "time": now(),
                 "setting": setting,
                 "variables": dict(variables),
                 "stages": {stage.name: stage.key for stage in stages},
-                **at,
+                **about(setting),
             }
             lines.append(json.dumps(line, ensure_ascii=False))
         if not lines:
