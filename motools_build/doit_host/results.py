@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
@@ -92,10 +92,11 @@ class Results(Query):
                 "--samples has no tables: add --csv, --json or --format parquet "
                 "(`doit samples` shows transcripts)"
             )
-        self._known(pos_args)
-        told = _Told(self, session.project, session.selected, form)
-        kind = None if samples else _kind(session.project, differences, by)
-        told.tell(kind, Path(out) if out else None)
+        with nullcontext() if samples else _uncollected():
+            self._known(pos_args)
+            told = _Told(self, session.project, session.selected, form)
+            kind = None if samples else _kind(session.project, differences, by)
+            told.tell(kind, Path(out) if out else None)
         return 0
 
 
@@ -142,8 +143,7 @@ class _Told:
         if kind is None:
             self._samples(stream)
             return
-        with _uncollected():
-            kind.tell(self.settings, self.form, stream)
+        kind.tell(self.settings, self.form, stream)
 
     def _samples(self, stream: Any) -> None:
         from motools_build.project.reports import every_sample
@@ -165,9 +165,8 @@ class _Told:
         from motools_build.report.sample_rows import sample_rows, spooled
 
         if kind is not None:
-            with _uncollected():
-                flat = (row for of in kind.find(self.settings) for row in of.flat())
-                write_parquet(path, *with_text(kind.columns, flat))
+            flat = (row for of in kind.find(self.settings) for row in of.flat())
+            write_parquet(path, *with_text(kind.columns, flat))
             return
         with spooled(sample_rows(every_sample(self.project, self.settings))) as kept:
             write_parquet(path, kept.columns, kept.rows(), kept.real)

@@ -212,7 +212,8 @@ class PlannedEval:
                 upstream=tuple(blocks.values()),
                 tags=answers.tags,
             )
-        answers = replace(answers, setup=(*answers.setup, *self.bases))
+        if self.bases:
+            answers = replace(answers, setup=(*answers.setup, *self.bases))
         return self._stage("eval", path, self.whole, answers, staging)
 
     def _stage(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,17 @@ def read(folder: Path) -> dict[Place, Scored]:
         for row in from_json(b"[%s]" % b",".join(lines)):
             question = row["id"]
             for scorer, value in row["scores"].items():
-                if isinstance(value, dict):
+                if type(value) is float and isfinite(value):
+                    # the most frequent case, without a call for each answer
+                    of_place = found.get((scorer,))
+                    if of_place is None:
+                        of_place = found[scorer,] = Scored(asked)
+                    of_question = of_place.answers.get(question)
+                    if of_question is None:
+                        of_place.answers[question] = [value]
+                    else:
+                        of_question.append(value)
+                elif isinstance(value, dict):
                     for key, inner in value.items():
                         _add(found, (scorer, key), question, inner, asked)
                 else:

@@ -243,4 +243,5 @@ def variance_of_mean(values: Collection[float]) -> float:
     """The variance of the mean of independent values."""
     count = len(values)
     middle = math.fsum(values) / count
-    return math.fsum((value - middle) ** 2 for value in values) / (count - 1) / count
+    # a list takes less time than a generator, which counts with thousands of models
+    return math.fsum([(value - middle) ** 2 for value in values]) / (count - 1) / count

@@ -10,6 +10,7 @@ older records, which do not, they are recognised by the names that judges used.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -54,17 +55,24 @@ def outcomes(metrics: Mapping[str, Any], told: Collection[str] = ()) -> Outcomes
 
 def values(
     metrics: Mapping[str, Any], own: Collection[str] = (), told: Collection[str] = ()
-) -> list[str]:
+) -> tuple[str, ...]:
     """The metrics of a scorer that are neither counts nor standard errors; a standard
     error is redundant beside an interval. `own` are metrics of the task that have the
     name of one of our counts, `told` the counts that the record lists."""
-    of_each = outcomes(metrics, told).values()
+    return _values(tuple(metrics), tuple(own), tuple(told))
+
+
+@functools.lru_cache(1024)  # thousands of evals have the same few names
+def _values(
+    metrics: tuple[str, ...], own: tuple[str, ...], told: tuple[str, ...]
+) -> tuple[str, ...]:
+    of_each = outcomes(dict.fromkeys(metrics), told).values()
     counts = {name for of in of_each for name in of.values()} | {"n", "unscored"}
-    return [
+    return tuple(
         name
         for name in metrics
         if name in own or not (name in counts or is_standard_error(name))
-    ]
+    )
 
 
 def told(
