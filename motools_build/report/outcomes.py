@@ -55,17 +55,17 @@ def outcomes(metrics: Mapping[str, Any], told: Collection[str] = ()) -> Outcomes
 
 def values(
     metrics: Mapping[str, Any], own: Collection[str] = (), told: Collection[str] = ()
-) -> tuple[str, ...]:
+) -> list[str]:
     """The metrics of a scorer that are neither counts nor standard errors; a standard
     error is redundant beside an interval. `own` are metrics of the task that have the
     name of one of our counts, `told` the counts that the record lists."""
-    return _values(tuple(metrics), tuple(own), tuple(told))
+    return [*_values(tuple(metrics), tuple(own), tuple(told))]
 
 
 @functools.lru_cache(1024)  # thousands of evals have the same few names
 def _values(
     metrics: tuple[str, ...], own: tuple[str, ...], told: tuple[str, ...]
-) -> tuple[str, ...]:
+) -> list[str]:
     of_each = outcomes(dict.fromkeys(metrics), told).values()
     counts = {name for of in of_each for name in of.values()} | {"n", "unscored"}
     return tuple(
