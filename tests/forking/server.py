@@ -162,6 +162,11 @@ def import_workers() -> None:
     subject = Subject("openai/none", "s/base/none", "s", "base", None)
     params = EvalParams(EvalTask("none", "none"), subject)
     InspectBackend().prepare(StageJob("eval", "inspect", "k", "eval:none", params, ""))
+    # what Inspect loads with its first sample: 2 CPU seconds for anthropic alone
+    with suppress(ImportError):
+        importlib.import_module("inspect_ai.model._providers.anthropic")
+    with suppress(ImportError):
+        importlib.import_module("inspect_ai.model").get_model_info("openai/none")
 
 
 def run_worker(arguments: list[str]) -> None:
