@@ -65,7 +65,7 @@ def values(
 @functools.lru_cache(1024)  # thousands of evals have the same few names
 def _values(
     metrics: tuple[str, ...], own: tuple[str, ...], told: tuple[str, ...]
-) -> list[str]:
+) -> tuple[str, ...]:
     of_each = outcomes(dict.fromkeys(metrics), told).values()
     counts = {name for of in of_each for name in of.values()} | {"n", "unscored"}
     return tuple(

@@ -1,0 +1,309 @@
+"""What differs between two sets of results: which inputs, and which results moved.
+
+The sets are of two settings, two arms, two runs of one setting, or a lock and the
+present. Groups of models are matched by their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from motools_build.report.copies import joined
+from motools_build.report.differences import Difference, difference
+from motools_build.report.estimates import Column, Estimate, Estimates, columns
+from motools_build.report.explain import flat
+from motools_build.report.lineage import model_of
+from motools_build.report.means import Group, status_of_seeds, whole_seeds
+from motools_build.report.results import Result, named_parts
+from motools_build.stages import Stage
+
+DRAWN = ("spec.seed", "spec.replicate")
+"""Fields in which the models of one group differ."""
+
+MADE_OF = ("model", "samples")
+"""Roles of inputs that are keys of other stages, whose own inputs are compared."""
+
+UNKNOWN = "not known"
+"""The value of a field of a stage whose artifact is gone."""
+
+Verdict = Literal["same", "moved", "within", "apart", "overlap", "only", "none"]
+"""same       both are of the same artifacts
+moved      the 95 % interval of the difference excludes 0
+within     it does not
+apart      the eval asks or scores otherwise, and the two intervals have no value in
+           common
+overlap    it does, and they have
+only       one of the two has no such eval or group
+none       there is no interval to tell it by"""
+
+
+class View(NamedTuple):
+    """One of the two sets."""
+
+    label: str
+    results: Sequence[Result]
+
+
+class Input(NamedTuple):
+    """A field of the inputs that differs."""
+
+    subject: str
+    """The group of models, or `eval NAME`."""
+    field: str
+    """As in a preimage: `spec.epochs`, `inputs.dataset`; or `seeds`."""
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+    """The values, more than one if the models of a group differ; empty if there are
+    none."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A metric of a group of models, in the first set and in the second."""
+
+    group: Group
+    """As in the second set; as in the first, if the second has none."""
+    column: Column
+    first: Estimate
+    second: Estimate
+    verdict: Verdict
+    found: Difference | None = None
+    """The second less the first, paired by question; None unless both have an interval
+    and are of the same questions."""
+    lost: tuple[str, str] = ("", "")
+    """Why models of each set have no number, such as `2 stale`; empty if all have."""
+
+    def as_json(self) -> dict[str, Any]:
+        arm, dataset, model, training = self.group
+        an_eval, scorer, metric = self.column
+        found = self.found
+        return {
+            **{"arm": arm, "dataset": dataset, "model": model, "training": training},
+            **{"eval": an_eval, "scorer": scorer, "metric": metric},
+            "first": self.first.as_json(),
+            "second": self.second.as_json(),
+            "lost": list(self.lost),
+            "verdict": self.verdict,
+            "difference": found.value if found else None,
+            "low": found.low if found else None,
+            "high": found.high if found else None,
+        }
+
+
+@dataclass(frozen=True)
+class Diff:
+    """What differs between two sets of results."""
+
+    first: str
+    second: str
+    inputs: tuple[Input, ...]
+    results: tuple[Moved, ...]
+    alone: tuple[tuple[str, ...], tuple[str, ...]]
+    """The names of the groups that only the first, and only the second, has."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "first": self.first,
+            "second": self.second,
+            "inputs": [one._asdict() for one in self.inputs],
+            "results": [one.as_json() for one in self.results],
+            "only in first": list(self.alone[0]),
+            "only in second": list(self.alone[1]),
+        }
+
+
+def diff(first: View, second: View) -> Diff:
+    """What differs between two sets of results."""
+    a, b = _groups(first.results), _groups(second.results)
+    pairs = _pairs(list(a), list(b))
+    estimates = Estimates([*first.results, *second.results])
+    inputs: dict[Input, None] = {}
+    moved: list[Moved] = []
+    for one, other in pairs:
+        name = named(other)
+        inputs.update(dict.fromkeys(_models_differ(name, a[one], b[other])))
+        moved += _moved(other, a[one], b[other], estimates)
+    evals = _evals_differ(first.results, second.results)
+    return Diff(
+        first.label,
+        second.label,
+        (*inputs, *evals),
+        tuple(moved),
+        (
+            tuple(named(one) for one in a if one not in {p[0] for p in pairs}),
+            tuple(named(one) for one in b if one not in {p[1] for p in pairs}),
+        ),
+    )
+
+
+def named(group: Group) -> str:
+    """The parts of a group's name that say which it is."""
+    return ", ".join(filter(None, group))
+
+
+def _groups(found: Sequence[Result]) -> dict[Group, list[Result]]:
+    """The results by group; those of a base model are a group of their own."""
+    by_group: dict[Group, list[Result]] = {}
+    for result in found:
+        by_group.setdefault(named_parts(result.cell), []).append(result)
+    return by_group
+
+
+def _pairs(first: list[Group], second: list[Group]) -> list[tuple[Group, Group]]:
+    """The groups that are compared: those of equal names; of the rest, those that are
+    the only one of their arm and dataset on both sides, though the base model or the
+    training is another; and if but one is left on each side, these two."""
+    pairs = [(one, one) for one in first if one in set(second)]
+    for count in (2, 1, 0):
+        a = [one for one in first if one not in {pair[0] for pair in pairs}]
+        b = [one for one in second if one not in {pair[1] for pair in pairs}]
+        for one in a:
+            alike = [[g for g in of if g[:count] == one[:count]] for of in (a, b)]
+            if [len(of) for of in alike] == [1, 1]:
+                pairs.append((one, alike[1][0]))
+    return pairs
+
+
+# ---- inputs
+
+
+def _models_differ(
+    name: str, first: Sequence[Result], second: Sequence[Result]
+) -> Iterator[Input]:
+    of_both = [_of_models(found) for found in (first, second)]
+    yield from _fields_that_differ(name, *of_both)
+
+
+def _of_models(found: Sequence[Result]) -> dict[str, set[str]]:
+    """Field -> its values in the models of a group, by what their keys were made of."""
+    fields: dict[str, set[str]] = {}
+    for result in found:
+        model = model_of(result.cell.stage)
+        if result.cell.seed is not None:
+            fields.setdefault("seeds", set()).add(str(result.cell.seed))
+            of = model.preimage if model else {}
+            if not of:
+                fields.setdefault("made of", set()).add(UNKNOWN)
+        else:
+            of = {"model": result.cell.model}
+        for name, value in flat(of).items():
+            if name not in DRAWN:
+                fields.setdefault(name, set()).add(str(value))
+    return fields
+
+
+def _evals_differ(first: Sequence[Result], second: Sequence[Result]) -> Iterator[Input]:
+    a, b = _of_evals(first), _of_evals(second)
+    for name in a:
+        if name in b:
+            yield from _fields_that_differ(f"eval {name}", a[name], b[name])
+
+
+def _of_evals(found: Sequence[Result]) -> dict[str, dict[str, set[str]]]:
+    """Eval -> field -> its values, over all models that it asks."""
+    evals: dict[str, dict[str, set[str]]] = {}
+    for result in found:
+        fields = evals.setdefault(result.cell.eval, {})
+        for name, value in asked(result.cell.stage).items():
+            fields.setdefault(name, set()).add(value)
+    return evals
+
+
+def asked(stage: Stage) -> dict[str, str]:
+    """Field -> value of what an eval asks and how it scores, whatever the model."""
+    fields = {}
+    blocks = [used for used in stage.upstream if used.kind == "samples"]
+    for one in (*blocks, stage):
+        for name, value in flat(one.preimage).items():
+            role = name.removeprefix("inputs.").partition(":")[0]
+            if role == name or role not in MADE_OF:
+                fields[name] = str(value)
+    return fields
+
+
+def _fields_that_differ(
+    subject: str, first: Mapping[str, set[str]], second: Mapping[str, set[str]]
+) -> Iterator[Input]:
+    for name in dict.fromkeys((*first, *second)):
+        a, b = first.get(name, set()), second.get(name, set())
+        if a != b:
+            yield Input(subject, name, tuple(sorted(a)), tuple(sorted(b)))
+
+
+# ---- results
+
+
+def _moved(
+    group: Group,
+    first: Sequence[Result],
+    second: Sequence[Result],
+    estimates: Estimates,
+) -> Iterator[Moved]:
+    for column in columns([*first, *second]):
+        of_both = [
+            [result for result in found if result.cell.eval == column[0]]
+            for found in (first, second)
+        ]
+        if column[1]:
+            yield _of_column(group, column, of_both[0], of_both[1], estimates)
+
+
+def _of_column(
+    group: Group,
+    column: Column,
+    first: Sequence[Result],
+    second: Sequence[Result],
+    estimates: Estimates,
+) -> Moved:
+    _, scorer, metric = column
+    wholes = [[*whole_seeds(found, column)] for found in (first, second)]
+    (a, side), (b, other) = (
+        estimates.over(joined(whole), scorer, metric) if whole else (Estimate(), None)
+        for whole in wholes
+    )
+    lost = [_lost(found, column) for found in (first, second)]
+    found: Difference | None = None
+    verdict: Verdict = "none"
+    if not first or not second:
+        verdict = "only"
+    elif _keys(wholes[0]) == _keys(wholes[1]) and wholes[0]:
+        verdict = "same"
+    elif wholes[0] and wholes[1] and not _ask_the_same(wholes[0], wholes[1]):
+        verdict = _by_intervals(a, b)
+    elif side is not None and other is not None:
+        found = difference(other, side, estimates.scale(column))
+        if found is not None:
+            verdict = "within" if found.low <= 0 <= found.high else "moved"
+    return Moved(group, column, a, b, verdict, found, (lost[0], lost[1]))
+
+
+def _lost(found: Sequence[Result], column: Column) -> str:
+    """Why models have no number, such as `2 stale`; empty if all have."""
+    missing = status_of_seeds(found, column)[1]
+    return ", ".join(f"{count} {status}" for status, count in missing.items())
+
+
+def _keys(found: Sequence[Sequence[Result]]) -> set[str]:
+    return {result.cell.stage.key for seed in found for result in seed}
+
+
+def _ask_the_same(
+    first: Sequence[Sequence[Result]], second: Sequence[Sequence[Result]]
+) -> bool:
+    """Whether both are known to be of the same questions and scorers. Those of another
+    version of an eval may have the same names, and are not paired."""
+    of_both = [
+        {tuple(sorted(asked(r.cell.stage).items())) for of in found for r in of}
+        for found in (first, second)
+    ]
+    return of_both[0] == of_both[1] and () not in of_both[0]
+
+
+def _by_intervals(first: Estimate, second: Estimate) -> Verdict:
+    bounds = (first.low, first.high, second.low, second.high)
+    if None in bounds:
+        return "none"
+    low, high, other_low, other_high = (float(one) for one in bounds if one is not None)
+    return "apart" if high < other_low or other_high < low else "overlap"
