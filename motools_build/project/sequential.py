@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from motools_build.errors import InputError
 from motools_build.planning.plan import Cell, Plan
 from motools_build.project.variables import overridden, until_of
+from motools_build.report.cells import named_parts
 from motools_build.report.estimates import Estimates
 from motools_build.report.means import Group
-from motools_build.report.results import Result, named_parts, results
+from motools_build.report.results import Result, results
 from motools_build.report.until import Until
 from motools_build.report.widths import GroupWidth, group_widths
 from motools_build.specs import Setting

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from motools_build.report.cells import named_parts
 from motools_build.report.declared import NO_PLAN, Standing
 from motools_build.report.differences import Difference, difference, holm
 from motools_build.report.estimates import Column, Estimates, columns, rounded
 from motools_build.report.means import Group, groups, whole_seeds
-from motools_build.report.results import Result, named_parts
+from motools_build.report.results import Result
 from motools_build.specs.contrast import BASE, Contrast
 
 COMPARISON = (

@@ -11,9 +11,12 @@ seed.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
 
 from motools_build.report.intervals import Answers
-from motools_build.report.results import Result
+
+if TYPE_CHECKING:
+    from motools_build.report.results import Result
 
 
 def joined(seeds: Sequence[Sequence[Result]]) -> list[list[Result]]:

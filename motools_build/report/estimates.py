@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motools_build.backends.inspect.scores import number
-from motools_build.report.answers import MEANS, Scored, of_column, read
 from motools_build.report.copies import joined
 from motools_build.report.differences import Side
 from motools_build.report.intervals import (
@@ -20,7 +19,10 @@ from motools_build.report.intervals import (
     scale_of,
 )
 from motools_build.report.outcomes import values
-from motools_build.report.results import Result
+from motools_build.report.scored import MEANS, Place, Scored, of_column, together
+
+if TYPE_CHECKING:
+    from motools_build.report.results import Result
 
 Column = tuple[str, str, str]
 """Eval, scorer and metric."""
@@ -98,7 +100,7 @@ class Estimates:
         self._scored: dict[Column, Scored | None] = {}  # by key, scorer and metric
         self._counts: dict[Column, Estimate] = {}  # by key, scorer and metric
         self._single: dict[Column, Estimate] = {}
-        self._folders: dict[str, dict[tuple[str, ...], Scored]] = {}
+        self._folders: dict[str, Mapping[Place, Scored]] = {}
         self.problems: dict[str, str] = {}
         """Stage name -> why its scores cannot be read."""
 
@@ -168,7 +170,7 @@ class Estimates:
             fmean(self._counted(r, scorer, metric).value for r in one) for one in seeds
         ]
         return Side(
-            [_together(one) for one in whole],
+            [together(one) for one in whole],
             shown=fmean(values),
             copies=[len(one) for one in whole],
         )
@@ -222,9 +224,13 @@ class Estimates:
         same = all(place.answers == fit[0].answers for place in fit[1:])
         return fit[0] if fit and same else None  # if several fit, which is not known
 
-    def _read(self, result: Result) -> dict[tuple[str, ...], Scored]:
+    def _read(self, result: Result) -> Mapping[Place, Scored]:
+        if result.scores is not None:
+            return result.scores
         key, folder = result.cell.stage.key, result.folder
         if key not in self._folders:
+            from motools_build.report.answers import read  # not in a bundle
+
             try:
                 self._folders[key] = read(folder) if folder else {}
             except (OSError, ValueError) as error:
@@ -284,17 +290,6 @@ def with_interval(
         )
     questions = {question for one in answers for question in one}
     return replace(found, why=ONE_QUESTION if len(questions) == 1 else "")
-
-
-def _together(replicates: Sequence[Scored]) -> dict[Any, list[float]]:
-    """Question -> the scores of the answers of all replicates of a seed."""
-    if len(replicates) == 1:  # without a copy, which counts with thousands of seeds
-        return replicates[0].answers
-    found: dict[Any, list[float]] = {}
-    for one in replicates:
-        for question, scores in one.answers.items():
-            found.setdefault(question, []).extend(scores)
-    return found
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motools_build.backends.inspect.scores import number
+from motools_build.report.cells import named_parts
 from motools_build.report.copies import alike, joined
 from motools_build.report.estimates import Column, Estimate, Estimates, columns
-from motools_build.report.results import Result, named_parts
 
 Group = tuple[str, str, str, str]
 """Arm, dataset, model and training."""
@@ -21,6 +21,9 @@ MEAN = (
     *("value", "low", "high", "scored", "asked"),
     "status",
 )
+
+if TYPE_CHECKING:
+    from motools_build.report.results import Result
 """The fields of a mean, as JSON and data frames have them."""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from motools_build.report.cells import named_parts
 from motools_build.report.comparisons import means_pair
 from motools_build.report.differences import Side
 from motools_build.report.drawn import (
@@ -26,7 +27,7 @@ from motools_build.report.estimates import Column, Estimates, columns
 from motools_build.report.forecasts import Expected
 from motools_build.report.intervals import YES_NO, Scale, mean
 from motools_build.report.means import Group, groups, whole_seeds
-from motools_build.report.results import Result, named_parts
+from motools_build.report.results import Result
 from motools_build.report.spread import spread
 from motools_build.specs.contrast import BASE, Contrast
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from motools_build.planning.plan import Cell, Plan
+from motools_build.report.cells import named_parts
 from motools_build.report.lineage import Lineage, lineage
+from motools_build.report.scored import Place, Scored
 from motools_build.report.status import Statuses, Word
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Record
@@ -27,6 +29,8 @@ class Result:
     folder: Path | None = None
     """The folder with the eval's payload if the result is made, else None."""
     lineage: Lineage = field(default_factory=Lineage)
+    scores: Mapping[Place, Scored] | None = None
+    """The scores of its answers, if they are known without `folder`: from a lock."""
 
     @property
     def is_made(self) -> bool:
@@ -67,11 +71,6 @@ def rows(found: Iterable[Result]) -> Iterator[tuple[Cell, dict[str, Result]]]:
         model[cell.eval] = result
     for results_of in by_model.values():
         yield next(iter(results_of.values())).cell, results_of
-
-
-def named_parts(cell: Cell) -> tuple[str, str, str, str]:
-    """Arm, dataset, model and training, which all seeds of a model share."""
-    return cell.arm, cell.dataset, cell.model, cell.training
 
 
 def draw_shown(cell: Cell) -> str:

@@ -195,7 +195,11 @@ def table(
     `with_off_plan` looks up the results that it does not ask for now, too.
     """
     found = table_of(plan.setting, results(plan, store), most, standing=standing)
-    gone = off_plan(plan, store) if with_off_plan else []
+    return with_gone(found, off_plan(plan, store) if with_off_plan else [], standing)
+
+
+def with_gone(found: Table, gone: Sequence[Result], standing: Standing) -> Table:
+    """The table with the results that the setting does not ask for now."""
     own = Estimates(gone)
     rows_of = tuple(Row.of(result, own, standing) for result in gone)
     return replace(found, off_plan=rows_of, problems={**found.problems, **own.problems})

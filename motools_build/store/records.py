@@ -115,18 +115,19 @@ def known_fields(kind: type[T], found: Mapping[str, Any]) -> T | None:
         return None
 
 
-def check_format(found: Mapping[str, Any], what: str) -> None:
+def check_format(found: Mapping[str, Any], what: str, known: int = FORMAT) -> None:
     """Raises NewerFormat, with the version to install, if a file or a line has a format
     that this version does not know. One without a format number has the first format.
-    `what` names the file or line in the error."""
+    `what` names the file or line in the error; `known` is the latest format of its kind
+    that this version knows."""
     number = found.get("format", 1)
-    if isinstance(number, int) and not isinstance(number, bool) and number > FORMAT:
+    if isinstance(number, int) and not isinstance(number, bool) and number > known:
         version = found.get("version")
         wanted = ">=" + version if _is_version(version) else ""
         later = f" to {version} or later" if wanted else ""
         raise NewerFormat(
             f"{what} was written by a newer motools_build (format {number}; this one "
-            f"knows {FORMAT}); it was left as it is: upgrade motools_build{later} "
+            f"knows {known}); it was left as it is: upgrade motools_build{later} "
             f"(pip install -U 'motools_build{wanted}')"
         )
 

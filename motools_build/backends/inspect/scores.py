@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from motools_build.keys import canonical
-
 if TYPE_CHECKING:
     from inspect_ai.log import EvalSample, EvalScore
 
@@ -145,6 +143,8 @@ def as_json_value(value: Any) -> Any:
 def as_line(row: Mapping[str, Any]) -> bytes:
     """A row as canonical JSON; as plain JSON if canonical JSON cannot express one of
     its numbers (an integer above 2**53)."""
+    from motools_build.keys import canonical  # a bundle's copy does without
+
     try:
         return canonical(row)
     except ValueError:

@@ -10,9 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 from motools_build.backends.inspect.scores import as_json_value, number
+from motools_build.report.cells import named_parts
 from motools_build.report.estimates import Column, Estimates
 from motools_build.report.means import Group, groups, whole_seeds
-from motools_build.report.results import Result, draw_shown, named_parts
+from motools_build.report.results import Result, draw_shown
 from motools_build.report.samples import Name, Transcripts, in_one_text, transcripts
 from motools_build.report.table import Table
 from motools_build.report.where import Scores

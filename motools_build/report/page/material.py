@@ -13,6 +13,7 @@ from typing import TypeVar
 from motools_build.errors import ArtifactError
 from motools_build.params import ModelParams
 from motools_build.planning.plan import Plan
+from motools_build.report.cells import named_parts
 from motools_build.report.comparisons import Compared, compared
 from motools_build.report.curves import Curve, curve_in
 from motools_build.report.declared import NO_PLAN, Standing
@@ -23,7 +24,7 @@ from motools_build.report.lineage import model_of
 from motools_build.report.means import Group
 from motools_build.report.page.answers import Asked, Heat, asked_of, heats
 from motools_build.report.plots.naming import short_names
-from motools_build.report.results import Result, draw_shown, named_parts, results
+from motools_build.report.results import Result, draw_shown, results
 from motools_build.report.spent import Spent, spent
 from motools_build.report.status import Status, Statuses
 from motools_build.report.table import Table, table_of
