@@ -12,6 +12,9 @@ from typing import Any
 from motools_build.project.project import Project
 from motools_build.text.visible import shown
 
+Told = Callable[[str], None]
+"""What is called with each sentence about a lock."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -43,36 +46,51 @@ class Kind:
                 stream.write(shown(self.written(of, form)) + "\n")
 
 
-def results(project: Project) -> Kind:
-    """The results of each cell, and means over seeds."""
+def results(project: Project, locked: Told | None = None) -> Kind:
+    """The results of each cell, and means over seeds; with `locked`, from locks."""
+    from motools_build.project.locked import locked_tables
     from motools_build.project.reports import tables
     from motools_build.report.drawing.results import print_results
     from motools_build.report.drawing.written import written
     from motools_build.report.table import FLAT
 
     logs = str(project.store.root)
-    find = partial(tables, project)
+    find = (
+        partial(locked_tables, project, locked) if locked else partial(tables, project)
+    )
     return Kind(FLAT, find, written, partial(print_results, logs=logs))
 
 
-def differences(project: Project) -> Kind:
-    """The differences between groups of models."""
+def differences(project: Project, locked: Told | None = None) -> Kind:
+    """The differences between groups of models; with `locked`, from locks."""
+    from motools_build.project.locked import locked_compared
     from motools_build.project.reports import compared
     from motools_build.report.comparisons import COMPARISON
     from motools_build.report.drawing.differences import print_differences
     from motools_build.report.drawing.written import differences_written
 
     columns = ("setting", *COMPARISON)
-    find = partial(compared, project)
+    find = (
+        partial(locked_compared, project, locked)
+        if locked
+        else partial(compared, project)
+    )
     return Kind(columns, find, differences_written, print_differences)
 
 
-def means_by(project: Project, by: Sequence[str]) -> Kind:
-    """Means over what `by` does not name. Raises InputError for a wrong name."""
+def means_by(project: Project, by: Sequence[str], locked: Told | None = None) -> Kind:
+    """Means over what `by` does not name; with `locked`, from locks. Raises InputError
+    for a wrong name."""
+    from motools_build.project.locked import locked_pooled
     from motools_build.project.reports import pooled
     from motools_build.report.drawing.pooled import print_pooled
     from motools_build.report.drawing.written import pooled_written
     from motools_build.report.pooled import POOLED, named
 
     columns = ("setting", *named(by), *POOLED)
-    return Kind(columns, partial(pooled, project, by=by), pooled_written, print_pooled)
+    find = (
+        partial(locked_pooled, project, locked, by=by)
+        if locked
+        else partial(pooled, project, by=by)
+    )
+    return Kind(columns, find, pooled_written, print_pooled)

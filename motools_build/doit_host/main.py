@@ -34,6 +34,7 @@ COMMANDS = {
     "why": "queries:Why",
     "status": "queries:Status",
     "declare": "declaring:Declare",
+    "lock": "locking:Lock",
     "power": "power:Power",
     "report": "reporting:Report",
     "plot": "reporting:Plot",

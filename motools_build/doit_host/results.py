@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -10,14 +11,17 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
-from motools_build.doit_host.forms import Kind, differences, means_by, results
+from motools_build.doit_host.forms import Kind, Told, differences, means_by, results
 from motools_build.doit_host.helping import Needs
 from motools_build.doit_host.out import whole_text
 from motools_build.doit_host.query import OPT_JSON, Query
 from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
+from motools_build.project.locking import lockable
 from motools_build.project.project import Project
 from motools_build.store.files import whole_file
+from motools_build.text.similar import known
+from motools_build.text.visible import shown
 
 FORMS = ("table", "csv", "json", "md", "latex", "parquet")
 """The forms of results."""
@@ -37,8 +41,8 @@ class Results(Query):
     name = "results"
     doc_purpose = "show a setting's results; stale, missing and failed ones as such"
     doc_usage = (
-        "[SETTING...] [--differences | --by NAMES | --samples] [--out FILE] "
-        "[model=...] [seeds=...]"
+        "[SETTING...] [--differences | --by NAMES | --samples] [--from-lock] "
+        "[--out FILE] [model=...] [seeds=...]"
     )
     needs = Needs(tasks=False, rows=False)
     cmd_options = (
@@ -65,6 +69,11 @@ class Results(Query):
         _option(
             "samples", bool, False, "a row for each answer: csv, json (lines), parquet"
         ),
+        {
+            **_option("from_lock", bool, False, ""),
+            "long": "from-lock",
+            "help": "from zoo/SETTING.lock.json, which needs no artifacts",
+        },
         _option("out", str, "", "write to this file, whole or not at all"),
     )
 
@@ -76,10 +85,12 @@ class Results(Query):
         differences: bool,
         by: str,
         samples: bool,
+        from_lock: bool,
         out: str,
         pos_args: list[str],
     ) -> int:
         session = current()
+        project = session.project
         form = _form(json, csv, format)
         asked = {"--differences": differences, "--by": by, "--samples": samples}
         kinds = [name for name, is_asked in asked.items() if is_asked]
@@ -92,10 +103,19 @@ class Results(Query):
                 "--samples has no tables: add --csv, --json or --format parquet "
                 "(`doit samples` shows transcripts)"
             )
+        if samples and from_lock:
+            raise InvalidCommand(
+                "a lock has the scores of answers, not the answers: leave out --samples"
+            )
         with nullcontext() if samples else _uncollected():
-            self._known(pos_args)
-            told = _Told(self, session.project, session.selected, form)
-            kind = None if samples else _kind(session.project, differences, by)
+            settings = session.selected
+            if from_lock:
+                settings = _locked(project, pos_args) or settings
+            else:
+                self._known(pos_args)
+            told = _Told(self, project, settings, form, bool(out))
+            locked = told.mark if from_lock else None
+            kind = None if samples else _kind(project, differences, by, locked)
             told.tell(kind, Path(out) if out else None)
         return 0
 
@@ -108,10 +128,24 @@ def _form(json: bool, csv: bool, format: str) -> str:
     return forms[0] if forms else "table"
 
 
-def _kind(project: Project, compares: bool, by: str) -> Kind:
+def _kind(
+    project: Project, compares: bool, by: str, locked: Told | None = None
+) -> Kind:
     if by:
-        return means_by(project, [name.strip() for name in by.split(",")])
-    return differences(project) if compares else results(project)
+        return means_by(project, [name.strip() for name in by.split(",")], locked)
+    return differences(project, locked) if compares else results(project, locked)
+
+
+def _locked(project: Project, words: Sequence[str]) -> tuple[str, ...]:
+    """The words, which are names of settings that are locked, be it that of a setting
+    only the lock is here. Raises InvalidCommand for another word."""
+    there = lockable(project)
+    for word in words:
+        if word not in there:
+            raise InvalidCommand(
+                f"no setting or lock is called {word!r}; {known(word, there)}"
+            )
+    return tuple(dict.fromkeys(words))
 
 
 @dataclass(frozen=True)
@@ -122,6 +156,15 @@ class _Told:
     project: Project
     settings: Sequence[str]
     form: str
+    to_file: bool
+
+    def mark(self, sentence: str) -> None:
+        """Tell a sentence about a lock: above a table, and else beside the output,
+        whose bytes are the same as without a lock."""
+        if self.form == "table" and not self.to_file:
+            self.command._say(sentence)
+        else:
+            sys.stderr.write(f"{shown(sentence)}\n")
 
     def tell(self, kind: Kind | None, out: Path | None) -> None:
         """Write the results; without a kind, the samples."""
@@ -149,7 +192,6 @@ class _Told:
         from motools_build.project.reports import every_sample
         from motools_build.report.drawing.csv import write_csv
         from motools_build.report.sample_rows import sample_rows, spooled
-        from motools_build.text.visible import shown
 
         rows = sample_rows(every_sample(self.project, self.settings))
         if self.form == "json":

@@ -32,7 +32,7 @@ def standing(project: Project, name: str) -> Standing:
     setting = project.zoo[name]
     primary = overridden(setting, project.variables).primary
     try:
-        found, problems = _read(plan_file(project, name))
+        found, problems = declarations_in(plan_file(project, name))
     except InputError as error:
         found, problems = [], [f"{error}; none of its declarations counts"]
     is_narrowed = bool(of_plans(project.variables))
@@ -72,7 +72,7 @@ def declare(project: Project, name: str) -> Declared:
         raise InputError(f"{name} has no evals, and so nothing to declare")
     file = plan_file(project, name)
     with project.store.locks.held(f"declare:{name}"):
-        found, problems = _read(file)
+        found, problems = declarations_in(file)
         if problems:
             raise InputError("; ".join(problems))
         made = results(plan, project.store)
@@ -86,7 +86,7 @@ def declare(project: Project, name: str) -> Declared:
     return Declared(fresh, file, True)
 
 
-def _read(file: Path) -> tuple[list[Declaration], list[str]]:
+def declarations_in(file: Path) -> tuple[list[Declaration], list[str]]:
     """The declarations of a file, and what is wrong with those that do not count; none
     if there is no file. Raises InputError for a file that cannot be read."""
     from motools_build.report.declared import FORMAT, Declaration

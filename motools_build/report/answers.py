@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable
 from math import isfinite
 from pathlib import Path
@@ -61,7 +60,7 @@ def _add(
     if of_place is None:
         of_place = found[place] = Scored(asked)
     score = value if type(value) is float else number(value)
-    if score is None or not math.isfinite(score):
+    if score is None or not isfinite(score):
         return
     of_question = of_place.answers.get(question)
     if of_question is None:
