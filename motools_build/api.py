@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from motools_build.errors import ArtifactError, InputError
 from motools_build.project.config import is_project
 from motools_build.project.entering import in_folder
+from motools_build.project.past import project_at
 from motools_build.project.project import Project
 from motools_build.project.reports import settings_named
 from motools_build.project.returned import Artifact, Ran, Settings
@@ -123,18 +124,19 @@ class OpenProject:
 
         return self._ask(lambda project: how_far(project, words), variables)
 
-    def results(self, *words: str, **variables: Any) -> pandas.DataFrame:
+    def results(self, *words: str, at: str = "", **variables: Any) -> pandas.DataFrame:
         """The results of settings as a frame, with the data of `doit results --json`;
         without words, of the default setting. One row for each cell and metric, with
         its 95 % interval; a cell without a result has one row, without a metric. The
-        columns are those of `motools_build.report.frames.results_frame`.
+        columns are those of `motools_build.report.frames.results_frame`. With `at`, a
+        run's ID, a date or a git commit, as they were in that run.
 
         Raises MissingExtra if pandas is not installed.
         """
         from motools_build.project.reports import tables
         from motools_build.report.frames import results_frame
 
-        return results_frame(self._of_settings(tables, words, variables))
+        return results_frame(self._of_settings(tables, words, variables, at))
 
     def means(
         self, *words: str, by: Iterable[str] | None = None, **variables: Any
@@ -282,14 +284,17 @@ class OpenProject:
         call: Callable[[Project, Iterable[str]], Iterable[T]],
         words: tuple[str, ...],
         variables: Mapping[str, Any],
+        at: str = "",
     ) -> list[T]:
         """What a query gives for the settings that the words mean."""
 
         def found(project: Project) -> list[T]:
             return [*call(project, settings_named(project, words))]
 
-        return self._ask(found, variables)
+        return self._ask(found, variables, at)
 
-    def _ask(self, call: Callable[[Project], T], variables: Mapping[str, Any]) -> T:
+    def _ask(
+        self, call: Callable[[Project], T], variables: Mapping[str, Any], at: str = ""
+    ) -> T:
         given = as_words(variables)
-        return in_folder(self.path, lambda: call(Project(given)))
+        return in_folder(self.path, lambda: call(project_at(given, at)))

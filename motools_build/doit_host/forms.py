@@ -9,11 +9,16 @@ from functools import partial
 from json import dumps
 from typing import Any
 
+from motools_build.project.past import run_shown
 from motools_build.project.project import Project
+from motools_build.report.past import as_of, at_json
 from motools_build.text.visible import shown
 
 Told = Callable[[str], None]
 """What is called with each sentence about a lock."""
+
+MARKS = {"table": "{}", "md": "{}\n", "latex": "% {}"}
+"""Form -> how it has a line above its tables."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Kind:
     """One setting's data as Markdown (`md`) or `latex`."""
     printed: Callable[[Any, Any], None]
     """Print one setting's data to a stream as a table."""
+    project: Project
 
     def tell(self, settings: Sequence[str], form: str, stream: Any) -> None:
         """Write the data of settings to a stream of text, in any form but Parquet."""
@@ -37,10 +43,16 @@ class Kind:
         if form == "csv":
             write_csv(stream, self.columns, (row for of in found for row in of.flat()))
             return
-        for of in found:
+        for name, of in zip(settings, found, strict=True):
+            run = run_shown(self.project, name)
             if form == "json":
-                stream.write(shown(dumps(of.as_json(), ensure_ascii=False)) + "\n")
-            elif form == "table":
+                body = {**of.as_json(), **({"at": at_json(run)} if run else {})}
+                stream.write(shown(dumps(body, ensure_ascii=False)) + "\n")
+                continue
+            if run:
+                line = f"{name} {as_of(run)}"
+                stream.write(shown(MARKS[form].format(line)) + "\n")
+            if form == "table":
                 self.printed(of, stream)
             else:
                 stream.write(shown(self.written(of, form)) + "\n")
@@ -58,7 +70,7 @@ def results(project: Project, locked: Told | None = None) -> Kind:
     find = (
         partial(locked_tables, project, locked) if locked else partial(tables, project)
     )
-    return Kind(FLAT, find, written, partial(print_results, logs=logs))
+    return Kind(FLAT, find, written, partial(print_results, logs=logs), project)
 
 
 def differences(project: Project, locked: Told | None = None) -> Kind:
@@ -75,7 +87,7 @@ def differences(project: Project, locked: Told | None = None) -> Kind:
         if locked
         else partial(compared, project)
     )
-    return Kind(columns, find, differences_written, print_differences)
+    return Kind(columns, find, differences_written, print_differences, project)
 
 
 def means_by(project: Project, by: Sequence[str], locked: Told | None = None) -> Kind:
@@ -93,4 +105,4 @@ def means_by(project: Project, by: Sequence[str], locked: Told | None = None) ->
         if locked
         else partial(pooled, project, by=by)
     )
-    return Kind(columns, find, pooled_written, print_pooled)
+    return Kind(columns, find, pooled_written, print_pooled, project)

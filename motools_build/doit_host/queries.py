@@ -6,7 +6,7 @@ from __future__ import annotations
 from json import dumps
 
 from motools_build.doit_host.helping import Needs
-from motools_build.doit_host.query import OPT_JSON, Query
+from motools_build.doit_host.query import OPT_AT, OPT_JSON, Query
 from motools_build.doit_host.results import Results
 from motools_build.doit_host.session import current
 from motools_build.project.forecast import Forecast, forecast
@@ -62,16 +62,23 @@ class Why(Query):
 
     name = "why"
     doc_purpose = "show what a stage's key is made of, and why it is stale"
-    doc_usage = "STAGE|KEY|JOB"
+    doc_usage = "STAGE|KEY|JOB [--at WHEN]"
     doc_description = None
+    cmd_options = (OPT_JSON, OPT_AT)
 
-    def _execute(self, json: bool, pos_args: list[str]) -> int:
+    def _execute(self, json: bool, at: str, pos_args: list[str]) -> int:
         from motools_build.report.drawing.explanation import lines
 
-        found = explained(current().project, pos_args)
+        self._look_back(at, pos_args)
+        session = current()
+        found = explained(session.project, pos_args)
+        named = session.selected if at else ()
         if json:
-            self._say(dumps(found.as_json(), ensure_ascii=False))
+            of = self._at_json(named[0]) if named else {}
+            self._say(dumps({**found.as_json(), **of}, ensure_ascii=False))
             return 0
+        for line in self._as_of(named):
+            self._say(line)
         for line in lines(found):
             self._say(line)
         return 0
@@ -84,14 +91,24 @@ class Status(Query):
     name = "status"
     doc_purpose = "show how far settings are (exit code 1: not complete)"
     doc_description = "Without names, all settings."
+    doc_usage = f"{Query.doc_usage} [--at WHEN]"
     needs = Needs(tasks=False, default=False, rows=False, tells_broken=True)
+    cmd_options = (OPT_JSON, OPT_AT)
 
-    def _execute(self, json: bool, pos_args: list[str]) -> int:
+    def _execute(self, json: bool, at: str, pos_args: list[str]) -> int:
         from motools_build.report.drawing.overview import print_overview
 
-        found = how_far(current().project, pos_args)
+        self._look_back(at, pos_args)
+        session = current()
+        if at and not pos_args:
+            pos_args = list(session.selected)
+        found = how_far(session.project, pos_args)
         if json:
-            self._say(dumps(found.as_json(), ensure_ascii=False))
+            of = {name: self._at_json(name)["at"] for name in session.selected if at}
+            more = {"at": of} if at else {}
+            self._say(dumps({**found.as_json(), **more}, ensure_ascii=False))
         else:
+            for line in self._as_of(session.selected if at else ()):
+                self._say(line)
             print_overview(found, self.outstream)
         return 0 if found.complete else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
@@ -26,6 +26,14 @@ OPT_JSON = {
     "type": bool,
     "default": False,
     "help": "print JSON",
+}
+
+OPT_AT = {
+    "name": "at",
+    "long": "at",
+    "type": str,
+    "default": "",
+    "help": "as of a run's ID, a date (2026-11-20, 2026-11-20T10:44) or a git commit",
 }
 
 
@@ -95,6 +103,39 @@ class Query(Helped, DoitCmdBase):  # type: ignore[misc]
 
     def _say(self, text: str) -> None:
         self.outstream.write(shown(text) + "\n")
+
+    @staticmethod
+    def _look_back(at: str, words: Sequence[str]) -> None:
+        """Replace the project by what it was at a moment, if one is given. Raises
+        SelectionError for a word that means no run."""
+        if not at:
+            return
+        from motools_build.project.past import PastProject
+
+        session = current()
+        past = PastProject(session.project.variables, at)
+        named = past.selection.settings_of(words) if words else past.default()
+        session.project, session.selected = past, tuple(named)
+
+    @staticmethod
+    def _as_of(settings: Sequence[str]) -> Iterator[str]:
+        """A line for each setting that is shown as it was: which run is shown."""
+        from motools_build.project.past import run_shown
+        from motools_build.report.past import as_of
+
+        for name in settings:
+            run = run_shown(current().project, name)
+            if run:
+                yield f"{name} {as_of(run)}"
+
+    @staticmethod
+    def _at_json(setting: str) -> dict[str, Any]:
+        """The field `at` of JSON about a setting; none about its present."""
+        from motools_build.project.past import run_shown
+        from motools_build.report.past import at_json
+
+        run = run_shown(current().project, setting)
+        return {"at": at_json(run)} if run else {}
 
     def _planned(self, project: Project, words: list[str]) -> Sequence[str]:
         named, self.broken = plannable(project, words)

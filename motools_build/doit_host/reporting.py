@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 from motools_build.doit_host.helping import Needs
-from motools_build.doit_host.queries import Query
+from motools_build.doit_host.query import OPT_AT, Query
 from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.project.pages import ANSWERS, write_page, write_plot
@@ -30,7 +30,7 @@ class Report(Query):
     doc_purpose = "write a page of results: one HTML file, without network"
     doc_usage = (
         "[SETTING...] [model=...] [seeds=...] [--out FILE] [--open] [--answers N] "
-        "[--serve [--port N]]"
+        "[--at WHEN] [--serve [--port N]]"
     )
     needs = Needs(tasks=False, rows=False)
     cmd_options = (
@@ -63,6 +63,7 @@ class Report(Query):
             "default": 0,
             "help": "the live page's port on 127.0.0.1 [default: any that is free]",
         },
+        OPT_AT,
     )
 
     def _execute(
@@ -72,19 +73,22 @@ class Report(Query):
         answers: int,
         serve: bool,
         port: int,
+        at: str,
         pos_args: list[str],
     ) -> int:
         if answers < 0:
             raise InvalidCommand(f"--answers {answers}: write a number, 0 or more")
         session = current()
         if serve or port:
-            if not serve or out or answers != ANSWERS or not 0 <= port < 65536:
+            other = out or at or answers != ANSWERS
+            if not serve or other or not 0 <= port < 65536:
                 raise InvalidCommand(
                     "--serve takes --open and --port N (0 to 65535), but neither --out "
-                    "nor --answers; --port is for --serve alone"
+                    "nor --answers nor --at; --port is for --serve alone"
                 )
             names = _of_words(session.project, pos_args) or session.selected
             return self._serve(session.project, names, port, open)
+        self._look_back(at, pos_args)
         self._known(pos_args)
         settings = session.selected
         path = Path(out or f"{'-'.join(settings)}.html")
@@ -133,7 +137,10 @@ class Plot(Query):
 
     name = "plot"
     doc_purpose = "write a figure of results for a paper: SVG, PDF or PNG"
-    doc_usage = "[SETTING...] --out fig.pdf [--eval NAME,...] [model=...] [seeds=...]"
+    doc_usage = (
+        "[SETTING...] --out fig.pdf [--eval NAME,...] [--at WHEN] [model=...] "
+        "[seeds=...]"
+    )
     needs = Needs(tasks=False, rows=False)
     cmd_options = (
         {**OPT_OUT, "help": "the file to write; it ends in .pdf, .png or .svg"},
@@ -144,14 +151,18 @@ class Plot(Query):
             "default": "",
             "help": "only these evals, with commas between them",
         },
+        OPT_AT,
     )
 
-    def _execute(self, out: str, evals: str, pos_args: list[str]) -> int:
+    def _execute(self, out: str, evals: str, at: str, pos_args: list[str]) -> int:
         session = current()
         if not out:
             raise InvalidCommand("write doit plot SETTING --out fig.pdf")
+        self._look_back(at, pos_args)
         self._known(pos_args)
         chosen = [one for one in evals.split(",") if one]
         path = write_plot(session.project, session.selected, Path(out), chosen)
         self._say(str(path))
+        for line in self._as_of(session.selected):
+            self._say(line)
         return 0

@@ -14,7 +14,7 @@ from typing import Any
 from motools_build.doit_host.forms import Kind, Told, differences, means_by, results
 from motools_build.doit_host.helping import Needs
 from motools_build.doit_host.out import whole_text
-from motools_build.doit_host.query import OPT_JSON, Query
+from motools_build.doit_host.query import OPT_AT, OPT_JSON, Query
 from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.project.locking import lockable
@@ -41,8 +41,8 @@ class Results(Query):
     name = "results"
     doc_purpose = "show a setting's results; stale, missing and failed ones as such"
     doc_usage = (
-        "[SETTING...] [--differences | --by NAMES | --samples] [--from-lock] "
-        "[--out FILE] [model=...] [seeds=...]"
+        "[SETTING...] [--differences | --by NAMES | --samples] "
+        "[--at WHEN | --from-lock] [--out FILE] [model=...] [seeds=...]"
     )
     needs = Needs(tasks=False, rows=False)
     cmd_options = (
@@ -69,6 +69,7 @@ class Results(Query):
         _option(
             "samples", bool, False, "a row for each answer: csv, json (lines), parquet"
         ),
+        OPT_AT,
         {
             **_option("from_lock", bool, False, ""),
             "long": "from-lock",
@@ -85,12 +86,12 @@ class Results(Query):
         differences: bool,
         by: str,
         samples: bool,
+        at: str,
         from_lock: bool,
         out: str,
         pos_args: list[str],
     ) -> int:
         session = current()
-        project = session.project
         form = _form(json, csv, format)
         asked = {"--differences": differences, "--by": by, "--samples": samples}
         kinds = [name for name, is_asked in asked.items() if is_asked]
@@ -107,6 +108,10 @@ class Results(Query):
             raise InvalidCommand(
                 "a lock has the scores of answers, not the answers: leave out --samples"
             )
+        if at and from_lock:
+            raise InvalidCommand("--at and --from-lock exclude each other")
+        self._look_back(at, pos_args)
+        project = session.project
         with nullcontext() if samples else _uncollected():
             settings = session.selected
             if from_lock:

@@ -75,7 +75,7 @@ def plan(
     staging = Staging(f"{name}/{variant}" if variant else name)
     try:
         lines = matrix(setting)
-        labels = _labels(tuple(lines))
+        labels = labels_of(tuple(lines))
         ask = Teaching(others).stage
         models = Models(name, setting, payer, resolve, staging, labels, ask)
         # once per setting, not per cell: a setting may have thousands of cells
@@ -92,7 +92,7 @@ def plan(
     return Plan(name, tuple(staging.stages.values()), cells)
 
 
-def _labels(models: tuple[ModelName, ...]) -> dict[ModelName, str]:
+def labels_of(models: tuple[ModelName, ...]) -> dict[ModelName, str]:
     """Model -> its part of stage names: the last part of the model's name if that is
     unique, else the whole name. Raises InputError if two models get the same one."""
     shorts = [model.short for model in models]

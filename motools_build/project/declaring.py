@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from motools_build.errors import InputError, VariableError
+from motools_build.project.past import is_past
 from motools_build.project.project import Project
 from motools_build.project.variables import is_smoke, of_plans, overridden
 from motools_build.store.files import replace
@@ -29,7 +30,12 @@ def standing(project: Project, name: str) -> Standing:
 
     if is_smoke(project.variables):
         return NO_PLAN
-    setting = project.zoo[name]
+    try:
+        setting = project.zoo[name]
+    except InputError:
+        if is_past(project):  # it was a setting, and is none now
+            return NO_PLAN
+        raise
     primary = overridden(setting, project.variables).primary
     try:
         found, problems = declarations_in(plan_file(project, name))

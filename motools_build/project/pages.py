@@ -11,8 +11,10 @@ from motools_build.errors import InputError
 from motools_build.planning.matrix import matrix
 from motools_build.project.declaring import standing
 from motools_build.project.forecast import forecast
+from motools_build.project.past import run_shown
 from motools_build.project.project import Project
 from motools_build.project.variables import overridden
+from motools_build.report.past import as_of
 from motools_build.specs import Dataset
 from motools_build.store.files import whole_file
 
@@ -86,7 +88,15 @@ def _material(project: Project, name: str, answers: int) -> Material:
     """The material of a setting's page."""
     from motools_build.report.page.material import material
 
-    plan, setting = project.plan(name), project.zoo[name]
+    plan, own, run = (
+        project.plan(name),
+        standing(project, name),
+        run_shown(project, name),
+    )
+    if run:
+        about = f"{name} {as_of(run)}"
+        return material(plan, project.store, own, (), answers, about)
+    setting = project.zoo[name]
     stages = list(project.selection.chosen([name]).values())
     expected = [] if project.complete(plan) else forecast(project, stages).stages
     made = {
@@ -95,7 +105,6 @@ def _material(project: Project, name: str, answers: int) -> Material:
         for line in lines
     }
     about = setting.description
-    own = standing(project, name)
     return material(plan, project.store, own, expected, answers, about, made)
 
 

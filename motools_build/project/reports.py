@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 def tables(project: Project, settings: Iterable[str]) -> Iterator[Table]:
     """The results of each setting. Raises InputError for one that cannot be planned."""
+    from motools_build.project.past import is_past
     from motools_build.report.table import table
 
-    # variables show a part of a setting, or another one: all else would be off its plan
-    with_off_plan = not of_plans(project.variables)
+    # variables show a part of a setting, or another one: all else would be off its
+    # plan; and what other runs had is off the plan of an earlier one
+    with_off_plan = not (of_plans(project.variables) or is_past(project))
     return (
         table(
             project.plan(name),

@@ -69,7 +69,8 @@ class Lineage:
 def lineage(stage: Stage, record: Record | None, store: ArtifactStore) -> Lineage:
     """The lineage of an eval; `record` is None unless the eval is up to date."""
     model = model_of(stage)
-    digest = str(model.preimage["inputs"]["dataset"]) if model else None
+    rows = model.preimage["inputs"].get("dataset") if model else None
+    digest = str(rows) if rows else None
     key = str(model.key) if model else None
     if record is None:
         return Lineage(key, dataset_digest=digest)

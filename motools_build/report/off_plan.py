@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from motools_build.keys import Key
 from motools_build.planning.plan import Cell, Plan
@@ -31,6 +32,9 @@ BASE = re.compile(r"(?P<dataset>base)/(?P<model>[^/]+)/(?P<eval>[^/]+)")
 
 KEY = re.compile(r"[0-9a-f]{32}")
 
+NOTHING: Mapping[str, Any] = {"spec": {}, "inputs": {}}
+"""The preimage of a stage of which nothing but its name and key is known."""
+
 
 def off_plan(plan: Plan, store: ArtifactStore) -> list[Result]:
     """The results of logged runs of a setting that its plan lacks, by name, with an
@@ -49,46 +53,48 @@ def off_plan(plan: Plan, store: ArtifactStore) -> list[Result]:
                 gone[name] = key
     if not gone:
         return []
-    backends = _backends(store)
+    backends = backends_of(store, "eval")
     models = {_label(cell): cell.model for cell in plan.cells}
     found = []
     for name, key in gone.items():
-        stage = _stage(name, key, backends)
-        record = store.get(stage) if stage else None
-        if stage is None or record is None:
+        if key not in backends:
+            continue
+        stage = past_stage(name, key, backends[key])
+        record = store.get(stage)
+        if record is None:
             continue
         folder = store.materialise(stage)
-        cell = _cell(stage, name.removeprefix(begin), models)
+        cell = place_in(name.removeprefix(begin), stage, models)
         found.append(Result(cell, "off-plan", record, NOTE, folder, _lineage(record)))
     return found
 
 
-def _backends(store: ArtifactStore) -> dict[str, str]:
-    """Key of each eval's artifact -> its backend, from the names of their folders."""
+def backends_of(store: ArtifactStore, kind: str) -> dict[str, str]:
+    """Key of each artifact of a kind -> its backend, from the names of their
+    folders."""
     try:
-        there = os.listdir(store.root / "eval")
+        there = os.listdir(store.root / kind)
     except FileNotFoundError:
         return {}
     parts = (name.rpartition("-") for name in there)
     return {key: backend for backend, _, key in parts}
 
 
-def _stage(name: str, key: str, backends: Mapping[str, str]) -> Stage | None:
-    """The eval as it was, with nothing but what its artifact is found by."""
-    if key not in backends:
-        return None
+def past_stage(name: str, key: str, backend: str) -> Stage:
+    """A stage as it was, with nothing but what its artifact is found by."""
     return Stage(
-        kind="eval",
-        backend=backends[key],
+        kind=name.partition(":")[0],  # type: ignore[arg-type]
+        backend=backend,
         name=name,
         key=Key(key),
-        preimage={},
+        preimage=NOTHING,
         params=None,
     )
 
 
-def _cell(stage: Stage, path: str, models: Mapping[str, str]) -> Cell:
-    """The cell of a name's path. An arm is in no name, and so it is not known."""
+def place_in(path: str, stage: Stage, models: Mapping[str, str]) -> Cell:
+    """The cell of an eval by its name's path, without the setting. `models` is label ->
+    base model. An arm is in no name, and so it is not known."""
     match = TUNED.fullmatch(path) or BASE.fullmatch(path)
     if match is None:  # a version that named stages otherwise
         return Cell("", "", None, 0, path.rpartition("/")[2], stage)

@@ -166,16 +166,29 @@ def _rows(
     for stage in plan.stages:
         if stage.kind != "model":
             continue
+        if stage.params is None:  # of the past
+            name = stage.name.partition("/")[2].partition("/")[0]
+            digest = str(stage.preimage["inputs"].get("dataset", ""))
+            kept = store.snapshots.find(digest) if digest else None
+            found.setdefault(name, _of_file(name, digest, kept))
+            continue
         name = ModelParams.of(stage).dataset_name
         if name in found:
             continue
         rows, how = rows_of(stage, store), tuple(made.get(name, ()))
-        if rows is None or not Path(rows.path).exists():
-            found[name] = Rows(name, rows.digest if rows else "", None, (), how)
-            continue
-        with open(rows.path, encoding="utf-8-sig", errors="replace") as file:
-            lines = (line.strip() for line in file if line.strip())
-            first = tuple(islice(lines, EXAMPLES))
-            count = len(first) + sum(1 for _ in lines)
-        found[name] = Rows(name, rows.digest, count, first, how)
+        file = Path(rows.path) if rows and Path(rows.path).exists() else None
+        found[name] = _of_file(name, rows.digest if rows else "", file, how)
     return list(found.values())
+
+
+def _of_file(
+    name: str, digest: str, file: Path | None, made: tuple[str, ...] = ()
+) -> Rows:
+    """The rows of a dataset; `file` is None if it is not there."""
+    if file is None:
+        return Rows(name, digest, None, (), made)
+    with open(file, encoding="utf-8-sig", errors="replace") as opened:
+        lines = (line.strip() for line in opened if line.strip())
+        first = tuple(islice(lines, EXAMPLES))
+        count = len(first) + sum(1 for _ in lines)
+    return Rows(name, digest, count, first, made)
