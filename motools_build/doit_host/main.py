@@ -32,6 +32,7 @@ COMMANDS = {
     "results": "results:Results",
     "plan": "queries:Plan",
     "why": "queries:Why",
+    "diff": "diffing:Diff",
     "status": "queries:Status",
     "declare": "declaring:Declare",
     "lock": "locking:Lock",

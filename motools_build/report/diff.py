@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from motools_build.report.cells import named_parts
 from motools_build.report.copies import joined
 from motools_build.report.differences import Difference, difference
 from motools_build.report.estimates import Column, Estimate, Estimates, columns
 from motools_build.report.explain import flat
 from motools_build.report.lineage import model_of
 from motools_build.report.means import Group, status_of_seeds, whole_seeds
-from motools_build.report.results import Result, named_parts
+from motools_build.report.results import Result
 from motools_build.stages import Stage
 
 DRAWN = ("spec.seed", "spec.replicate")
@@ -26,7 +27,7 @@ MADE_OF = ("model", "samples")
 """Roles of inputs that are keys of other stages, whose own inputs are compared."""
 
 UNKNOWN = "not known"
-"""The value of a field of a stage whose artifact is gone."""
+"""A field of groups of which a model's artifact is gone."""
 
 Verdict = Literal["same", "moved", "within", "apart", "overlap", "only", "none"]
 """same       both are of the same artifacts
@@ -172,8 +173,12 @@ def _pairs(first: list[Group], second: list[Group]) -> list[tuple[Group, Group]]
 def _models_differ(
     name: str, first: Sequence[Result], second: Sequence[Result]
 ) -> Iterator[Input]:
-    of_both = [_of_models(found) for found in (first, second)]
-    yield from _fields_that_differ(name, *of_both)
+    a, b = _of_models(first), _of_models(second)
+    if UNKNOWN in a or UNKNOWN in b:  # their records are gone, with what they say
+        known = [() if UNKNOWN in of else ("known",) for of in (a, b)]
+        yield Input(name, "what its models were made of", known[0], known[1])
+        a, b = ({"seeds": of["seeds"]} for of in (a, b))
+    yield from _fields_that_differ(name, a, b)
 
 
 def _of_models(found: Sequence[Result]) -> dict[str, set[str]]:
@@ -185,7 +190,7 @@ def _of_models(found: Sequence[Result]) -> dict[str, set[str]]:
             fields.setdefault("seeds", set()).add(str(result.cell.seed))
             of = model.preimage if model else {}
             if not of:
-                fields.setdefault("made of", set()).add(UNKNOWN)
+                fields[UNKNOWN] = set()
         else:
             of = {"model": result.cell.model}
         for name, value in flat(of).items():

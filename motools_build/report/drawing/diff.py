@@ -23,7 +23,7 @@ VERDICTS: dict[Verdict, str] = {
 
 LEGEND = {
     "moved": "moved: the 95 % interval of B less A, paired by question, excludes 0",
-    "within": "within: it does not",
+    "within": "within: the 95 % interval of B less A, paired by question, includes 0",
     "apart": "other eval: it asks or scores otherwise, so A and B are compared by "
     "their intervals alone",
     "overlap": "other eval: it asks or scores otherwise, so A and B are compared by "
@@ -52,16 +52,18 @@ def print_diff(found: Diff, stream: Any) -> None:
     else:
         console.print("no input differs")
     told = list(_told(found))
-    if told:
-        table = plain_table(title="results")
-        for heading in ("of", "eval"):
-            table.add_column(heading, overflow="fold")
+    models = {one.group[2] for one in told}
+    alone = f": {min(models)}" if len(models) == 1 else ""
+    for column in dict.fromkeys(one.column for one in told):
+        results = plain_table(title=" ".join(filter(None, column)) + alone)
+        results.add_column("of", overflow="fold")
         for heading in ("A", "B", "B - A"):
-            table.add_column(heading, justify="right")
-        table.add_column("")
-        for row in told:
-            table.add_row(*_result(row))
-        console.print(table)
+            results.add_column(heading, justify="right", no_wrap=True)
+        results.add_column("")
+        for moved in told:
+            if moved.column == column:
+                results.add_row(*_result(moved, with_model=not alone))
+        console.print(results)
     for line in _below(found, told):
         console.print(line)
 
@@ -84,7 +86,7 @@ def _values(values: tuple[str, ...]) -> str:
     return ", ".join(short) or "-"
 
 
-def _result(one: Moved) -> tuple[str, ...]:
+def _result(one: Moved, with_model: bool) -> tuple[str, ...]:
     cells = [
         " ".join(filter(None, (_estimate(of), f"({lost})" if lost else "")))
         for of, lost in zip((one.first, one.second), one.lost, strict=True)
@@ -94,8 +96,9 @@ def _result(one: Moved) -> tuple[str, ...]:
     if found:
         low, high = rounded(found.low), rounded(found.high)
         apart = f"{found.value:+.2f} [{low}, {high}]"
-    column = " ".join(filter(None, one.column))
-    return named(one.group), column, *cells, apart, VERDICTS[one.verdict]
+    arm, dataset, model, training = one.group
+    name = named((arm, dataset, model if with_model else "", training))
+    return name, *cells, apart, VERDICTS[one.verdict]
 
 
 def _estimate(one: Estimate) -> str:
