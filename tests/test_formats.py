@@ -117,7 +117,7 @@ class TestTheRunLog:
         store.runs.note({}, {"s": [stage()]})
         file = store.root / "runs.jsonl"
         with file.open("a") as log:
-            log.write('{"format": 2, "stages": ["k"]}\n')
+            log.write('{"format": 3, "stages": ["k"]}\n')
         before = file.read_bytes()
         for look in (lambda: list(store.runs), lambda: store.runs.prune(0)):
             with pytest.raises(NewerFormat, match=r"a line of .*runs\.jsonl was"):
@@ -138,7 +138,8 @@ class TestTheRunLog:
         lines = [
             line(1, "a", "k1"),  # never again
             line(2, "a", "k2"),
-            line(3, "a", "k2"),  # the same once more
+            line(2, "a", "k2"),  # the same, between two such
+            line(3, "a", "k2"),
             line(4, "a", "k3"),
             line(5, "a", "k2", shared={"with": "them"}),  # back again
             line(6, "b", "k4"),  # long ago, and its last
@@ -146,13 +147,13 @@ class TestTheRunLog:
         ]
         file.write_text("\n".join(lines))
         store.runs.prune(1e6)  # all of them are young
-        assert file.read_text().splitlines() == [lines[i] for i in (0, 3, 4, 5)]
+        assert file.read_text().splitlines() == [*lines[:2], *lines[3:-1]]
         assert store.runs.older_keys() == {
             "model:a": ["k1", "k3", "k2"],
             "model:b": ["k4"],
         }
         store.runs.prune(1)
-        assert file.read_text().splitlines() == [lines[4], lines[5]]
+        assert file.read_text().splitlines() == [lines[5], lines[6]]
         store.runs.note({}, {"c": [stage()]})
         assert len(list(store.runs)) == 3
 

@@ -54,7 +54,7 @@ def past(prefix: str, store: ArtifactStore) -> dict[str, str]:
     """Key -> the name of its latest stage, for every key with this beginning that is in
     the run log or the ledger or has an artifact."""
     found: dict[str, str] = {}
-    for run in store.runs:
+    for run in store.runs.changes():
         for name, key in run.stages.items():
             if key.startswith(prefix):
                 found[key] = name

@@ -7,7 +7,6 @@ a status of their own, and are in no mean and no comparison.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +17,7 @@ from motools_build.report.lineage import Lineage
 from motools_build.report.results import Result
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.folders import folders_of
 from motools_build.store.records import Record
 
 NOTE = "the setting does not ask for it now"
@@ -44,15 +44,16 @@ def off_plan(plan: Plan, store: ArtifactStore) -> list[Result]:
     keys = {cell.stage.key for cell in plan.cells}
     gone: dict[str, str] = {}
     begin = f"eval:{plan.setting}/"
-    for run in store.runs:
+    had = {n for n in store.runs.names_of(plan.setting) if n.startswith(begin)}
+    if had <= names:
+        return []
+    for run in store.runs.changes():
         if run.setting != plan.setting or run.is_smoke:
             continue
         for name, key in run.stages.items():
             if name.startswith(begin) and name not in names and key not in keys:
                 gone.pop(name, None)
                 gone[name] = key
-    if not gone:
-        return []
     backends = backends_of(store, "eval")
     models = {_label(cell): cell.model for cell in plan.cells}
     found = []
@@ -72,11 +73,7 @@ def off_plan(plan: Plan, store: ArtifactStore) -> list[Result]:
 def backends_of(store: ArtifactStore, kind: str) -> dict[str, str]:
     """Key of each artifact of a kind -> its backend, from the names of their
     folders."""
-    try:
-        there = os.listdir(store.root / kind)
-    except FileNotFoundError:
-        return {}
-    parts = (name.rpartition("-") for name in there)
+    parts = (name.rpartition("-") for name in folders_of(store.root, kind))
     return {key: backend for backend, _, key in parts}
 
 

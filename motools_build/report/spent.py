@@ -122,7 +122,7 @@ def _latest_first(place: tuple[str, str, str]) -> tuple[list[int], str, str]:
 def _users(store: ArtifactStore) -> dict[str, set[str]]:
     """Key -> the settings that have had a stage with this key, by the run log."""
     users: dict[str, set[str]] = defaultdict(set)
-    for run in store.runs:
+    for run in store.runs.changes():
         for name, key in run.stages.items():
             users[key].add(setting_of(name))
     return users

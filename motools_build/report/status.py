@@ -32,7 +32,9 @@ from motools_build.report.payments import (
 from motools_build.running.effects import ENDED, ended, of_other_rows
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.folders import folders_of
 from motools_build.store.records import Paid, Record
+from motools_build.store.runs import RunLog
 
 State = Literal[
     "up to date",
@@ -104,6 +106,9 @@ class Statuses:
         self._store = store
         self._superseded = superseded
         self._own: dict[tuple[Key, str], Status] = {}
+        self._there: dict[str, set[str]] = {}
+        """Kind -> names of the artifacts' folders, listed once: a name may have had
+        hundreds of keys."""
 
     def of(self, stage: Stage) -> Status:
         """The stage's status: its own, or the one inherited from a stage that it needs
@@ -203,16 +208,24 @@ class Statuses:
         return _undeclared(self._store.get(stage))
 
     @cached_property
-    def _keys(self) -> Mapping[str, list[str]]:
-        """Stage name -> the keys that it had in earlier runs, the latest last."""
-        return self._store.runs.older_keys()
+    def _runs(self) -> RunLog:
+        """The run log, read to its end."""
+        self._store.runs.refresh()
+        return self._store.runs
 
     def _older(self, stage: Stage) -> Record | None:
         """The record of the latest artifact that a stage of this name has under another
         key; None if there is none."""
-        for key in reversed(self._keys.get(stage.name, [])):
+        if stage.kind not in self._there:
+            self._there[stage.kind] = folders_of(self._store.root, stage.kind)
+        for key in reversed(self._runs.keys_of(stage.name)):
+            if (
+                key == stage.key
+                or f"{stage.backend}-{key}" not in self._there[stage.kind]
+            ):
+                continue
             record = self._store.by_key(stage.kind, stage.backend, key)
-            if record and key != stage.key:
+            if record:
                 return record
         return None
 

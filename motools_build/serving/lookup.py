@@ -48,7 +48,7 @@ def find_model(store: ArtifactStore, word: str) -> Record:
     exactly one model matches.
     """
     name = word if word.startswith("model:") else f"model:{word}"
-    last = [run.stages[name] for run in store.runs if name in run.stages]
+    last = store.runs.keys_of(name)
     found = [
         record
         for record in store.records("model")

@@ -20,14 +20,16 @@ def write(path: Path, data: bytes) -> None:
 
 
 def append(path: Path, data: bytes, *, sync: bool = False) -> None:
-    """Append whole lines to a file; with `sync` they are on the disk on return."""
+    """Append whole lines to a file; with `sync` they are on the disk on return. Raises
+    OSError if the disk is full; the last line may then be cut short."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         size = os.fstat(handle).st_size
         if size and os.pread(handle, 1, size - 1) != b"\n":
             data = b"\n" + data  # a full disk cut the last line short
-        os.write(handle, data)
+        while data:  # the first write to a full disk writes a part, without an error
+            data = data[os.write(handle, data) :]
         if sync:
             os.fsync(handle)
     finally:

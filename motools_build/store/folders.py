@@ -94,3 +94,11 @@ def _stays(path: Path, stage: Stage) -> bool:
     if stage.asks:
         return path.suffix == ".eval" or path.name == READ
     return stage.kind == "model" and path.name == RESUME
+
+
+def folders_of(root: Path, kind: str) -> set[str]:
+    """The names of the folders of a kind's artifacts, complete or damaged."""
+    try:
+        return set(os.listdir(root / kind))
+    except FileNotFoundError:
+        return set()

@@ -17,11 +17,12 @@ from motools_build.text.visible import whole
 T = TypeVar("T")
 
 FORMAT = 1
-"""The format number of records, state files, and lines of the ledger and the run log.
-It is raised when a field changes its meaning. A new field does not raise it: a version
-that does not know the field ignores it, and keeps it when it rewrites the file. Code
-that raises the number must also write `version`, the first version of motools_build
-that knows the format: earlier ones name it in their error (`check_format`)."""
+"""The format number of records, state files, and lines of the ledger and the run log;
+the latter have one more (`run_lines.SHORT`). It is raised when a field changes its
+meaning. A new field does not raise it: a version that does not know the field ignores
+it, and keeps it when it rewrites the file. Code that raises the number must also write
+`version`, the first version of motools_build that knows the format: earlier ones name
+it in their error (`check_format`)."""
 
 LOCAL = "local"
 """Field of a record's details: True if the payload lies outside of its folder."""
@@ -117,9 +118,8 @@ def known_fields(kind: type[T], found: Mapping[str, Any]) -> T | None:
 
 def check_format(found: Mapping[str, Any], what: str, known: int = FORMAT) -> None:
     """Raises NewerFormat, with the version to install, if a file or a line has a format
-    that this version does not know. One without a format number has the first format.
-    `what` names the file or line in the error; `known` is the latest format of its kind
-    that this version knows."""
+    above `known`. One without a format number has the first
+    format. `what` names the file or line in the error."""
     number = found.get("format", 1)
     if isinstance(number, int) and not isinstance(number, bool) and number > known:
         version = found.get("version")
