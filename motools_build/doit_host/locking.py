@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 from motools_build.doit_host.helping import Needs
-from motools_build.doit_host.queries import Query
+from motools_build.doit_host.query import Query
 from motools_build.doit_host.session import current
-from motools_build.project.locking import Locked, differences_from_lock, lock
+from motools_build.doit_host.terminal import InvalidCommand
+from motools_build.project.locking import (
+    Locked,
+    differences_from_lock,
+    lock,
+    lockable,
+)
+from motools_build.project.project import Project
 from motools_build.text import hints
+from motools_build.text.similar import known
+
+OPT_LOCK: dict[str, Any] = {
+    "name": "from_lock",
+    "long": "from-lock",
+    "type": bool,
+    "default": False,
+    "help": "from zoo/SETTING.lock.json, which needs no artifacts",
+}
 
 
 class Lock(Query):
@@ -60,3 +78,15 @@ class Lock(Query):
             self._say(f"those that are not ok are locked as such; to make them: {hint}")
         if done.is_new:
             self._say(f"commit it: git add {done.file}")
+
+
+def locked_words(project: Project, words: Sequence[str]) -> tuple[str, ...]:
+    """The words, which are names of settings, or of locks whose setting is not here.
+    Raises InvalidCommand for another word."""
+    there = lockable(project)
+    for word in words:
+        if word not in there:
+            raise InvalidCommand(
+                f"no setting or lock is called {word!r}; {known(word, there)}"
+            )
+    return tuple(dict.fromkeys(words))

@@ -39,6 +39,7 @@ COMMANDS = {
     "power": "power:Power",
     "report": "reporting:Report",
     "plot": "reporting:Plot",
+    "trace": "tracing:TraceFile",
     "samples": "samples:Samples",
     "datasets": "datasets:Datasets",
     "export": "export:Export",

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 from motools_build.doit_host.helping import Needs
+from motools_build.doit_host.locking import OPT_LOCK, locked_words
 from motools_build.doit_host.query import OPT_AT, Query
 from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
@@ -138,8 +139,8 @@ class Plot(Query):
     name = "plot"
     doc_purpose = "write a figure of results for a paper: SVG, PDF or PNG"
     doc_usage = (
-        "[SETTING...] --out fig.pdf [--eval NAME,...] [--at WHEN] [model=...] "
-        "[seeds=...]"
+        "[SETTING...] --out fig.pdf [--eval NAME,...] [--at WHEN | --from-lock] "
+        "[model=...] [seeds=...]"
     )
     needs = Needs(tasks=False, rows=False)
     cmd_options = (
@@ -152,16 +153,25 @@ class Plot(Query):
             "help": "only these evals, with commas between them",
         },
         OPT_AT,
+        OPT_LOCK,
     )
 
-    def _execute(self, out: str, evals: str, at: str, pos_args: list[str]) -> int:
+    def _execute(
+        self, out: str, evals: str, at: str, from_lock: bool, pos_args: list[str]
+    ) -> int:
         session = current()
         if not out:
             raise InvalidCommand("write doit plot SETTING --out fig.pdf")
+        if at and from_lock:
+            raise InvalidCommand("--at and --from-lock exclude each other")
         self._look_back(at, pos_args)
-        self._known(pos_args)
+        project, settings = session.project, session.selected
+        if from_lock:
+            settings = locked_words(project, pos_args) or settings
+        else:
+            self._known(pos_args)
         chosen = [one for one in evals.split(",") if one]
-        path = write_plot(session.project, session.selected, Path(out), chosen)
+        path = write_plot(project, settings, Path(out), chosen, from_lock)
         self._say(str(path))
         for line in self._as_of(session.selected):
             self._say(line)

@@ -13,14 +13,13 @@ from typing import Any
 
 from motools_build.doit_host.forms import Kind, Told, differences, means_by, results
 from motools_build.doit_host.helping import Needs
+from motools_build.doit_host.locking import OPT_LOCK, locked_words
 from motools_build.doit_host.out import whole_text
 from motools_build.doit_host.query import OPT_AT, OPT_JSON, Query
 from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
-from motools_build.project.locking import lockable
 from motools_build.project.project import Project
 from motools_build.store.files import whole_file
-from motools_build.text.similar import known
 from motools_build.text.visible import shown
 
 FORMS = ("table", "csv", "json", "md", "latex", "parquet")
@@ -70,11 +69,7 @@ class Results(Query):
             "samples", bool, False, "a row for each answer: csv, json (lines), parquet"
         ),
         OPT_AT,
-        {
-            **_option("from_lock", bool, False, ""),
-            "long": "from-lock",
-            "help": "from zoo/SETTING.lock.json, which needs no artifacts",
-        },
+        OPT_LOCK,
         _option("out", str, "", "write to this file, whole or not at all"),
     )
 
@@ -115,7 +110,7 @@ class Results(Query):
         with nullcontext() if samples else _uncollected():
             settings = session.selected
             if from_lock:
-                settings = _locked(project, pos_args) or settings
+                settings = locked_words(project, pos_args) or settings
             else:
                 self._known(pos_args)
             told = _Told(self, project, settings, form, bool(out))
@@ -139,18 +134,6 @@ def _kind(
     if by:
         return means_by(project, [name.strip() for name in by.split(",")], locked)
     return differences(project, locked) if compares else results(project, locked)
-
-
-def _locked(project: Project, words: Sequence[str]) -> tuple[str, ...]:
-    """The words, which are names of settings that are locked, be it that of a setting
-    only the lock is here. Raises InvalidCommand for another word."""
-    there = lockable(project)
-    for word in words:
-        if word not in there:
-            raise InvalidCommand(
-                f"no setting or lock is called {word!r}; {known(word, there)}"
-            )
-    return tuple(dict.fromkeys(words))
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,15 @@ def run_shown(project: Project, setting: str) -> Run | None:
     return project.moment.of(setting) if isinstance(project, PastProject) else None
 
 
+def at_option(project: Project) -> list[str]:
+    """The words of a command that show the project at the same run again; none for the
+    present."""
+    if not isinstance(project, PastProject):
+        return []
+    ids = {run.id for run in project.moment.runs.values()}
+    return ["--at", min(ids) if len(ids) == 1 else project.at]
+
+
 def is_past(project: Project) -> bool:
     """Whether the project is shown as it was."""
     return isinstance(project, PastProject)

@@ -9,12 +9,12 @@ from motools_build.report.page.document import document, section, text
 from motools_build.report.page.material import Material
 
 
-def page(found: Sequence[Material]) -> str:
-    """The HTML document of settings' results."""
+def page(found: Sequence[Material], head: str = "") -> str:
+    """The HTML document of settings' results. `head` is further HTML of its head."""
     title = ", ".join(one.table.setting for one in found)
     inside = "\n".join(body(one) for one in found)
     script = told.SCRIPT if any(one.asked for one in found) else ""
-    return document(title, f"<main>\n{inside}\n</main>", script)
+    return document(title, f"<main>\n{inside}\n</main>", script, head=head)
 
 
 def body(found: Material) -> str:

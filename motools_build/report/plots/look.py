@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.errors import InputError, MissingExtra
+from motools_build.report.marks.embedding import PLACES
 from motools_build.store.files import whole_file
 
 FORMS = (".pdf", ".png", ".svg")
@@ -78,8 +79,9 @@ def svg(chart: Any, look: Look) -> str:
     return str(vl_convert.vegalite_to_svg(_dressed(chart, look)))
 
 
-def save(chart: Any, look: Look, path: Path) -> None:
-    """Write the chart to a file, in the form that its name ends in.
+def save(chart: Any, look: Look, path: Path, mark: str) -> None:
+    """Write the chart to a file, in the form that its name ends in, with the text of
+    its mark as metadata.
 
     Raises InputError for another ending, OSError if it cannot be written.
     """
@@ -93,7 +95,7 @@ def save(chart: Any, look: Look, path: Path) -> None:
     else:
         data = vl_convert.vegalite_to_pdf(spec)
     with whole_file(path) as temporary:
-        temporary.write_bytes(data)
+        temporary.write_bytes(PLACES[form](data, mark))
 
 
 def checked_form(path: Path) -> str:
