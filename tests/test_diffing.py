@@ -127,3 +127,20 @@ def test_an_edited_lock_is_refused(bench: Bench) -> None:
     lock.write_text(text.replace(bench.digest, "0" * 32))
     assert "was edited" in bench.project.doit("diff", str(lock), code=3).err
     lock.unlink()
+
+
+def test_a_figure_of_an_earlier_run_is_traced_under_its_variables(
+    project: Project,
+) -> None:
+    project.setting("tiny", models='["dummy/other"]')
+    project.dataset("tiny")
+    project.doit("run", "tiny", "model=dummy/echo")
+    project.doit("plot", "tiny", "--out", "old.svg", "--at", "2100-01-01")
+    told = json.loads(project.doit("trace", "old.svg", "--json").out)
+    assert told["variables"] == {"model": "dummy/echo"}
+    assert set(told["counts"]) == {"current"}
+    assert " --at " in told["command"]
+    assert "model=" not in told["command"]
+    project.dataset("tiny", rows=5)
+    told = json.loads(project.doit("trace", "old.svg", "--json", code=1).out)
+    assert told["counts"]["superseded"] >= 1

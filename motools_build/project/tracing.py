@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from motools_build.errors import InputError, MotoolsError, one_line
+from motools_build.project.past import run_shown
 from motools_build.project.project import Project
 from motools_build.project.variables import of_plans
 from motools_build.running.revision import revision
@@ -47,6 +48,8 @@ def mark_of(
                 "draw a figure of each"
             )
     words = (f"{name}={value}" for name, value in given.items())
+    for run in filter(None, (run_shown(project, name) for name in settings)):
+        given = of_plans(run.variables)  # `command` names the run, which has them
     return Mark(
         tuple(settings),
         given,
