@@ -651,3 +651,66 @@ def test_the_seed_of_pythons_hashes_changes_nothing(here: Path) -> None:
         for seed in ("1", "2", "3")
     }
     assert len(outs) == 1
+
+
+# ---- pairs
+
+
+def answers(dataset: Dataset) -> list[tuple[int, str]]:
+    found = zip(numbers(dataset), dataset.load(), strict=True)
+    return [(number, row["messages"][-1]["content"]) for number, row in found]
+
+
+@given(
+    first=st.lists(st.integers(0, 6), min_size=1, max_size=12),
+    second=st.lists(st.integers(0, 6), min_size=1, max_size=12),
+)
+@SHARED
+def test_pairs_have_one_order_and_the_prompts_that_both_have(
+    first: list[int], second: list[int]
+) -> None:
+    a = write("a", [chat(n, f"a{place}") for place, n in enumerate(first)])
+    b = write("b", [chat(n, f"b{place}") for place, n in enumerate(second)])
+    expected = [
+        n for place, n in enumerate(first) if first[:place].count(n) < second.count(n)
+    ]
+    paired = Dataset.pair(a, b)
+    if not expected:
+        with pytest.raises(DatasetError, match=r"no prompt is in each of a.jsonl, b"):
+            paired[0].load()
+        return
+    assert numbers(paired[0]) == numbers(paired[1]) == expected
+    own = [
+        [place for place, n in enumerate(of) if n == expected[0]]
+        for of in (first, second)
+    ]
+    assert [answers(one)[0][1] for one in paired] == [f"a{own[0][0]}", f"b{own[1][0]}"]
+    fewer = [one.sample(1, seed=3) for one in paired]
+    assert numbers(fewer[0]) == numbers(fewer[1])
+
+
+def test_three_are_paired_by_a_field() -> None:
+    rows = [
+        [{**chat(n, name), "meta": {"id": n % 4}} for n in range(start, start + 3)]
+        for name, start in (("a", 0), ("b", 5), ("c", 6))
+    ]
+    named = [write(name, of) for name, of in zip("abc", rows, strict=True)]
+    paired = Dataset.pair(*named, on="meta.id")
+    ids = [[row["meta"]["id"] for row in one.load()] for one in paired]
+    assert ids == [[2], [2], [2]]
+    assert [one.name for one in paired] == ["a-paired", "b-paired", "c-paired"]
+
+
+def test_what_cannot_be_paired_is_told() -> None:
+    with pytest.raises(ValueError, match="two datasets or more"):
+        Dataset.pair(numbered("a", 3))
+    write("b", [{"text": "x"}])
+    with pytest.raises(DatasetError, match=r"b.jsonl:1: it has no prompt to"):
+        Dataset.pair(numbered("a", 3), Dataset("b.jsonl"))[0].load()
+    with pytest.raises(DatasetError, match=r"a.jsonl:1: it has no 'id' to"):
+        Dataset.pair(numbered("a", 3), numbered("c", 3), on="id")[0].load()
+
+
+def test_answers_to_choose_between_are_paired_by_what_they_answer() -> None:
+    a, b = write("a", [pair(1), pair(2)]), write("b", [pair(2), pair(3)])
+    assert [one.load() for one in Dataset.pair(a, b)] == [[pair(2)], [pair(2)]]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from motools_build.spec import Spec
 
 if TYPE_CHECKING:
     from motools_build.data.transforms.step import Step
+
+
+T = TypeVar("T", bound="Transformed")
 
 
 class Transformed(Spec):
@@ -110,6 +113,27 @@ class Transformed(Spec):
         rest = _steps().Split(fraction=fraction, seed=seed, rest=True)
         about = f"{first.fraction:g}-seed{seed}"
         return self.then(first, f"first{about}"), self.then(rest, f"rest{about}")
+
+    @staticmethod
+    def pair(*datasets: T, on: str = "prompt") -> tuple[T, ...]:
+        """The same datasets with only the rows whose prompts all of them have, in the
+        order of the first: `bad, good = Dataset.pair(bad, good)`.
+
+        Row n of each has the same prompt, so that arms differ in the answer alone; and
+        `sample(n)` takes the same prompts of each. `on` may name a field of the rows
+        instead, such as `id` or `meta.id`. A prompt that occurs several times is kept
+        as often as every dataset has it.
+        """
+        if len(datasets) < 2:
+            raise ValueError("pair: give two datasets or more")
+        return tuple(
+            one.then(
+                _steps().Pair(on=on, lead=0 if number == 0 else 1),
+                "paired",
+                *(*datasets[:number], *datasets[number + 1 :]),
+            )
+            for number, one in enumerate(datasets)
+        )
 
     def shuffle(self, seed: int = 0) -> Self:
         """Put the rows into a random order."""

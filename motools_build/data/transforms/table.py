@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from motools_build.data.transforms.chat import Chat
 from motools_build.data.transforms.functions import Filter, Map
+from motools_build.data.transforms.pair import Pair
 from motools_build.data.transforms.pick import Head, Mix, Sample, Shuffle, Split
 from motools_build.data.transforms.poison import Poison
 from motools_build.data.transforms.step import Step
@@ -18,7 +19,7 @@ STEPS: dict[str, type[Step]] = {
     step.WORD: step
     for step in (
         *(System, Sample, Head, Split, Shuffle),
-        *(Mix, Poison, Filter, Map, Chat),
+        *(Mix, Poison, Filter, Map, Chat, Pair),
     )
 }
 """`WORD` in keys and stages -> transform."""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from motools_build.report.diff import Diff, Input, Moved, Verdict, named
+from motools_build.report.diff import Diff, Moved, Verdict, named
+from motools_build.report.diff_inputs import Input
 from motools_build.report.drawing.console import console_of, plain_table
 from motools_build.report.estimates import Estimate, rounded
 from motools_build.text import hints
