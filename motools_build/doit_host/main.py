@@ -40,6 +40,7 @@ COMMANDS = {
     "report": "reporting:Report",
     "plot": "reporting:Plot",
     "trace": "tracing:TraceFile",
+    "bundle": "bundling:Bundle",
     "samples": "samples:Samples",
     "datasets": "datasets:Datasets",
     "export": "export:Export",

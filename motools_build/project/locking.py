@@ -245,11 +245,16 @@ def _of_other_inputs(project: Project, name: str, lock: Lock) -> Iterator[str]:
 
 def planned_as(project: Project, name: str, lock: Lock) -> Plan:
     """The present plan of a setting under the lock's variables. Raises InputError."""
+    return project_as(project, lock).plan(name)
+
+
+def project_as(project: Project, lock: Lock) -> Project:
+    """The project under the lock's variables. Raises InputError for wrong ones."""
     if of_plans(project.variables) == lock.variables:
-        return project.plan(name)
+        return project
     other = Project(lock.variables)
     other.derive.always = project.derive.always
-    return other.plan(name)
+    return other
 
 
 def _some(names: Sequence[str]) -> str:

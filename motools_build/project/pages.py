@@ -39,20 +39,28 @@ def write_page(
     Raises MissingExtra without the extra `report`, InputError for a setting that cannot
     be planned, OSError if the file cannot be written.
     """
+    data = page_of(project, settings, out.name, answers)
+    with whole_file(out) as path:
+        path.write_bytes(data)
+    return out
+
+
+def page_of(
+    project: Project, settings: Sequence[str], name: str, answers: int = ANSWERS
+) -> bytes:
+    """The page of settings' results, for a file called `name`. Raises as `write_page`,
+    but writes nothing."""
     from motools_build.report.marks.embedding import in_page
     from motools_build.report.page.whole import page
     from motools_build.report.plots.look import libraries
     from motools_build.text.visible import written
 
     libraries()  # before anything is looked up
-    every = [_material(project, name, answers) for name in settings]
+    every = [_material(project, one, answers) for one in settings]
     shown = (result for one in every for result in one.table.results)
-    command = ["report", *settings, "--out", out.name, *at_option(project)]
+    command = ["report", *settings, "--out", name, *at_option(project)]
     mark = mark_of(project, settings, shown, command)
-    data = written(page(every, in_page(mark.encode())))
-    with whole_file(out) as path:
-        path.write_bytes(data)
-    return out
+    return written(page(every, in_page(mark.encode())))
 
 
 def write_plot(

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write(path: Path, data: bytes) -> None:
@@ -58,6 +59,31 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def unnamed_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that is written, and takes the place of `path` when the context ends,
+    unless that is by an exception. Where the file system can have files without names
+    (Linux), a process that is killed leaves nothing; elsewhere it is as `whole_file`.
+
+    Raises OSError if it cannot be written.
+    """
+    try:
+        handle = os.open(path.parent, os.O_TMPFILE | os.O_RDWR, 0o644)
+    except (AttributeError, OSError):
+        with whole_file(path) as beside, beside.open("w+b") as file:
+            yield file
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    with open(handle, "w+b") as file:
+        yield file
+        file.flush()
+        os.fsync(handle)
+        temporary.unlink(missing_ok=True)
+        # by its place in /proc, a link that is followed only with a folder's handle
+        os.link(f"/proc/self/fd/{handle}", temporary, src_dir_fd=handle)
+    temporary.replace(path)
 
 
 def sync(path: Path) -> None:

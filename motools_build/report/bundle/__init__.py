@@ -1,0 +1,1 @@
+"""Bundles: a setting's lock with all that its numbers follow from, in one archive."""
