@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -67,6 +67,12 @@ class Stage:
     def folder(self) -> str:
         """The artifact's folder, relative to the artifacts folder."""
         return f"{self.kind}/{self.backend}-{self.key}"
+
+    @property
+    def uses(self) -> Iterator[str]:
+        """The stage's key, and the keys and digests that it is made from."""
+        yield self.key
+        yield from self.preimage.get("inputs", {}).values()
 
     @property
     def at_provider(self) -> bool:

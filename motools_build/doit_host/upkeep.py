@@ -6,6 +6,7 @@ import asyncio
 import math
 from dataclasses import asdict
 from json import dumps
+from typing import TYPE_CHECKING
 
 from motools_build.doit_host.queries import OPT_JSON, Query
 from motools_build.doit_host.session import current
@@ -13,6 +14,10 @@ from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import MotoolsError
 from motools_build.project.project import Project
 from motools_build.project.remote import ask_calendar, health, payers
+
+if TYPE_CHECKING:
+    from motools_build.store.snapshots import Snapshot
+    from motools_build.store.upkeep import OnDisk
 
 KEEP = 90.0
 """Days of runs whose artifacts `doit gc` keeps, unless --keep says otherwise."""
@@ -56,57 +61,25 @@ class Gc(Query):
     )
 
     def _execute(self, json: bool, keep: float, max_size: str, yes: bool) -> int:
-        from motools_build.store.upkeep import (
-            broken_before,
-            garbage,
-            leftovers,
-            referred_lately,
-            remove,
-        )
-        from motools_build.text.sizes import human
+        from motools_build.report.drawing.removed import removed
+        from motools_build.store.garbage import gone, paid_keys, to_remove
 
         project, most = current().project, _most(keep, max_size)
-        present = _present(project)
-        found = garbage(project.store, present, keep, most)
-        left = leftovers(project.store, present | referred_lately(project.store, keep))
-        damaged = broken_before(project.store, keep)
-        used = project.store.live.keys()
-        kept = [item for item in found if item.key in used]
-        size_of = {item.folder: item.size() for item in found}
+        store = project.store
+        found = to_remove(store, _present(project), keep, most)
         if yes:
-            paths = [(item.key, item.folder) for item in found]
-            paths += [(path.name, path) for path in (*left, *damaged)]
-            gone = {path for path, free in remove(paths, project.store) if free}
-            kept = [item for item in found if item.folder not in gone]
-            left = [path for path in left if path in gone]
-            damaged = [path for path in damaged if path in gone]
-            project.store.runs.prune(keep)
-        found = [item for item in found if item not in kept]
-        total = sum(size_of[item.folder] for item in found)
+            found = gone(found, store)
+            store.runs.prune(keep, paid_keys(store))
         if json:
-            artifacts = [
-                {"name": item.name, "key": item.key, "bytes": size_of[item.folder]}
-                for item in found
-            ]
-            body = {"removed": yes, "bytes": total, "artifacts": artifacts}
-            self._say(dumps({**body, "in use": [item.name for item in kept]}))
+            self._say(dumps({"removed": yes, **found.as_json()}))
             return 0
-        verb = "removed" if yes else "would remove"
-        for item in found:
-            self._say(
-                f"{verb} {item.name}  {item.key[:8]}  {human(size_of[item.folder])}"
-            )
-        for item in kept:
-            self._say(f"kept {item.name}: a run is using it")
         given = f" --keep={keep:g}" if keep != KEEP else ""
         given += f" --max-size={max_size}" if max_size else ""
-        idle = yes or not (found or left or damaged)
-        more = "" if idle else f"; `doit gc{given} --yes` does it"
-        if left:
-            self._say(f"{verb} {len(left)} leftovers of runs that were killed")
-        if damaged:
-            self._say(f"{verb} {len(damaged)} damaged artifacts that were set aside")
-        self._say(f"{verb} {len(found)} artifacts, {human(total)}{more}")
+        *lines, last = removed(found, yes)
+        for line in lines:
+            self._say(line)
+        more = f"; `doit gc{given} --yes` does it" if found and not yes else ""
+        self._say(f"{last}{more}")
         return 0
 
 
@@ -162,24 +135,26 @@ class Verify(Query):
 
     def _execute(self, json: bool, repair: bool, remote: bool) -> int:
         from motools_build.store import upkeep
+        from motools_build.store.snapshots import Snapshot
 
         project = current().project
-        everything = list(upkeep.artifacts(project.store))
+        artifacts = list(upkeep.artifacts(project.store))
+        snapshots = list(project.store.snapshots)
+        everything: list[OnDisk | Snapshot] = [*artifacts, *snapshots]
         damaged = {one: said for one in everything if (said := upkeep.broken(one))}
         now = dict.fromkeys(damaged, "")
         if repair:
             now |= zip(damaged, upkeep.repair(damaged, project.store), strict=True)
         problems = {
-            one.name: f"{said} ({one.folder}{now[one]})"
-            for one, said in damaged.items()
+            one.name: f"{said} ({one.path}{now[one]})" for one, said in damaged.items()
         }
-        count = len(everything)
         there = asyncio.run(health(project)) if remote else []
         ending = _calendar(project) if remote and not json else []
         bad = bool(problems) or any(not one.is_well() for one in there)
         if json:
-            body = {"artifacts": count, "broken": problems}
-            self._say(dumps({**body, "remote": [asdict(one) for one in there]}))
+            count = {"artifacts": len(artifacts), "snapshots": len(snapshots)}
+            remotely = [asdict(one) for one in there]
+            self._say(dumps({**count, "broken": problems, "remote": remotely}))
             return int(bad)
         for name, problem in problems.items():
             self._say(f"broken  {name}: {problem}")
@@ -188,7 +163,10 @@ class Verify(Query):
             self._say(f"{one.health:10}{one.what} {one.id}  {one.stage}{about}")
         for line in ending:
             self._say(line)
-        self._say(f"{count} artifacts, {len(problems)} broken")
+        of_snapshots = sum(isinstance(one, Snapshot) for one in damaged)
+        if snapshots:
+            self._say(f"{len(snapshots)} snapshots, {of_snapshots} broken")
+        self._say(f"{len(artifacts)} artifacts, {len(problems) - of_snapshots} broken")
         if problems and not repair:
             self._say("`doit verify --repair` sets aside what is broken")
         return int(bad)

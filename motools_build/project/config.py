@@ -51,6 +51,8 @@ class Config:
     max_spend: float | None = None
     """USD that a run may cost, unless the command line gives another amount. None means
     no limit."""
+    snapshots: bool = True
+    """Whether runs keep the bytes of the files that stages are made of."""
     accounts: Mapping[str, Any] = field(default_factory=dict)
     """Account name -> its declaration, unchecked; see `Accounts`."""
     prices: Mapping[str, Any] = field(default_factory=dict)
@@ -113,6 +115,10 @@ def _checked(path: Path, name: str, value: Any) -> Any:
         if not 0 <= value < MOST_SETTLING:
             raise InputError(f"{path}: settle_seconds is 0 or more, not {given!r}")
         return float(value)
+    if name == "snapshots":
+        if not isinstance(value, bool):
+            raise InputError(f"{path}: snapshots is true or false, not {value!r}")
+        return value
     if name == "notify_after":
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not 0 <= value < 1e9:

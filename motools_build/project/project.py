@@ -236,7 +236,7 @@ class Project:
         return tokens, self.prices.training(model, tokens)
 
     def users_of_keys(self, besides: set[str]) -> dict[str, str]:
-        """Key -> a setting that uses it, over all settings except those of `besides`.
+        """Key or digest of a file -> a setting, none of `besides`, that uses it.
 
         Raises InputError if a setting cannot be loaded or planned.
         """
@@ -250,7 +250,7 @@ class Project:
             except InputError as error:
                 broken.append(str(error))
             else:
-                users.update((stage.key, name) for stage in stages)
+                users.update((one, name) for stage in stages for one in stage.uses)
         if broken:
             raise InputError("\n".join(broken))
         return users

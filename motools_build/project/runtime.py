@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from motools_build.backends.job import Progress
 from motools_build.project.project import Project
-from motools_build.project.variables import waits
+from motools_build.project.variables import keeps_snapshots, waits
 from motools_build.running.budget import Budget
 from motools_build.running.pay_once import PayOnce
 from motools_build.running.runtime import Runtime
@@ -40,5 +40,6 @@ def runtime_of(
         ),
         account_of=project.account_of,
         always=always,
+        snapshots=keeps_snapshots(project.variables, project.config.snapshots),
         prices=project.prices,
     )

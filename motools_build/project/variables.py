@@ -31,6 +31,7 @@ RUN_VARIABLES = {
     "wait": "wait=no submits jobs and returns",
     "max_spend": "USD that a run may cost: max_spend=50, or max_spend=no",
     "serve": "who answers for local/ models: serve=vllm, or serve=torch",
+    "snapshots": "snapshots=no keeps no copies of rows and code",
     "notify": "who is told at the end: notify=env:NAME, an Apprise URL, or notify=no",
 }
 
@@ -40,7 +41,7 @@ SERVE = ("torch", "vllm")
 
 def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> None:
     """Raises VariableError for an unknown name, or for a wrong value of `wait`,
-    `smoke`, `max_spend`, `serve`, `until` or `max_seeds`."""
+    `snapshots`, `smoke`, `max_spend`, `serve`, `until` or `max_seeds`."""
     ours = (*PLAN_VARIABLES, *RUN_VARIABLES)
     for name in given:
         if name not in ours and name not in users_own:
@@ -53,6 +54,7 @@ def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> Non
     for url in told_at_the_end(given, ()):
         remember(url)  # it may hold a token
     waits(given)
+    keeps_snapshots(given)
     is_smoke(given)
     most_spent(given)
     if (word := given.get("serve", SERVE[0])) not in SERVE:
@@ -83,6 +85,13 @@ def waits(variables: Mapping[str, str]) -> bool:
     """Whether a run waits for the jobs that it submits; yes by default. Raises
     VariableError for a value other than yes or no."""
     return _yes("wait", variables, "yes")
+
+
+def keeps_snapshots(variables: Mapping[str, str], usual: bool = True) -> bool:
+    """Whether a run keeps the bytes of the files that stages are made of; `usual` if
+    the variable is not given. Raises VariableError for a value other than yes or
+    no."""
+    return _yes("snapshots", variables, "yes" if usual else "no")
 
 
 def is_smoke(variables: Mapping[str, str]) -> bool:

@@ -19,6 +19,7 @@ from motools_build.keys import Digest, DigestMemo
 from motools_build.params import AskParams, BaseParams, EvalParams, ModelParams
 from motools_build.running import LOGGER
 from motools_build.running.effects import paid_of
+from motools_build.running.keeping import keep_files
 from motools_build.running.learned import check_sampled, job_of
 from motools_build.running.runtime import Runtime
 from motools_build.stages import Stage
@@ -39,13 +40,15 @@ async def inputs(stage: Stage, runtime: Runtime, remake: Remake) -> StageJob:
     """The job that makes the stage, with all inputs and an empty work folder.
 
     Raises ArtifactError for a file or artifact that is missing, damaged or not what was
-    planned, and StageFailed for rows of a teacher that the model cannot be trained on.
+    planned, or that cannot be kept, and StageFailed for rows of a teacher that the
+    model cannot be trained on.
     """
     store = runtime.store
     if stage.sampled or _bytes_of_inputs(stage, store) > SMALL:
         files = await asyncio.to_thread(_check, stage, runtime)
     else:
         files = _check(stage, runtime)
+    await keep_files(stage, files, runtime)
     if stage.kind in runtime.backend(stage.backend).paid:
         await _send_again_what_is_gone(stage, runtime, remake)
     job = _by_its_owner(

@@ -15,11 +15,15 @@ from motools_build.params import ModelParams, RowsParams
 from motools_build.running import LOGGER
 from motools_build.running.charging import charged
 from motools_build.running.inputs import Remake, check_files, inputs, outputs_of
+from motools_build.running.keeping import keeps
 from motools_build.running.perform import perform
 from motools_build.running.runtime import Runtime
 from motools_build.running.versions import versions
 from motools_build.stages import Stage
 from motools_build.store.runs import now
+
+NOT_KEPT = {"snapshots": False}
+"""What `made` of a record says if the bytes of the stage's files were not kept."""
 
 POLL = 0.2
 """Seconds between attempts to take a stage's lock that another process holds. Many
@@ -92,6 +96,7 @@ def _put(
             "seconds": round(made.seconds or 0.0, 2),
             "versions": versions(),
             **at,
+            **({} if runtime.snapshots or not keeps(stage, runtime) else NOT_KEPT),
         },
     )
 

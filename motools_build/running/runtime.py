@@ -38,6 +38,8 @@ class Runtime:
     with the account that owns it."""
     always: bool = False
     """Make the stage even if it is up to date."""
+    snapshots: bool = True
+    """Whether the bytes of the files that stages are made of are kept."""
     prices: Prices = field(default_factory=Prices)
     looked_at: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     """Key of an upload -> the check that its file still exists at the provider, done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import secrets
 import shutil
 import threading
 from collections.abc import Iterator
@@ -51,7 +52,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     """A temporary file beside `path`, which takes its place when the context ends, and
     is removed if the context ends by an exception. Raises OSError if it cannot be
     written, before anything else is done."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    # not the process's number: other machines' processes may have the same
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     temporary.touch()
     try:
         yield temporary

@@ -78,7 +78,7 @@ class Live:
             with self.removing():
                 self.sweep()
                 self._folder.mkdir(parents=True, exist_ok=True)
-                keys = {stage.key for stage in with_needed(stages)}
+                keys = {key for stage in with_needed(stages) for key in stage.uses}
                 file.write_text(json.dumps(sorted(keys)))
             yield OwnProgress(file.with_suffix(PROGRESS), self._last)
         finally:
@@ -118,8 +118,8 @@ class Live:
         return self._locks.held(GC)
 
     def keys(self) -> set[str]:
-        """The keys that runs under way use. Raises NewerFormat if a run of a later
-        version wrote its file in a newer format."""
+        """The keys that runs under way use, and the digests of their files. Raises
+        NewerFormat if a run of a later version wrote its file in a newer format."""
         found: set[str] = set()
         for path in self._folder.glob("*.json"):
             if self._locks.taken(path.stem):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,9 +99,10 @@ class RunLog:
         except (KeyError, ValueError):
             return 0.0
 
-    def prune(self, days: float) -> None:
+    def prune(self, days: float, needed: Set[str] = frozenset()) -> None:
         """Remove lines that tell nothing more: those between two that equal them, and
-        those older than `days`, except each setting's last one.
+        those older than `days`, except each setting's last one and those with a stage
+        whose key is `needed`.
 
         Raises NewerFormat, and changes nothing, if one has a newer format.
         """
@@ -119,7 +120,9 @@ class RunLog:
                 if equal[number] and equal[last[run.setting]]:
                     needless.add(last[run.setting])
                 last[run.setting], before[run.setting] = number, read
-                if run.seconds < since:
+                if run.seconds < since and needed.isdisjoint(
+                    read.state.stages.values()
+                ):
                     old.append(number)
             needless.update(set(old) - set(last.values()))
             if needless:

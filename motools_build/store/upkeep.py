@@ -18,6 +18,7 @@ from motools_build.store.folders import BROKEN
 from motools_build.store.payload import RECORD, entries, local_file, unknown
 from motools_build.store.records import Record
 from motools_build.store.runs import seconds_of
+from motools_build.store.snapshots import Snapshot
 
 TOGETHER = "together-"
 """Prefix of work folders that all evals of one Inspect call share."""
@@ -37,6 +38,10 @@ class OnDisk:
     @property
     def name(self) -> str:
         return self.record.name if self.record else self.folder.name
+
+    @property
+    def path(self) -> Path:
+        return self.folder
 
     @property
     def key(self) -> str:
@@ -73,8 +78,11 @@ def artifacts(store: ArtifactStore) -> Iterator[OnDisk]:
             yield OnDisk(folder, record)
 
 
-def broken(found: OnDisk) -> str | None:
-    """Read every byte of an artifact. Returns what is wrong with it, or None."""
+def broken(found: OnDisk | Snapshot) -> str | None:
+    """Read every byte of an artifact or a snapshot. Returns what is wrong with it, or
+    None."""
+    if isinstance(found, Snapshot):
+        return _broken_snapshot(found)
     record = found.record
     if record is None:
         return "its record is missing or damaged"
@@ -96,13 +104,27 @@ def broken(found: OnDisk) -> str | None:
     return f"{', '.join(others)} does not belong to it" if others else None
 
 
-def repair(damaged: Iterable[OnDisk], store: ArtifactStore) -> Iterator[str]:
-    """Move damaged artifacts to artifacts/broken/, so that the next run makes them
-    again; those that a run uses or makes stay. Yields the outcome of each, in words
-    that a caller prints after its path."""
+def _broken_snapshot(kept: Snapshot) -> str | None:
+    try:
+        if digest_file(kept.path) == kept.digest:
+            return None
+    except FileNotFoundError:  # gc has removed it just now
+        return None
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    return "it is damaged: its digest is not its name"
+
+
+def repair(damaged: Iterable[OnDisk | Snapshot], store: ArtifactStore) -> Iterator[str]:
+    """Move damaged artifacts and snapshots to artifacts/broken/, so that the next run
+    makes or keeps them again; artifacts that a run uses or makes stay. Yields the
+    outcome of each, in words that a caller prints after its path."""
     with store.live.removing():
         used = store.live.keys()
         for one in damaged:
+            if not isinstance(one, OnDisk):
+                yield f", now {store.set_aside(one.path)}"
+                continue
             if one.key in used or not store.locks.take(one.key):
                 yield ", in use: repair it when its run has ended"
                 continue
@@ -112,41 +134,14 @@ def repair(damaged: Iterable[OnDisk], store: ArtifactStore) -> Iterator[str]:
                 store.locks.drop(one.key)
 
 
-def referred_lately(store: ArtifactStore, days: float) -> set[str]:
-    """The keys of all stages in runs of the last `days` days."""
-    since = time.time() - days * 86400
-    keys: set[str] = set()
-    for run in store.runs:
-        if run.seconds >= since:
-            keys.update(run.stages.values())
-    return keys
-
-
-def garbage(
-    store: ArtifactStore, present: set[str], days: float, most: int | None
-) -> list[OnDisk]:
-    """Artifacts to remove. First, those that neither a present plan (`present` keys)
-    nor a run of the last `days` days refers to. Then, until at most `most` bytes are
-    left, the oldest that no present plan refers to; None sets no limit."""
-    lately = referred_lately(store, days)
-    everything = list(artifacts(store))
-    loose = [found for found in everything if found.key not in present]
-    remove = [found for found in loose if found.key not in lately]
-    if most is not None:
-        total = sum(found.size() for found in everything)
-        total -= sum(found.size() for found in remove)
-        older = sorted((f for f in loose if f.key in lately), key=OnDisk.made)
-        while total > most and older:
-            remove.append(older.pop(0))
-            total -= remove[-1].size()
-    return remove
-
-
 def remove(
-    paths: Iterable[tuple[str, Path]], store: ArtifactStore
+    paths: Iterable[tuple[str, Path]],
+    store: ArtifactStore,
+    snapshots: Iterable[Snapshot] = (),
 ) -> Iterator[tuple[Path, bool]]:
     """Remove folders, each given with its key or name, except those that a run uses or
-    makes. Yields each folder, and whether it was removed."""
+    makes; then snapshots, except those that a run uses, or has found or kept since they
+    were listed. Yields each path, and whether it was removed."""
     with store.live.removing():
         store.live.sweep()
         used = store.live.keys()
@@ -158,6 +153,11 @@ def remove(
                 finally:
                     store.locks.drop(key)
             yield path, free
+        for kept in snapshots:
+            free = kept.digest not in used and kept.is_unchanged()
+            if free:
+                kept.path.unlink(missing_ok=True)
+            yield kept.path, free
 
 
 def leftovers(store: ArtifactStore, wanted: Container[str]) -> list[Path]:

@@ -19,6 +19,8 @@ def lines(found: Explanation) -> Iterator[str]:
         yield f"   {name:24} {value}"
     for file in stage.files:
         yield f"   file                     {file}"
+    if record and record.made.get("snapshots") is False:
+        yield "   its rows and code were not kept (snapshots=no)"
     for what in ("observed", "variables"):
         for name in record.details.get(what, ()) if record else ():
             yield f"   {what:24} {name}  (not in the key)"
