@@ -10,6 +10,7 @@ import pytest
 
 from motools_build.errors import ArtifactError, StageFailed
 from motools_build.keys import Key, canonical, digest_bytes
+from motools_build.params import StepParams
 from motools_build.serving.lookup import find_model
 from motools_build.stages import Stage
 from motools_build.store import upkeep
@@ -28,7 +29,7 @@ def stage(seed: int = 0, *, upstream: tuple[Stage, ...] = ()) -> Stage:
         name=f"{kind}:s/d/m/seed0",
         key=Key(digest_bytes(canonical(preimage))),
         preimage=preimage,
-        params=None,
+        params=StepParams("d", {}, ()),  # of any kind: without, it is of the past
         upstream=upstream,
     )
 
