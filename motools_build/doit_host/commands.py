@@ -243,7 +243,8 @@ def _under_way(session: Session) -> Iterator[None]:
         yield
         return
     stages, store = session.stages.values(), session.project.store
-    with logged(session), store.live.using(session.used()) as session.place:
+    using = store.live.using(session.used(), store.keys_of)
+    with logged(session), using as session.place:
         for stage in stages:  # a gc may have removed artifacts since they were read
             store.forget(stage)
         yield

@@ -73,6 +73,15 @@ class StoreChecker(MD5Checker):  # type: ignore[misc]
             return bool(super().exists(file_path))
         return session.project.store.why_stale(stage) is None
 
+    def info(self, file_path: str) -> Any:
+        """doit asks this of each file that a task depends on. The record of a stage
+        that is accepted as another key's artifact lies elsewhere."""
+        session = current()
+        stage = session.targets.get(file_path)
+        if stage is None or session.project.store.acceptance(stage) is None:
+            return super().info(file_path)
+        return None
+
     def check_modified(self, file_path: str, file_stat: Any, state: Any) -> bool:
         if state == KNOWN:
             return False

@@ -34,6 +34,7 @@ COMMANDS = {
     "why": "queries:Why",
     "diff": "diffing:Diff",
     "status": "queries:Status",
+    "accept": "accepting:Accept",
     "declare": "declaring:Declare",
     "lock": "locking:Lock",
     "power": "power:Power",

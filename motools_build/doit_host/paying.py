@@ -210,7 +210,8 @@ async def _with_provider(
 
 @contextmanager
 def _alone(project: Project, stage: Stage) -> Iterator[None]:
-    """Hold the stage's lock. Raises ArtifactError if a run holds it."""
+    """Hold the stage's lock. Raises ArtifactError if a run holds it, or if the stage is
+    accepted as another key's artifact, so that nothing may be made for it."""
     locks = project.store.locks
     if not locks.take(stage.key):
         raise ArtifactError(
@@ -218,6 +219,7 @@ def _alone(project: Project, stage: Stage) -> Iterator[None]:
             "on)"
         )
     try:
+        project.store.accepted.check(stage.name, stage.key)
         yield
     finally:
         locks.drop(stage.key)

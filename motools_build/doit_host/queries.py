@@ -53,6 +53,8 @@ class Plan(Query):
             self._say(str(line))
         for said in told.warnings:
             self._say(f"warning: {said}")
+        for line in told.offers:
+            self._say(line)
         self._say(total(told.stages))
 
 

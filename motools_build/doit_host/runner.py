@@ -20,6 +20,7 @@ from doit.exceptions import BaseFail, TaskError, TaskFailed, UnmetDependency
 from doit.runner import Runner
 from doit.task import Task
 
+from motools_build.doit_host.refusing import LeftToLater, NotAsked, as_accepted
 from motools_build.doit_host.session import Session
 from motools_build.doit_host.tasks import needed, stage_of
 from motools_build.errors import Deferred, GivenUp, MotoolsError
@@ -29,16 +30,6 @@ from motools_build.stages import Stage
 if TYPE_CHECKING:
     from motools_build.backends.job import Progress
     from motools_build.running.runtime import Runtime
-
-
-class LeftToLater(TaskFailed):  # type: ignore[misc]
-    """Result of a stage that is left to a later run: its job was submitted and not
-    awaited, it is parked, or only evals that cannot be loaded need it."""
-
-
-class NotAsked(LeftToLater):
-    """Result of a stage whose account was given up, after another stage has reported
-    that as its failure."""
 
 
 TICK = 0.25
@@ -69,8 +60,8 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         """Messages, already reported, about accounts whose server does not answer."""
         self._not_asked: set[str] = set()
         self._refused: dict[str, TaskFailed] = {}
-        """Name -> result, of evals that cannot be loaded and of stages that only such
-        evals need."""
+        """Name -> result, of evals that cannot be loaded, of stages that are accepted
+        as made under another key, and of those that only such stages need."""
         self._threads = ThreadPoolExecutor(1, "task")
         self._running: dict[asyncio.Task[BaseFail | None], ExecNode] = {}
         self._finished: deque[asyncio.Task[BaseFail | None]] = deque()
@@ -134,6 +125,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
         that fail, and stages that only they need, are refused."""
         store = self.session.project.store
         stages = [s for task in needed(dispatcher) if (s := stage_of(task))]
+        stages = [stage for stage in stages if not store.accepted.of(stage.key)]
         wanted = checkable(stages, store)
         if not wanted or not worth_it(stages, store):
             return
@@ -160,6 +152,12 @@ class AsyncRunner(Runner):  # type: ignore[misc]
                 self._refused[stage.name] = LeftToLater(spared[stage.key])
 
     async def _dispatch(self, dispatcher: TaskDispatcher) -> None:
+        self._refused |= as_accepted(
+            [stage for task in needed(dispatcher) if (stage := stage_of(task))],
+            self.session.project.store,
+            self.always_execute,
+            dispatcher.selected_tasks,
+        )
         processed: ExecNode | None = None
         while self.interrupted is None:
             node = None

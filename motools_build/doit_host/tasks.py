@@ -155,8 +155,10 @@ def _task(session: Session, setting: str, stage: Stage) -> Task:
 
 def _status(session: Session, stage: Stage) -> str:
     """The status that `doit list --status` adds to a stage's line; empty if the stage
-    is up to date. doit's own letters say no more than whether it is."""
-    word = session.statuses.of(stage).word if session.statuses else "ok"
+    is up to date, by an artifact of its own. doit's own letters say no more than
+    whether it is."""
+    status = session.statuses.of(stage) if session.statuses else None
+    word = "ok" if status is None else "accepted" if status.accepted else status.word
     return "" if word == "ok" else f" ({word})"
 
 

@@ -148,13 +148,17 @@ class Verify(Query):
         problems = {
             one.name: f"{said} ({one.path}{now[one]})" for one, said in damaged.items()
         }
+        wrong, lost = upkeep.accepted(project.store)
+        problems |= wrong
         there = asyncio.run(health(project)) if remote else []
         ending = _calendar(project) if remote and not json else []
         bad = bool(problems) or any(not one.is_well() for one in there)
         if json:
             count = {"artifacts": len(artifacts), "snapshots": len(snapshots)}
             remotely = [asdict(one) for one in there]
-            self._say(dumps({**count, "broken": problems, "remote": remotely}))
+            told = {"accepted": lost} if lost else {}
+            body = {**count, "broken": problems, "remote": remotely, **told}
+            self._say(dumps(body))
             return int(bad)
         for name, problem in problems.items():
             self._say(f"broken  {name}: {problem}")
@@ -163,6 +167,8 @@ class Verify(Query):
             self._say(f"{one.health:10}{one.what} {one.id}  {one.stage}{about}")
         for line in ending:
             self._say(line)
+        for name, said in lost.items():
+            self._say(f"accepted {name}: {said}")
         of_snapshots = sum(isinstance(one, Snapshot) for one in damaged)
         if snapshots:
             self._say(f"{len(snapshots)} snapshots, {of_snapshots} broken")

@@ -31,6 +31,7 @@ def clean(project: Project, stages: Sequence[Stage], dry: bool) -> Iterator[str]
     with nullcontext() if dry else project.store.live.removing():
         live = project.store.live.keys()
         for stage in stages:
+            accepted = project.store.accepted.of(stage.key)
             if stage.key in used:
                 yield f"kept {stage.name}: {used[stage.key]} uses it"
             elif _unfinished(project, stage):
@@ -39,6 +40,10 @@ def clean(project: Project, stages: Sequence[Stage], dry: bool) -> Iterator[str]
                 yield f"kept {stage.name}: a run is making it"
             elif stage.key in live:
                 yield f"kept {stage.name}: a run is using it"
+            elif dry and accepted:
+                yield f"would revoke what was accepted as {stage.name}"
+            elif accepted:
+                yield from _revoked(project, stage)
             elif project.store.holds(stage):
                 yield f"would remove {stage.name}" if dry else _removed(project, stage)
 
@@ -52,6 +57,19 @@ def _removed(project: Project, stage: Stage) -> str:
     finally:
         locks.drop(stage.key)
     return f"removed {stage.name}"
+
+
+def _revoked(project: Project, stage: Stage) -> Iterator[str]:
+    """Revoke the acceptance of a stage, and remove what it has under its own key. The
+    artifact that it was accepted as stays: it is another key's."""
+    from motools_build.project.revoking import who
+
+    for one in project.store.accepted.revoke([stage.key], who()):
+        name = stage.name if one.key == stage.key else one.stage
+        yield f"revoked {name}, accepted as {one.of[:8]}, which stays"
+    project.store.forget(stage)
+    if project.store.holds(stage):
+        yield _removed(project, stage)
 
 
 def _unfinished(project: Project, stage: Stage) -> bool:

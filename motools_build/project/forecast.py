@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,9 @@ class Forecast:
     first."""
     warnings: list[str]
     """Inspect's warnings about the evals that were loaded."""
+    offers: tuple[str, ...] = ()
+    """A line for the stages that differ from an earlier artifact in comments or
+    formatting alone: the command that keeps their results."""
 
 
 def forecast(
@@ -43,6 +46,7 @@ def forecast(
     """What a run of these stages would do. Evals that would run are loaded, as a run
     loads them, so that one that cannot be loaded is reported here. With `remote`,
     providers are asked for jobs that could be adopted."""
+    from motools_build.project.offering import offer, offered
     from motools_build.report.calendar import endings
     from motools_build.report.forecasts import expected
 
@@ -53,6 +57,16 @@ def forecast(
         found = asyncio.run(looked_up(project, found))
         unanswered = asyncio.run(ask_calendar(project, payers(stages)))
     found, warnings = told_of_loads(project, found)
+    alike = offered(project, [one.stage for one in found if one.action == "run"])
+    keys = {stage.key for stage in alike}
+    found = [
+        replace(one, reason=f"{one.reason}; only comments or formatting differ")
+        if one.stage.key in keys
+        else one
+        for one in found
+    ]
     project.memo.save()
     ending = endings(stages, project.store, project.shutdowns)
-    return Forecast(found, payers(stages), unanswered, ending, warnings)
+    return Forecast(
+        *(found, payers(stages), unanswered, ending, warnings), tuple(offer(alike))
+    )

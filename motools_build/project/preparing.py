@@ -32,7 +32,11 @@ def prepare(
         for note in project.derive.told:
             say(note)
         check_datasets(project, stages)
-        stale = [stage for stage in stages if store.why_stale(stage)]
+        stale = [
+            stage
+            for stage in stages  # what is accepted is never made
+            if store.why_stale(stage) and not store.accepted.of(stage.key)
+        ]
         if always or stale:
             _check(project, stale, say)
         project.note_run()
@@ -46,8 +50,19 @@ def _check(project: Project, stale: Sequence[Stage], say: Say) -> None:
     accounts = payers(stale)
     for account in accounts:
         say(f"paid to {account}")
+    _say_offers(project, stale, say)
     if accounts:
         _say_endings(project, stale, accounts, say)
+
+
+def _say_offers(project: Project, stale: Sequence[Stage], say: Say) -> None:
+    """Tell the user which results could be kept, as only comments differ."""
+    if not project.store.snapshots.folder.is_dir():
+        return
+    from motools_build.project.offering import offer, offered
+
+    for line in offer(offered(project, stale)):
+        say(line)
 
 
 def _say_endings(

@@ -242,15 +242,14 @@ class Project:
         """
         users: dict[str, str] = {}
         broken: list[str] = []
-        for name in self.zoo.names:
-            if name in besides:
-                continue
+        for name in (one for one in self.zoo.names if one not in besides):
             try:
                 stages = self._planned(name, self.zoo[name]).stages
             except InputError as error:
                 broken.append(str(error))
             else:
-                users.update((one, name) for stage in stages for one in stage.uses)
+                keys = self.store.keys_of
+                users |= {k: name for s in stages for k in (*s.uses, *keys(s))}
         if broken:
             raise InputError("\n".join(broken))
         return users
@@ -262,7 +261,8 @@ class Project:
         for name in names & set(self.zoo.names):
             for setting in rest(self.zoo[name], self.variables):
                 stages = self._planned(name, setting).stages
-                users.update((stage.key, f"the rest of {name}") for stage in stages)
+                keys = (key for one in stages for key in self.store.keys_of(one))
+                users |= dict.fromkeys(keys, f"the rest of {name}")
         return users
 
     def complete(self, plan: Plan) -> bool:

@@ -37,6 +37,7 @@ def runtime_of(
             budget=Budget(project.max_spend),
             stops=project.stops(),
             wait=waits(project.variables),
+            forbidden=store.accepted.check,
         ),
         account_of=project.account_of,
         always=always,

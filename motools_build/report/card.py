@@ -69,7 +69,8 @@ def _named(result: Result) -> str:
     """The eval's name, with the checkpoint that it asked."""
     checkpoint = checkpoint_of(result.cell.stage)
     after = "" if checkpoint is None else f" (of checkpoint {checkpoint})"
-    return f"{result.cell.eval}{after}"
+    accepted = f" ({result.accepted.note})" if result.accepted else ""
+    return f"{result.cell.eval}{after}{accepted}"
 
 
 def _options(

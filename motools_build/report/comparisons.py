@@ -13,7 +13,7 @@ from motools_build.report.declared import NO_PLAN, Standing
 from motools_build.report.differences import Difference, difference, holm
 from motools_build.report.estimates import Column, Estimates, columns, rounded
 from motools_build.report.means import Group, groups, whole_seeds
-from motools_build.report.results import Result
+from motools_build.report.results import Result, accepted_lines
 from motools_build.specs.contrast import BASE, Contrast
 
 COMPARISON = (
@@ -120,6 +120,7 @@ def compared(
     said = [
         *without_result(standing.primary, found, told),
         *standing.told(setting, found),
+        *(f"accepted {line}" for line in accepted_lines(found)),
     ]
     return Compared(setting, told, not_compared(found), said)
 

@@ -100,7 +100,7 @@ class Declaration:
     def is_before(self, result: Result) -> bool:
         """Whether the result was declared here before it was made. One that is not made
         yet was, if it is declared at all."""
-        if result.cell.stage.key not in self.fresh:
+        if not result.keys & self.fresh:
             return False
         made = result.record.made.get("time", "") if result.record else ""
         return not result.is_made or str(made) >= self.declared
@@ -168,7 +168,7 @@ class Standing:
                 f"exploratory, not declared before they were made: {len(late)} of "
                 f"{len(made)} results ({names})"
             )
-        keys = {one.cell.stage.key for one in found}
+        keys = {key for one in found for key in one.keys}
         gone = [name for name, key in latest.cells.items() if key not in keys]
         if gone and not self.is_narrowed:
             yield (

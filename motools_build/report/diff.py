@@ -199,7 +199,12 @@ def _lost(found: Sequence[Result], column: Column) -> str:
 
 
 def _keys(found: Sequence[Sequence[Result]]) -> set[str]:
-    return {result.cell.stage.key for seed in found for result in seed}
+    """The keys of the artifacts that the results are from."""
+    return {
+        result.accepted.of if result.accepted else result.cell.stage.key
+        for seed in found
+        for result in seed
+    }
 
 
 def _ask_the_same(

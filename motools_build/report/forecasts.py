@@ -110,6 +110,8 @@ def _of(status: Status, made: Mapping[str, Expected], pace: _Pace) -> Expected:
     # only accounts charge, and not for uploads
     free = 0.0 if _is_free(stage) else None
     if status.state == "up to date":
+        if status.accepted:  # what is accepted is never made
+            return Expected(stage, "up to date", reason, None, 0.0)
         for used in stage.upstream:
             if used.key in made and made[used.key].action in ("run", "check"):
                 what = OUTPUTS.get(used.kind, "weights")

@@ -69,7 +69,9 @@ class Lineage:
 def lineage(stage: Stage, record: Record | None, store: ArtifactStore) -> Lineage:
     """The lineage of an eval; `record` is None unless the eval is up to date."""
     model = model_of(stage)
-    rows = model.preimage["inputs"].get("dataset") if model else None
+    # of an accepted model, the rows are those that it was trained on
+    made = store.get(model) if model and store.acceptance(model) else model
+    rows = made.preimage["inputs"].get("dataset") if made else None
     digest = str(rows) if rows else None
     key = str(model.key) if model else None
     if record is None:
@@ -110,6 +112,7 @@ def _id_of(
         if model is None:
             name = one.preimage["inputs"].get("model")
             return str(name) if name else None
-        if model.key in one.inputs:
-            return one.inputs[model.key]
+        for name in store.keys_of(model):
+            if name in one.inputs:
+                return one.inputs[name]
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from motools_build.keys import Key
@@ -58,15 +59,19 @@ def off_plan(plan: Plan, store: ArtifactStore) -> list[Result]:
     models = {_label(cell): cell.model for cell in plan.cells}
     found = []
     for name, key in gone.items():
-        if key not in backends:
+        accepted = store.accepted.of(key)
+        backend = backends.get(key) or (accepted.backend if accepted else "")
+        if not backend:
             continue
-        stage = past_stage(name, key, backends[key])
+        stage = past_stage(name, key, backend)
         record = store.get(stage)
         if record is None:
             continue
         folder = store.materialise(stage)
         cell = place_in(name.removeprefix(begin), stage, models)
-        found.append(Result(cell, "off-plan", record, NOTE, folder, _lineage(record)))
+        note = f"{NOTE}; {accepted.note}" if accepted else NOTE
+        told = Result(cell, "off-plan", record, note, folder, _lineage(record))
+        found.append(replace(told, accepted=accepted))
     return found
 
 

@@ -24,6 +24,9 @@ class Overview:
     """Jobs of these settings that have not ended, as far as this folder knows."""
     broken: Mapping[str, str] = field(default_factory=dict)
     """Setting -> why it cannot be planned."""
+    accepted: Mapping[str, int] = field(default_factory=dict)
+    """Setting -> the number of its stages that are up to date because a person accepted
+    another key's artifact; without settings that have none."""
 
     @property
     def complete(self) -> bool:
@@ -37,6 +40,7 @@ class Overview:
             "complete": self.complete,
             "settings": {name: dict(of) for name, of in self.settings.items()},
             "jobs": [job.as_json() for job in self.jobs],
+            **({"accepted": dict(self.accepted)} if self.accepted else {}),
             **({"broken": dict(self.broken)} if self.broken else {}),
         }
 
@@ -50,9 +54,13 @@ def overview(
     be planned, so have no stages, to the reason."""
     statuses = Statuses(store)
     counts: dict[str, Counter[Word]] = {}
+    accepted: Counter[str] = Counter()
     for stage in stages:
         if stage.kind == "model" or stage.kind in ASKED:
             of_setting = counts.setdefault(stage.setting, Counter())
-            of_setting[statuses.of(stage).word] += 1
+            status = statuses.of(stage)
+            of_setting[status.word] += 1
+            if status.accepted:
+                accepted[stage.setting] += 1
     jobs = tuple(in_flight(store, set(counts)))
-    return Overview(counts, jobs, broken or {})
+    return Overview(counts, jobs, broken or {}, accepted)

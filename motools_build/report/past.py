@@ -84,7 +84,9 @@ def _stages(run: Run, store: ArtifactStore) -> dict[str, Stage]:
         kind = name.partition(":")[0]
         if kind not in backends:
             continue  # a kind of a later version
-        stage = past_stage(name, key, backends[kind].get(key, ""))
+        accepted = store.accepted.of(key)
+        backend = backends[kind].get(key) or (accepted.backend if accepted else "")
+        stage = past_stage(name, key, backend)
         record = store.get(stage)
         if record:
             stage = replace(stage, preimage=record.preimage)

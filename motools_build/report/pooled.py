@@ -30,7 +30,7 @@ from motools_build.report.estimates import (
 from motools_build.report.intervals import Interval
 from motools_build.report.lineage import checkpoint_of
 from motools_build.report.means import groups, status_of_seeds, told, whole_seeds
-from motools_build.report.results import Result
+from motools_build.report.results import Result, accepted_lines
 from motools_build.report.strata import stratified
 
 PARTS = ("arm", "dataset", "model", "training")
@@ -98,6 +98,8 @@ class PooledTable:
     by: tuple[str, ...]
     """The columns that were named, without those that are always kept."""
     means: tuple[Pooled, ...]
+    accepted: tuple[str, ...] = ()
+    """Lines that say which of its results a person accepted."""
 
     def as_json(self) -> dict[str, Any]:
         """What `doit results --by ... --json` prints for the setting."""
@@ -141,7 +143,7 @@ def pooled(setting: str, found: Sequence[Result], by: Sequence[str]) -> PooledTa
         for column in every
         if column[0] in {result.cell.eval for result in results}
     ]
-    return PooledTable(setting, names, tuple(means))
+    return PooledTable(setting, names, tuple(means), tuple(accepted_lines(found)))
 
 
 def _value(result: Result, name: str) -> Any:

@@ -11,6 +11,7 @@ from motools_build.report.cells import named_parts
 from motools_build.report.lineage import Lineage, lineage
 from motools_build.report.scored import Place, Scored
 from motools_build.report.status import Statuses, Word
+from motools_build.store.accepted import Acceptance
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Record
 
@@ -31,11 +32,20 @@ class Result:
     lineage: Lineage = field(default_factory=Lineage)
     scores: Mapping[Place, Scored] | None = None
     """The scores of its answers, if they are known without `folder`: from a lock."""
+    accepted: Acceptance | None = None
+    """The acceptance by which it is `ok`, with the artifact of another key; else
+    None."""
 
     @property
     def is_made(self) -> bool:
         """Whether the record is this very result's, and not that of an older one."""
         return self.record is not None and self.status in ("ok", "off-plan")
+
+    @property
+    def keys(self) -> set[str]:
+        """The key of its cell, and that of the artifact that it was accepted as."""
+        own = {str(self.cell.stage.key)}
+        return own | {self.accepted.of} if self.accepted else own
 
     @property
     def model(self) -> str:
@@ -58,7 +68,31 @@ def _result(cell: Cell, store: ArtifactStore, statuses: Statuses) -> Result:
     folder = store.materialise(cell.stage) if status.word == "ok" else None
     present = status.record if status.word == "ok" else None
     made_from = lineage(cell.stage, present, store)
-    return Result(cell, status.word, status.record, status.why, folder, made_from)
+    return Result(
+        *(cell, status.word, status.record, status.why, folder, made_from),
+        accepted=status.accepted,
+    )
+
+
+def accepted_lines(found: Iterable[Result]) -> Iterator[str]:
+    """How many of the results are accepted, for below a table, and a line for each act
+    of a person: what was accepted, by whom and why. Nothing if none is."""
+    every = list({one.cell.stage.key: one for one in found}.values())
+    acts: dict[str, list[tuple[Result, Acceptance]]] = {}
+    for one in every:
+        if one.accepted:
+            acts.setdefault(one.accepted.said, []).append((one, one.accepted))
+    if not acts:
+        return
+    count = sum(map(len, acts.values()))
+    results = f"{len(every)} result{'s' * (len(every) > 1)}"
+    yield f"{count} of {results}, made under other keys: doit accept --list"
+    for of_act in acts.values():
+        result, first = of_act[0]
+        name, more = result.cell.stage.name, len(of_act) - 1
+        also = f" and {more} more" if more else ""
+        under = f" (made under {first.of[:8]})" if not more else ""
+        yield f"{name}{also}{first.said}{under}"
 
 
 def rows(found: Iterable[Result]) -> Iterator[tuple[Cell, dict[str, Result]]]:

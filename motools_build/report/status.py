@@ -31,6 +31,7 @@ from motools_build.report.payments import (
 )
 from motools_build.running.effects import ENDED, ended, of_other_rows
 from motools_build.stages import Stage
+from motools_build.store.accepted import Acceptance
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.folders import folders_of
 from motools_build.store.records import Paid, Record
@@ -85,6 +86,9 @@ class Status:
     """The record of the artifact, up to date or stale; None if there is none."""
     paid: Paid | None = None
     """The phase of the payment if the state follows from it, else None."""
+    accepted: Acceptance | None = None
+    """The acceptance by which it is up to date, with the artifact of another key; None
+    if it has its own."""
 
     @property
     def word(self) -> Word:
@@ -141,10 +145,17 @@ class Statuses:
         store = self._store
         reason = store.why_stale(stage)
         if reason is None:
-            record, noted = store.get(stage), self._noted(stage)
-            return Status(stage, "up to date", noted, record=record)
+            accepted = store.acceptance(stage)
+            notes = (accepted.note if accepted else "", self._noted(stage))
+            why = "; ".join(filter(None, notes))
+            record = store.get(stage)
+            return Status(stage, "up to date", why, record, accepted=accepted)
         if store.locks.taken(stage.key):
             return Status(stage, "being made", f"{stage.name} is being made")
+        accepted = store.accepted.of(stage.key)
+        if accepted:
+            why = f"{reason}; {replace(accepted, stage=stage.name).refusal}"
+            return Status(stage, "blocked", why, store.get(stage))
         try:
             paid = payment(stage, store)
             told = self._of_payment(stage, paid) if paid else None

@@ -32,12 +32,14 @@ async def charged(
     cost is reserved on entry, and the actual cost is written to the ledger on exit.
 
     Raises OverBudget if the cost exceeds a budget, or is unknown and there is a budget;
-    Refused if the stage was cancelled while it waited.
+    Refused if the stage was cancelled while it waited; ArtifactError if it is accepted
+    as another key's artifact.
     """
     payers = stage.accounts
     if not payers or not stage.asks or stage.backend != "inspect":
         yield
         return
+    store.accepted.check(stage.name, stage.key)
     if reservations.stops:
         reservations.stops.check(stage.name, stage.key)
     limited = reservations.budget.limit is not None

@@ -73,7 +73,10 @@ class PayOnce:
         stops: Stops | None = None,
         wait: bool = True,
         clock: Callable[[], float] = time.time,
+        forbidden: Callable[[str, str], None] = lambda name, key: None,
     ) -> None:
+        """`forbidden`, given a job's name and key, raises if it must not be sent."""
+        self._forbidden = forbidden
         self._exchange = Exchange(states, ledger, settle=settle, wait=wait, clock=clock)
         self._settlement = Settlement(self._exchange)
         self.reservations = Reservations(ledger, budget, stops)
@@ -91,6 +94,8 @@ class PayOnce:
         """
         effect = Effect(job, provider, report)
         paid = await self._known(effect)
+        if paid.phase != "bound":
+            self._forbidden(job.name, job.key)
         if paid.phase == "gone":  # a 404 may be temporary: poll the job again
             paid = replace(paid, phase="bound", missing=paid.missing or paid.since)
         if paid.phase in ENDED:

@@ -34,7 +34,8 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
     """Make the stage's artifact. Returns False if another process made it meanwhile.
 
     Raises MotoolsError, which is also recorded in the stage's state; Deferred if the
-    stage was left to a later run.
+    stage was left to a later run; ArtifactError, which is not recorded, if a person
+    accepted another key's artifact as the stage's, and that stands.
     """
     store = runtime.store
     async with _locked(stage, runtime):
@@ -42,6 +43,7 @@ async def run_stage(stage: Stage, runtime: Runtime) -> bool:
         if not runtime.always and store.why_stale(stage) is None:
             LOGGER.info("taken %s %s: another run made it", stage.name, stage.key)
             return False
+        store.accepted.check(stage.name, stage.key)
         runtime.revisions.ask()
         with _remembered(stage, runtime):
             async with charged(

@@ -49,10 +49,12 @@ def find_model(store: ArtifactStore, word: str) -> Record:
     """
     name = word if word.startswith("model:") else f"model:{word}"
     last = store.runs.keys_of(name)
+    accepted = store.accepted.of(last[-1]) if last else None
+    key = accepted.of if accepted else last[-1] if last else None
     found = [
         record
         for record in store.records("model")
-        if (record.key == last[-1] if last else record.name == name)
+        if (record.key == key if key else record.name == name)
         or (len(word) >= PREFIX and record.key.startswith(word))
     ]
     if len(found) != 1:

@@ -19,13 +19,16 @@ from typing import Any
 from motools_build.errors import ArtifactError
 from motools_build.keys import DigestMemo, Key, digest_file
 from motools_build.stages import Stage
-from motools_build.store.files import SharedSync, delete, read_small, sync, write
+from motools_build.store import reading
+from motools_build.store.accepted import FILE, Acceptance, Accepted
+from motools_build.store.files import SharedSync, delete, sync, write
 from motools_build.store.folders import Folders
 from motools_build.store.ledger import Ledger
 from motools_build.store.live import Live
 from motools_build.store.locks import Locks
 from motools_build.store.observed import Observed
-from motools_build.store.payload import RECORD, kept, local_file, wrong_size
+from motools_build.store.payload import RECORD, kept, local_file
+from motools_build.store.reading import whole
 from motools_build.store.records import Record
 from motools_build.store.runs import RunLog
 from motools_build.store.snapshots import FOLDER, Snapshots
@@ -59,6 +62,7 @@ class ArtifactStore:
         self.states = States(root)
         self.ledger = Ledger(root / "ledger.jsonl")
         self.live = Live(root, self.locks)
+        self.accepted = Accepted(root / FILE, self.locks)
         self._folders = Folders(root)
         self._digest = memo.present if memo else digest_file
         self._observed = Observed(self._digest)
@@ -88,7 +92,9 @@ class ArtifactStore:
             present = self.get(upstream)
             if present is None:
                 continue
-            if found.inputs.get(upstream.key) != present.output:
+            # a record names an accepted stage by its own key, or by the artifact's
+            used = found.inputs.get(upstream.key, found.inputs.get(present.key))
+            if used != present.output:
                 what = OUTPUTS.get(upstream.kind, "weights")
                 return f"{upstream.name} has other {what} now"
             of_its_own = upstream.upstream or OBSERVED in present.details
@@ -102,6 +108,23 @@ class ArtifactStore:
         """Read the record again when next asked: another process may have made it."""
         self._records.pop(stage.key, None)
         self._observed.forget()
+        self.accepted.forget()
+
+    def acceptance(self, stage: Stage) -> Acceptance | None:
+        """The acceptance by which the stage has the artifact of another key; None if it
+        has its own, or none."""
+        found = self._look(stage)
+        is_other = isinstance(found, Record) and found.key != stage.key
+        return self.accepted.of(stage.key) if is_other else None
+
+    def keys_of(self, stage: Stage) -> tuple[str, ...]:
+        """The keys under which its artifact may be: its own, and the accepted one."""
+        accepted = self.accepted.of(stage.key)
+        return (stage.key, accepted.of) if accepted else (stage.key,)
+
+    def has_own(self, stage: Stage) -> bool:
+        """Whether there is a whole artifact under the stage's own key, by the disk."""
+        return isinstance(reading.of_stage(self.root, stage), Record)
 
     def materialise(self, stage: Stage) -> Path:
         """The path of the stage's payload on this machine: the artifact's folder, or
@@ -161,7 +184,8 @@ class ArtifactStore:
             raise ArtifactError(f"{stage.name}: {self._look(stage)}")
         damaged = self._damaged(record)
         if damaged:
-            aside = self.set_aside(self._folders.of(stage))
+            own = self._folders.of(stage)
+            aside = self.set_aside(own.with_name(f"{record.backend}-{record.key}"))
             self.forget(stage)
             raise ArtifactError(
                 f"{stage.name}: {damaged} is damaged (its digest is not the recorded "
@@ -183,37 +207,25 @@ class ArtifactStore:
     def by_key(self, kind: str, backend: str, key: str) -> Record | None:
         """The record of a key, for when no present stage has that key; None if it is
         missing or damaged."""
-        return _whole(self.root / kind / f"{backend}-{key}" / RECORD)
+        return whole(self.root / kind / f"{backend}-{key}" / RECORD)
 
     def records(self, kind: str, prefix: str = "") -> Iterator[Record]:
         """Every valid record of a kind whose key begins with `prefix`, sorted by
         backend, then key."""
         for path in sorted((self.root / kind).glob(f"*-{prefix}*/{RECORD}")):
-            record = _whole(path)
+            record = whole(path)
             if record is not None:
                 yield record
 
     def _look(self, stage: Stage) -> Record | str:
         found = self._records.get(stage.key)
         if found is None:
-            found = self._records[stage.key] = self._read(stage)
+            found = reading.of_stage(self.root, stage)
+            accepted = self.accepted.of(stage.key) if isinstance(found, str) else None
+            if accepted:
+                found = reading.of_accepted(self.root, accepted)
+            self._records[stage.key] = found
         return found
-
-    def _read(self, stage: Stage) -> Record | str:
-        folder = f"{self.root}/{stage.folder}"
-        try:
-            path = f"{folder}/{RECORD}"
-            record = Record.decode(read_small(path), path)
-        except (FileNotFoundError, NotADirectoryError):
-            return "not made yet"
-        except OSError as error:
-            return f"its record cannot be read ({error.strerror})"
-        if record is None or record.key != stage.key or record.kind != stage.kind:
-            return "its record is damaged"
-        # Unequal preimages can have one key: JSON writes some numbers in two ways.
-        if record.preimage != stage.preimage and not record.is_of_its_key():
-            return "its record is damaged: its preimage is not its key's"
-        return wrong_size(folder, record) or record
 
     # ---- writing
 
@@ -253,7 +265,7 @@ class ArtifactStore:
         write(work / RECORD, record.encode())
         sync(work)
         target = self._folders.of(stage)
-        if target.exists() and isinstance(self._read(stage), str):
+        if target.exists() and not self.has_own(stage):
             self._folders.set_aside(target)
         before = self._folders.hide(target)
         try:
@@ -286,14 +298,3 @@ class ArtifactStore:
         gone = self._folders.hide(self._folders.of(stage))
         if gone:
             shutil.rmtree(gone)
-
-
-def _whole(path: Path) -> Record | None:
-    """The record in a file; None if the file is missing or damaged, or its preimage
-    does not hash to its key."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    record = Record.decode(data, str(path))
-    return record if record and record.is_of_its_key() else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,10 +67,15 @@ class Live:
         self._locks = locks
 
     @contextmanager
-    def using(self, stages: Iterable[Stage]) -> Iterator[OwnProgress]:
+    def using(
+        self,
+        stages: Iterable[Stage],
+        keys_of: Callable[[Stage], Iterable[str]] = lambda stage: (stage.key,),
+    ) -> Iterator[OwnProgress]:
         """Protect these stages, and all that they are made from, from removal within
         the block. First waits for a removal that is under way. Gives the place where
-        the run may tell its progress."""
+        the run may tell its progress. `keys_of` returns the keys under which a stage's
+        artifact may be."""
         name = uuid.uuid4().hex
         file = self._folder / f"{name}.json"
         self._locks.take(name)
@@ -78,7 +83,11 @@ class Live:
             with self.removing():
                 self.sweep()
                 self._folder.mkdir(parents=True, exist_ok=True)
-                keys = {key for stage in with_needed(stages) for key in stage.uses}
+                keys = {
+                    key
+                    for one in with_needed(stages)
+                    for key in (*one.uses, *keys_of(one))
+                }
                 file.write_text(json.dumps(sorted(keys)))
             yield OwnProgress(file.with_suffix(PROGRESS), self._last)
         finally:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from motools_build.errors import ArtifactError
 from motools_build.keys import Digest, digest_file
 from motools_build.stages import KINDS, RESUME
 from motools_build.store.artifacts import ArtifactStore
@@ -19,6 +20,7 @@ from motools_build.store.payload import RECORD, entries, local_file, unknown
 from motools_build.store.records import Record
 from motools_build.store.runs import seconds_of
 from motools_build.store.snapshots import Snapshot
+from motools_build.text import hints
 
 TOGETHER = "together-"
 """Prefix of work folders that all evals of one Inspect call share."""
@@ -113,6 +115,21 @@ def _broken_snapshot(kept: Snapshot) -> str | None:
     except OSError as error:
         return f"it cannot be read ({error.strerror})"
     return "it is damaged: its digest is not its name"
+
+
+def accepted(store: ArtifactStore) -> tuple[dict[str, str], dict[str, str]]:
+    """What is wrong with the file of acceptances, by its name; and stage -> words, of
+    those whose artifact is not there any more, so that a run refuses the stage."""
+    try:
+        standing = [*store.accepted]
+    except ArtifactError as error:
+        return {store.accepted.file.name: str(error)}, {}
+    return {}, {
+        one.stage: f"the artifact {one.of[:8]} that it was accepted as is not there; "
+        + hints.command("accept", "--revoke", one.stage)
+        for one in standing
+        if store.by_key(one.kind, one.backend, one.of) is None
+    }
 
 
 def repair(damaged: Iterable[OnDisk | Snapshot], store: ArtifactStore) -> Iterator[str]:

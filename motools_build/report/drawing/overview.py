@@ -31,5 +31,8 @@ def print_overview(found: Overview, stream: Any) -> None:
     console.print(table)
     for line in lines_under_way(found.jobs):
         console.print(line, soft_wrap=True)
+    for name, count in found.accepted.items():
+        what = f"{count} of {name}, by a person's word"
+        console.print(f"accepted {what}: doit accept --list", soft_wrap=True)
     for name, error in found.broken.items():
         console.print(f"broken   {name}: {error}", soft_wrap=True)

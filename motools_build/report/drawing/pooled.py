@@ -64,6 +64,7 @@ def lines_below_pooled(table: PooledTable) -> Iterator[str]:
             metric = " ".join(filter(None, mean.column))
             some = f"of {mean.seeds} of {mean.of} seeds"
             yield f"{some}: {values}: {metric}: {mean.status}"
+    yield from (f"accepted {line}" for line in table.accepted)
 
 
 def _text(value: Any) -> str:

@@ -18,7 +18,7 @@ from motools_build.report.drawing.fitting import (
 from motools_build.report.estimates import Column, Estimate, rounded
 from motools_build.report.failures import of_one_reason
 from motools_build.report.means import Group, Mean, groups
-from motools_build.report.results import Result, draw_shown, rows
+from motools_build.report.results import Result, accepted_lines, draw_shown, rows
 from motools_build.report.table import Row, Table
 from motools_build.text import hints
 
@@ -60,13 +60,18 @@ def notes(table: Table) -> Iterator[str]:
     for line in table.told:
         yield f"plan     {line}"
     found = _listed(table)
+    for line in accepted_lines(table.results):
+        yield f"accepted {line}"
     notes = {r.cell.stage.name: r.note for r in found if r.status == "failed"}
     for line in of_one_reason(notes):
         yield f"failed   {line}"
     for row in table.rows:
         result, stage = row.result, row.result.cell.stage.name
-        if result.status != "failed" and (result.status != "ok" or result.note):
-            first = (result.note.splitlines() or [""])[0]
+        note = result.note
+        if result.accepted:  # its act is told above
+            note = result.note.removeprefix(result.accepted.note).removeprefix("; ")
+        if result.status != "failed" and (result.status != "ok" or note):
+            first = (note.splitlines() or [""])[0]
             yield f"{result.status:8} {stage}: {first}"
         for line in row.counted:
             yield f"counts   {stage}: {line}"

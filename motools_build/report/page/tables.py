@@ -71,7 +71,7 @@ def cells(found: Material) -> str:
             found.names[group],
             draw_shown(cell),
             cell.eval,
-            result.status,
+            f"{result.status}, accepted" if result.accepted else result.status,
             values or "-",
             str(cell.stage.key)[:16],
             result.lineage.made or "-",

@@ -239,8 +239,9 @@ def _tree(above: str, made_from: dict[str, list[Status]]) -> Iterator[str]:
     yield '<ul class="tree">'
     for status in below:
         stage, word = status.stage, status.word
+        said = text(f" ({status.accepted.note})") if status.accepted else ""
         yield (
-            f'<li>{text(stage.name)} <span class="s-{word}">{word}</span> '
+            f'<li>{text(stage.name)} <span class="s-{word}">{word}</span>{said} '
             f"<code>{text(str(stage.key)[:8])}</code>"
         )
         yield from _tree(str(stage.key), made_from)

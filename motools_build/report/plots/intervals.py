@@ -47,6 +47,8 @@ class Point:
     """The metric; of a stale result the value that it had. None if there is none."""
     told: str
     """What a reader of the page is told of it, without seeing the plot."""
+    accepted: bool = False
+    """Whether a person accepted it, as made under another key."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,12 @@ class Panel:
 
     @property
     def title(self) -> str:
-        """`arithmetic: accuracy`, without the scorer if that adds nothing."""
+        """`arithmetic: accuracy`, without the scorer if that adds nothing, and with the
+        number of models whose result is accepted."""
         an_eval, scorer, metric = self.column
-        return f"{an_eval}: {' '.join(filter(None, (scorer, metric)))}".rstrip(": ")
+        title = f"{an_eval}: {' '.join(filter(None, (scorer, metric)))}".rstrip(": ")
+        count = sum(point.accepted for band in self.bands for point in band.points)
+        return f"{title} ({count} accepted)" if count else title
 
     @property
     def statuses(self) -> list[str]:
@@ -122,7 +127,9 @@ def _point(row: Row, column: Column) -> Point:
     if result.status == "ok":
         one = _estimate(row, column)
         value = _number(one.value)
-        return Point(name, "ok", value, f"{name}: {one}, key {key}")
+        note = f", {result.accepted.note}" if result.accepted else ""
+        said = f"{name}: {one}, key {key}{note}"
+        return Point(name, "ok", value, said, accepted=result.accepted is not None)
     scores = result.record.details["scores"] if result.record else {}
     value = _number(scores.get(column[1], {}).get(column[2]))
     was = f", was {rounded(value)}, not in the mean" if value is not None else ""
