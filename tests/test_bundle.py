@@ -250,14 +250,15 @@ def test_all_that_the_crate_refers_to_is_there(unpacked: Path) -> None:
             assert references(value) <= {*found, *outside}
 
 
-def test_the_licence_is_the_projects(
-    copy: Project, edit: Callable[[Path, str, str], None]
-) -> None:
+def test_the_licence_and_the_authors_are_the_projects(copy: Project) -> None:
     file = copy.root / "pyproject.toml"
-    file.write_text(f'[project]\nname = "x"\nlicense = "MIT"\n{file.read_text()}')
+    own = '[project]\nname = "x"\nlicense = "MIT"\nauthors = [{ name = "A. N. Other" }]'
+    file.write_text(f"{own}\n{file.read_text()}")
     copy.doit("bundle", "tiny")
-    folder = extracted(copy.root / "tiny.bundle.zip", copy.root / "x")
-    assert crate(folder)["#license"]["name"] == "MIT"
+    found = crate(extracted(copy.root / "tiny.bundle.zip", copy.root / "x"))
+    assert found["#license"]["name"] == "MIT"
+    assert found["./"]["author"] == {"@id": "#author-1"}
+    assert found["#author-1"]["name"] == "A. N. Other"
 
 
 # ---- what is left out

@@ -559,12 +559,10 @@ class TestDisk:
         assert tiny.doit("run", "tiny").made == set()
         assert {result["status"] for result in tiny.results("tiny")} == {"ok"}
 
-    def test_a_run_log_that_cannot_be_written_is_one_sentence(
-        self, tiny: Project
-    ) -> None:
+    def test_a_run_log_that_cannot_be_read_is_one_sentence(self, tiny: Project) -> None:
         (tiny.root / "artifacts/runs.jsonl").mkdir()
         err = tiny.doit("run", "tiny", code=3).err
-        assert "artifacts/ cannot be written" in err
+        assert "artifacts/runs.jsonl, which tells what runs stood for, cannot" in err
         assert "Traceback" not in err
 
     def test_no_one_reads_on(self, tiny: Project) -> None:

@@ -92,7 +92,7 @@ def bundle(project: Project, name: str, out: Path, with_data: bool = True) -> Bu
     that holds a secret, OSError if the archive cannot be written.
     """
     from motools_build.report.bundle import parts
-    from motools_build.report.bundle.crate import METADATA, licence_of, metadata
+    from motools_build.report.bundle.crate import METADATA, metadata, publication
 
     found = from_lock(project, name)
     lock, left_out = found.lock, list[str]()
@@ -115,9 +115,9 @@ def bundle(project: Project, name: str, out: Path, with_data: bool = True) -> Bu
         about[METADATA] = "these files, as a Research Object Crate (RO-Crate 1.1)"
         readme = parts.readme(lock, _short(about), counts, left_out)
         files.add("README.md", [readme], "what this is", "text/markdown")
-        licence = licence_of(document(Path(PYPROJECT)))
+        by = publication(document(Path(PYPROJECT)))
         described = _described(found, counts)
-        crate = metadata(lock, files.told, licence, described)
+        crate = metadata(lock, files.told, by, described)
         names = tuple(one.name for one in files.told)
         files.add(METADATA, [crate], "", JSON)
     return Bundled(out, (*names, METADATA), tuple(left_out))

@@ -8,7 +8,7 @@ files with what is said of them; a library would be one more to install.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from motools_build.report.lock.lock import Lock
@@ -34,10 +34,21 @@ class Told(NamedTuple):
     """xxh3_128 of a dataset's bytes, by which keys name it; else empty."""
 
 
-def metadata(lock: Lock, files: Sequence[Told], licence: str, about: str) -> bytes:
-    """The file `ro-crate-metadata.json`. `licence` is the licence's name, empty if it
-    is not stated; `about` describes the whole."""
-    body = lock.body
+class Publication(NamedTuple):
+    """What the project states of its publication."""
+
+    licence: str = ""
+    """The licence's name; empty if it is not stated."""
+    authors: tuple[str, ...] = ()
+
+
+def metadata(lock: Lock, files: Sequence[Told], by: Publication, about: str) -> bytes:
+    """The file `ro-crate-metadata.json`; `about` describes the whole."""
+    body, licence = lock.body, by.licence
+    people = [
+        {"@id": f"#author-{number}", "@type": "Person", "name": name}
+        for number, name in enumerate(by.authors, 1)
+    ]
     software = "#motools_build"
     root = {
         "@id": "./",
@@ -47,8 +58,10 @@ def metadata(lock: Lock, files: Sequence[Told], licence: str, about: str) -> byt
         "datePublished": str(body["locked"]),
         "license": {"@id": "#license"},
         "hasPart": [{"@id": file.name} for file in files],
-        "mentions": [{"@id": "#lock"}],
+        "mentions": {"@id": "#lock"},
+        **({"author": _one_or_all([one["@id"] for one in people])} if people else {}),
     }
+    data = [file.name for file in files if file.digest]
     graph: list[dict[str, Any]] = [
         {
             "@id": METADATA,
@@ -75,11 +88,10 @@ def metadata(lock: Lock, files: Sequence[Told], licence: str, about: str) -> byt
             "name": f"doit lock {lock.setting}, {lock.when}",
             "endTime": str(body["locked"]),
             "instrument": {"@id": software},
-            "object": [{"@id": file.name} for file in files if file.digest],
-            "result": [
-                {"@id": file.name} for file in files if file.name.endswith(".lock.json")
-            ],
+            **({"object": _one_or_all(data)} if data else {}),
+            "result": {"@id": f"{lock.setting}.lock.json"},
         },
+        *people,
         *map(_entity, files),
     ]
     document = {"@context": CONTEXT, "@graph": scrub_values(graph)}
@@ -101,10 +113,22 @@ def _entity(file: Told) -> dict[str, Any]:
     return found
 
 
-def licence_of(project: dict[str, Any]) -> str:
-    """The licence that a pyproject.toml states; empty if none."""
+def _one_or_all(names: Sequence[str]) -> Any:
+    """References to entities; a single one is no list, as the specification advises."""
+    found = [{"@id": name} for name in names]
+    return found[0] if len(found) == 1 else found
+
+
+def publication(project: Mapping[str, Any]) -> Publication:
+    """What a parsed pyproject.toml states."""
     section = project.get("project")
-    found = section.get("license") if isinstance(section, dict) else None
-    if isinstance(found, dict):
-        found = found.get("text") or found.get("file")
-    return found if isinstance(found, str) else ""
+    section = section if isinstance(section, dict) else {}
+    licence, authors = section.get("license"), section.get("authors")
+    if isinstance(licence, dict):
+        licence = licence.get("text") or licence.get("file")
+    names = [
+        one["name"]
+        for one in (authors if isinstance(authors, list) else ())
+        if isinstance(one, dict) and isinstance(one.get("name"), str)
+    ]
+    return Publication(licence if isinstance(licence, str) else "", tuple(names))

@@ -1,8 +1,8 @@
 """Results as a lock holds them, and back.
 
 Specs, versions and lists of questions, which many results share, are stored once, by
-digest. Scores are numbers in the order of the questions: a thirtieth of the scores file
-of an eval with a hundred questions.
+digest. Scores are numbers in the order of the questions, which take a twentieth of what
+the files of scores take.
 """
 
 from __future__ import annotations
