@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from motools_build.keys import digest_file
+from motools_build.store.artifacts import ArtifactStore
 from tests.conftest import ROOT, Project, Ran
 from tests.documents import DOCS, blocks, ids, section, words_of
 from tests.test_properties import doit_here
@@ -21,6 +23,9 @@ OWN_PROJECT = ("tutorial.md",)
 """Pages that begin in an empty folder; the others have that of `doit new demo`."""
 
 RUN = [page for page in sorted(DOCS.rglob("*.md")) if "```console" in page.read_text()]
+RUNS = ("3fa91c02", "7c0de512")
+"""The IDs of the project's first runs, as pages have them."""
+
 FILE = re.compile(r"# ([\w/]+\.(?:py|yaml|toml))\n")
 PLANNED = ("run", "plan", "results", "samples", "datasets", "status")
 
@@ -32,6 +37,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for command in ("new demo", f"run demo {DUMMY}"):
         ran = doit_here(folder, *command.split())
         assert ran.code == 0, ran.out + ran.err
+    _keep(folder)
     return folder
 
 
@@ -110,7 +116,7 @@ def test_the_tutorial_is_run_and_has_files() -> None:
 def _run(command: str, folder: Path, apart: bool = False) -> Ran:
     """The command must end well; `status` may find something that was not run. With
     `apart`, in a process of its own, which finds the packages of `site`."""
-    program, *words = words_of(command)
+    program, *words = words_of(_with_ids(command, folder))
     assert program in ("doit", "python"), command
     if program == "python":
         (script,) = words
@@ -126,9 +132,28 @@ def _run(command: str, folder: Path, apart: bool = False) -> Ran:
         ran = Project(folder).doit(*words, code=None, PYTHONPATH=path)
     else:
         ran = doit_here(folder, *words)
+    if words[0] == "run":
+        _keep(folder)
     allowed = (0, 1) if words[0] == "status" else (0,)
     assert ran.code in allowed, f"{command}\n{ran.out}{ran.err}"
     return ran
+
+
+def _with_ids(command: str, folder: Path) -> str:
+    """A command with the IDs of this project's runs in place of the page's."""
+    if not any(run in command for run in RUNS):
+        return command
+    there = [run.id for run in ArtifactStore(folder / "artifacts").runs]
+    for printed, run in zip(RUNS, there, strict=False):
+        command = command.replace(printed, run)
+    return command
+
+
+def _keep(folder: Path) -> None:
+    """Keep the bytes of the project's rows and code, as they are now."""
+    kept = ArtifactStore(folder / "artifacts").snapshots
+    for file in (*folder.glob("datasets/*.jsonl"), *folder.glob("zoo/evals/*.py")):
+        kept.keep(str(file), digest_file(file))
 
 
 @pytest.mark.filterwarnings("ignore:The inplace keyword in")  # Inspect's data frames

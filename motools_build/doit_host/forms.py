@@ -50,7 +50,7 @@ class Kind:
                 stream.write(shown(dumps(body, ensure_ascii=False)) + "\n")
                 continue
             if run:
-                line = f"{name} {as_of(run)}"
+                line = as_of(run, name)
                 stream.write(shown(MARKS[form].format(line)) + "\n")
             if form == "table":
                 self.printed(of, stream)

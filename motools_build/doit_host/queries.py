@@ -64,16 +64,26 @@ class Why(Query):
 
     name = "why"
     doc_purpose = "show what a stage's key is made of, and why it is stale"
-    doc_usage = "STAGE|KEY|JOB [--at WHEN]"
+    doc_usage = "STAGE|KEY|JOB [--all] [--at WHEN]"
     doc_description = None
-    cmd_options = (OPT_JSON, OPT_AT)
+    cmd_options = (
+        OPT_JSON,
+        OPT_AT,
+        {
+            "name": "every",
+            "long": "all",
+            "type": bool,
+            "default": False,
+            "help": "show all rows that differ, and not only the first",
+        },
+    )
 
-    def _execute(self, json: bool, at: str, pos_args: list[str]) -> int:
+    def _execute(self, json: bool, at: str, every: bool, pos_args: list[str]) -> int:
         from motools_build.report.drawing.explanation import lines
 
         self._look_back(at, pos_args)
         session = current()
-        found = explained(session.project, pos_args)
+        found = explained(session.project, pos_args, every)
         named = session.selected if at else ()
         if json:
             of = self._at_json(named[0]) if named else {}
@@ -81,7 +91,7 @@ class Why(Query):
             return 0
         for line in self._as_of(named):
             self._say(line)
-        for line in lines(found):
+        for line in lines(found, every):
             self._say(line)
         return 0
 

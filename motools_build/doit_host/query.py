@@ -126,7 +126,7 @@ class Query(Helped, DoitCmdBase):  # type: ignore[misc]
         for name in settings:
             run = run_shown(current().project, name)
             if run:
-                yield f"{name} {as_of(run)}"
+                yield as_of(run, name)
 
     @staticmethod
     def _at_json(setting: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import calendar
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,13 +50,15 @@ class Moment:
     latest: Mapping[str, Run] = field(default_factory=dict)
     """Setting -> its latest run of all, for errors."""
 
-    def of(self, setting: str) -> Run:
-        """The run of a setting. Raises SelectionError if it had none then."""
+    def of(self, setting: str, there: Collection[str] = ()) -> Run:
+        """The run of a setting; a setting without runs of its own may be one that is
+        gone, under another name. `there` are the settings that are not gone. Raises
+        SelectionError if it had none then."""
         if setting in self.runs:
             return self.runs[setting]
         if ID.fullmatch(self.word) and len(self.runs) == 1:
             ((other, run),) = self.runs.items()
-            if setting in self.latest:
+            if setting in self.latest or other in there:
                 raise SelectionError(
                     f"{self.word} is a run of {other}, not of {setting} "
                     f"({hints.command('history', setting)} lists those)"

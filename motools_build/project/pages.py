@@ -141,7 +141,7 @@ def _material(project: Project, name: str, answers: int) -> Material:
         run_shown(project, name),
     )
     if run:
-        about = f"{name} {as_of(run)}"
+        about = as_of(run, name)
         return material(plan, project.store, own, (), answers, about)
     setting = project.zoo[name]
     stages = list(project.selection.chosen([name]).values())

@@ -14,6 +14,7 @@ from motools_build.project.moments import ID, Moment, moment
 from motools_build.project.project import Project
 from motools_build.project.selection import TAG, Selection, is_pattern
 from motools_build.project.variables import of_plans, overridden
+from motools_build.report.history import former_names
 from motools_build.report.past import past_plan
 from motools_build.specs import Setting
 from motools_build.stages import Stage
@@ -35,6 +36,7 @@ class PastProject(Project):
                 "for another plan"
             )
         self.at = at
+        self._runs: dict[str, Run] = {}
         self.selection = _PastSelection(self)
 
     @cached_property
@@ -52,9 +54,24 @@ class PastProject(Project):
         """The stages that the setting had in its run. Raises SelectionError if it had
         no run then."""
         if name not in self._plans:
-            run = self.moment.of(name)
+            run = self.run_of(name)
             self._plans[name] = past_plan(run, self.store, self._now(name, run))
         return self._plans[name]
+
+    def run_of(self, name: str) -> Run:
+        """The run that is shown of a setting: one of its own, or one that it had under
+        a former name. Raises SelectionError if it had none then."""
+        if name not in self._runs:
+            self._runs[name] = self._run_of(name)
+        return self._runs[name]
+
+    def _run_of(self, name: str) -> Run:
+        runs, there = self.moment.runs, self.zoo.names
+        if name not in runs and any(other not in there for other in runs):
+            for former in former_names(name, self.store.runs, (), there):
+                if former in runs:
+                    return runs[former]
+        return self.moment.of(name, there)
 
     def _now(self, name: str, run: Run) -> Setting | None:
         """The setting as it is now, under the variables of the run; None if there is
@@ -113,7 +130,7 @@ class _PastSelection(Selection):
 def run_shown(project: Project, setting: str) -> Run | None:
     """The run whose stages are shown in place of a setting's present ones; None if the
     present ones are."""
-    return project.moment.of(setting) if isinstance(project, PastProject) else None
+    return project.run_of(setting) if isinstance(project, PastProject) else None
 
 
 def at_option(project: Project) -> list[str]:

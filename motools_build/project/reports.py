@@ -94,12 +94,16 @@ def how_far(project: Project, words: Sequence[str]) -> Overview:
     return overview(stages, project.store, said)
 
 
-def explained(project: Project, words: Sequence[str]) -> Explanation:
-    """The explanation of the one stage, present or superseded, that the words mean.
+def explained(
+    project: Project, words: Sequence[str], with_all: bool = False
+) -> Explanation:
+    """The explanation of the one stage, present or superseded, that the words mean. Of
+    a dataset it has the first rows that differ, or `with_all`.
 
     Raises SelectionError if they mean no stage, or several.
     """
-    from motools_build.report.explain import explanation
+    from motools_build.report.contents import Contents
+    from motools_build.report.explain import MOST_ROWS, explanation
     from motools_build.report.status import Statuses
 
     stages = one_key(project.selection.chosen(words, superseded=True).values())
@@ -108,7 +112,14 @@ def explained(project: Project, words: Sequence[str]) -> Explanation:
         raise SelectionError(f"`doit why` explains one stage; name one:\n{names}")
     superseded = project.selection.superseded_by
     status = Statuses(project.store, superseded).of(stages[0])
-    return explanation(status, project.store, versions(), superseded(stages[0]))
+    return explanation(
+        status,
+        project.store,
+        versions(),
+        superseded(stages[0]),
+        Contents(project.store, project.memo.digest),
+        None if with_all else MOST_ROWS,
+    )
 
 
 def one_key(stages: Iterable[Stage]) -> list[Stage]:

@@ -7,10 +7,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from motools_build.report.contents import Contents
+from motools_build.report.file_changes import FileChange, changed_files, observed_files
+from motools_build.report.off_plan import backends_of
 from motools_build.report.status import Status
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Record
+
+MOST_READ = 200
+"""Largest number of records that are read to find the nearest one."""
+
+MOST_ROWS = 5
+"""Number of rows of each dataset that are shown, unless all are asked for."""
 
 Difference = tuple[str, Any, Any]
 """Field, its value in the other artifact, and its value in the stage. None means that
@@ -47,6 +56,9 @@ class Explanation:
     libraries: tuple[str, ...]
     """Libraries whose version has changed since the artifact was made, for information:
     a version is in no key, so nothing re-runs."""
+    changes: tuple[FileChange, ...] = ()
+    """The files that differ from what the nearest artifact, or this one, was made of:
+    their rows or lines."""
 
     @property
     def stage(self) -> Stage:
@@ -66,11 +78,20 @@ class Explanation:
             "status": self.status.word,
             "note": self.status.why,
             "stale": self.stale,
-            "nearest": {"name": near.name, "key": near.key} if near else None,
+            "made": _made(self.record) if self.record else None,
+            "nearest": {"name": near.name, "key": near.key, "made": _made(near)}
+            if near
+            else None,
             "differences": list(self.differences),
             "upstream": {name: vars(used) for name, used in self.upstream.items()},
             "other libraries": list(self.libraries),
+            "changes": [one.as_json() for one in self.changes],
         }
+
+
+def _made(record: Record) -> dict[str, Any]:
+    """When an artifact was made, and at which commit."""
+    return {name: record.made.get(name) for name in ("time", "commit", "dirty")}
 
 
 def explanation(
@@ -78,14 +99,24 @@ def explanation(
     store: ArtifactStore,
     versions: Mapping[str, str],
     superseded: str | None = None,
+    contents: Contents | None = None,
+    most: int | None = MOST_ROWS,
 ) -> Explanation:
     """The explanation of a stage with this status. `versions` is installed library ->
     version. `superseded` is, for a stage that no present plan has, the sentence that
-    says what replaced it."""
+    says what replaced it. `contents` finds the bytes of files that differ, of whose
+    rows `most` are shown; without it, files are compared by their digests alone."""
     stage = status.stage
     record = store.get(stage)
     stale = superseded or store.why_stale(stage)
     near = nearest(stage, store) if stale else None
+    differ = tuple(differences(stage, near)) if near else ()
+    changes: list[FileChange] = []
+    if contents and near:
+        names = {one: f for f in stage.files if (one := contents.present(f))}
+        changes += changed_files(near, differ, contents, names, most)
+    if contents and stale and record:
+        changes += observed_files(record, contents, most)
     upstream = {}
     for used in stage.upstream:
         found = store.get(used)
@@ -98,9 +129,10 @@ def explanation(
         stale,
         record,
         near,
-        tuple(differences(stage, near)) if near else (),
+        differ,
         upstream,
         tuple(older_versions(record, versions)) if record else (),
+        tuple(changes),
     )
 
 
@@ -130,10 +162,12 @@ def differences(stage: Stage, record: Record) -> list[Difference]:
 
 def nearest(stage: Stage, store: ArtifactStore) -> Record | None:
     """The other artifact of the stage's kind that differs in the fewest fields; among
-    equals, one with the stage's name, then the latest. None if there is none."""
-    others = [r for r in store.records(stage.kind) if r.key != stage.key]
+    equals, one with the stage's name, then the latest. None if there is none.
+
+    Where there are more than `MOST_READ` artifacts, only the latest that the stage had
+    under its name are read; and if there are none, the latest of the kind."""
     return min(
-        others,
+        _others(stage, store),
         key=lambda record: (
             len(differences(stage, record)),
             record.name != stage.name,
@@ -141,6 +175,30 @@ def nearest(stage: Stage, store: ArtifactStore) -> Record | None:
         ),
         default=None,
     )
+
+
+def _others(stage: Stage, store: ArtifactStore) -> list[Record]:
+    """The records to compare with a stage's preimage."""
+    there = backends_of(store, stage.kind)
+    there.pop(stage.key, None)
+    if len(there) > MOST_READ:
+        logged = store.runs.older_keys().get(stage.name, [])
+        own = [key for key in logged if key in there][-MOST_READ:]
+        there = {key: there[key] for key in own or _latest(stage, store, there)}
+    found = (store.by_key(stage.kind, b, key) for key, b in sorted(there.items()))
+    return [record for record in found if record is not None]
+
+
+def _latest(stage: Stage, store: ArtifactStore, there: Mapping[str, str]) -> list[str]:
+    """The keys of the artifacts of a stage's kind whose folders were written last."""
+
+    def written(key: str) -> float:
+        try:
+            return (store.root / stage.kind / f"{there[key]}-{key}").stat().st_mtime
+        except OSError:  # removed meanwhile
+            return 0.0
+
+    return sorted(there, key=written)[-MOST_READ:]
 
 
 def older_versions(record: Record, present: Mapping[str, str]) -> list[str]:

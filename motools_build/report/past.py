@@ -41,10 +41,12 @@ def past_plan(run: Run, store: ArtifactStore, setting: Setting | None = None) ->
     return Plan(run.setting, tuple(stages.values()), cells)
 
 
-def as_of(run: Run) -> str:
-    """`as of run 3fa91c02, 2026-11-20 10:44 UTC, commit abc1234 (files differed from
-    it)`, with the run's variables, if it had some."""
-    return f"as of run {told(run)}"
+def as_of(run: Run, setting: str) -> str:
+    """`tutor as of run 3fa91c02, 2026-11-20 10:44 UTC, commit abc1234 (files differed
+    from it)`, with the run's variables, and the setting's name then, if it had
+    another."""
+    then = "" if run.setting == setting else f", when it was called {run.setting}"
+    return f"{setting} as of run {told(run)}{then}"
 
 
 def told(run: Run) -> str:

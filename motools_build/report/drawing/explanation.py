@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from motools_build.report.drawing.changes import change_lines
 from motools_build.report.explain import Explanation, flat
+from motools_build.report.lineage import model_of
+from motools_build.report.past import shown_time
+from motools_build.store.records import Record
+from motools_build.text import hints
 
 
-def lines(found: Explanation) -> Iterator[str]:
-    """The explanation of a stage, line by line."""
+def lines(found: Explanation, every: bool = False) -> Iterator[str]:
+    """The explanation of a stage, line by line; with `every`, uncut."""
     stage, record = found.stage, found.record
     yield f"{stage.name}\n{found.stale or 'up to date'}"
     if found.status.why and found.status.why not in (found.stale or ""):
@@ -30,14 +35,35 @@ def lines(found: Explanation) -> Iterator[str]:
             yield f"   recorded output          {used.recorded}"
         absent = "gone" if record else "not made yet"
         yield f"   present output           {used.present or absent}"
+    if record and (made := made_at(record)):
+        yield f"\nmade {made}"
     for library in found.libraries:
         yield f"\nmade with another version: {library} (nothing re-runs)"
     if found.nearest:
         yield f"\nnearest artifact: {found.nearest.name}, key {found.nearest.key}"
+        if made := made_at(found.nearest):
+            yield f"   made {made}"
         for field, old, new in found.differences:
             yield f"   {field:24} {_said(old)} -> {_said(new)}"
+            if field == "inputs.model" and (model := model_of(stage)):
+                yield f"   {'':24} ({hints.command('why', model.name)})"
     elif found.stale:
         yield f"\nthere is no other {stage.kind} to compare with"
+
+    again = "" if every else hints.command("why", stage.name, "--all")
+    for change in found.changes:
+        yield ""
+        yield from change_lines(change, again)
+
+
+def made_at(record: Record) -> str:
+    """When a record was made, and at which commit; empty if neither is known."""
+    made = record.made
+    parts = [shown_time(str(made.get("time") or ""))]
+    if made.get("commit"):
+        differed = " (files differed from it)" if made.get("dirty") else ""
+        parts.append(f"commit {str(made['commit'])[:7]}{differed}")
+    return ", ".join(filter(None, parts))
 
 
 def _said(value: Any) -> str:

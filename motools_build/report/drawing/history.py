@@ -1,0 +1,187 @@
+"""Formats `doit history` for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from motools_build.report.drawing.changes import counted
+from motools_build.report.drawing.explanation import made_at
+from motools_build.report.estimates import rounded
+from motools_build.report.file_changes import FileChange
+from motools_build.report.history import Entry, History, Standing
+from motools_build.report.past import shown_time, told
+from motools_build.report.run_changes import FieldNote, FileNote, RunChanges
+from motools_build.report.stage_history import KeyEntry, StageHistory
+from motools_build.text import hints
+
+
+def lines(found: History | StageHistory) -> Iterator[str]:
+    """A history, line by line."""
+    if isinstance(found, StageHistory):
+        yield from _of_stage(found)
+    else:
+        yield from _of_setting(found)
+
+
+def _of_setting(found: History) -> Iterator[str]:
+    """The runs of a setting, newest first."""
+    yield found.setting
+    yield from _former(found.was)
+    if not found.entries:
+        yield "  no run of it is known (doit run notes each, in artifacts/runs.jsonl)"
+        return
+    if found.now and not found.now.nothing:
+        yield "\nnow, not run yet"
+        yield from (f"   {line}" for line in changes_lines(found.now))
+    for entry in found.entries:
+        yield from _entry(entry, found.setting)
+    if found.earlier:
+        more = hints.command("history", found.setting, "-n", str(_all(found)))
+        yield f"... and {found.earlier} earlier: {more}"
+    example = found.entries[:2][-1].run.id
+    read = hints.command("results", found.setting, "--at", example, without=_GIVEN)
+    yield f"results as of a run: {read}"
+
+
+_GIVEN = ("model", "seeds", "smoke", "account", "checkpoint", "until", "max_seeds")
+"""Variables that a command with --at refuses."""
+
+
+def _all(found: History | StageHistory) -> int:
+    return len(found.entries) + found.earlier
+
+
+def _former(was: Mapping[str, str]) -> Iterator[str]:
+    for name, until in was.items():
+        yield f"  was {name} until {shown_time(until)}"
+
+
+def _entry(entry: Entry, setting: str) -> Iterator[str]:
+    run = entry.run
+    as_was = f", as {run.setting}" if run.setting != setting else ""
+    yield f"\n{told(run)}{as_was}"
+    if entry.since is None:
+        yield "   its first run" + (" (smoke)" if run.is_smoke else "")
+    else:
+        yield from (f"   {line}" for line in changes_lines(entry.changes))
+    if entry.back_to:
+        yield f"   back to what it was in run {told(entry.back_to)}"
+    for one in entry.results:
+        yield f"   {_standing(one)}"
+    if entry.left_out:
+        command = hints.command("history", setting, "--long")
+        yield f"   ... and {entry.left_out} more groups of results: {command}"
+
+
+def changes_lines(changes: RunChanges) -> Iterator[str]:
+    """What changed from one run to another."""
+    yield from (_file(one) for one in changes.files)
+    yield from _fields(changes.fields)
+    yield from changes.stages
+    if changes.nothing:
+        yield "nothing changed"
+    elif changes.keys and not (changes.files or changes.fields):
+        yield f"{changes.keys} stages have other keys, of which no records remain"
+
+
+def _file(one: FileNote) -> str:
+    if one.what == "renamed":
+        return f"{one.path}: renamed, was {one.was}"
+    if one.what in ("added", "removed"):
+        return f"{one.path}: {one.what}"
+    if one.rows:
+        return f"{one.path}: {counted(one.rows)}"
+    is_code = one.path.endswith(".py")
+    return f"{one.path}: {'source changed' if is_code else 'other bytes'}"
+
+
+def _fields(fields: tuple[FieldNote, ...]) -> Iterator[str]:
+    """A line for each field; one that changed alike in several kinds is told once."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for one in fields:
+        name = one.field.removeprefix("spec.").removeprefix("inputs.")
+        change = f"{_said(one.old)} -> {_said(one.new)}"
+        kinds.setdefault((name, change), []).append(one.kind)
+    for (name, change), of in kinds.items():
+        yield f"{name} {change} ({', '.join(of)})"
+
+
+def _standing(one: Standing) -> str:
+    label = f"{one.group} {one.metric}".rstrip()
+    if one.then is None:
+        then = "no result remains" if one.of else "-"
+    else:
+        part = f" ({one.made} of {one.of})" if one.made < one.of else ""
+        then = f"{rounded(one.then)}{part}"
+    now = "" if one.now is None or one.now == one.then else f", now {rounded(one.now)}"
+    return f"{label}: {then}{now}"
+
+
+def _said(value: Any) -> str:
+    return "(not there)" if value is None else str(value)
+
+
+# ---- a stage
+
+
+def _of_stage(found: StageHistory) -> Iterator[str]:
+    """The keys of a stage, newest first."""
+    yield found.stage
+    yield from _former(found.was)
+    if not found.entries:
+        yield "  no run of it is known"
+    if found.next:
+        yield f"\n{found.next}  <- present"
+        yield f"   not run yet ({hints.command('why', found.stage)})"
+    for entry in found.entries:
+        yield from _key(entry, found.stage)
+    if found.earlier:
+        more = hints.command("history", found.stage, "-n", str(_all(found)))
+        yield f"... and {found.earlier} earlier: {more}"
+    yield from _how_to_read(found)
+
+
+def _key(entry: KeyEntry, stage: str) -> Iterator[str]:
+    planned = entry.planned
+    mark = "  <- present" if entry.present else ""
+    yield f"\n{planned.key}{mark}"
+    first = f"run {planned.first.id}, {shown_time(planned.first.time)}"
+    last = f"run {planned.last.id}, {shown_time(planned.last.time)}"
+    when = first if planned.first.id == planned.last.id else f"{first} to {last}"
+    yield f"   planned in {when}"
+    if planned.name != stage:
+        yield f"   as {planned.name}"
+    made = made_at(entry.record) if entry.record else ""
+    yield f"   made {made}" if made else "   not made, or removed since"
+    shown = [
+        f"{name} {rounded(value) if isinstance(value, int | float) else value}"
+        for name, value in entry.values.items()
+    ]
+    if shown:
+        yield f"   {', '.join(shown)}"
+    told_of = {one.new for one in entry.changes}
+    for change in entry.changes:
+        yield f"   {_changed(change)}"
+    for field, old, new in entry.differences:
+        if new not in told_of:
+            yield f"   {field} {_said(old)} -> {_said(new)}"
+
+
+def _changed(change: FileChange) -> str:
+    if change.rows:
+        return f"{change.path}: {counted(change.rows.counts)}"
+    if change.old is None or change.new is None:
+        return f"{change.path}: {'added' if change.old is None else 'removed'}"
+    return f"{change.path}: {'source changed' if change.lines else 'other bytes'}"
+
+
+def _how_to_read(found: StageHistory) -> Iterator[str]:
+    old = next((e for e in found.entries if e.record and not e.present), None)
+    if old is None:
+        return
+    run, key = old.planned.last, old.planned.key[:8]
+    if found.stage.startswith("eval:"):
+        yield f"its answers: {hints.command('samples', key, without=_GIVEN)}"
+    at = hints.command("results", run.setting, "--at", run.id, without=_GIVEN)
+    yield f"results as of its run: {at}"
