@@ -106,10 +106,10 @@ class _View:
     def _of(cls, project: Project, setting: str, arm: str) -> _View:
         found = results(project.plan(setting), project.store)
         run = run_shown(project, setting)
-        label = f"{setting}/{arm}" if arm else setting
-        told = f"{label} {as_of(run)}" if run else f"{label} as it is now"
-        of_arm = _of_arm(found, setting, arm) if arm else found
-        return cls(setting, arm, View(told, of_arm), run.variables if run else None)
+        told = as_of(run, setting) if run else f"{setting} as it is now"
+        if arm:
+            told, found = f"{arm} of {told}", _of_arm(found, setting, arm)
+        return cls(setting, arm, View(told, found), run.variables if run else None)
 
     @classmethod
     def _of_lock(cls, path: str) -> _View:
