@@ -203,7 +203,11 @@ def test_other_inputs_are_told(
     assert "eval:tiny/tiny/echo/seed0/questions" in ran.err
     edit(clone.root / "zoo/tiny.py", "[0, 1]", "[0, 1, 2]")
     err = clone.doit("results", "tiny", "--csv", "--from-lock").err
-    assert "not locked: 8 results of the setting as it is now" in err
+    assert "not locked: 4 results of the setting as it is now" in err
+    edit(clone.root / "zoo/tiny.py", "[0, 1, 2]", "[0]")
+    err = clone.doit("results", "tiny", "--csv", "--from-lock").err
+    assert "of other inputs than the present ones: 2 of 10 locked results" in err
+    assert "not asked for by the setting as it is now: 4 of 10 locked results" in err
 
 
 @pytest.mark.parametrize("gone", ["dataset", "module", "zoo"])
@@ -254,6 +258,17 @@ def test_check_finds_what_differs(
     out = copy.doit("lock", "--check", "tiny", code=1).out
     assert "seed1/score: locked, and not in the setting now" in out
     assert "seed2/score: not locked" in out
+
+
+def test_what_is_called_otherwise_is_the_same(
+    copy: Project, edit: Callable[[Path, str, str], None]
+) -> None:
+    there = 'Dataset("datasets/other.jsonl")'
+    new = 'Dataset("datasets/other.jsonl", name="new")'
+    edit(copy.root / "zoo/tiny.py", there, new)
+    assert copy.doit("lock", "--check", "tiny").out == "tiny: as locked\n"
+    err = copy.doit("results", "tiny", "--csv", "--from-lock").err
+    assert len(err.splitlines()) == 1
 
 
 def test_check_finds_other_scores_of_the_same_key(copy: Project) -> None:

@@ -140,7 +140,7 @@ def test_what_is_superseded_is_told_with_its_key(copy: Project) -> None:
     ran = copy.doit("trace", "fig.png", code=1)
     assert "fig.png: 3 artifacts, 1 current, 2 superseded" in ran.out
     key = next(one["key"] for one in copy.results("tiny") if one["stage"] == SEED0)
-    assert f"superseded by {key} (doit why {SEED0})" in ran.out
+    assert f"its key is {key} now (doit why {SEED0})" in ran.out
     copy.doit("run", "tiny")
     assert traced(copy, "fig.png", code=1)["counts"] == {"current": 1, "superseded": 2}
     copy.doit("plot", "tiny", "--out", "fig.png")

@@ -230,16 +230,25 @@ def _of_other_inputs(project: Project, name: str, lock: Lock) -> Iterator[str]:
         yield f"not compared with the present inputs, which cannot be planned: {said}"
         return
     keys = {cell.stage.key for cell in plan.cells}
+    names = {cell.stage.name for cell in plan.cells}
     every = {one.cell.stage.name: one.cell.stage.key for one in lock.results}
     other = [stage for stage, key in every.items() if key not in keys]
-    if other:
+    edited = [stage for stage in other if stage in names]
+    if edited:
         yield (
-            f"of other inputs than the present ones: {len(other)} of {len(every)} "
-            f"locked results ({_some(other)})"
+            f"of other inputs than the present ones: {len(edited)} of {len(every)} "
+            f"locked results ({_some(edited)})"
+        )
+    gone = [stage for stage in other if stage not in names]
+    if gone:
+        yield (
+            f"not asked for by the setting as it is now: {len(gone)} of {len(every)} "
+            f"locked results ({_some(gone)})"
         )
     locked = set(every.values())
-    fresh = {c.stage.name: None for c in plan.cells if c.stage.key not in locked}
-    if len(fresh) > len(other):
+    fresh = names - every.keys()
+    fresh -= {c.stage.name for c in plan.cells if c.stage.key in locked}
+    if fresh:
         yield f"not locked: {len(fresh)} results of the setting as it is now"
 
 
@@ -252,7 +261,7 @@ def project_as(project: Project, lock: Lock) -> Project:
     """The project under the lock's variables. Raises InputError for wrong ones."""
     if of_plans(project.variables) == lock.variables:
         return project
-    other = Project(lock.variables)
+    other = Project(of_plans(lock.variables))
     other.derive.always = project.derive.always
     return other
 
@@ -274,10 +283,13 @@ def differences_from_lock(project: Project, name: str) -> list[str]:
     lock = from_lock(project, name).lock
     present = results(planned_as(project, name, lock), project.store)
     now_there = {one.cell.stage.name: one for one in present}
+    names = {one.cell.stage.key: one.cell.stage.name for one in present}
     lines = []
     for was in {one.cell.stage.name: one for one in lock.results}.values():
         stage = was.cell.stage.name
-        one = now_there.pop(stage, None)
+        # a stage that is called otherwise now is the same by its key
+        name = stage if stage in now_there else names.get(was.cell.stage.key, stage)
+        one = now_there.pop(name, None)
         if one is None:
             lines.append(f"{stage}: locked, and not in the setting now")
         elif (was.cell.stage.key, was.status) != (one.cell.stage.key, one.status):

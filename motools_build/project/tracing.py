@@ -114,7 +114,9 @@ def trace(project: Project, file: Path) -> Trace:
             "report`, or another program wrote it anew without its metadata"
         )
     mark = decode(text, str(file))
-    hints.remember(mark.variables)  # a stage's name means another one without them
+    hints.remember(
+        of_plans(mark.variables)
+    )  # a stage's name means another one without them
     return Trace(mark, tuple(_Looking(project, mark).of(one) for one in mark.items))
 
 
@@ -128,14 +130,14 @@ class _Looking:
         self._broken: dict[str, str] = {}
         """Setting -> why it cannot be planned."""
         self._absent: set[str] = set()
-        planning = project
+        planning, variables = project, of_plans(mark.variables)
         for name in mark.settings:
             if name not in project.zoo.names:
                 self._absent.add(name)
                 continue
             try:
-                if of_plans(project.variables) != mark.variables:
-                    planning = Project(mark.variables)
+                if of_plans(project.variables) != variables:
+                    planning = Project(variables)
                     planning.derive.always = project.derive.always
                 stages = planning.plan(name).stages
             except (MotoolsError, OSError) as error:
@@ -155,7 +157,7 @@ class _Looking:
         other = self._by_name.get(item.stage)
         if other is not None:
             hint = hints.command("why", other.name)
-            return "superseded", f"superseded by {other.key} ({hint})"
+            return "superseded", f"its key is {other.key} now ({hint})"
         setting = item.stage.partition(":")[2].partition("/")[0]
         if setting in self._broken:
             return "unknown", self._broken[setting]

@@ -73,6 +73,10 @@ def unnamed_file(path: Path) -> Iterator[BinaryIO]:
     """
     try:
         handle = os.open(path.parent, os.O_TMPFILE | os.O_RDWR, 0o644)
+        place = f"/proc/self/fd/{handle}"
+        if not os.path.exists(place):
+            os.close(handle)
+            raise OSError(f"{place} is not there")
     except (AttributeError, OSError):
         with whole_file(path) as beside, beside.open("w+b") as file:
             yield file
@@ -84,7 +88,7 @@ def unnamed_file(path: Path) -> Iterator[BinaryIO]:
         os.fsync(handle)
         temporary.unlink(missing_ok=True)
         # by its place in /proc, a link that is followed only with a folder's handle
-        os.link(f"/proc/self/fd/{handle}", temporary, src_dir_fd=handle)
+        os.link(place, temporary, src_dir_fd=handle)
     temporary.replace(path)
 
 
