@@ -235,10 +235,18 @@ def test_a_declaration_that_is_gone_is_told(clone: Project) -> None:
 def test_without_a_lock(tiny: Project) -> None:
     ran = tiny.doit("results", "tiny", "--from-lock", code=3)
     assert "there is no zoo/tiny.lock.json" in ran.err
+    ran = tiny.doit("results", "tiny", "--from-lock", "--csv", code=3)
+    assert ran.out == ""
     ran = tiny.doit("results", "tinny", "--from-lock", code=3)
     assert "no setting or lock is called 'tinny'" in ran.err
     ran = tiny.doit("results", "tiny", "--from-lock", "--samples", "--csv", code=3)
     assert "leave out --samples" in ran.err
+
+
+def test_a_lock_of_another_setting_is_refused(clone: Project) -> None:
+    lock_of(clone).rename(clone.root / "zoo/other.lock.json")
+    ran = clone.doit("results", "other", "--from-lock", code=3)
+    assert "is the lock of tiny, and was renamed" in ran.err
 
 
 # ---- compared with artifacts

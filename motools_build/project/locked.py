@@ -24,9 +24,14 @@ def locked_tables(
     """The results of each setting. Raises InputError for a wrong lock."""
     from motools_build.report.table import table_of, with_gone
 
-    for name, one in _read(project, tell, settings):
-        table = table_of(name, one.found, standing=one.standing)
-        yield with_gone(table, one.lock.off_plan, one.standing)
+    return (
+        with_gone(
+            table_of(one.lock.setting, one.found, standing=one.standing),
+            one.lock.off_plan,
+            one.standing,
+        )
+        for one in _read(project, tell, settings)
+    )
 
 
 def locked_compared(
@@ -37,9 +42,12 @@ def locked_compared(
     from motools_build.report import comparisons
     from motools_build.report.estimates import Estimates
 
-    for name, one in _read(project, tell, settings):
-        estimates = Estimates(one.found)
-        yield comparisons.compared(name, one.found, estimates, one.standing)
+    return (
+        comparisons.compared(
+            one.lock.setting, one.found, Estimates(one.found), one.standing
+        )
+        for one in _read(project, tell, settings)
+    )
 
 
 def locked_pooled(
@@ -50,16 +58,17 @@ def locked_pooled(
     from motools_build.report import pooled
 
     pooled.named(by)
-    for name, one in _read(project, tell, settings):
-        yield pooled.pooled(name, one.found, by)
+    return (
+        pooled.pooled(one.lock.setting, one.found, by)
+        for one in _read(project, tell, settings)
+    )
 
 
-def _read(
-    project: Project, tell: Tell, settings: Iterable[str]
-) -> Iterator[tuple[str, FromLock]]:
-    for name in settings:
-        one = from_lock(project, name)
+def _read(project: Project, tell: Tell, settings: Iterable[str]) -> list[FromLock]:
+    """The locks of all settings, before anything of one is told."""
+    found = [from_lock(project, name) for name in settings]
+    for one in found:
         hints.remember(one.lock.variables)  # for commands in what is told of results
         for sentence in one.told:
             tell(sentence)
-        yield name, one
+    return found

@@ -157,6 +157,10 @@ def from_lock(project: Project, name: str) -> FromLock:
             f"there is no {file}; where the artifacts are, `{hint}` writes it"
         ) from error
     found = read_lock(data, str(file))
+    if found.setting != name:
+        raise InputError(
+            f"{file} is the lock of {found.setting}, and was renamed; lock again"
+        )
     given = of_plans(project.variables)
     if given and given != found.variables:
         raise VariableError(
