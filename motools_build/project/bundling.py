@@ -15,11 +15,11 @@ import xxhash
 from motools_build.errors import ArtifactError, MissingExtra, MotoolsError
 from motools_build.keys import digest_file, opened
 from motools_build.project.declaring import plan_file
+from motools_build.project.lock_compared import project_as
 from motools_build.project.locking import (
     FromLock,
     differences_from_lock,
     from_lock,
-    project_as,
 )
 from motools_build.project.pages import page_of
 from motools_build.project.project import Project

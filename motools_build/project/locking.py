@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from motools_build.errors import (
     InputError,
-    MotoolsError,
     NewerFormat,
     VariableError,
     one_line,
 )
-from motools_build.planning.plan import Plan
 from motools_build.project.declaring import declarations_in, plan_file, standing
+from motools_build.project.lock_compared import differing, of_other_inputs, some
 from motools_build.project.project import Project
 from motools_build.project.variables import is_smoke, of_plans
 from motools_build.running.revision import revision
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from motools_build.report.declared import Standing
     from motools_build.report.lock.lock import Lock
     from motools_build.report.results import Result
-
-MOST = 3
-"""Largest number of results that a sentence names."""
 
 END = ".lock.json"
 
@@ -171,7 +167,7 @@ def from_lock(project: Project, name: str) -> FromLock:
     told = [
         f"from {file}, {found.when}",
         *_computed_otherwise(found, own, file),
-        *_of_other_inputs(project, name, found),
+        *of_other_inputs(project, name, found),
     ]
     return FromLock(found, file, own, told)
 
@@ -209,10 +205,11 @@ def _computed_otherwise(lock: Lock, own: Standing, file: Path) -> Iterator[str]:
     """A sentence if the numbers that follow from the locked scores are not the locked
     ones: another version may compute an interval otherwise. Raises InputError for
     scores from which no numbers follow."""
-    from motools_build.report.lock.numbers import differing, numbers_of
+    from motools_build.report.lock import numbers
 
     try:
-        other = [*differing(lock.numbers, numbers_of(lock.results, own))]
+        computed = numbers.numbers_of(lock.results, own)
+        other = [*numbers.differing(lock.numbers, computed)]
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{file} is not as `doit lock` writes it ({one_line(str(error))}); restore "
@@ -221,95 +218,12 @@ def _computed_otherwise(lock: Lock, own: Standing, file: Path) -> Iterator[str]:
     if other:
         yield (
             f"computed otherwise than by motools_build {lock.body['version']}, which "
-            f"locked: {_some(other)}"
+            f"locked: {some(other)}"
         )
-
-
-def _of_other_inputs(project: Project, name: str, lock: Lock) -> Iterator[str]:
-    """Sentences about locked results that are not those of the present inputs."""
-    try:
-        plan = planned_as(project, name, lock)
-    except (MotoolsError, OSError) as error:
-        said = one_line(str(error))
-        yield f"not compared with the present inputs, which cannot be planned: {said}"
-        return
-    keys = {cell.stage.key for cell in plan.cells}
-    names = {cell.stage.name for cell in plan.cells}
-    every = {one.cell.stage.name: one.cell.stage.key for one in lock.results}
-    other = [stage for stage, key in every.items() if key not in keys]
-    edited = [stage for stage in other if stage in names]
-    if edited:
-        yield (
-            f"of other inputs than the present ones: {len(edited)} of {len(every)} "
-            f"locked results ({_some(edited)})"
-        )
-    gone = [stage for stage in other if stage not in names]
-    if gone:
-        yield (
-            f"not asked for by the setting as it is now: {len(gone)} of {len(every)} "
-            f"locked results ({_some(gone)})"
-        )
-    locked = set(every.values())
-    fresh = names - every.keys()
-    fresh -= {c.stage.name for c in plan.cells if c.stage.key in locked}
-    if fresh:
-        yield f"not locked: {len(fresh)} results of the setting as it is now"
-
-
-def planned_as(project: Project, name: str, lock: Lock) -> Plan:
-    """The present plan of a setting under the lock's variables. Raises InputError."""
-    return project_as(project, lock).plan(name)
-
-
-def project_as(project: Project, lock: Lock) -> Project:
-    """The project under the lock's variables. Raises InputError for wrong ones."""
-    if of_plans(project.variables) == lock.variables:
-        return project
-    other = Project(of_plans(lock.variables))
-    other.derive.always = project.derive.always
-    return other
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f", and {len(names) - MOST} more" if len(names) > MOST else ""
-    return ", ".join(names[:MOST]) + more
-
-
-# ---- compared with artifacts
 
 
 def differences_from_lock(project: Project, name: str) -> list[str]:
     """What of a setting's lock is not as the artifacts here have it: a line for each
-    result. Empty if they agree. Raises as `from_lock`."""
-    from motools_build.report.lock.packed import scores_of
-    from motools_build.report.results import results
-
-    lock = from_lock(project, name).lock
-    present = results(planned_as(project, name, lock), project.store)
-    now_there = {one.cell.stage.name: one for one in present}
-    names = {one.cell.stage.key: one.cell.stage.name for one in present}
-    lines = []
-    for was in {one.cell.stage.name: one for one in lock.results}.values():
-        stage = was.cell.stage.name
-        # a stage that is called otherwise now is the same by its key
-        name = stage if stage in now_there else names.get(was.cell.stage.key, stage)
-        one = now_there.pop(name, None)
-        if one is None:
-            lines.append(f"{stage}: locked, and not in the setting now")
-        elif (was.cell.stage.key, was.status) != (one.cell.stage.key, one.status):
-            lines.append(f"{stage}: {_told(was)} locked, {_told(one)} now")
-        elif was.is_made and (
-            _metrics(was) != _metrics(one) or scores_of(was) != scores_of(one)
-        ):
-            lines.append(f"{stage}: other scores than the locked ones, of the same key")
-        elif was.lineage.model_id != one.lineage.model_id:
-            lines.append(f"{stage}: asked another model than the locked one")
-    return [*lines, *(f"{stage}: not locked" for stage in now_there)]
-
-
-def _told(result: Result) -> str:
-    return f"{result.status} {result.cell.stage.key[:8]}"
-
-
-def _metrics(result: Result) -> Any:
-    return result.record.details["scores"] if result.record else None
+    result. Empty if they agree. Raises as `from_lock`, and InputError if the setting
+    cannot be planned."""
+    return differing(project, name, from_lock(project, name).lock)
