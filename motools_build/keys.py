@@ -41,6 +41,10 @@ MOST = 50_000
 """Largest number of entries in a memo (about 10 MB). Without a limit, the entries of
 deleted files would accumulate."""
 
+MOST_OTHERS = 10_000
+"""Largest number of notes in a memo that the process which saves it did not use (at
+most 10 MB): each version of a dataset or an eval that was ever planned has some."""
+
 RACY_NS = 2_000_000_000
 """Coarsest file timestamp in use (FAT), in nanoseconds."""
 
@@ -123,8 +127,9 @@ class DigestMemo:
     `note` caches facts that follow from the bytes alone (what a module imports, how
     many valid rows a dataset has), keyed by digest.
 
-    The file holds at most `MOST` digests and `MOST` notes; the ones that this process
-    used are kept first. A file of a later format is neither used nor overwritten.
+    The file holds at most `MOST` digests and `MOST` notes, of which at most
+    `MOST_OTHERS` are such that this process did not use; those that it used are kept
+    first. A file of a later format is neither used nor overwritten.
     """
 
     def __init__(self, file: Path) -> None:
@@ -209,8 +214,10 @@ class DigestMemo:
             return
         body = {
             "format": MEMO_FORMAT,
-            "digests": _latest(self._digests, self._seen),
-            "notes": _latest(self._notes, self._used),
+            "digests": _latest(self._digests, self._seen, MOST),
+            "notes": _latest(
+                self._notes, self._used, min(MOST, len(self._used) + MOST_OTHERS)
+            ),
         }
         temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
         try:
@@ -224,13 +231,13 @@ class DigestMemo:
         self._dirty = False
 
 
-def _latest(entries: dict[str, T], used: Collection[str]) -> dict[str, T]:
-    """At most `MOST` entries: all used ones, then the latest others. More than `MOST`
-    only if more were used."""
-    if len(entries) <= MOST:
+def _latest(entries: dict[str, T], used: Collection[str], most: int) -> dict[str, T]:
+    """At most so many entries: all used ones, then the latest others. More only if more
+    were used."""
+    if len(entries) <= most:
         return entries
     others = [name for name in entries if name not in used]
-    left = {*used, *others[len(others) - max(0, MOST - len(used)) :]}
+    left = {*used, *others[len(others) - max(0, most - len(used)) :]}
     return {name: value for name, value in entries.items() if name in left}
 
 

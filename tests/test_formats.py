@@ -208,6 +208,17 @@ class TestTheMemo:
         told = [third.noted("what", str(n)) for n in (0, 1, 2, 3, 4, 7, 8)]
         assert told == [0, None, None, None, None, 7, 8]
 
+    def test_notes_of_former_files_are_bounded(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("motools_build.keys.MOST_OTHERS", 2)
+        for number in range(6):
+            memo = DigestMemo(tmp_path / "memo.json")
+            memo.renote("python", str(number), number)
+            memo.save()
+        saved = json.loads((tmp_path / "memo.json").read_bytes())
+        assert list(saved["notes"].values()) == [3, 4, 5]
+
 
 def test_a_record_keeps_what_it_does_not_know_to_itself() -> None:
     record = Record("model", "b", OLD, {}, "n", "o", {}, {}, {})

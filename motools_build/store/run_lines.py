@@ -31,6 +31,9 @@ FOLLOWED = 8
 """Number of a setting's sets of variables, those used last, whose next line may tell
 what changed. Each costs as much space in the index as its stages."""
 
+SMALL = 4096
+"""Bytes of short lines after which a whole one may follow, however short it is."""
+
 TOLD = (
     *("format", "version", "id", "time", "setting", "variables"),
     *("before", "stages", "gone", "files", "files_gone"),
@@ -211,11 +214,11 @@ class Lines:
         """The shortest line of a run that comes next. `more` are further fields."""
         state = self.state_of(run.place)
         fields = _told(run, more or {})
-        whole = _encoded({"format": FORMAT, **fields})
-        if state is None:
-            return whole
-        short = _encoded(_changes(run, state, fields))
-        return short if len(short) + state.loose < max(state.whole, 4096) else whole
+        if state is not None:
+            short = _encoded(_changes(run, state, fields))
+            if len(short) + state.loose < max(state.whole, SMALL):
+                return short
+        return _encoded({"format": FORMAT, **fields})
 
 
 def _told(run: Run, more: Mapping[str, Any]) -> dict[str, Any]:
