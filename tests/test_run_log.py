@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +25,7 @@ from motools_build.store.locks import Locks
 from motools_build.store.records import check_format
 from motools_build.store.run_index import RunIndex
 from motools_build.store.runs import DAY, Run, RunLog
+from tests.conftest import ROOT
 
 START = 1_700_000_000.0
 
@@ -402,3 +406,54 @@ def test_a_lost_line_is_never_a_wrong_run(seed: int) -> None:
         assert log.keys() == by_hand(list(log.runs))
     finally:
         shutil.rmtree(folder)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from motools_build.store.locks import Locks
+from motools_build.store import run_index
+from motools_build.store.runs import RunLog
+run_index.MOST_UNSAVED = 2000
+folder, setting, first = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+log = RunLog(folder / "runs.jsonl", Locks(folder / "lock"))
+for number in range(first, first + 40):
+    names = [f"model:{setting}/{n}" for n in range(60)]
+    its = [SimpleNamespace(name=name, key=f"{0:032x}") for name in names]
+    its.append(SimpleNamespace(name=f"model:{setting}/new", key=f"{number:032x}"))
+    log.note({}, {setting: its})
+    log.refresh()
+    print(number, flush=True)
+"""
+
+
+def test_writers_at_once_of_whom_one_is_killed(log: Log) -> None:
+    writers = [("s", 0), ("s", 1000), ("t", 2000), ("t", 3000)]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(log.folder), setting, str(first)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for setting, first in writers
+    ]
+    killed = started[0]
+    assert killed.stdout is not None
+    for _ in range(5):
+        killed.stdout.readline()
+    killed.kill()
+    outs = [process.communicate(timeout=120)[0] for process in started]
+    assert [process.returncode for process in started[1:]] == [0, 0, 0]
+    runs = list(log.runs)
+    assert {len(run.stages) for run in runs} == {61}
+    noted = [int(run.stages[f"model:{run.setting}/new"], 16) for run in runs]
+    for out, (_, first) in zip(outs, writers, strict=True):
+        told = [int(word) for word in out.split()]
+        own = [number for number in noted if first <= number < first + 1000]
+        assert own[: len(told)] == told
+    assert len([n for n in noted if n >= 1000]) == 120
+    assert any(line["format"] == 2 for line in log.lines())
+    assert log.keys() == by_hand(runs)
+    assert list((log.folder / "runs").glob(".*")) == []
