@@ -71,7 +71,8 @@ def _of_stage(
     logged: Mapping[str, Run],
 ) -> StageHistory:
     """The history of a stage by its name; `key` is one of its keys, if it is known."""
-    setting = name.partition(":")[2].partition("/")[0]
+    name = _now_called(name, project)
+    setting = _setting_of(name)
     found = _present(project, setting)
     present = found.stages if found else {}
     own = key or present.get(name)
@@ -98,6 +99,35 @@ def _of_stage(
         _former(project, setting, present),
         most,
     )
+
+
+def _now_called(name: str, project: Project) -> str:
+    """The name that a stage has now, if a run has had one of its keys under a name of a
+    present plan; else its own. Its setting may be gone, but not another one that has
+    the key, too: two settings may share a stage."""
+    setting, there = _setting_of(name), project.zoo.names
+    found = _present(project, setting)
+    if found and name in found.stages:
+        return name
+    keys = {run.stages[name] for run in project.store.runs if name in run.stages}
+    kind = name.partition(":")[0]
+    called = {
+        other: None
+        for run in project.store.runs
+        if run.setting in there and (run.setting == setting or setting not in there)
+        for other, key in run.stages.items()
+        if key in keys and other.startswith(f"{kind}:")
+    }
+    for other in reversed(called):
+        found = _present(project, _setting_of(other))
+        if found and other in found.stages:
+            return other
+    return name
+
+
+def _setting_of(name: str) -> str:
+    """The setting of a stage's name."""
+    return name.partition(":")[2].partition("/")[0]
 
 
 def _present(project: Project, setting: str) -> Run | None:

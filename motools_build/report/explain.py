@@ -3,7 +3,7 @@ artifacts. The data of `doit why`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,14 +162,18 @@ def differences(stage: Stage, record: Record) -> list[Difference]:
 
 def nearest(stage: Stage, store: ArtifactStore) -> Record | None:
     """The other artifact of the stage's kind that differs in the fewest fields; among
-    equals, one with the stage's name, then the latest. None if there is none.
+    equals, the one that the stage had last by the run log, then one that was made under
+    its name, then the latest. None if there is none.
 
     Where there are more than `MOST_READ` artifacts, only the latest that the stage had
     under its name are read; and if there are none, the latest of the kind."""
+    logged = store.runs.older_keys().get(stage.name, [])
+    had = [key for key in logged if key != stage.key]
     return min(
-        _others(stage, store),
+        _others(stage, had, store),
         key=lambda record: (
             len(differences(stage, record)),
+            record.key not in had[-1:],
             record.name != stage.name,
             [-ord(digit) for digit in record.made.get("time", "")],
         ),
@@ -177,13 +181,13 @@ def nearest(stage: Stage, store: ArtifactStore) -> Record | None:
     )
 
 
-def _others(stage: Stage, store: ArtifactStore) -> list[Record]:
-    """The records to compare with a stage's preimage."""
+def _others(stage: Stage, had: Sequence[str], store: ArtifactStore) -> list[Record]:
+    """The records to compare with a stage's preimage; `had` are the keys that it had,
+    the latest last."""
     there = backends_of(store, stage.kind)
     there.pop(stage.key, None)
     if len(there) > MOST_READ:
-        logged = store.runs.older_keys().get(stage.name, [])
-        own = [key for key in logged if key in there][-MOST_READ:]
+        own = [key for key in had if key in there][-MOST_READ:]
         there = {key: there[key] for key in own or _latest(stage, store, there)}
     found = (store.by_key(stage.kind, b, key) for key, b in sorted(there.items()))
     return [record for record in found if record is not None]
