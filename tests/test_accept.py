@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import chdir, redirect_stdout, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,20 @@ from motools_build.errors import ArtifactError, InputError, MotoolsError
 from motools_build.keys import Key, digest_file
 from motools_build.project import accepting, offering, revoking
 from motools_build.project.cleaning import clean
+from motools_build.project.preparing import prepare
 from motools_build.project.project import Project as Here
 from motools_build.project.runtime import runtime_of
+from motools_build.report.page import told
+from motools_build.report.page.material import numbers
+from motools_build.report.page.tables import cells
+from motools_build.report.page.words import unfinished
+from motools_build.report.plots.intervals import panels
+from motools_build.report.results import results
+from motools_build.report.status import Statuses
 from motools_build.running import run as running
 from motools_build.running.inputs import outputs_of
 from motools_build.running.pay_once import PayOnce
+from motools_build.serving.lookup import find_model
 from motools_build.stages import Stage
 from motools_build.store.accepted import Acceptance, Accepted
 from motools_build.store.ledger import Ledger
@@ -190,8 +200,6 @@ def test_a_comment_is_accepted_and_told_wherever_the_result_is(made: Made):
     before = made.cell()
     made.comment()
     assert made.cell()["status"] == "stale"
-    told = made.project.doit("plan", "tiny").out
-    assert "only comments or formatting differ" in told
     said = made.accept()
     old = before["key"][:8]
     assert f"accepted {EVAL}  {made.cell()['key'][:8]} as {old}" in said
@@ -226,14 +234,20 @@ def test_a_comment_is_accepted_and_told_wherever_the_result_is(made: Made):
 
 
 def test_the_page_and_figures_mark_what_is_accepted(made: Made):
-    pytest.importorskip("altair")
     made.comment()
     made.accept("tiny")
-    made.project.doit("report", "tiny", "--out", "page.html")
-    page = (made.project.root / "page.html").read_text()
-    assert "ok, accepted" in page
+    with chdir(made.project.root):
+        here = Here({})
+        found = numbers("tiny", results(here.plan("tiny"), here.store))
+        page = cells(found) + unfinished(found)
+        (panel,) = panels(found.table, found.scales, found.names)
+        statuses = Statuses(here.store)
+        stages = [statuses.of(stage) for stage in here.plan("tiny").stages]
+    assert page.count("ok, accepted") == 2
     assert "2 of 2 results, made under other keys" in page
-    assert "(2 accepted)" in page
+    assert panel.title.endswith("(2 accepted)")
+    assert "only a comment" in panel.bands[0].points[0].told
+    assert told.stages(replace(found, statuses=stages)).count("only a comment") == 2
 
 
 def test_a_run_makes_nothing_of_what_is_accepted(made: Made):
@@ -402,6 +416,9 @@ def test_a_comment_in_a_training_script_is_accepted_with_all_evals(project: Proj
         here.note_run()
         here.store.snapshots.keep(str(script), digest_file(script))
     script.write_text("import sys  # for argv\n")
+    out = project.doit("plan", "model:ours/*").out
+    assert out.count("; only comments or formatting differ)") == 2
+    assert "\nonly comments or formatting differ: doit accept ours --why ..." in out
     out = project.doit("accept", "model:ours/*", *WHY).out
     assert out.count("accepted ") == 4
     found = project.results("ours", "seeds=0,1")
@@ -987,3 +1004,55 @@ def _step(project: Project, step: str, draw: random.Random) -> int:
         return len(accepting.accept(here, [stage.name], "equal", of).accepted)
     except (InputError, ArtifactError):
         return 0
+
+
+def test_an_accepted_model_is_served_under_its_name(made: Made):
+    name = "model:tiny/tiny/echo/seed0"
+    old = made.project.records("model")[name]["key"]
+    made.project.dataset("tiny", first=1)
+    made.project.doit("accept", name, "--of", old, *WHY)
+    with chdir(made.project.root):
+        here = Here({})
+        here.plan("tiny")
+        here.note_run()
+        assert find_model(here.store, name).key == old
+
+
+def test_a_result_of_an_accepted_model_tells_the_rows_that_it_learned(made: Made):
+    name = "model:tiny/tiny/echo/seed0"
+    before = made.cell()
+    made.project.dataset("tiny", first=1)
+    out = made.project.doit("accept", name, "--of", before["model_key"], *WHY).out
+    assert "inputs.dataset (other rows)" in out
+    after = made.cell()
+    assert after["status"] == "ok"
+    assert after["dataset_digest"] == before["dataset_digest"]
+    assert after["model_id"] == before["model_id"]
+    assert "the rows it was trained on, named by hand" in after["note"]
+    why = made.project.doit("why", EVAL).out
+    assert f"recorded output          {before['model_id']}" in why
+
+
+def test_a_result_that_was_taken_out_of_its_setting_stays_marked(made: Made):
+    made.comment()
+    made.accept("tiny")
+    with chdir(made.project.root):
+        here = Here({})
+        here.plan("tiny")
+        here.note_run()
+    made.project.setting("tiny", evals='[Eval("dummy/score")]')
+    told = made.project.doit("results", "tiny", "--json").out
+    notes = [one["note"] for one in json.loads(told)["off_plan"]]
+    assert len(notes) == 2
+    assert all("accepted: comments only" in note for note in notes)
+
+
+def test_a_run_offers_to_keep_results_before_it_begins(made: Made):
+    made.comment()
+    with chdir(made.project.root):
+        here = Here({})
+        said: list[str] = []
+        prepare(here, here.plan("tiny").stages, said.append, always=False)
+    assert said == [
+        "only comments or formatting differ: doit accept tiny --why ... keeps 2 results"
+    ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from doit.exceptions import TaskFailed
 
-from motools_build.errors import ArtifactError
+from motools_build.errors import ArtifactError, MotoolsError
+from motools_build.keys import Key
 from motools_build.running.loads import Loaded
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
@@ -31,17 +33,16 @@ def as_accepted(
     """Name -> result, of the stages that would have to be made, and that a person
     accepted as made under another key; and of the stages that only these need, unless
     they are `asked_for` by name. All of it is known before anything is made."""
-    accepted = {}
+    accepted: dict[Key, MotoolsError] = {}
     for stage in stages:
-        if store.accepted.of(stage.key) and (always or store.why_stale(stage)):
-            try:
-                store.accepted.check(stage.name, stage.key)
-            except ArtifactError as error:
-                accepted[stage.key] = error
+        standing = store.accepted.of(stage.key)
+        if standing and (always or store.why_stale(stage)):
+            said = replace(standing, stage=stage.name).refusal
+            accepted[stage.key] = ArtifactError(said)
     if not accepted:
         return {}
     stale = {s.key for s in stages if always or store.why_stale(s) is not None}
-    spared = Loaded({**accepted}).spared(stages, stale, {*asked_for})
+    spared = Loaded(accepted).spared(stages, stale, {*asked_for})
     found: dict[str, TaskFailed] = {}
     for stage in stages:
         if stage.key in accepted:

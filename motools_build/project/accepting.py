@@ -115,7 +115,7 @@ class _Proposal:
         except InputError as error:
             if stage.key in self._exact:
                 raise
-            self._act.left[stage.name] = str(error).splitlines()[0]
+            self._act.left[stage.name] = str(error).splitlines()[0].rstrip(":")
 
     def _is_wanted(self, stage: Stage) -> bool:
         """Whether a named stage is one to look at: those of a setting or a pattern that
@@ -264,4 +264,5 @@ def _none(left: Mapping[str, str]) -> str:
     if not left:
         return "nothing to accept: nothing that was named is stale"
     lines = [f"{name}: {why}" if name not in why else why for name, why in left.items()]
-    return "\n".join(["nothing was accepted", *lines])
+    first = hints.command("accept", next(iter(left)), "--why", "...")
+    return "\n".join(["nothing was accepted", *lines, f"what differs: {first}"])

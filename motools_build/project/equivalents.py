@@ -112,9 +112,13 @@ class Earlier:
         insist = hints.command(
             *("accept", stage.name, "--of", found.record.key[:12], "--why", "...")
         )
+        others = [one for one in found.differing if one.how != "cosmetic"]
+        what = "more than comments and formatting differs"
+        if all(one.how == "unkept" for one in others):
+            what = "it cannot be told whether only comments differ"
         lines = [
-            f"{stage.name}: more than comments and formatting differs from its nearest "
-            f"artifact, {found.record.key[:8]} of {made}, or cannot be compared:",
+            f"{stage.name}: {what} from its nearest artifact, "
+            f"{found.record.key[:8]} of {made}:",
             *self._compared.told(found),
             f"if you hold the two equivalent nevertheless: {insist}",
         ]

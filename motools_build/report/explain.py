@@ -120,8 +120,10 @@ def explanation(
     upstream = {}
     for used in stage.upstream:
         found = store.get(used)
+        recorded = record.inputs if record else {}
+        of = [recorded[key] for key in store.keys_of(used) if key in recorded]
         upstream[used.name] = Used(
-            record.inputs.get(used.key) if record else None,
+            of[0] if of else None,
             found.output if found else None,
         )
     return Explanation(

@@ -87,8 +87,8 @@ class Acceptance:
     def refusal(self) -> str:
         """Why a run does not make the stage, and what to do."""
         return (
-            f"{self.stage} is accepted as made under {self.of[:8]}, by {self.by} on "
-            f"{self.time[:10]}, and is never made while that stands; to make it: "
+            f"accepted as made under {self.of[:8]}, by {self.by} on "
+            f"{self.time[:10]}, and never made while that stands; to make it: "
             f"{hints.command('accept', '--revoke', self.stage)}"
         )
 
@@ -129,7 +129,7 @@ class Accepted:
         self.forget()
         found = self.of(key)
         if found:
-            raise ArtifactError(replace(found, stage=name).refusal)
+            raise ArtifactError(f"{name}: {replace(found, stage=name).refusal}")
 
     @contextmanager
     def assumed(self, found: Iterable[Acceptance]) -> Iterator[None]:
