@@ -92,11 +92,17 @@ class RunDiffs:
         self._backends: dict[str, dict[str, str]] = {}
 
     def record(self, kind: str, key: str) -> Record | None:
-        """The record of a key; None if there is none."""
+        """The record of a key, or of the one that it was accepted as; None if there is
+        none."""
         if kind not in self._backends:
             self._backends[kind] = backends_of(self._store, kind)
         backend = self._backends[kind].get(key)
-        return None if backend is None else self._store.by_key(kind, backend, key)
+        if backend is None:
+            accepted = self._store.accepted.of(key)
+            if accepted is None:
+                return None
+            key, backend = accepted.of, accepted.backend
+        return self._store.by_key(kind, backend, key)
 
     def between(self, old: Run, new: Run) -> RunChanges:
         """What changed from one run to the other."""
