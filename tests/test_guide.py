@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from motools_build.keys import digest_file
 from motools_build.store.artifacts import ArtifactStore
 from tests.conftest import ROOT, Project, Ran
 from tests.documents import DOCS, blocks, ids, section, words_of
@@ -37,7 +36,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for command in ("new demo", f"run demo {DUMMY}"):
         ran = doit_here(folder, *command.split())
         assert ran.code == 0, ran.out + ran.err
-    _keep(folder)
     return folder
 
 
@@ -132,8 +130,6 @@ def _run(command: str, folder: Path, apart: bool = False) -> Ran:
         ran = Project(folder).doit(*words, code=None, PYTHONPATH=path)
     else:
         ran = doit_here(folder, *words)
-    if words[0] == "run":
-        _keep(folder)
     allowed = (0, 1) if words[0] == "status" else (0,)
     assert ran.code in allowed, f"{command}\n{ran.out}{ran.err}"
     return ran
@@ -147,13 +143,6 @@ def _with_ids(command: str, folder: Path) -> str:
     for printed, run in zip(RUNS, there, strict=False):
         command = command.replace(printed, run)
     return command
-
-
-def _keep(folder: Path) -> None:
-    """Keep the bytes of the project's rows and code, as they are now."""
-    kept = ArtifactStore(folder / "artifacts").snapshots
-    for file in (*folder.glob("datasets/*.jsonl"), *folder.glob("zoo/evals/*.py")):
-        kept.keep(str(file), digest_file(file))
 
 
 @pytest.mark.filterwarnings("ignore:The inplace keyword in")  # Inspect's data frames

@@ -131,7 +131,7 @@ class Sides:
             return self._written(word, name, data, told(run))
         raise SelectionError(
             f"{cut(word)}: {name} had the digest {digest} in run {told(run)}, and "
-            f"{self._contents.why_gone(None)}"
+            f"{self._contents.why_gone(digest)}"
         )
 
     def _is_stage(self, word: str) -> bool:
@@ -170,7 +170,7 @@ class Sides:
         if found is None:
             raise SelectionError(
                 f"{cut(word)}: {name or ' '.join(paths[-1:])} with the digest "
-                f"{digest}: {self._contents.why_gone(None)}"
+                f"{digest}: {self._contents.why_gone(digest)}"
             )
         return Side(word, found, digest, name or (paths[-1] if paths else word))
 

@@ -59,21 +59,15 @@ class Contents:
         found = (one for one in there if one.startswith(prefix))
         return sorted({one for one in found if DIGEST.fullmatch(one)})
 
-    def why_gone(self, record: Record | None) -> str:
-        """Why bytes that a record was made of cannot be found, in words."""
-        kept = record.made.get("snapshots") if record else None
-        if kept is False:
-            return "its bytes were not kept: snapshots=no, when it was made"
-        if record and kept is None and not self._has_any:
-            return "its bytes were not kept: an earlier version made it"
-        return (
-            "its bytes are not there: an earlier version kept none, or they were "
-            "removed since (doit gc)"
-        )
-
-    @cached_property
-    def _has_any(self) -> bool:
-        return self._store.snapshots.folder.is_dir()
+    def why_gone(self, digest: str, record: Record | None = None) -> str:
+        """Why these bytes cannot be found, in words; `record` is of an artifact that
+        was made of them."""
+        if record and record.made.get("snapshots") is False:
+            return "its bytes were not kept (snapshots=no, when it was made)"
+        if digest in self._logged:
+            made = "" if record else ", or nothing was made of them"
+            return f"its bytes were removed since (doit gc){made}"
+        return "its bytes were not kept: an earlier version made what is made of them"
 
     @cached_property
     def _logged(self) -> Mapping[str, dict[str, None]]:

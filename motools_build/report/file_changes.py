@@ -141,7 +141,8 @@ def file_change(
         return change
     files = [contents.find(one, (*names.values(), *logged)) for one in (old, new)]
     if files[0] is None or files[1] is None:
-        why = contents.why_gone(record)
+        gone = old if files[0] is None else new
+        why = contents.why_gone(gone, record if gone == old else None)
         return FileChange(path, was, old, new, why_not=why)
     if role == "dataset" or path.endswith(ROWS) or was.endswith(ROWS):
         rows = row_changes(files[0], files[1], most)

@@ -63,7 +63,11 @@ def _entry(entry: Entry, setting: str) -> Iterator[str]:
     yield f"\n{told(run)}{as_was}"
     if entry.since is None:
         yield "   its first run" + (" (smoke)" if run.is_smoke else "")
-    else:
+    elif entry.since.setting != run.setting:
+        yield f"   the setting was called {entry.since.setting} before"
+    if entry.since and (
+        not entry.changes.nothing or entry.since.setting == run.setting
+    ):
         yield from (f"   {line}" for line in changes_lines(entry.changes))
     if entry.back_to:
         yield f"   back to what it was in run {told(entry.back_to)}"
