@@ -152,6 +152,8 @@ def test_what_ran_when_on_which_rows_is_told_after_many_edits(
     _history_tells(story)
     _results_are_shown(story)
     _rows_are_compared(story)
+    _what_moved_is_told(story)
+    _figures_are_traced(story)
     _why_shows_rows_and_lines(story)
 
 
@@ -263,6 +265,33 @@ def _rows_are_compared(story: Story) -> None:
     shown = story.project.doit("diff-data", *asked[0]).out
     assert "1 row removed, 3 as before" in shown
     assert "assistant: three" in shown
+
+
+def _what_moved_is_told(story: Story) -> None:
+    first, _second, third, *_, judged, _moved, renamed = story.ids
+    told = story.json("diff", f"teacher@{first}")
+    changed = {one["field"] for one in told["inputs"]}
+    assert changed == {"inputs.dataset"}
+    assert told["only in first"] == told["only in second"] == []
+    told = story.json("diff", f"teacher@{third}", f"teacher@{judged}")
+    changed = {one["field"] for one in told["inputs"]}
+    assert "inputs.dataset" in changed
+    assert any(one.startswith("inputs.module") for one in changed)
+    # a rename of a dataset and an eval moves nothing
+    told = story.json("diff", f"teacher@{judged}", f"teacher@{renamed}")
+    assert told["inputs"] == []
+    assert {one["verdict"] for one in told["results"]} == {"same"}
+
+
+def _figures_are_traced(story: Story) -> None:
+    """A figure of the earlier rows, and one of the present ones."""
+    third = story.ids[2]
+    for name, words in (("now", []), ("then", ["--at", third])):
+        story.project.doit("plot", "teacher", "--out", f"{name}.svg", *words)
+    counts = story.json("trace", "now.svg")["counts"]
+    assert {*counts} == {"current"}
+    counts = story.json("trace", "then.svg", code=1)["counts"]
+    assert sum(counts.values()) > counts.get("current", 0)
 
 
 def _why_shows_rows_and_lines(story: Story) -> None:

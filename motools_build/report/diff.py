@@ -7,7 +7,7 @@ present. Groups of models are matched by their names.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from motools_build.report.cells import named_parts
@@ -16,6 +16,7 @@ from motools_build.report.diff_inputs import (
     Input,
     asked,
     evals_differ,
+    evals_of,
     models_differ,
 )
 from motools_build.report.differences import Difference, difference
@@ -97,17 +98,19 @@ class Diff:
 
 
 def diff(first: View, second: View) -> Diff:
-    """What differs between two sets of results."""
-    a, b = _groups(first.results), _groups(second.results)
+    """What differs between two sets of results. An eval that was only renamed has its
+    name in the second set."""
+    renamed = _renamed(first.results, second.results)
+    a, b = _groups(renamed), _groups(second.results)
     pairs = _pairs(list(a), list(b))
-    estimates = Estimates([*first.results, *second.results])
+    estimates = Estimates([*renamed, *second.results])
     inputs: dict[Input, None] = {}
     moved: list[Moved] = []
     for one, other in pairs:
         name = named(other)
         inputs.update(dict.fromkeys(models_differ(name, a[one], b[other])))
         moved += _moved(other, a[one], b[other], estimates)
-    evals = evals_differ(first.results, second.results)
+    evals = evals_differ(renamed, second.results)
     return Diff(
         first.label,
         second.label,
@@ -123,6 +126,20 @@ def diff(first: View, second: View) -> Diff:
 def named(group: Group) -> str:
     """The parts of a group's name that say which it is."""
     return ", ".join(filter(None, group))
+
+
+def _renamed(first: Sequence[Result], second: Sequence[Result]) -> list[Result]:
+    """The results of the first set, those of evals that ask and score the same under
+    another name in the second with that name."""
+    a, b = evals_of(first), evals_of(second)
+    names = {
+        old: new
+        for old, fields in a.items()
+        for new, others in b.items()
+        if old not in b and new not in a and fields and fields == others
+    }
+    cells = ((one, names.get(one.cell.eval, one.cell.eval)) for one in first)
+    return [replace(one, cell=one.cell._replace(eval=name)) for one, name in cells]
 
 
 def _groups(found: Sequence[Result]) -> dict[Group, list[Result]]:

@@ -66,13 +66,13 @@ def _of_models(found: Sequence[Result]) -> dict[str, set[str]]:
 
 def evals_differ(first: Sequence[Result], second: Sequence[Result]) -> Iterator[Input]:
     """What differs in the evals that both have."""
-    a, b = _of_evals(first), _of_evals(second)
+    a, b = evals_of(first), evals_of(second)
     for name in a:
         if name in b:
             yield from _fields_that_differ(f"eval {name}", a[name], b[name])
 
 
-def _of_evals(found: Sequence[Result]) -> dict[str, dict[str, set[str]]]:
+def evals_of(found: Sequence[Result]) -> dict[str, dict[str, set[str]]]:
     """Eval -> field -> its values, over all models that it asks."""
     evals: dict[str, dict[str, set[str]]] = {}
     for result in found:
