@@ -172,6 +172,7 @@ def results(project: Project, environ: dict[str, str]) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.anthropic
 def test_a_bare_model_is_asked_and_paid_once(
     project: Project, server: Server, environ: dict[str, str]
 ) -> None:
@@ -191,6 +192,7 @@ def test_a_bare_model_is_asked_and_paid_once(
         assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.anthropic
 def test_a_judge_is_in_the_key_and_its_verdicts_count(
     project: Project, server: Server, environ: dict[str, str]
 ) -> None:
@@ -208,6 +210,7 @@ def test_a_judge_is_in_the_key_and_its_verdicts_count(
     }
 
 
+@pytest.mark.anthropic
 def test_a_refused_key_is_told_and_not_shown(
     project: Project, server: Server, environ: dict[str, str]
 ) -> None:
