@@ -11,6 +11,7 @@ import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import nbformat
@@ -158,6 +159,19 @@ class TestRun:
         tiny.write("dodo.py", f"{dodo}\n\n{mine.format(False)}")  # and is seen
         with pytest.raises(RunFailed, match="mine: "):
             opened.run("mine")
+
+    def test_a_dodo_of_another_folder_is_not_taken_for_it(
+        self,
+        tiny: Project,
+        opened: OpenProject,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        other = ModuleType("dodo")
+        other.__file__ = str(tmp_path / "elsewhere/dodo.py")
+        monkeypatch.setitem(sys.modules, "dodo", other)
+        assert opened.run("tiny").made
+        assert sys.modules["dodo"] is other
 
     def test_an_interrupt(self, tiny: Project) -> None:
         """Ends the run in order, and is raised; the next run goes on."""

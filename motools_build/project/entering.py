@@ -20,6 +20,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+DODO = "dodo"
+"""The module in which doit looks for tasks."""
+
 _LOCK = threading.Lock()
 """Held during a call, because the working directory, the environment and doit's module
 globals exist once for each process."""
@@ -87,14 +90,15 @@ def _entered(folder: Path) -> Iterator[None]:
 
 def _modules_of(folder: Path) -> dict[str, ModuleType]:
     """The imported modules whose files are in the folder and are the user's own: not
-    this package, and nothing of a virtual environment inside the folder."""
+    this package, and nothing of a virtual environment inside the folder. Also a `dodo`
+    of another folder: doit imports it by name, and would take that one."""
     begin, installed = f"{folder}{os.sep}", (sys.prefix, sys.base_prefix)
     return {
         name: module
         for name, module in sys.modules.copy().items()  # others may import meanwhile
         if (file := getattr(module, "__file__", None))
         and isinstance(file, str)
-        and file.startswith(begin)
+        and (file.startswith(begin) or name == DODO)
         and not file.startswith(tuple(f"{place}{os.sep}" for place in installed))
         and name.partition(".")[0] not in ("__main__", "motools_build")
     }

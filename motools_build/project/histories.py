@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from motools_build.errors import MotoolsError, SelectionError
-from motools_build.project.noting import about
+from motools_build.project.noting import files_of
 from motools_build.project.project import Project
 from motools_build.project.selection import STAGE_NAME, key_of, past
 from motools_build.project.variables import PLAN_VARIABLES
@@ -137,11 +137,11 @@ def _present(project: Project, setting: str) -> Run | None:
         return None
     try:
         plan = project.plan(setting)
-        more = about({setting: plan}, project.memo)(setting)
+        files = files_of(plan, project.memo)
     except (MotoolsError, OSError):  # its past can be told even so
         return None
     stages = {stage.name: stage.key for stage in plan.stages}
-    return Run(now(), setting, stages, dict(project.variables), more["files"])
+    return Run(now(), setting, stages, dict(project.variables), files)
 
 
 def _former(

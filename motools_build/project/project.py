@@ -40,6 +40,7 @@ from motools_build.project.variables import (
 from motools_build.project.zoo import Zoo
 from motools_build.running.derived import Derive
 from motools_build.running.learned import rows_of
+from motools_build.running.revision import Revisions
 from motools_build.running.stops import Stops
 from motools_build.specs import ModelName, Setting
 from motools_build.stages import Stage
@@ -81,6 +82,7 @@ class Project:
         self.sequential: dict[str, Sequential] = {}
         """The planned settings whose seeds `until=` adds to; none without it."""
         self._plans: dict[str, Plan] = {}
+        self.revisions = Revisions()
 
     def default(self) -> tuple[str, ...]:
         """Names of the settings that `doit run` makes if it is given no name. Raises
@@ -240,7 +242,7 @@ class Project:
 
         Raises InputError if a setting cannot be loaded or planned.
         """
-        users: dict[str, str] = {}
+        users, keys_of = dict[str, str](), self.store.keys_of
         broken: list[str] = []
         for name in (one for one in self.zoo.names if one not in besides):
             try:
@@ -248,8 +250,7 @@ class Project:
             except InputError as error:
                 broken.append(str(error))
             else:
-                keys = self.store.keys_of
-                users |= {k: name for s in stages for k in (*s.uses, *keys(s))}
+                users |= {k: name for s in stages for k in (*s.uses, *keys_of(s))}
         if broken:
             raise InputError("\n".join(broken))
         return users
@@ -270,11 +271,10 @@ class Project:
         return all(self.store.why_stale(stage) is None for stage in plan.roots)
 
     def note_run(self) -> None:
-        """Write each planned setting's stage names and keys to the run log. A run with
-        nothing to do is noted, too, because a stage's name must always mean the key of
-        the latest run."""
+        """Write each planned setting's stages to the run log, with nothing to do, too:
+        a stage's name must always mean the key of the latest run."""
         planned = {name: plan.stages for name, plan in self._plans.items()}
-        more = about(self._plans, self.memo)
+        more = about(self._plans, self.memo, self.revisions)
         self.store.runs.note(self.variables, planned, more)
 
 

@@ -43,4 +43,5 @@ def runtime_of(
         always=always,
         snapshots=keeps_snapshots(project.variables, project.config.snapshots),
         prices=project.prices,
+        revisions=project.revisions,
     )

@@ -53,21 +53,27 @@ def revision(folder: Path) -> dict[str, Any]:
 
 
 class Revisions:
-    """The revision of a run's project, asked once and only if something is made."""
+    """The revision of a run's project, asked once and only if something is made or
+    logged: what counts is the state of the files when that begins."""
 
     def __init__(self, folder: Path = Path()) -> None:
         self._folder = folder
+        self._known: dict[str, Any] | None = None
         self._asked: asyncio.Task[dict[str, Any]] | None = None
 
+    def now(self) -> dict[str, Any]:
+        """The revision, as of the first call of any of these methods."""
+        if self._known is None:
+            self._known = revision(self._folder)
+        return self._known
+
     def ask(self) -> None:
-        """Begin to ask, unless that was done: what counts is the state of the files
-        when the run begins to make something."""
+        """Begin to ask, unless that was done."""
         if self._asked is None:
-            call = asyncio.to_thread(revision, self._folder)
-            self._asked = asyncio.create_task(call)
+            self._asked = asyncio.create_task(asyncio.to_thread(self.now))
 
     async def found(self) -> dict[str, Any]:
-        """The revision, as of the first call of `ask`."""
+        """As `now`, without blocking the event loop."""
         self.ask()
         assert self._asked is not None
         return await asyncio.shield(self._asked)
