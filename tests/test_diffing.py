@@ -114,6 +114,51 @@ def test_words_that_mean_nothing(bench: Bench, words: list[str], said: str) -> N
     assert said in ran.err
 
 
+def test_variables_are_for_the_present(bench: Bench) -> None:
+    first = bench.ids()[0]
+    told = bench.project.doit("diff", "tiny", "model=dummy/echo", code=3).err
+    hint = told.split("as in doit ")[1].split(" (")[0]
+    bench.project.doit(*hint.split())  # works when pasted
+    found = bench.diff(f"tiny@{first}", "tiny", "seeds=4")
+    assert "seeds" in {one["field"] for one in found["inputs"]}
+    err = bench.project.doit("diff", first, f"tiny@{first}", "seeds=4", code=3).err
+    assert "leave out seeds=4" in err
+
+
+def test_what_is_gone_does_not_differ(project: Project) -> None:
+    """Its key tells what it was made of, as long as a plan has that."""
+    project.setting("tiny")
+    project.dataset("tiny")
+    project.doit("run", "tiny")
+    project.doit("clean", "tiny")
+    told = json.loads(project.doit("diff", "tiny@2100-01-01", "--json").out)
+    assert told["inputs"] == []
+    project.dataset("tiny", rows=5)
+    ran = project.doit("diff", "tiny@2100-01-01").out
+    assert "0 inputs differ" in ran
+    assert ran.count("not known") == 1  # of the model; the eval is that of the base
+
+
+def test_an_empty_moment_is_refused(bench: Bench) -> None:
+    for words in (["--at", ""], ["--at="]):
+        ran = bench.project.doit("results", "tiny", *words, code=3)
+        assert "--at is empty" in ran.err
+
+
+@pytest.mark.parametrize("command", ["results", "diff"])
+def test_a_reader_that_has_seen_enough_is_no_failure(
+    bench: Bench, command: str
+) -> None:
+    word = f"tiny@{bench.ids()[0]}" if command == "diff" else "tiny"
+    process = bench.project.start(command, word)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait() == 141
+    assert process.stderr is not None
+    with process.stderr:
+        assert process.stderr.read() == ""
+
+
 def test_nothing_is_made_or_noted(bench: Bench, tmp_path: Path) -> None:
     before = (bench.project.root / "artifacts/runs.jsonl").read_bytes()
     bench.diff("tiny@2030-01-01")

@@ -58,6 +58,8 @@ class Query(Helped, DoitCmdBase):  # type: ignore[misc]
                 option = words.pop()
                 word = f"{option}{'=' if option.startswith('--') else ''}{word}"
             words.append(word)
+        if "--at=" in words:  # an empty variable of a shell, perhaps
+            raise InvalidCommand(f"--at is empty: {OPT_AT['help']}")
         ordered = sorted(words, key=lambda word: not word.startswith("-"))
         return int(super().parse_execute(ordered))
 

@@ -17,7 +17,7 @@ from motools_build.errors import InputError, SelectionError, cut
 from motools_build.project.moments import ID
 from motools_build.project.past import PastProject, run_shown
 from motools_build.project.project import Project
-from motools_build.project.variables import of_plans
+from motools_build.project.variables import PLAN_VARIABLES, of_plans
 from motools_build.report.diff import Diff, View, diff
 from motools_build.report.lock.lock import Lock, read_lock
 from motools_build.report.lock.packed import unpacked_stage
@@ -38,20 +38,27 @@ def differing(project: Project, words: Sequence[str]) -> Diff:
     cannot be planned or a lock that was edited.
     """
     if len(words) == 1:
-        first = _View.of(project, words[0])
+        first = _View.of(project, words[0], beside_present=True)
         if not first.is_earlier:
             raise SelectionError(_with_what(project, words[0], first.setting))
         # as the run was: a smaller model, fewer seeds
         given = {**of_plans(first.variables), **project.variables}
         second = _View.of(Project(given), first.present)
     elif len(words) == 2:
-        first, second = (_View.of(project, word) for word in words)
+        of_present = not all(_is_earlier(project, word) for word in words)
+        first, second = (_View.of(project, word, of_present) for word in words)
     else:
         raise SelectionError(
             "`doit diff` compares two: settings, arms (SETTING/ARM), earlier runs "
             "(SETTING@WHEN) or locks"
         )
     return diff(first.view, second.view)
+
+
+def _is_earlier(project: Project, word: str) -> bool:
+    """Whether a word means a lock or an earlier run, and not the present."""
+    name = word.partition("/")[0]
+    return word.endswith(LOCK) or "@" in word or name not in project.zoo.names
 
 
 def _with_what(project: Project, word: str, setting: str) -> str:
@@ -84,9 +91,14 @@ class _View:
         return f"{self.setting}/{self.arm}" if self.arm else self.setting
 
     @classmethod
-    def of(cls, project: Project, word: str) -> _View:
+    def of(cls, project: Project, word: str, beside_present: bool = False) -> _View:
+        """What a word means. Variables that change plans are refused with an earlier
+        run, unless it is compared with the present, which they are for."""
         if word.endswith(LOCK):
             return cls._of_lock(word)
+        variables = project.variables
+        if beside_present:
+            variables = {n: v for n, v in variables.items() if n not in PLAN_VARIABLES}
         name, _, at = word.partition("@")
         if not at and name.partition("/")[0] not in project.zoo.names:
             if not ID.fullmatch(name):
@@ -95,11 +107,11 @@ class _View:
                     f"no setting is called {cut(setting)!r}; "
                     + known(setting, project.zoo.names)
                 )
-            past = PastProject(project.variables, name)
+            past = PastProject(variables, name)
             return cls._of(past, past.default()[0], "")
         setting, _, arm = name.partition("/")
         if at:
-            project = PastProject(project.variables, at)
+            project = PastProject(variables, at)
         return cls._of(project, setting, arm)
 
     @classmethod

@@ -12,13 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from motools_build.report.cells import named_parts
 from motools_build.report.copies import joined
-from motools_build.report.diff_inputs import (
-    Input,
-    asked,
-    evals_differ,
-    evals_of,
-    models_differ,
-)
+from motools_build.report.diff_inputs import UNKNOWN, Input, Inputs
 from motools_build.report.differences import Difference, difference
 from motools_build.report.estimates import Column, Estimate, Estimates, columns
 from motools_build.report.means import Group, status_of_seeds, whole_seeds
@@ -100,7 +94,8 @@ class Diff:
 def diff(first: View, second: View) -> Diff:
     """What differs between two sets of results. An eval that was only renamed has its
     name in the second set."""
-    renamed = _renamed(first.results, second.results)
+    of_both = Inputs(first.results, second.results)
+    renamed = _renamed(first.results, second.results, of_both)
     a, b = _groups(renamed), _groups(second.results)
     pairs = _pairs(list(a), list(b))
     estimates = Estimates([*renamed, *second.results])
@@ -108,9 +103,9 @@ def diff(first: View, second: View) -> Diff:
     moved: list[Moved] = []
     for one, other in pairs:
         name = named(other)
-        inputs.update(dict.fromkeys(models_differ(name, a[one], b[other])))
-        moved += _moved(other, a[one], b[other], estimates)
-    evals = evals_differ(renamed, second.results)
+        inputs.update(dict.fromkeys(of_both.models_differ(name, a[one], b[other])))
+        moved += _moved(other, a[one], b[other], estimates, of_both)
+    evals = of_both.evals_differ(renamed, second.results)
     return Diff(
         first.label,
         second.label,
@@ -128,15 +123,17 @@ def named(group: Group) -> str:
     return ", ".join(filter(None, group))
 
 
-def _renamed(first: Sequence[Result], second: Sequence[Result]) -> list[Result]:
+def _renamed(
+    first: Sequence[Result], second: Sequence[Result], of_both: Inputs
+) -> list[Result]:
     """The results of the first set, those of evals that ask and score the same under
     another name in the second with that name."""
-    a, b = evals_of(first), evals_of(second)
+    a, b = of_both.evals_of(first), of_both.evals_of(second)
     names = {
         old: new
         for old, fields in a.items()
         for new, others in b.items()
-        if old not in b and new not in a and fields and fields == others
+        if old not in b and new not in a and fields == others and UNKNOWN not in fields
     }
     cells = ((one, names.get(one.cell.eval, one.cell.eval)) for one in first)
     return [replace(one, cell=one.cell._replace(eval=name)) for one, name in cells]
@@ -170,6 +167,7 @@ def _moved(
     first: Sequence[Result],
     second: Sequence[Result],
     estimates: Estimates,
+    inputs: Inputs,
 ) -> Iterator[Moved]:
     for column in columns([*first, *second]):
         of_both = [
@@ -177,7 +175,7 @@ def _moved(
             for found in (first, second)
         ]
         if column[1]:
-            yield _of_column(group, column, of_both[0], of_both[1], estimates)
+            yield _of_column(group, column, of_both[0], of_both[1], estimates, inputs)
 
 
 def _of_column(
@@ -186,6 +184,7 @@ def _of_column(
     first: Sequence[Result],
     second: Sequence[Result],
     estimates: Estimates,
+    inputs: Inputs,
 ) -> Moved:
     _, scorer, metric = column
     wholes = [[*whole_seeds(found, column)] for found in (first, second)]
@@ -200,7 +199,7 @@ def _of_column(
         verdict = "only"
     elif _keys(wholes[0]) == _keys(wholes[1]) and wholes[0]:
         verdict = "same"
-    elif wholes[0] and wholes[1] and not _ask_the_same(wholes[0], wholes[1]):
+    elif wholes[0] and wholes[1] and not _ask_the_same(wholes[0], wholes[1], inputs):
         verdict = _by_intervals(a, b)
     elif side is not None and other is not None:
         found = difference(other, side, estimates.scale(column))
@@ -225,15 +224,17 @@ def _keys(found: Sequence[Sequence[Result]]) -> set[str]:
 
 
 def _ask_the_same(
-    first: Sequence[Sequence[Result]], second: Sequence[Sequence[Result]]
+    first: Sequence[Sequence[Result]],
+    second: Sequence[Sequence[Result]],
+    inputs: Inputs,
 ) -> bool:
     """Whether both are known to be of the same questions and scorers. Those of another
     version of an eval may have the same names, and are not paired."""
     of_both = [
-        {tuple(sorted(asked(r.cell.stage).items())) for of in found for r in of}
+        {tuple(sorted(inputs.asked(r.cell.stage).items())) for of in found for r in of}
         for found in (first, second)
     ]
-    return of_both[0] == of_both[1] and () not in of_both[0]
+    return of_both[0] == of_both[1] and ((UNKNOWN, UNKNOWN),) not in of_both[0]
 
 
 def _by_intervals(first: Estimate, second: Estimate) -> Verdict:

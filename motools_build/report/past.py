@@ -93,12 +93,15 @@ def _stages(run: Run, store: ArtifactStore) -> dict[str, Stage]:
         if record:
             stage = replace(stage, preimage=record.preimage)
         found[name] = stage
-    by_key = {stage.key: stage for stage in found.values()}
+    by_key = {Key(k): one for one in found.values() for k in store.keys_of(one)}
     for kind in ("samples", "eval"):  # an eval may use samples, which use a model
         for name, stage in found.items():
             if stage.kind == kind:
                 used = tuple(_used(stage, found, by_key))
-                found[name] = by_key[stage.key] = replace(stage, upstream=used)
+                found[name] = replace(stage, upstream=used)
+                by_key.update(
+                    dict.fromkeys(map(Key, store.keys_of(stage)), found[name])
+                )
     return found
 
 

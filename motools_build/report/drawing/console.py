@@ -20,6 +20,9 @@ def console_of(stream: Any) -> Any:
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(shown(text), **options)
 
+        def on_broken_pipe(self) -> None:
+            raise  # to our caller; rich would end the process as if it had failed
+
     terminal = bool(getattr(stream, "isatty", lambda: False)())
     # no markup: brackets in names and messages must be printed as they are
     return Shown(

@@ -116,7 +116,7 @@ def _below(found: Diff, told: list[Moved]) -> Iterator[str]:
     counts = {one.verdict for one in told}
     yield from dict.fromkeys(text for v, text in LEGEND.items() if v in counts)
     yield from dict.fromkeys(_rows_that_differ(found))
-    inputs = len(found.inputs)
+    inputs = sum(one.is_known for one in found.inputs)
     moved = sum(one.verdict in ("moved", "apart") for one in found.results)
     yield (
         f"{inputs} {'input differs' if inputs == 1 else 'inputs differ'}, "
