@@ -114,7 +114,10 @@ def _until(word: str) -> float | None:
             return calendar.timegm(time.strptime(day, "%Y-%m-%d")) + DAY
         begin = calendar.timegm(time.strptime(f"{day}T{minute}", "%Y-%m-%dT%H:%M"))
     except ValueError as error:
-        raise SelectionError(f"{word!r} is no date: {error}") from error
+        raise SelectionError(
+            f"{word!r} is no date; write a day as 2026-11-20, and a time as "
+            "2026-11-20T10:44"
+        ) from error
     return begin + (int(seconds[1:]) + 1 if seconds else 60)
 
 
