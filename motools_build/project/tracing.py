@@ -145,6 +145,10 @@ class _Looking:
                 continue
             self._by_key.update((stage.key, stage) for stage in stages)
             self._by_name.update((stage.name, stage) for stage in stages)
+        for stage in [*self._by_key.values()]:
+            accepted = self._store.acceptance(stage)
+            if accepted:  # what is shown is the artifact of another key
+                self._by_key.setdefault(accepted.of, stage)
 
     def of(self, item: Item) -> Traced:
         status, why = self._told(item)
