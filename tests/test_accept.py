@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
+import zipfile
 from contextlib import chdir, redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from motools_build.project.cleaning import clean
 from motools_build.project.preparing import prepare
 from motools_build.project.project import Project as Here
 from motools_build.project.runtime import runtime_of
+from motools_build.report.lock.document import encode
 from motools_build.report.page import told
 from motools_build.report.page.material import numbers
 from motools_build.report.page.tables import cells
@@ -1056,3 +1058,79 @@ def test_a_run_offers_to_keep_results_before_it_begins(made: Made):
     assert said == [
         "only comments or formatting differ: doit accept tiny --why ... keeps 2 results"
     ]
+
+
+def test_a_figure_of_accepted_results_is_current_until_they_are_revoked(made: Made):
+    made.comment()
+    made.accept("tiny")
+    doit = made.project.doit
+    doit("plot", "tiny", "--out", "a.svg")
+    doit("report", "tiny")
+    for file in ("a.svg", "tiny.html"):
+        told = json.loads(doit("trace", file, "--json").out)
+        assert told["counts"] == {"current": 2}
+    doit("accept", "--revoke", EVAL)
+    told = json.loads(doit("trace", "a.svg", "--json", code=1).out)
+    assert told["counts"] == {"current": 1, "superseded": 1}
+
+
+@pytest.mark.parametrize(
+    "form", ["--format=table", "--format=md", "--format=latex", "--csv", "--json"]
+)
+@pytest.mark.parametrize("kind", [(), ("--by", "eval"), ("--differences",)])
+def test_a_lock_tells_what_is_accepted_as_the_artifacts_do(
+    made: Made, kind: tuple[str, ...], form: str
+):
+    made.comment()
+    made.accept("tiny")
+    doit = made.project.doit
+    doit("lock", "tiny")
+    if form == "--format=table":  # the lock's own line is above the table
+        shown = doit("results", "tiny", *kind).out
+        assert "accepted 2 of 2 results" in shown
+        from_lock = doit("results", "tiny", *kind, "--from-lock").out
+        assert from_lock.partition("\n")[2] == shown
+    else:
+        shown = doit("results", "tiny", *kind, form).out
+        assert doit("results", "tiny", *kind, form, "--from-lock").out == shown
+    doit("plot", "tiny", "--from-lock", "--out", "a.svg")
+    doit("trace", "a.svg")
+
+
+def test_a_lock_of_a_version_that_locked_no_acceptance_is_read(made: Made):
+    made.comment()
+    made.accept("tiny")
+    made.project.doit("lock", "tiny")
+    file = made.project.root / "zoo/tiny.lock.json"
+    body = json.loads(file.read_bytes())
+    for one in body["results"]:
+        assert one.pop("accepted")["why"] == "only a comment"
+    file.write_bytes(encode(body))
+    out = made.project.doit("results", "tiny", "--from-lock", "--json").out
+    assert "only a comment" in out
+    body["results"][0]["accepted"] = {"stage": 1}
+    file.write_bytes(encode(body))
+    err = made.project.doit("results", "tiny", "--from-lock", code=3).err
+    assert "not as `doit lock` writes it" in err
+
+
+def test_a_bundle_has_the_rows_that_an_accepted_model_learned(made: Made):
+    name, rows = "model:tiny/tiny/echo/seed0", made.project.root / "datasets/tiny.jsonl"
+    learned, digest = rows.read_bytes(), str(digest_file(rows))
+    old = made.project.records("model")[name]["key"]
+    made.project.dataset("tiny", first=1)
+    with chdir(made.project.root):
+        snapshots = Here({}).store.snapshots.folder
+        snapshots.mkdir(exist_ok=True)
+        (snapshots / digest).write_bytes(learned)
+    made.project.doit("accept", name, "--of", old, *WHY)
+    made.project.doit("lock", "tiny")
+    made.project.doit("bundle", "tiny")
+    with zipfile.ZipFile(made.project.root / "tiny.bundle.zip") as archive:
+        (data,) = [one for one in archive.namelist() if one.startswith("datasets/")]
+        assert archive.read(data) == learned
+        readme = archive.read("README.md").decode()
+        crate = archive.read("ro-crate-metadata.json").decode()
+    assert "Accepted 1 of 2 results" in readme
+    assert "only a comment" in readme
+    assert "accepted 1 of 2 results" in crate

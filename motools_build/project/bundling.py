@@ -93,6 +93,7 @@ def bundle(project: Project, name: str, out: Path, with_data: bool = True) -> Bu
     """
     from motools_build.report.bundle import parts
     from motools_build.report.bundle.crate import METADATA, metadata, publication
+    from motools_build.report.results import accepted_lines
 
     found = from_lock(project, name)
     lock, left_out = found.lock, list[str]()
@@ -113,23 +114,25 @@ def bundle(project: Project, name: str, out: Path, with_data: bool = True) -> Bu
         counts = ", ".join(f"{number} {word}" for word, number in statuses.items())
         about = {told.name: told.about for told in files.told}
         about[METADATA] = "these files, as a Research Object Crate (RO-Crate 1.1)"
-        readme = parts.readme(lock, _short(about), counts, left_out)
+        accepted = [*accepted_lines(lock.results)]
+        readme = parts.readme(lock, _short(about), counts, accepted, left_out)
         files.add("README.md", [readme], "what this is", "text/markdown")
         by = publication(document(Path(PYPROJECT)))
-        described = _described(found, counts)
+        described = _described(found, counts, accepted)
         crate = metadata(lock, files.told, by, described)
         names = tuple(one.name for one in files.told)
         files.add(METADATA, [crate], "", JSON)
     return Bundled(out, (*names, METADATA), tuple(left_out))
 
 
-def _described(found: FromLock, counts: str) -> str:
+def _described(found: FromLock, counts: str, accepted: Iterable[str]) -> str:
     lock = found.lock
     evals = sorted({one.cell.eval for one in lock.results})
     models = sorted({one.cell.model for one in lock.results})
     return (
         f"{lock.setting}: {len(lock.results)} results ({counts}) of "
         f"{', '.join(models)} in {', '.join(evals)}; {lock.when}"
+        + "".join(f"; accepted {line}" for line in accepted)
     )
 
 
@@ -189,10 +192,14 @@ def _datasets(
 ) -> Iterator[str]:
     """The rows that models were trained on, as far as they are here with the digest
     that the lock has."""
+    # of an accepted model, the plan names other rows than those that it learned from
+    learned = {
+        one.lineage.model_key: one.lineage.dataset_digest for one in lock.results
+    }
     digests = {
-        str(stage["inputs"]["dataset"]): None
+        str(learned.get(stage["key"]) or stage["inputs"]["dataset"]): None
         for stage in lock.body["stages"]
-        if stage["kind"] in ("upload", "model") and "dataset" in stage["inputs"]
+        if stage["kind"] == "model" and "dataset" in stage["inputs"]
     }
     if not with_data:
         if digests:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import NamedTuple
 
@@ -108,7 +108,7 @@ an environment with Python 3.11 or later, NumPy and SciPy (`pip install numpy sc
 It prints each number, and ends with exit code 1 if one is not as the lock has it. It
 uses the modules of motools_build that computed them first, in `motools_build/`.
 
-{count} results: {statuses}.{left_out}
+{count} results: {statuses}.{accepted}{left_out}
 
 | file | what it is |
 |---|---|
@@ -121,10 +121,15 @@ the commit that it is part of.
 
 
 def readme(
-    lock: Lock, about: Mapping[str, str], statuses: str, left_out: Iterable[str]
+    lock: Lock,
+    about: Mapping[str, str],
+    statuses: str,
+    accepted: Sequence[str],
+    left_out: Iterable[str],
 ) -> bytes:
-    """What the bundle is and how to use it. `about` is what is said of each file, and
-    `left_out` has sentences about what is not there."""
+    """What the bundle is and how to use it. `about` is what is said of each file,
+    `accepted` are the lines about results that a person accepted, and `left_out` has
+    sentences about what is not there."""
     lines = "\n".join(f"| `{name}` | {what} |" for name, what in about.items())
     missing = "".join(f"\n\n{sentence}." for sentence in left_out)
     text = README.format(
@@ -132,6 +137,7 @@ def readme(
         when=lock.when,
         count=len(lock.results),
         statuses=statuses,
+        accepted="".join(f"\n\nAccepted {line}." for line in accepted),
         left_out=missing,
         files=lines,
     )

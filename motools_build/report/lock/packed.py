@@ -8,7 +8,7 @@ the files of scores take.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from motools_build.errors import ArtifactError, InputError
@@ -21,7 +21,8 @@ from motools_build.report.lock.document import digest
 from motools_build.report.results import Result
 from motools_build.report.scored import Place, Scored
 from motools_build.stages import Stage
-from motools_build.store.records import Record
+from motools_build.store.accepted import Acceptance
+from motools_build.store.records import Record, known_fields
 from motools_build.text.scrub import scrub_values
 from motools_build.text.visible import whole
 
@@ -81,6 +82,7 @@ class Packed:
             "status": result.status,
             "note": result.note,
             "record": self._record(result),
+            "accepted": asdict(result.accepted) if result.accepted else None,
             **made_from,
         }
         kept = {n: v for n, v in found.items() if v not in (None, "")}
@@ -197,7 +199,22 @@ def unpacked_result(
         told.get("note", ""),
         lineage=Lineage(**made_from),
         scores=scores,
+        accepted=_accepted(told.get("accepted")),
     )
+
+
+def _accepted(told: Mapping[str, Any] | None) -> Acceptance | None:
+    """The acceptance of a result; None if it has none, and in locks of versions that
+    did not lock it. Raises TypeError for what no version wrote."""
+    if told is None:
+        return None
+    found = known_fields(Acceptance, told)
+    if found is None:
+        raise TypeError("an acceptance lacks a field")
+    texts = [v for v in vars(found).values() if not isinstance(v, list | tuple)]
+    if not all(isinstance(one, str) for one in [*texts, *found.differs]):
+        raise TypeError("a field of an acceptance is no text")
+    return found
 
 
 def _with_checkpoint(stage: Stage, checkpoint: int | None) -> Stage:
