@@ -396,3 +396,27 @@ def test_numbers_that_are_computed_otherwise_are_told(clone: Project) -> None:
     err = clone.doit("results", "tiny", "--csv", "--from-lock").err
     assert "computed otherwise than by motools_build 0.0.9, which locked" in err
     assert "low 0.125 locked" in err
+
+
+# ---- scores that are not those that were recorded
+
+
+def test_scores_that_were_changed_are_not_locked_and_told(copy: Project) -> None:
+    before = lock_of(copy).read_bytes()
+    name = "eval:tiny/tiny/echo/seed0/questions"
+    key = copy.records("eval")[name]["key"]
+    (file,) = (copy.root / "artifacts/eval").glob(f"*-{key}/scores.jsonl")
+    recorded = file.read_bytes()
+    changed = re.sub(rb": ?1(?=[.}])", lambda one: one[0][:-1] + b"0", recorded)
+    assert len(changed) == len(recorded)
+    assert changed != recorded
+    file.write_bytes(changed)
+    err = copy.doit("lock", "tiny", code=3).err
+    assert f"{name}: " in err
+    assert "scores.jsonl has not the scores that were recorded" in err
+    assert lock_of(copy).read_bytes() == before
+    out = copy.doit("results", "tiny").out
+    assert f"{name}: its scores are not those that were recorded" in out
+    file.write_bytes(recorded)
+    assert "not those that were recorded" not in copy.doit("results", "tiny").out
+    assert "unchanged" in copy.doit("lock", "tiny").out

@@ -11,8 +11,10 @@ from pydantic_core import from_json
 
 from motools_build.backends.inspect.outcome import SCORES
 from motools_build.backends.inspect.scores import number
+from motools_build.keys import digest_file
 from motools_build.report.scored import Place, Scored
 from motools_build.store.files import read_small
+from motools_build.store.records import Record
 
 
 def read(folder: Path) -> dict[Place, Scored]:
@@ -49,6 +51,27 @@ def read(folder: Path) -> dict[Place, Scored]:
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder / SCORES} has a line of another form") from error
     return found
+
+
+def are_recorded(folder: Path, record: Record) -> bool:
+    """Whether the scores file of an eval's folder has the digest that its record has
+    of it; also if the record has none, or the file is gone."""
+    recorded = record.payload.get(SCORES)
+    try:
+        return recorded is None or digest_file(folder / SCORES) == recorded[1]
+    except FileNotFoundError:
+        return True
+
+
+def changed(folder: Path, record: Record) -> str:
+    """What to say if the scores file was changed since it was recorded; else empty."""
+    try:
+        told = (
+            "" if are_recorded(folder, record) else "are not those that were recorded"
+        )
+    except OSError as error:
+        told = f"cannot be read ({error.strerror})"
+    return told and f"its scores {told}, so it has no interval: doit verify"
 
 
 def _add(

@@ -84,8 +84,7 @@ def rounded(value: Any) -> str:
 
 
 def _unsigned(shown: str) -> str:
-    """The text of a number without its minus if the number is zero: `-0.00` becomes
-    `0.00`."""
+    """The text of a number, without its minus if it is zero: `0.00` for `-0.00`."""
     return shown.lstrip("-") if not shown.strip("-0.") else shown
 
 
@@ -112,8 +111,7 @@ class Estimates:
         return others
 
     def of(self, result: Result, scorer: str, metric: str) -> Estimate:
-        """A metric of one model. Its interval is over questions, about this model
-        only."""
+        """A metric of one model. Its interval is over questions, of this model only."""
         key = result.cell.stage.key, scorer, metric
         if key not in self._single:
             self._single[key] = self._of(result, scorer, metric)
@@ -221,6 +219,11 @@ class Estimates:
             return None
         places = of_column(self._read(result), scorer)
         fit = [place for place in places if place.has_mean(value)]
+        if not fit and result.folder:
+            from motools_build.report.answers import changed  # not in a bundle
+
+            if why := changed(result.folder, result.record):
+                self.problems.setdefault(result.cell.stage.name, why)
         same = all(place.answers == fit[0].answers for place in fit[1:])
         return fit[0] if fit and same else None  # if several fit, which is not known
 

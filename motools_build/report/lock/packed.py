@@ -11,11 +11,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from motools_build.backends.inspect.outcome import SCORES
 from motools_build.errors import ArtifactError, InputError
 from motools_build.keys import Key, canonical, digest_bytes
 from motools_build.params import EvalParams, EvalTask, Subject
 from motools_build.planning.plan import Cell
-from motools_build.report.answers import read
+from motools_build.report.answers import are_recorded, read
 from motools_build.report.lineage import LINEAGE, Lineage, checkpoint_of
 from motools_build.report.lock.document import digest
 from motools_build.report.results import Result
@@ -23,6 +24,7 @@ from motools_build.report.scored import Place, Scored
 from motools_build.stages import Stage
 from motools_build.store.accepted import Acceptance
 from motools_build.store.records import Record, known_fields
+from motools_build.text import hints
 from motools_build.text.scrub import scrub_values
 from motools_build.text.visible import whole
 
@@ -109,7 +111,8 @@ class Packed:
         return str(record.key)
 
     def _answers(self, result: Result) -> dict[str, Any]:
-        """Raises ArtifactError if the scores cannot be read."""
+        """Raises ArtifactError if the scores cannot be read, or are damaged."""
+        _check_recorded(result)
         found = scores_of(result)
         questions: dict[Hashable, None] = {}
         for scored in found.values():
@@ -134,6 +137,23 @@ def scores_of(result: Result) -> Mapping[Place, Scored]:
             f"{result.cell.stage.name}: its scores cannot be read ({error}): "
             "doit verify, then run again"
         ) from error
+
+
+def _check_recorded(result: Result) -> None:
+    """Raises ArtifactError if the file of scores is not the one that was recorded."""
+    if result.record is None or result.folder is None:
+        return
+    try:
+        if are_recorded(result.folder, result.record):
+            return
+        why = "its digest is not the recorded one"
+    except OSError as error:
+        why = f"it cannot be read: {error.strerror}"
+    name, hint = result.cell.stage.name, hints.command("verify", "--repair")
+    raise ArtifactError(
+        f"{name}: {result.folder / SCORES} has not the scores that were recorded "
+        f"({why}), so nothing was locked: {hint}, then {hints.command('run', name)}"
+    )
 
 
 def _shared(table: dict[str, Any], value: Any) -> str:
