@@ -264,5 +264,5 @@ def _none(left: Mapping[str, str]) -> str:
     if not left:
         return "nothing to accept: nothing that was named is stale"
     lines = [f"{name}: {why}" if name not in why else why for name, why in left.items()]
-    first = hints.command("accept", next(iter(left)), "--why", "...")
+    first = hints.command("why", next(iter(left)))
     return "\n".join(["nothing was accepted", *lines, f"what differs: {first}"])
