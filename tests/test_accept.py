@@ -603,6 +603,7 @@ def test_a_lost_artifact_blocks_and_is_never_made(made: Made, damage: str):
     assert ran.code in (1, 2)
     assert not ran.made
     assert f"doit accept --revoke {EVAL}" in ran.out + ran.err
+    assert "to try it again" not in ran.out + ran.err
     made.project.doit("accept", "--revoke", EVAL)
     assert made.cell()["status"] in ("stale", "missing")
 
@@ -1134,3 +1135,12 @@ def test_a_bundle_has_the_rows_that_an_accepted_model_learned(made: Made):
     assert "Accepted 1 of 2 results" in readme
     assert "only a comment" in readme
     assert "accepted 1 of 2 results" in crate
+
+
+def test_a_setting_without_anything_to_accept_says_how_to_see_what_differs(made: Made):
+    made.edit()
+    said = made.accept("tiny", code=3)
+    (hint,) = [one for one in said.splitlines() if one.startswith("what differs: ")]
+    words = hint.removeprefix("what differs: doit ").split()
+    assert words[0] == "why"
+    assert "zoo/evals/ask.py" in made.project.doit(*words, code=None).out

@@ -177,7 +177,9 @@ class Console(Listener):
             self._line(f"   {said[names[0]]}")
             if remembered and remembered.log:
                 self._line(f"   log: {remembered.log}")
-            if remembered is None or remembered.error != JobFailed.__name__:
+            is_accepted = self._session.project.store.accepted.of(stage.key)
+            final = remembered is not None and remembered.error == JobFailed.__name__
+            if not final and not is_accepted:  # the reason says what to do instead
                 which = "it" if len(names) == 1 else "them"
                 self._line(f"   to try {which} again: {again(names)}")
 
