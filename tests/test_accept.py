@@ -768,6 +768,9 @@ def test_a_line_that_a_full_disk_cut_counts_for_nothing(made: Made):
     whole = made.file.read_bytes()
     made.file.write_bytes(whole[:-40])
     assert made.cell()["status"] == "stale"
+    told = "line 1 of artifacts/accepted.jsonl has no end"
+    assert told in made.project.doit("verify", code=1).out
+    assert told in json.loads(made.project.doit("verify", "--json", code=1).out)["cut"]
     made.accept(BASE)
     assert made.file.read_bytes().count(b"\n") == 1
     assert made.cell(BASE)["status"] == "ok"
@@ -813,8 +816,10 @@ def test_verify_tells_of_an_artifact_that_is_gone(made: Made):
     assert "0 broken" in made.project.doit("verify").out
     (folder,) = (made.project.root / "artifacts" / "eval").glob(f"*{old}")
     shutil.rmtree(folder)
-    out = made.project.doit("verify").out
+    out = made.project.doit("verify", code=1).out
     assert f"doit accept --revoke {EVAL}" in out
+    made.project.doit("accept", "--revoke", EVAL)
+    made.project.doit("verify")
 
 
 def test_an_act_that_was_killed_stands_as_a_whole_or_not_at_all(
@@ -1144,3 +1149,30 @@ def test_a_setting_without_anything_to_accept_says_how_to_see_what_differs(made:
     words = hint.removeprefix("what differs: doit ").split()
     assert words[0] == "why"
     assert "zoo/evals/ask.py" in made.project.doit(*words, code=None).out
+
+
+def test_the_rows_of_an_accepted_model_are_those_that_it_learned(made: Made):
+    name, rows = "model:tiny/tiny/echo/seed0", "datasets/tiny.jsonl"
+    data = (made.project.root / rows).read_bytes()
+    with chdir(made.project.root):
+        snapshots = Here({}).store.snapshots.folder
+        snapshots.mkdir(exist_ok=True)
+        (snapshots / str(digest_file(Path(rows)))).write_bytes(data)
+    old = made.project.records("model")[name]["key"]
+    made.project.dataset("tiny", first=1)
+    made.project.doit("accept", name, "--of", old, *WHY)
+    made.make()  # notes a run with the rows as they are now
+
+    def same(word: str) -> bool:
+        told = json.loads(made.project.doit("diff-data", word, rows, "--json").out)
+        return not any(told[n] for n in ("changed", "added", "removed", "moved"))
+
+    assert not same(name)
+    assert not same(EVAL)
+    assert same("tiny/tiny")
+    with chdir(made.project.root):
+        run = [*Here({}).store.runs][-1]
+    assert same(f"tiny/tiny@{run.id}")
+    assert not same(f"{name}@{run.id}")
+    made.project.doit("accept", "--revoke", name)
+    assert same(name)

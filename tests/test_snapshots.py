@@ -380,6 +380,27 @@ class TestGc:
 
 
 class TestVerify:
+    @pytest.mark.parametrize("instead", ["folder", "link"])
+    def test_verify_finds_what_is_in_the_place_of_one(
+        self, tiny: Project, instead: str
+    ) -> None:
+        tiny.doit("run", "tiny")
+        ((digest, data),) = kept(tiny).items()
+        path = tiny.root / "artifacts/snapshots" / digest
+        path.unlink()
+        if instead == "folder":
+            (path / "inner").mkdir(parents=True)
+        else:
+            path.symlink_to(tiny.root / "datasets/tiny.jsonl")
+        out = tiny.doit("verify", code=1).out
+        assert f"broken  snapshot {digest}: it is no file of its own" in out
+        assert "1 snapshots, 1 broken\n" in out
+        tiny.doit("verify", "--repair", code=1)
+        assert not path.is_symlink()
+        assert not path.exists()
+        assert (tiny.root / "datasets/tiny.jsonl").read_bytes() == data
+        tiny.doit("verify")
+
     def test_a_damaged_one_is_found_and_set_aside(self, tiny: Project) -> None:
         tiny.doit("run", "tiny")
         assert "1 snapshots, 0 broken\n" in tiny.doit("verify").out

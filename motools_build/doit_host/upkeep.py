@@ -139,7 +139,8 @@ class Verify(Query):
 
         project = current().project
         artifacts = list(upkeep.artifacts(project.store))
-        snapshots = list(project.store.snapshots)
+        kept = project.store.snapshots
+        snapshots = [*kept, *kept.obstructed()]
         everything: list[OnDisk | Snapshot] = [*artifacts, *snapshots]
         damaged = {one: said for one in everything if (said := upkeep.broken(one))}
         now = dict.fromkeys(damaged, "")
@@ -150,13 +151,15 @@ class Verify(Query):
         }
         wrong, lost = upkeep.accepted(project.store)
         problems |= wrong
+        cut = project.store.accepted.cut()
         there = asyncio.run(health(project)) if remote else []
         ending = _calendar(project) if remote and not json else []
-        bad = bool(problems) or any(not one.is_well() for one in there)
+        bad = bool(problems or lost or cut) or any(not one.is_well() for one in there)
         if json:
             count = {"artifacts": len(artifacts), "snapshots": len(snapshots)}
             remotely = [asdict(one) for one in there]
-            told = {"accepted": lost} if lost else {}
+            told: dict[str, object] = {"accepted": lost} if lost else {}
+            told |= {"cut": cut} if cut else {}
             body = {**count, "broken": problems, "remote": remotely, **told}
             self._say(dumps(body))
             return int(bad)
@@ -169,6 +172,8 @@ class Verify(Query):
             self._say(line)
         for name, said in lost.items():
             self._say(f"accepted {name}: {said}")
+        if cut:
+            self._say(f"passed over: {cut}")
         of_snapshots = sum(isinstance(one, Snapshot) for one in damaged)
         if snapshots:
             self._say(f"{len(snapshots)} snapshots, {of_snapshots} broken")

@@ -119,6 +119,22 @@ class Accepted:
         self._catch_up()
         return iter([*self._standing.values()])
 
+    def cut(self) -> str:
+        """What to say of a last line without its end, which counts for nothing; empty
+        if there is none, or the file cannot be read."""
+        try:
+            data = self.file.read_bytes()
+        except OSError:
+            return ""
+        if not data or data.endswith(b"\n"):
+            return ""
+        number = data.count(b"\n") + 1
+        return (
+            f"line {number} of {self.file} has no end, as a full disk leaves it, so "
+            "what it accepted or revoked does not count: do that again, or delete the "
+            "line"
+        )
+
     def forget(self) -> None:
         """Look at the file again when next asked: another process may have written."""
         self._known = False

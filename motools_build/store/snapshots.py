@@ -114,6 +114,14 @@ class Snapshots:
             if DIGEST.fullmatch(path.name):
                 yield Snapshot(path, of.st_size, of.st_mtime)
 
+    def obstructed(self) -> Iterator[Snapshot]:
+        """What has the name of a digest and is no regular file: a folder or a link,
+        which nothing reads, and in whose place these bytes cannot be kept."""
+        with suppress(FileNotFoundError):
+            for name in filter(DIGEST.fullmatch, sorted(os.listdir(self.folder))):
+                if _regular(self.folder / name) is None:
+                    yield Snapshot(self.folder / name, 0, 0.0)
+
     def leftovers(self, before: float) -> list[Path]:
         """Other files, such as the copies of runs that were killed, that were written
         to last before that time, in seconds since the epoch."""

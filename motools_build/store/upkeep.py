@@ -107,6 +107,8 @@ def broken(found: OnDisk | Snapshot) -> str | None:
 
 
 def _broken_snapshot(kept: Snapshot) -> str | None:
+    if kept.path.is_symlink() or kept.path.is_dir():
+        return "it is no file of its own, so its bytes cannot be kept there"
     try:
         if digest_file(kept.path) == kept.digest:
             return None
@@ -140,7 +142,7 @@ def repair(damaged: Iterable[OnDisk | Snapshot], store: ArtifactStore) -> Iterat
         used = store.live.keys()
         for one in damaged:
             if not isinstance(one, OnDisk):
-                yield f", now {store.set_aside(one.path)}"
+                yield f", now {store.set_aside(one.path) or 'removed'}"
                 continue
             if one.key in used or not store.locks.take(one.key):
                 yield ", in use: repair it when its run has ended"
