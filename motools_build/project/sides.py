@@ -17,11 +17,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from motools_build.errors import SelectionError, cut
+from motools_build.errors import MotoolsError, SelectionError, cut
 from motools_build.keys import digest_bytes, digest_file
 from motools_build.params import ModelParams, RowsParams
 from motools_build.project.moments import PATIENCE, moment
-from motools_build.project.past import project_at
+from motools_build.project.past import project_at, run_shown
 from motools_build.project.project import Project
 from motools_build.project.reports import one_stage
 from motools_build.project.selection import KEY_PREFIX, STAGE_NAME
@@ -106,7 +106,9 @@ class Sides:
             return self._written(word, name, data, f"at {when}, by git")
         if self._is_stage(path):
             project = project_at({}, when)  # a run has its own variables
-            return replace(self._of_stage(path, project, word), about=f"at {when}")
+            found = self._accepted_then(word, path, project)
+            found = found or self._of_stage(path, project, word)
+            return replace(found, about=found.about or f"at {when}")
         having = [run for run in runs.values() if name in run.files]
         if not having:
             data = self._by_git(when, name)
@@ -133,6 +135,22 @@ class Sides:
             f"{cut(word)}: {name} had the digest {digest} in run {told(run)}, and "
             f"{self._contents.why_gone(digest)}"
         )
+
+    def _accepted_then(self, word: str, path: str, project: Project) -> Side | None:
+        """The side of `SETTING/DATASET@WHEN` if its model is accepted, so that the
+        artifact is of other rows than the run had; None for anything else."""
+        used = self._of_dataset(path, project)
+        if used is None or project.store.acceptance(used) is None:
+            return None
+        setting = path.partition("/")[0]
+        run = run_shown(project, setting)
+        try:
+            present = self._of_dataset(path, self._project)
+        except MotoolsError:  # the setting has it no more, or cannot be planned
+            return None
+        params = present.params if present else None
+        name = params.rows_path if isinstance(params, RowsParams) else ""
+        return self._of_run(word, name, run) if run and name in run.files else None
 
     def _is_stage(self, word: str) -> bool:
         setting, slash, rest = word.partition("/")
@@ -176,21 +194,29 @@ class Sides:
 
     def _of_stage(self, word: str, project: Project, shown: str = "") -> Side:
         """The rows of a stage of a project, or of a dataset of a setting."""
-        stage = self._of_dataset(word, project) or self._stage(word, project)
+        of_setting = self._of_dataset(word, project)
+        stage = of_setting or self._stage(word, project)
         used = model_of(stage) if stage.kind in ("eval", "samples") else stage
         if used is None or used.kind == "base":
             raise SelectionError(
                 f"{stage.name} is of a base model, which no rows of this project made"
             )
         shown = shown or word
-        if isinstance(used.params, RowsParams):
+        is_accepted = not of_setting and project.store.acceptance(used) is not None
+        if isinstance(used.params, RowsParams) and not is_accepted:
             rows = rows_of(used, project.store)
             if rows is None:
                 raise SelectionError(f"{used.name}: its rows are not written yet")
             return Side(shown, Path(rows.path), rows.digest, rows.path)
         record = project.store.get(used)
-        preimage: Mapping[str, Mapping[str, str]] = used.preimage
+        # of an accepted artifact, the rows that it was made of
+        preimage: Mapping[str, Mapping[str, str]]
+        preimage = record.preimage if record else used.preimage
         digest = preimage["inputs"].get("dataset", "")
+        if digest and used.kind != "dataset":
+            # rows that a teacher wrote are named by their artifact's key
+            written = next(project.store.records("dataset", digest), None)
+            digest = written.output if written else digest
         if used.kind == "dataset" and record:
             digest = record.output
         if not digest:
