@@ -154,6 +154,15 @@ def test_a_score_that_was_edited_is_found(unpacked: Path) -> None:
     assert "NOT AS LOCKED" in ran.out
 
 
+@pytest.mark.parametrize("name", ["scores.csv", "tiny.lock.json"])
+def test_a_file_that_is_missing_is_told(unpacked: Path, name: str) -> None:
+    (unpacked / name).unlink()
+    ran = recomputed(unpacked)
+    assert ran.code == 1
+    assert f"lacks {'the lock' if 'lock' in name else name}" in ran.out
+    assert "Traceback" not in ran.err
+
+
 def test_every_answer_has_its_score(made: Project, unpacked: Path) -> None:
     with (unpacked / "scores.csv").open(newline="") as stream:
         told = {

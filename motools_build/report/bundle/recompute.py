@@ -202,10 +202,24 @@ def _visible(line: str) -> str:
     return "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in line)
 
 
+def lacking(folder: Path) -> str:
+    """What of the bundle that the numbers are computed from is not in the folder;
+    empty if all is there."""
+    count = len([*folder.glob("*.lock.json")])
+    if count != 1:
+        return "the lock, NAME.lock.json" if not count else "a single lock: it has more"
+    return "" if (folder / SCORES).is_file() else f"{SCORES}, the score of every answer"
+
+
 def main() -> int:
-    """Print all numbers; 1 if one is not as the lock has it."""
+    """Print all numbers; 1 if one is not as the lock has it, or a file is missing."""
+    folder = Path(__file__).parent
+    missing = lacking(folder)
+    if missing:
+        print(f"{_visible(str(folder))} lacks {missing}: unpack the whole bundle")
+        return 1
     lines = []
-    for line in recompute(Path(__file__).parent):
+    for line in recompute(folder):
         lines.append(line)
         print(_visible(line.text) + ("" if line.is_computed else FROM_LOCK))
         for problem in line.problems:
