@@ -469,6 +469,30 @@ def test_rows_that_are_not_kept_are_read_from_git(project: Project) -> None:
     assert second
 
 
+def test_a_failed_stage_of_the_past_is_compared_with_nothing(tiny: Project) -> None:
+    """It has no record, so it is not known what its key is made of."""
+    tiny.setting("tiny", seeds="[0, 1]")
+    tiny.doit("run", "tiny", code=2, MOTOOLS_DUMMY_FAIL="seed1")
+    (run,) = ArtifactStore(tiny.root / "artifacts").runs
+    stage = "model:tiny/tiny/echo/seed1"
+    said = tiny.doit("why", stage, "--at", run.id).out
+    assert "what it was made of is not known: there is no record of it" in said
+    assert "not there" not in said
+    assert "nearest" not in said
+    told = json.loads(tiny.doit("why", stage, "--at", run.id, "--json").out)
+    assert (told["preimage"], told["nearest"], told["changes"]) == (None, None, [])
+
+
+def test_one_damaged_record_does_not_end_a_history(tiny: Project) -> None:
+    tiny.doit("run", "tiny")
+    for folder in (tiny.root / "artifacts/eval").iterdir():
+        (folder / "record.json").unlink()
+        (folder / "record.json").mkdir()
+    assert "no result remains" in tiny.doit("history", "tiny").out
+    told = tiny.doit("history", "eval:tiny/base/echo/score").out
+    assert "not made, or removed since" in told
+
+
 # ---- names, by the run log alone
 
 

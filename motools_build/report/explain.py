@@ -9,7 +9,7 @@ from typing import Any
 
 from motools_build.report.contents import Contents
 from motools_build.report.file_changes import FileChange, changed_files, observed_files
-from motools_build.report.off_plan import backends_of
+from motools_build.report.off_plan import NOTHING, backends_of
 from motools_build.report.status import Status
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
@@ -48,7 +48,8 @@ class Explanation:
     """The record of the artifact under the stage's key; None if there is none."""
     nearest: Record | None
     """For a stale stage, the artifact whose key differs in the fewest fields; None if
-    the stage is up to date or no other artifact of its kind exists."""
+    the stage is up to date, no other artifact of its kind exists, or it is not known
+    what the key is made of."""
     differences: tuple[Difference, ...]
     """The fields in which the nearest artifact's key differs."""
     upstream: Mapping[str, Used]
@@ -59,6 +60,9 @@ class Explanation:
     changes: tuple[FileChange, ...] = ()
     """The files that differ from what the nearest artifact, or this one, was made of:
     their rows or lines."""
+    is_known: bool = True
+    """Whether it is known what the key is made of. It is not for a stage of the past
+    that has no record: it is compared with nothing."""
 
     @property
     def stage(self) -> Stage:
@@ -71,7 +75,7 @@ class Explanation:
         return {
             "stage": self.stage.name,
             "key": self.stage.key,
-            "preimage": self.stage.preimage,
+            "preimage": self.stage.preimage if self.is_known else None,
             "files": self.stage.files,
             "observed": dict(details.get("observed", {})),
             "variables": details.get("variables", []),
@@ -109,7 +113,8 @@ def explanation(
     stage = status.stage
     record = store.get(stage)
     stale = superseded or store.why_stale(stage)
-    near = nearest(stage, store) if stale else None
+    is_known = stage.preimage != NOTHING
+    near = nearest(stage, store) if stale and is_known else None
     differ = tuple(differences(stage, near)) if near else ()
     changes: list[FileChange] = []
     if contents and near:
@@ -135,6 +140,7 @@ def explanation(
         upstream,
         tuple(older_versions(record, versions)) if record else (),
         tuple(changes),
+        is_known,
     )
 
 

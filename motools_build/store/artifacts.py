@@ -206,7 +206,7 @@ class ArtifactStore:
 
     def by_key(self, kind: str, backend: str, key: str) -> Record | None:
         """The record of a key, for when no present stage has that key; None if it is
-        missing or damaged."""
+        missing, unreadable or damaged. Raises NewerFormat."""
         return whole(self.root / kind / f"{backend}-{key}" / RECORD)
 
     def records(self, kind: str, prefix: str = "") -> Iterator[Record]:

@@ -51,11 +51,11 @@ def _read(
 
 
 def whole(path: Path) -> Record | None:
-    """The record in a file; None if the file is missing or damaged, or its preimage
-    does not hash to its key."""
+    """The record in a file; None if the file is missing, unreadable or damaged, or its
+    preimage does not hash to its key. Raises NewerFormat."""
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except OSError:  # also a folder in its place: one record must not hide the others
         return None
     record = Record.decode(data, str(path))
     return record if record and record.is_of_its_key() else None

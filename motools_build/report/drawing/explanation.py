@@ -47,6 +47,8 @@ def lines(found: Explanation, every: bool = False) -> Iterator[str]:
             yield f"   {field:24} {_said(old)} -> {_said(new)}"
             if field == "inputs.model" and (model := model_of(stage)):
                 yield f"   {'':24} ({hints.command('why', model.name)})"
+    elif not found.is_known:
+        yield "\nwhat it was made of is not known: there is no record of it"
     elif found.stale:
         yield f"\nthere is no other {stage.kind} to compare with"
 
