@@ -188,6 +188,7 @@ def _history_tells(story: Story) -> None:
         "fields": [],
         "stages": [],
         "other_keys": 0,
+        "accepted": [],
     }
     assert {*runs[moved]["changes"]["stages"]} == {
         "dataset rows is called answers now",
@@ -491,6 +492,84 @@ def test_one_damaged_record_does_not_end_a_history(tiny: Project) -> None:
     assert "no result remains" in tiny.doit("history", "tiny").out
     told = tiny.doit("history", "eval:tiny/base/echo/score").out
     assert "not made, or removed since" in told
+
+
+def test_what_was_run_with_other_variables_is_not_told_as_not_run(
+    tiny: Project,
+) -> None:
+    tiny.doit("run", "tiny")
+    tiny.doit("run", "tiny", "seeds=5")
+    tiny.doit("run", "tiny", "smoke=yes")
+    for words in ((), ("seeds=5",), ("smoke=yes",)):
+        said = tiny.doit("history", "tiny", *words).out
+        assert "not run yet" not in said
+        (told,) = json.loads(tiny.doit("history", "tiny", *words, "--json").out)
+        assert told["now"]["stages"] == []
+    tiny.dataset("tiny", 5)
+    for words in ((), ("seeds=5",), ("smoke=yes",)):
+        (told,) = json.loads(tiny.doit("history", "tiny", *words, "--json").out)
+        assert told["now"]["stages"] == []
+        assert "datasets/tiny.jsonl" in {one["path"] for one in told["now"]["files"]}
+    (told,) = json.loads(tiny.doit("history", "tiny", "seeds=6", "--json").out)
+    assert told["now"]["stages"] == ["seed 6 added", "seed 0 removed"]
+
+
+def test_a_smoke_run_is_told_by_its_own_names(tiny: Project) -> None:
+    tiny.doit("run", "tiny")
+    tiny.doit("run", "tiny", "smoke=yes")
+    said = tiny.doit("history", "tiny", "smoke=yes").out
+    assert "added" not in said
+    assert "the first smoke run that is noted" in said
+    (told,) = json.loads(tiny.doit("history", "tiny", "--json").out)
+    smoke, full = told["runs"]
+    groups = [[one["group"] for one in run["results"]] for run in (smoke, full)]
+    assert groups[0] == groups[1]
+    # its results are not compared with those of the whole setting
+    assert {one["now"] for one in smoke["results"]} == {None}
+    assert f"results tiny --at {full['run']}" in said
+
+
+def test_an_acceptance_is_told_in_the_history(project: Project) -> None:
+    story = begun(project, False)
+    project.write("zoo/evals/judges.py", f"# a comment\n{JUDGE}")
+    project.doit("accept", "tutor", "--why", "a comment only")
+    name = "eval:tutor/base/echo/kind"
+    said = project.doit("history", name).out
+    assert "comments only, by" in said
+    assert "a comment only" in said
+    assert "differs: zoo/evals/judges.py" in said
+    assert "not run yet" not in said
+    (told,) = story.json("history", name)
+    (old,) = told["keys"]
+    assert told["next_made"] == old["made"]
+    assert told["next_accepted"]["of"] == old["key"]
+    shown = project.doit("history", "tutor").out
+    assert "now, in no run yet" in shown
+    assert "2 stages accepted: comments only" in shown
+    story.run()
+    (told,) = story.json("history", name)
+    new, old = told["keys"]
+    assert (told["next"], told["next_accepted"], old["accepted"]) == (None, None, None)
+    assert new["accepted"]["why"] == "a comment only"
+    assert (new["made"], new["accepted"]["of"]) == (old["made"], old["key"])
+    said = project.doit("history", name).out
+    assert f", under {old['key'][:8]}" in said
+    (told,) = story.json("history", "tutor")
+    (accepted,) = told["runs"][0]["changes"]["accepted"]
+    assert accepted["stages"] == 2
+    # its artifact is gone: nothing is said to be made
+    shutil.rmtree(project.root / "artifacts/eval")
+    assert f"not made, under {old['key'][:8]}, or removed since" in (
+        project.doit("history", name).out
+    )
+
+
+def test_after_gc_the_oldest_run_is_the_first_that_is_noted(tiny: Project) -> None:
+    tiny.doit("run", "tiny")
+    tiny.dataset("tiny", 5)
+    tiny.doit("run", "tiny")
+    tiny.doit("gc", "--yes", "--keep=0")
+    assert "the first run that is noted" in tiny.doit("history", "tiny").out
 
 
 # ---- names, by the run log alone

@@ -76,8 +76,8 @@ class History:
     earlier: int = 0
     """Number of runs before those."""
     now: RunChanges | None = None
-    """What changed since the last run, and was not run yet; None if that is not
-    known."""
+    """What changed since the last run with the same variables, and was not run yet:
+    nothing if an earlier run had all present keys. None if that is not known."""
     was: Mapping[str, str] = field(default_factory=dict)
     """Name that the setting had before -> until when, in UTC."""
 
@@ -115,19 +115,25 @@ def history(
         if run.setting not in names:
             continue
         count += 1
-        given = {n: value for n, value in run.variables.items() if n in of_plans}
-        place, variables = _stands_for(run), json.dumps(given, sort_keys=True)
+        place, variables = _stands_for(run), _given(run, of_plans)
         since = last.get(variables, None if run.is_smoke else before)
         same = seen.get(place)
         is_news = same is not None and (since is None or _stands_for(since) != place)
         found.append((run, since, same if is_news else None))
         seen[place] = last[variables] = run
         before = before if run.is_smoke else run
-    now = by_place(present) if present else {}
-    since_then = diffs.between(before, present) if before and present else None
+    since_then = None
+    if present and found:
+        like = last.get(_given(present, of_plans), None if present.is_smoke else before)
+        was_run = _stands_for(present) in seen
+        since_then = (
+            RunChanges() if was_run or not like else diffs.between(like, present)
+        )
     entries = []
     for run, since, same in reversed(found):
         changes = diffs.between(since, run) if since else RunChanges()
+        is_like = present and present.is_smoke == run.is_smoke
+        now = by_place(present) if present and is_like else None
         standings = list(_standings(run, now, diffs, None if every else MOST_GROUPS))
         groups = len(_grouped(by_place(run)))
         left_out = groups - len(standings)
@@ -136,9 +142,17 @@ def history(
     return History(setting, tuple(entries), earlier, since_then, was or {})
 
 
+def _given(run: Run, of_plans: Collection[str]) -> str:
+    """The variables of a run that change a plan, as a text."""
+    given = {n: value for n, value in run.variables.items() if n in of_plans}
+    return json.dumps(given, sort_keys=True)
+
+
 def _stands_for(run: Run) -> str:
-    """A digest of all keys of a run under their names without the setting."""
-    return digest_bytes(json.dumps(sorted(by_place(run).items())).encode())
+    """A digest of all keys of a run under their names without the setting, and of
+    whether it is a smoke run."""
+    places = sorted(by_place(run).items())
+    return digest_bytes(json.dumps([run.is_smoke, places]).encode())
 
 
 def _grouped(places: Mapping[str, str]) -> dict[tuple[str, str], list[str]]:
@@ -157,10 +171,11 @@ def _grouped(places: Mapping[str, str]) -> dict[tuple[str, str], list[str]]:
 
 
 def _standings(
-    run: Run, present: Mapping[str, str], diffs: RunDiffs, most: int | None
+    run: Run, present: Mapping[str, str] | None, diffs: RunDiffs, most: int | None
 ) -> Iterator[Standing]:
-    """How the groups stood in a run: of each eval the first metric."""
-    there = _grouped(present)
+    """How the groups stood in a run: of each eval the first metric. `present` are the
+    present keys; None if they are not known, or not of such a run."""
+    there = _grouped(present or {})
     groups = sorted(_grouped(by_place(run)).items(), key=_is_base)
     for (group, an_eval), keys in groups[:most]:
         metric, then = _mean(keys, diffs)

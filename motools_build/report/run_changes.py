@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -12,6 +13,7 @@ from motools_build.report.explain import flat
 from motools_build.report.file_changes import ROWS, is_source, row_changes
 from motools_build.report.off_plan import TUNED, backends_of
 from motools_build.stages import KINDS
+from motools_build.store.accepted import Acceptance
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Record
 from motools_build.store.runs import Run
@@ -70,6 +72,9 @@ class RunChanges:
     """Groups of stages that were added, removed or renamed: `seeds 3, 4 added`."""
     keys: int = 0
     """Number of stages of both runs that have another key."""
+    accepted: Mapping[str, int] = field(default_factory=dict)
+    """What a person said in accepting other keys -> number of these stages that were
+    not made for it."""
 
     @property
     def nothing(self) -> bool:
@@ -81,6 +86,9 @@ class RunChanges:
             "fields": [one.as_json() for one in self.fields],
             "stages": list(self.stages),
             "other_keys": self.keys,
+            "accepted": [
+                {"said": said, "stages": count} for said, count in self.accepted.items()
+            ],
         }
 
 
@@ -94,15 +102,33 @@ class RunDiffs:
     def record(self, kind: str, key: str) -> Record | None:
         """The record of a key, or of the one that it was accepted as; None if there is
         none."""
+        return self.found(kind, key)[0]
+
+    def found(self, kind: str, key: str) -> tuple[Record | None, Acceptance | None]:
+        """The record of a key; or, if it has none of its own and was accepted, the
+        record of what it was accepted as, and the acceptance."""
+        backend = self._backend(kind, key)
+        own = self._store.by_key(kind, backend, key) if backend else None
+        accepted = None if own else self._store.accepted.of(key)
+        if accepted is None:
+            return own, None
+        return self._store.by_key(kind, accepted.backend, accepted.of), accepted
+
+    def _backend(self, kind: str, key: str) -> str | None:
+        """The backend of the artifact of a key, by its folder; None if it has none."""
         if kind not in self._backends:
             self._backends[kind] = backends_of(self._store, kind)
-        backend = self._backends[kind].get(key)
-        if backend is None:
-            accepted = self._store.accepted.of(key)
-            if accepted is None:
-                return None
-            key, backend = accepted.of, accepted.backend
-        return self._store.by_key(kind, backend, key)
+        return self._backends[kind].get(key)
+
+    def _accepted(self, differ: Iterable[tuple[str, str, str]]) -> Counter[str]:
+        """What was said in accepting the new keys -> number of stages; no record is
+        read."""
+        return Counter(
+            replace(accepted, root="").said.removeprefix(": ")
+            for kind, _, key in differ
+            if not self._backend(kind, key)
+            and (accepted := self._store.accepted.of(key))
+        )
 
     def between(self, old: Run, new: Run) -> RunChanges:
         """What changed from one run to the other."""
@@ -117,6 +143,7 @@ class RunDiffs:
             tuple(self._fields(differ, not (old.files and new.files))),
             tuple(_groups(before, after)),
             len(differ),
+            self._accepted(differ),
         )
 
     def _files(
@@ -186,11 +213,15 @@ def field_notes(
 
 
 def by_place(run: Run) -> dict[str, str]:
-    """Name without its setting (`eval:base/echo/score`) -> key, of a run's stages."""
+    """Name without its setting, and without `smoke/` in a smoke run
+    (`eval:base/echo/score`) -> key, of a run's stages."""
     found = {}
     for name, key in run.stages.items():
         kind, _, path = name.partition(":")
-        found[f"{kind}:{path.partition('/')[2]}"] = key
+        place = path.partition("/")[2]
+        if run.is_smoke:
+            place = place.removeprefix("smoke/")
+        found[f"{kind}:{place}"] = key
     return found
 
 

@@ -11,6 +11,7 @@ from motools_build.report.explain import Difference, flat
 from motools_build.report.file_changes import FileChange, changed_files
 from motools_build.report.history import metrics_of
 from motools_build.report.run_changes import RunDiffs
+from motools_build.store.accepted import Acceptance
 from motools_build.store.records import Record
 from motools_build.store.runs import Run
 
@@ -45,6 +46,9 @@ class KeyEntry:
     remain."""
     changes: tuple[FileChange, ...] = ()
     """The files behind them."""
+    accepted: Acceptance | None = None
+    """The acceptance by which the key has the artifact of another one, whose record
+    and values these are."""
 
     def as_json(self) -> dict[str, Any]:
         record, planned = self.record, self.planned
@@ -61,6 +65,7 @@ class KeyEntry:
             "values": dict(self.values),
             "differences": list(self.differences),
             "changes": [one.as_json() for one in self.changes],
+            "accepted": _accepted_json(self.accepted),
         }
 
 
@@ -77,12 +82,20 @@ class StageHistory:
     """Name that it had before -> until when, in UTC."""
     next: str | None = None
     """The key that it has now, if no run has planned that yet."""
+    next_record: Record | None = None
+    """The record that it has under that key even so: it was accepted, or made by
+    another setting."""
+    next_accepted: Acceptance | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
             "stage": self.stage,
             "was": dict(self.was),
             "next": self.next,
+            "next_made": self.next_record.made.get("time")
+            if self.next_record
+            else None,
+            "next_accepted": _accepted_json(self.next_accepted),
             "keys": [entry.as_json() for entry in self.entries],
             "earlier": self.earlier,
         }
@@ -110,7 +123,7 @@ def stage_history(
     before = every[-most - 1] if len(every) > most else None
     old = diffs.record(kind, before.key) if before else None
     for one in shown:
-        record = diffs.record(kind, one.key)
+        record, accepted = diffs.found(kind, one.key)
         differ: tuple[Difference, ...] = ()
         changes: tuple[FileChange, ...] = ()
         if record and old:
@@ -123,12 +136,23 @@ def stage_history(
             changes = tuple(changed_files(old, differ, contents, {}, 0))
         values = metrics_of(record.details) if record and kind == "eval" else {}
         is_present = one.key == present.get(name)
-        entries.append(KeyEntry(one, is_present, record, values, differ, changes))
+        entries.append(
+            KeyEntry(one, is_present, record, values, differ, changes, accepted)
+        )
         old = record or old
     earlier = len(every) - len(shown)
     now = present.get(name)
     not_run = now if now not in keys else None
-    return StageHistory(name, (*reversed(entries),), earlier, follow.was, not_run)
+    has = diffs.found(kind, not_run) if not_run else (None, None)
+    return StageHistory(name, (*reversed(entries),), earlier, follow.was, not_run, *has)
+
+
+def _accepted_json(accepted: Acceptance | None) -> dict[str, Any] | None:
+    """An acceptance in JSON."""
+    if accepted is None:
+        return None
+    told = ("of", "difference", "differs", "root", "by", "time", "why")
+    return {name: getattr(accepted, name) for name in told}
 
 
 class _Names:

@@ -13,6 +13,7 @@ from motools_build.report.history import Entry, History, Standing
 from motools_build.report.past import shown_time, told
 from motools_build.report.run_changes import FieldNote, FileNote, RunChanges
 from motools_build.report.stage_history import KeyEntry, StageHistory
+from motools_build.store.accepted import Acceptance
 from motools_build.text import hints
 
 
@@ -32,14 +33,15 @@ def _of_setting(found: History) -> Iterator[str]:
         yield "  no run of it is known (doit run notes each, in artifacts/runs.jsonl)"
         return
     if found.now and not found.now.nothing:
-        yield "\nnow, not run yet"
+        yield f"\nnow, {'in no run' if _is_accepted(found.now) else 'not run'} yet"
         yield from (f"   {line}" for line in changes_lines(found.now))
     for entry in found.entries:
         yield from _entry(entry, found.setting)
     if found.earlier:
         more = hints.command("history", found.setting, "-n", str(_all(found)))
         yield f"... and {found.earlier} earlier: {more}"
-    example = found.entries[:2][-1].run.id
+    full = [entry for entry in found.entries if not entry.run.is_smoke]
+    example = (full or found.entries)[:2][-1].run.id
     read = hints.command("results", found.setting, "--at", example, without=_GIVEN)
     yield f"results as of a run: {read}"
 
@@ -52,6 +54,13 @@ def _all(found: History | StageHistory) -> int:
     return len(found.entries) + found.earlier
 
 
+def _is_accepted(changes: RunChanges) -> bool:
+    """Whether nothing is to be run for the changes: all keys that differ were
+    accepted."""
+    accepted = sum(changes.accepted.values())
+    return bool(accepted) and accepted == changes.keys and not changes.stages
+
+
 def _former(was: Mapping[str, str]) -> Iterator[str]:
     for name, until in was.items():
         yield f"  was {name} until {shown_time(until)}"
@@ -62,7 +71,8 @@ def _entry(entry: Entry, setting: str) -> Iterator[str]:
     as_was = f", as {run.setting}" if run.setting != setting else ""
     yield f"\n{told(run)}{as_was}"
     if entry.since is None:
-        yield "   its first run" + (" (smoke)" if run.is_smoke else "")
+        first = "smoke run that is noted with these variables"
+        yield f"   the first {first if run.is_smoke else 'run that is noted'}"
     elif entry.since.setting != run.setting:
         yield f"   the setting was called {entry.since.setting} before"
     if entry.since and (
@@ -83,10 +93,13 @@ def changes_lines(changes: RunChanges) -> Iterator[str]:
     yield from (_file(one) for one in changes.files)
     yield from _fields(changes.fields)
     yield from changes.stages
+    for said, count in changes.accepted.items():
+        yield f"{count} stage{'s' * (count > 1)} accepted: {said}"
+    unknown = changes.keys - sum(changes.accepted.values())
     if changes.nothing:
         yield "nothing changed"
-    elif changes.keys and not (changes.files or changes.fields):
-        yield f"{changes.keys} stages have other keys, of which no records remain"
+    elif unknown and not (changes.files or changes.fields):
+        yield f"{unknown} stages have other keys, of which no records remain"
 
 
 def _file(one: FileNote) -> str:
@@ -137,7 +150,13 @@ def _of_stage(found: StageHistory) -> Iterator[str]:
         yield "  no run of it is known"
     if found.next:
         yield f"\n{found.next}  <- present"
-        yield f"   not run yet ({hints.command('why', found.stage)})"
+        if found.next_accepted:
+            yield from _acceptance(found.next_accepted)
+        if found.next_record:
+            made = made_at(found.next_record) or "before"
+            yield f"   in no run yet; made {made}{_under(found.next_accepted)}"
+        else:
+            yield f"   not run yet ({hints.command('why', found.stage)})"
     for entry in found.entries:
         yield from _key(entry, found.stage)
     if found.earlier:
@@ -156,8 +175,11 @@ def _key(entry: KeyEntry, stage: str) -> Iterator[str]:
     yield f"   planned in {when}"
     if planned.name != stage:
         yield f"   as {planned.name}"
+    if entry.accepted:
+        yield from _acceptance(entry.accepted)
     made = made_at(entry.record) if entry.record else ""
-    yield f"   made {made}" if made else "   not made, or removed since"
+    under = _under(entry.accepted)
+    yield f"   made {made}{under}" if made else f"   not made{under}, or removed since"
     shown = [
         f"{name} {rounded(value) if isinstance(value, int | float) else value}"
         for name, value in entry.values.items()
@@ -170,6 +192,17 @@ def _key(entry: KeyEntry, stage: str) -> Iterator[str]:
     for field, old, new in entry.differences:
         if new not in told_of:
             yield f"   {field} {_said(old)} -> {_said(new)}"
+
+
+def _acceptance(accepted: Acceptance) -> Iterator[str]:
+    """Who accepted a key, and what in it differs from that of the artifact."""
+    yield f"   accepted{accepted.said}"
+    for what in accepted.differs:
+        yield f"   differs: {what}"
+
+
+def _under(accepted: Acceptance | None) -> str:
+    return f", under {accepted.of[:8]}" if accepted else ""
 
 
 def _changed(change: FileChange) -> str:
