@@ -509,9 +509,13 @@ def test_what_was_run_with_other_variables_is_not_told_as_not_run(
     for words in ((), ("seeds=5",), ("smoke=yes",)):
         (told,) = json.loads(tiny.doit("history", "tiny", *words, "--json").out)
         assert told["now"]["stages"] == []
-        assert "datasets/tiny.jsonl" in {one["path"] for one in told["now"]["files"]}
+        files = told["now"]["files"]
+        assert {one["dataset"] or one["path"] for one in files} == {
+            "datasets/tiny.jsonl",
+            *(["tiny"] if words == ("smoke=yes",) else ()),
+        }
     (told,) = json.loads(tiny.doit("history", "tiny", "seeds=6", "--json").out)
-    assert told["now"]["stages"] == ["seed 6 added", "seed 0 removed"]
+    assert told["now"]["stages"] == ["seed 6 added", "seed 5 removed"]
 
 
 def test_a_smoke_run_is_told_by_its_own_names(tiny: Project) -> None:
@@ -570,6 +574,32 @@ def test_after_gc_the_oldest_run_is_the_first_that_is_noted(tiny: Project) -> No
     tiny.doit("run", "tiny")
     tiny.doit("gc", "--yes", "--keep=0")
     assert "the first run that is noted" in tiny.doit("history", "tiny").out
+
+
+def test_derived_rows_are_compared_under_their_dataset_name(tiny: Project) -> None:
+    few = '[Dataset("datasets/tiny.jsonl").head(3).named("few")]'
+    tiny.setting("tiny", datasets=few)
+    tiny.write("datasets/tiny.jsonl", "\n".join(row("q", str(n)) for n in range(6)))
+    tiny.doit("run", "tiny")
+    tiny.write(
+        "datasets/tiny.jsonl",
+        "\n".join(row("q", str(n) if n else "other") for n in range(6)),
+    )
+    tiny.doit("run", "tiny")
+    said = tiny.doit("history", "tiny").out
+    assert "dataset few: 1 row changed, 2 as before" in said
+    assert "data.jsonl" not in said
+    (told,) = json.loads(tiny.doit("history", "tiny", "--json").out)
+    source, derived = told["runs"][0]["changes"]["files"]
+    assert (derived["dataset"], derived["what"]) == ("few", "changed")
+    assert derived["path"] != derived["was"]
+    assert (source["dataset"], source["path"]) == ("", "datasets/tiny.jsonl")
+    # taken out of the setting, it is told once
+    tiny.setting("tiny", datasets='[Dataset("datasets/tiny.jsonl")]')
+    tiny.doit("run", "tiny")
+    said = tiny.doit("history", "tiny", "-n", "1").out
+    assert said.count("few") == 1
+    assert "dataset few removed" in said
 
 
 # ---- names, by the run log alone

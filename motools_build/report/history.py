@@ -12,7 +12,8 @@ from typing import Any
 from motools_build.keys import digest_bytes
 from motools_build.report.outcomes import values
 from motools_build.report.past import at_json
-from motools_build.report.run_changes import RunChanges, RunDiffs, by_place, parts_of
+from motools_build.report.places import by_place, parts_of
+from motools_build.report.run_changes import RunChanges, RunDiffs
 from motools_build.store.runs import Run
 
 MOST_GROUPS = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,8 @@ from typing import Any
 from motools_build.report.contents import Contents
 from motools_build.report.explain import flat
 from motools_build.report.file_changes import ROWS, is_source, row_changes
-from motools_build.report.off_plan import TUNED, backends_of
+from motools_build.report.off_plan import backends_of
+from motools_build.report.places import by_place, groups
 from motools_build.stages import KINDS
 from motools_build.store.accepted import Acceptance
 from motools_build.store.artifacts import ArtifactStore
@@ -31,6 +33,7 @@ class FileNote:
     """A file that differs between two runs."""
 
     path: str
+    """Its name; of rows that a transform made, the path in artifacts/."""
     what: str
     """`changed`, `added`, `removed` or `renamed`."""
     was: str = ""
@@ -41,9 +44,12 @@ class FileNote:
     rows: Mapping[str, int] | None = None
     """Numbers of rows that were kept, changed, added, removed and moved; None if it is
     no dataset, or its bytes are not there."""
+    dataset: str = ""
+    """The dataset's name, if a transform made the rows."""
 
     def as_json(self) -> dict[str, Any]:
-        told = {name: getattr(self, name) for name in ("path", "what", "was")}
+        names = ("path", "dataset", "what", "was")
+        told = {name: getattr(self, name) for name in names}
         return {**told, "old": self.old, "new": self.new, "rows": self.rows}
 
 
@@ -139,18 +145,32 @@ class RunDiffs:
             if place in before and before[place] != key
         ]
         return RunChanges(
-            tuple(self._files(old.files, new.files)),
+            (*self._files(old, new), *self._derived(old, new)),
             tuple(self._fields(differ, not (old.files and new.files))),
-            tuple(_groups(before, after)),
+            tuple(groups(before, after)),
             len(differ),
             self._accepted(differ),
         )
 
-    def _files(
-        self, old: Mapping[str, str], new: Mapping[str, str]
-    ) -> Iterator[FileNote]:
+    def _derived(self, old: Run, new: Run) -> Iterator[FileNote]:
+        """The rows that transforms made in both runs, of datasets of one name: their
+        paths have the keys, and differ, too."""
+        was, now = _datasets(old), _datasets(new)
+        for name in sorted(now.keys() & was.keys()):
+            (old_path, one), (path, other) = was[name], now[name]
+            if one != other:
+                rows = self._rows(path, one, other)
+                yield FileNote(path, "changed", old_path, one, other, rows, name)
+
+    def _files(self, of_old: Run, of_new: Run) -> Iterator[FileNote]:
+        old, new = dict(of_old.files), dict(of_new.files)
         if not old or not new:
             return  # an earlier version noted one of them
+        was, now = _datasets(of_old), _datasets(of_new)
+        for name in was.keys() & now.keys():
+            old.pop(was[name][0], None)
+            new.pop(now[name][0], None)
+        named = {path: name for of in (was, now) for name, (path, _) in of.items()}
         gone = {digest: path for path, digest in old.items() if path not in new}
         for path, digest in new.items():
             if path in old:
@@ -160,11 +180,11 @@ class RunDiffs:
             elif digest in gone:
                 yield FileNote(path, "renamed", gone.pop(digest), digest, digest)
             else:
-                yield FileNote(path, "added", new=digest)
+                yield FileNote(path, "added", new=digest, dataset=named.get(path, ""))
         left = {*gone.values()}
         for path, digest in old.items():
             if path in left:
-                yield FileNote(path, "removed", old=digest)
+                yield FileNote(path, "removed", old=digest, dataset=named.get(path, ""))
 
     def _rows(self, path: str, old: str, new: str) -> Mapping[str, int] | None:
         if not path.endswith(ROWS):
@@ -197,6 +217,24 @@ class RunDiffs:
             yield from notes.values()
 
 
+MADE = re.compile(r"-([0-9a-f]{32})/[^/]+$")
+"""The end of a path of rows that a transform made, with its stage's key."""
+
+
+def _datasets(run: Run) -> dict[str, tuple[str, str]]:
+    """Name of each dataset of a run whose rows a transform made -> the path and the
+    digest of the rows."""
+    names = {key: place for place, key in by_place(run).items()}
+    found = {}
+    for path, digest in run.files.items():
+        match = MADE.search(path)
+        place = names.get(match[1], "") if match else ""
+        kind, _, name = place.partition(":")
+        if kind == "dataset":
+            found[name] = (path, digest)
+    return found
+
+
 def field_notes(
     was: Record, now: Record, with_files: bool = False
 ) -> Iterator[FieldNote]:
@@ -210,83 +248,3 @@ def field_notes(
         shown = with_files if is_file else role == name or role == "base"
         if shown and old.get(name) != new.get(name):
             yield FieldNote(now.kind, name, old.get(name), new.get(name))
-
-
-def by_place(run: Run) -> dict[str, str]:
-    """Name without its setting, and without `smoke/` in a smoke run
-    (`eval:base/echo/score`) -> key, of a run's stages."""
-    found = {}
-    for name, key in run.stages.items():
-        kind, _, path = name.partition(":")
-        place = path.partition("/")[2]
-        if run.is_smoke:
-            place = place.removeprefix("smoke/")
-        found[f"{kind}:{place}"] = key
-    return found
-
-
-def _groups(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
-    """What was added, removed or renamed, in words."""
-    was, now = _parts(before), _parts(after)
-    renamed = _renamed(before, after)
-    for what in now:
-        new, old = now[what].keys() - was[what].keys(), was[what].keys() - now[what]
-        for one in sorted(new):
-            former = renamed.get((what, one))
-            if former in old:
-                yield f"{what} {former} is called {one} now"
-                new, old = new - {one}, old - {former}
-        for word, names in (("added", new), ("removed", old)):
-            if names:
-                listed = sorted(
-                    names, key=lambda n: (len(n), n) if n.isdigit() else (0, n)
-                )
-                yield f"{what}{'s' * (len(names) > 1)} {', '.join(listed)} {word}"
-
-
-PARTS = ("dataset", "model", "training", "seed", "replicate", "eval")
-
-
-def _parts(places: Iterable[str]) -> dict[str, dict[str, None]]:
-    """The datasets, models, trainings, seeds, replicates and evals of stages, by their
-    names."""
-    found: dict[str, dict[str, None]] = {what: {} for what in PARTS}
-    for place in places:
-        kind, _, path = place.partition(":")
-        if kind != "eval":
-            continue
-        for what, value in parts_of(path).items():
-            found[what][value] = None
-    return found
-
-
-def parts_of(path: str) -> dict[str, str]:
-    """What a name of an eval without its setting says: `dataset`, `model`, ...; without
-    parts that it has not. A base model has no dataset."""
-    match = TUNED.fullmatch(path)
-    if match:
-        return {what: value for what, value in match.groupdict().items() if value}
-    parts = path.split("/")
-    if len(parts) == 3 and parts[0] == "base":
-        return {"model": parts[1], "eval": parts[2]}
-    return {"eval": parts[-1]}
-
-
-def _renamed(
-    before: Mapping[str, str], after: Mapping[str, str]
-) -> dict[tuple[str, str], str]:
-    """Part and name now -> the name that it had, where a key is under another name."""
-    places = {key: place for place, key in before.items() if place not in after}
-    found: dict[tuple[str, str], str] = {}
-    for place, key in after.items():
-        kind, _, path = place.partition(":")
-        former = places.get(key)
-        if place in before or former is None or kind not in ("model", "eval"):
-            continue
-        eval_too = "" if kind == "eval" else "/-"
-        now = parts_of(f"{path}{eval_too}")
-        was = parts_of(f"{former.partition(':')[2]}{eval_too}")
-        for what, value in now.items():
-            if was.get(what, value) != value:
-                found[what, value] = was[what]
-    return found

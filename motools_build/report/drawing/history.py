@@ -90,7 +90,10 @@ def _entry(entry: Entry, setting: str) -> Iterator[str]:
 
 def changes_lines(changes: RunChanges) -> Iterator[str]:
     """What changed from one run to another."""
-    yield from (_file(one) for one in changes.files)
+    for one in changes.files:
+        # of a dataset that was added, it is enough to say so once
+        if f"dataset {one.dataset} {one.what}" not in changes.stages:
+            yield _file(one)
     yield from _fields(changes.fields)
     yield from changes.stages
     for said, count in changes.accepted.items():
@@ -103,14 +106,15 @@ def changes_lines(changes: RunChanges) -> Iterator[str]:
 
 
 def _file(one: FileNote) -> str:
+    name = f"dataset {one.dataset}" if one.dataset else one.path
     if one.what == "renamed":
-        return f"{one.path}: renamed, was {one.was}"
+        return f"{name}: renamed, was {one.was}"
     if one.what in ("added", "removed"):
-        return f"{one.path}: {one.what}"
+        return f"{name}: {one.what}"
     if one.rows:
-        return f"{one.path}: {counted(one.rows)}"
+        return f"{name}: {counted(one.rows)}"
     is_code = one.path.endswith(".py")
-    return f"{one.path}: {'source changed' if is_code else 'other bytes'}"
+    return f"{name}: {'source changed' if is_code else 'other bytes'}"
 
 
 def _fields(fields: tuple[FieldNote, ...]) -> Iterator[str]:
