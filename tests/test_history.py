@@ -388,7 +388,8 @@ def test_a_setting_that_was_never_run_has_no_history(tiny: Project) -> None:
         in tiny.doit("history", "model:tiny/tiny/echo/seed1", code=3).err
     )
     assert tiny.doit("history", "a", "b", code=3).err
-    assert tiny.doit("history", "-n", "-1", code=3).err
+    for number in ("-1", "0"):
+        assert "1 or more" in tiny.doit("history", "-n", number, code=3).err
 
 
 def test_a_broken_setting_keeps_its_history(tiny: Project) -> None:
@@ -600,6 +601,16 @@ def test_derived_rows_are_compared_under_their_dataset_name(tiny: Project) -> No
     said = tiny.doit("history", "tiny", "-n", "1").out
     assert said.count("few") == 1
     assert "dataset few removed" in said
+
+
+def test_rows_of_a_run_that_kept_none_are_told_as_such(tiny: Project) -> None:
+    tiny.doit("run", "tiny", "snapshots=no")
+    (run,) = ArtifactStore(tiny.root / "artifacts").runs
+    tiny.dataset("tiny", 4)
+    words = (f"datasets/tiny.jsonl@{run.id}", "datasets/tiny.jsonl")
+    said = tiny.doit("diff-data", *words, code=3).err
+    assert "were not kept (snapshots=no, in each run that had them)" in said
+    assert "doit gc" not in said
 
 
 # ---- names, by the run log alone

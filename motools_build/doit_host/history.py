@@ -33,7 +33,7 @@ class History(Query):
             "name": "most",
             "short": "n",
             "type": int,
-            "default": 0,
+            "default": None,
             "help": f"runs or keys, at most [default: {MOST}; {BRIEF} without a name]",
         },
         {
@@ -45,8 +45,8 @@ class History(Query):
         },
     )
 
-    def _execute(self, json: bool, most: int, every: bool, pos_args: list[str]) -> int:
-        if most < 0:
+    def _execute(self, json: bool, most: int | None, every: bool, pos_args: list[str]) -> int:
+        if most is not None and most < 1:
             raise InvalidCommand(f"-n {most}: write a number, 1 or more")
         if len(pos_args) > 1:
             raise InvalidCommand("doit history takes one name: a setting, stage or key")

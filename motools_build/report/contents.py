@@ -64,6 +64,8 @@ class Contents:
         was made of them."""
         if record and record.made.get("snapshots") is False:
             return "its bytes were not kept (snapshots=no, when it was made)"
+        if record is None and digest in self._unkept:
+            return "its bytes were not kept (snapshots=no, in each run that had them)"
         if digest in self._logged:
             made = "" if record else ", or nothing was made of them"
             return f"its bytes were removed since (doit gc){made}"
@@ -79,6 +81,15 @@ class Contents:
                 names.pop(path, None)
                 names[path] = None
         return found
+
+    @cached_property
+    def _unkept(self) -> set[str]:
+        """The digests of files that logged runs had, all of them with snapshots=no."""
+        had: dict[bool, set[str]] = {True: set(), False: set()}
+        for run in self._store.runs:
+            is_kept = run.variables.get("snapshots") != "no"
+            had[is_kept].update(map(str, run.files.values()))
+        return had[False] - had[True]
 
     @cached_property
     def _derived(self) -> Mapping[str, Path]:
