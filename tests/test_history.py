@@ -388,6 +388,9 @@ def test_a_setting_that_was_never_run_has_no_history(tiny: Project) -> None:
         in tiny.doit("history", "model:tiny/tiny/echo/seed1", code=3).err
     )
     assert tiny.doit("history", "a", "b", code=3).err
+    for command in (("history",), ("diff-data", "a", "b")):
+        said = tiny.doit(*command, "-n", "x", code=3).err
+        assert "option -n x: write a number" in said
     for number in ("-1", "0"):
         assert "1 or more" in tiny.doit("history", "-n", number, code=3).err
 

@@ -13,6 +13,11 @@ from motools_build.project.variables import PLAN_VARIABLES, RUN_VARIABLES
 from motools_build.text.similar import known
 
 OF_A_VALUE = re.compile(r"Error parsing parameter '(\S+)' <class '\w+'>\.\n")
+NO_NUMBER = re.compile(
+    r": (?:invalid literal for int\(\) with base 10|could not convert string to float)"
+    r": '(.*)'$"
+)
+"""The end of Python's error for a text that is no number."""
 """The begin of doit's error for an option's value."""
 
 OPT_HELP = {
@@ -71,12 +76,21 @@ class Helped:
         except CmdParseError as error:
             said = str(error).partition(" (parsing options: ")[0]
             said = said.removeprefix("Error parsing Command: ")
-            said = OF_A_VALUE.sub(r"option \1: ", said).rstrip()
+            said = OF_A_VALUE.sub(self._of_option, said).rstrip()
+            said = NO_NUMBER.sub(r" \1: write a number", said)
             unknown = re.match(r"option --(\S+) not recognized", said)
             if unknown:
                 there = [option.long for option in self.cmdparser.options]  # type: ignore[attr-defined]
                 said += f"; {known(unknown[1], [name for name in there if name])}"
             raise CmdParseError(said) from error
+
+    def _of_option(self, name: re.Match[str]) -> str:
+        """`option -n:` for an option's internal name: as a person writes it."""
+        for option in self.cmdparser.options:  # type: ignore[attr-defined]
+            if option.name == name[1] and (option.short or option.long):
+                short, long = f"-{option.short}", f"--{option.long}"
+                return f"option {short if option.short else long}: "
+        return f"option {name[1]}: "
 
     def helped(self, params: Any) -> bool:
         """Print the help if `--help` was given; whether it was."""

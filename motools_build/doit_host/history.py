@@ -45,7 +45,9 @@ class History(Query):
         },
     )
 
-    def _execute(self, json: bool, most: int | None, every: bool, pos_args: list[str]) -> int:
+    def _execute(
+        self, json: bool, most: int | None, every: bool, pos_args: list[str]
+    ) -> int:
         if most is not None and most < 1:
             raise InvalidCommand(f"-n {most}: write a number, 1 or more")
         if len(pos_args) > 1:
