@@ -593,6 +593,8 @@ def test_derived_rows_are_compared_under_their_dataset_name(tiny: Project) -> No
     said = tiny.doit("history", "tiny").out
     assert "dataset few: 1 row changed, 2 as before" in said
     assert "data.jsonl" not in said
+    of_model = tiny.doit("history", "model:tiny/few/echo/seed0").out
+    assert "dataset few: 1 row changed, 2 as before" in of_model
     (told,) = json.loads(tiny.doit("history", "tiny", "--json").out)
     source, derived = told["runs"][0]["changes"]["files"]
     assert (derived["dataset"], derived["what"]) == ("few", "changed")

@@ -155,7 +155,7 @@ class RunDiffs:
     def _derived(self, old: Run, new: Run) -> Iterator[FileNote]:
         """The rows that transforms made in both runs, of datasets of one name: their
         paths have the keys, and differ, too."""
-        was, now = _datasets(old), _datasets(new)
+        was, now = derived_rows(old), derived_rows(new)
         for name in sorted(now.keys() & was.keys()):
             (old_path, one), (path, other) = was[name], now[name]
             if one != other:
@@ -166,7 +166,7 @@ class RunDiffs:
         old, new = dict(of_old.files), dict(of_new.files)
         if not old or not new:
             return  # an earlier version noted one of them
-        was, now = _datasets(of_old), _datasets(of_new)
+        was, now = derived_rows(of_old), derived_rows(of_new)
         for name in was.keys() & now.keys():
             old.pop(was[name][0], None)
             new.pop(now[name][0], None)
@@ -221,7 +221,7 @@ MADE = re.compile(r"-([0-9a-f]{32})/[^/]+$")
 """The end of a path of rows that a transform made, with its stage's key."""
 
 
-def _datasets(run: Run) -> dict[str, tuple[str, str]]:
+def derived_rows(run: Run) -> dict[str, tuple[str, str]]:
     """Name of each dataset of a run whose rows a transform made -> the path and the
     digest of the rows."""
     names = {key: place for place, key in by_place(run).items()}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from motools_build.report.contents import Contents
 from motools_build.report.explain import Difference, flat
 from motools_build.report.file_changes import FileChange, changed_files
 from motools_build.report.history import metrics_of
-from motools_build.report.run_changes import RunDiffs
+from motools_build.report.run_changes import RunDiffs, derived_rows
 from motools_build.store.accepted import Acceptance
 from motools_build.store.records import Record
 from motools_build.store.runs import Run
@@ -46,6 +46,8 @@ class KeyEntry:
     remain."""
     changes: tuple[FileChange, ...] = ()
     """The files behind them."""
+    datasets: Mapping[str, str] = field(default_factory=dict)
+    """Path -> dataset's name, of rows that a transform made for the last run."""
     accepted: Acceptance | None = None
     """The acceptance by which the key has the artifact of another one, whose record
     and values these are."""
@@ -136,8 +138,9 @@ def stage_history(
             changes = tuple(changed_files(old, differ, contents, {}, 0))
         values = metrics_of(record.details) if record and kind == "eval" else {}
         is_present = one.key == present.get(name)
+        made = {path: name for name, (path, _) in derived_rows(one.last).items()}
         entries.append(
-            KeyEntry(one, is_present, record, values, differ, changes, accepted)
+            KeyEntry(one, is_present, record, values, differ, changes, made, accepted)
         )
         old = record or old
     earlier = len(every) - len(shown)

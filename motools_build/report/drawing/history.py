@@ -192,7 +192,9 @@ def _key(entry: KeyEntry, stage: str) -> Iterator[str]:
         yield f"   {', '.join(shown)}"
     told_of = {one.new for one in entry.changes}
     for change in entry.changes:
-        yield f"   {_changed(change)}"
+        dataset = entry.datasets.get(change.path)
+        name = f"dataset {dataset}" if dataset else change.path
+        yield f"   {name}: {_changed(change)}"
     for field, old, new in entry.differences:
         if new not in told_of:
             yield f"   {field} {_said(old)} -> {_said(new)}"
@@ -210,11 +212,12 @@ def _under(accepted: Acceptance | None) -> str:
 
 
 def _changed(change: FileChange) -> str:
+    """How a file changed, in words."""
     if change.rows:
-        return f"{change.path}: {counted(change.rows.counts)}"
+        return counted(change.rows.counts)
     if change.old is None or change.new is None:
-        return f"{change.path}: {'added' if change.old is None else 'removed'}"
-    return f"{change.path}: {'source changed' if change.lines else 'other bytes'}"
+        return "added" if change.old is None else "removed"
+    return "source changed" if change.lines else "other bytes"
 
 
 def _how_to_read(found: StageHistory) -> Iterator[str]:
