@@ -615,7 +615,7 @@ def test_the_browser_is_opened_with_the_pages_address(tiny: Project) -> None:
         (("tiny", "--serve", "--answers", "3"), "nor --answers"),
         (("tiny", "--port", "8000"), "--port is for --serve alone"),
         (("tiny", "--serve", "--port", "99999"), "0 to 65535"),
-        (("tiny", "--serve", "--port", "x"), "option port"),
+        (("tiny", "--serve", "--port", "x"), "option --port x: write a number"),
         (("tiny", "--serve", "--port", "-1"), "0 to 65535"),
     ],
 )

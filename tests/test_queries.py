@@ -344,7 +344,7 @@ def test_hits_and_misses_are_logged_with_reasons(tiny: Project) -> None:
         (("plan", "-q"), "ERROR: option -q not recognized\n"),
         (
             ("gc", "--keep", "x"),
-            "ERROR: option keep: could not convert string to float: 'x'\n",
+            "ERROR: option --keep x: write a number\n",
         ),
     ],
 )
