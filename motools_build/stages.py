@@ -101,10 +101,15 @@ class Stage:
     @property
     def setting(self) -> str:
         """The name of the setting that the stage was planned for."""
-        return self.name.split(":", 1)[1].split("/", 1)[0]
+        return setting_of(self.name)
 
     def __str__(self) -> str:
         return self.name
+
+
+def setting_of(name: str) -> str:
+    """The setting of a stage's name: `model:simple_math/...` -> `simple_math`."""
+    return name.partition(":")[2].partition("/")[0]
 
 
 def payers(

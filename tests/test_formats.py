@@ -20,6 +20,7 @@ from tests.test_pay_once import (  # noqa: F401  # fixtures
     anyio_backend,
     folder,
 )
+from tests.test_run_log import older_keys
 from tests.test_store import put, stage
 
 OLD, NOW, LATER = (Key(digit * 32) for digit in "123")
@@ -148,7 +149,7 @@ class TestTheRunLog:
         file.write_text("\n".join(lines))
         store.runs.prune(1e6)  # all of them are young
         assert file.read_text().splitlines() == [*lines[:2], *lines[3:-1]]
-        assert store.runs.older_keys() == {
+        assert older_keys(store.runs) == {
             "model:a": ["k1", "k3", "k2"],
             "model:b": ["k4"],
         }

@@ -10,6 +10,7 @@ from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.project.accepting import Act, accept
 from motools_build.project.revoking import revoke
+from motools_build.stages import setting_of
 from motools_build.store.accepted import Acceptance
 from motools_build.text import hints
 
@@ -101,7 +102,7 @@ class Accept(Query):
             self._say(f"left     {said}")
         names = [one.stage for one in act.accepted if not one.root]
         if len(names) > FEW:
-            names = [name.partition(":")[2].partition("/")[0] for name in names]
+            names = [setting_of(name) for name in names]
         back = hints.command("accept", "--revoke", *dict.fromkeys(names))
         self._say(f"never made while that stands; to take it back: {back}")
 

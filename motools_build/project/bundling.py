@@ -15,13 +15,13 @@ import xxhash
 from motools_build.errors import ArtifactError, MissingExtra, MotoolsError
 from motools_build.keys import digest_file, opened
 from motools_build.project.declaring import plan_file
-from motools_build.project.lock_compared import project_as
 from motools_build.project.locking import (
     FromLock,
     differences_from_lock,
     from_lock,
 )
 from motools_build.project.pages import page_of
+from motools_build.project.past import under
 from motools_build.project.project import Project
 from motools_build.pyproject import PYPROJECT, document
 from motools_build.store.files import unnamed_file
@@ -174,7 +174,7 @@ def _page(
                 f"locked: {differ[0]}{more}"
             )
             return
-        page = page_of(project_as(project, lock), [name], "page.html")
+        page = page_of(under(project, lock.variables), [name], "page.html")
     except MissingExtra as error:
         yield f"Without the page of results: {error}"
     except MotoolsError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from motools_build.errors import InputError, SelectionError, cut
 from motools_build.project.moments import ID
-from motools_build.project.past import PastProject, run_shown
+from motools_build.project.past import PastProject, run_shown, under
 from motools_build.project.project import Project
 from motools_build.project.variables import PLAN_VARIABLES, of_plans
 from motools_build.report.diff import Diff, View, diff
@@ -43,7 +43,7 @@ def differing(project: Project, words: Sequence[str]) -> Diff:
             raise SelectionError(_with_what(project, words[0], first.setting))
         # as the run was: a smaller model, fewer seeds
         given = {**of_plans(first.variables), **project.variables}
-        second = _View.of(Project(given), first.present)
+        second = _View.of(under(project, given), first.present)
     elif len(words) == 2:
         of_present = not all(_is_earlier(project, word) for word in words)
         first, second = (_View.of(project, word, of_present) for word in words)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 
 from motools_build.errors import InputError
 from motools_build.project.project import Project
@@ -31,15 +30,10 @@ class Earlier:
         self._compared = Equivalences(project.store, project.memo)
         self._by_name: dict[str, dict[str, list[Record]]] = {}
 
-    @cached_property
-    def _keys(self) -> Mapping[str, list[str]]:
-        """Stage name -> the keys that it had in earlier runs, the latest last."""
-        return self._store.runs.older_keys()
-
     def is_cosmetic(self, stage: Stage, accepted: Mapping[str, str]) -> bool:
         """Whether an artifact of an earlier run differs from the stage in comments and
         formatting alone. Looks only at what a run log names, so it is cheap."""
-        for key in reversed(self._keys.get(stage.name, [])[-LATEST:]):
+        for key in reversed(self._store.runs.keys_of(stage.name)[-LATEST:]):
             record = self._store.by_key(stage.kind, stage.backend, key)
             if record and self._compared.of(stage, record, accepted).is_cosmetic:
                 return True
@@ -48,9 +42,9 @@ class Earlier:
     def nearest(self, stage: Stage, accepted: Mapping[str, str]) -> Equivalence:
         """The artifact of the stage's name that differs least from it. Raises
         InputError if there is none."""
-        logged = {*self._keys.get(stage.name, ())}
+        logged = {*self._store.runs.keys_of(stage.name)}
         named = self._of_kind(stage.kind).get(stage.name, [])
-        found = {record.key: record for record in named}
+        found: dict[str, Record] = {record.key: record for record in named}
         for key in logged - found.keys():
             record = self._store.by_key(stage.kind, stage.backend, key)
             found |= {key: record} if record else {}

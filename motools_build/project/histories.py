@@ -13,6 +13,7 @@ from motools_build.report.contents import Contents
 from motools_build.report.history import History, former_names, history
 from motools_build.report.run_changes import RunDiffs
 from motools_build.report.stage_history import StageHistory, stage_history
+from motools_build.stages import setting_of
 from motools_build.store.runs import Run, now
 from motools_build.text.similar import known
 
@@ -72,7 +73,7 @@ def _of_stage(
 ) -> StageHistory:
     """The history of a stage by its name; `key` is one of its keys, if it is known."""
     name = _now_called(name, project)
-    setting = _setting_of(name)
+    setting = setting_of(name)
     found = _present(project, setting)
     present = found.stages if found else {}
     own = key or present.get(name)
@@ -105,7 +106,7 @@ def _now_called(name: str, project: Project) -> str:
     """The name that a stage has now, if a run has had one of its keys under a name of a
     present plan; else its own. Its setting may be gone, but not another one that has
     the key, too: two settings may share a stage."""
-    setting, there = _setting_of(name), project.zoo.names
+    setting, there = setting_of(name), project.zoo.names
     found = _present(project, setting)
     if found and name in found.stages:
         return name
@@ -119,15 +120,10 @@ def _now_called(name: str, project: Project) -> str:
         if key in keys and other.startswith(f"{kind}:")
     }
     for other in reversed(called):
-        found = _present(project, _setting_of(other))
+        found = _present(project, setting_of(other))
         if found and other in found.stages:
             return other
     return name
-
-
-def _setting_of(name: str) -> str:
-    """The setting of a stage's name."""
-    return name.partition(":")[2].partition("/")[0]
 
 
 def _present(project: Project, setting: str) -> Run | None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from motools_build.errors import MotoolsError, one_line
 from motools_build.planning.plan import Plan
+from motools_build.project.past import under
 from motools_build.project.project import Project
-from motools_build.project.variables import of_plans
 
 if TYPE_CHECKING:
     from motools_build.report.lock.lock import Lock
@@ -51,16 +51,7 @@ def of_other_inputs(project: Project, name: str, lock: Lock) -> Iterator[str]:
 
 def planned_as(project: Project, name: str, lock: Lock) -> Plan:
     """The present plan of a setting under the lock's variables. Raises InputError."""
-    return project_as(project, lock).plan(name)
-
-
-def project_as(project: Project, lock: Lock) -> Project:
-    """The project under the lock's variables. Raises InputError for wrong ones."""
-    if of_plans(project.variables) == lock.variables:
-        return project
-    other = Project(of_plans(lock.variables))
-    other.derive.always = project.derive.always
-    return other
+    return under(project, lock.variables).plan(name)
 
 
 def some(names: Sequence[str]) -> str:

@@ -16,13 +16,12 @@ from motools_build.errors import (
 )
 from motools_build.project.declaring import declarations_in, plan_file, standing
 from motools_build.project.lock_compared import differing, of_other_inputs, some
+from motools_build.project.noting import files_of
 from motools_build.project.project import Project
 from motools_build.project.variables import is_smoke, of_plans
-from motools_build.running.revision import revision
 from motools_build.running.versions import versions
 from motools_build.store.files import replace
 from motools_build.store.runs import now
-from motools_build.task_code.shipped import place_of
 from motools_build.text import hints
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def _body(project: Project, name: str) -> dict[str, Any]:
     plan, given = project.plan(name), of_plans(project.variables)
     if not plan.cells:
         raise InputError(f"{name} has no evals, and so no results to lock")
-    at = revision(Path())
+    at = project.revisions.now()
     made = {
         "version": versions()["motools_build"],
         "locked": now(),
@@ -96,11 +95,10 @@ def _body(project: Project, name: str) -> dict[str, Any]:
         "variables": dict(sorted(given.items())),
     }
     gone = [] if given else off_plan(plan, project.store)
-    files = {file for stage in plan.stages for file in stage.files}
-    digests = {one: project.memo.digest(place_of(one)) for one in sorted(files)}
+    files = files_of(plan, project.memo)
     found = results(plan, project.store)
     own = standing(project, name)
-    return body_of(plan, project.store, found, gone, own, made, digests)
+    return body_of(plan, project.store, found, gone, own, made, files)
 
 
 def _before(file: Path) -> Lock | None:

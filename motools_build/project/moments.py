@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import calendar
 import re
-import subprocess
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from motools_build.errors import SelectionError, cut
 from motools_build.report.past import told
+from motools_build.running.revision import git
 from motools_build.store.runs import DAY, Run
 from motools_build.text import hints
 from motools_build.text.similar import known
@@ -133,20 +133,9 @@ def _by_git(word: str, folder: Path) -> set[str]:
     """The commit that git knows by this name; none without git or such a name."""
     if word.startswith("-") or not word.strip():
         return set()
-    call = ("git", "rev-parse", "--verify", "--quiet", f"{word}^{{commit}}")
-    try:
-        found = subprocess.run(
-            call,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=PATIENCE,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return set()
-    return {found.stdout.decode(errors="replace").strip()}
+    words = ("rev-parse", "--verify", "--quiet", f"{word}^{{commit}}")
+    found = git(*words, folder=folder, patience=PATIENCE)
+    return set() if found is None else {found.decode(errors="replace").strip()}
 
 
 def _unknown(

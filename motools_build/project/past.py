@@ -17,7 +17,7 @@ from motools_build.project.variables import of_plans, overridden
 from motools_build.report.history import former_names
 from motools_build.report.past import past_plan
 from motools_build.specs import Setting
-from motools_build.stages import Stage
+from motools_build.stages import Stage, setting_of
 from motools_build.store.runs import Run
 
 
@@ -104,8 +104,8 @@ class _PastSelection(Selection):
         for word in words:
             if is_pattern(word) or word.startswith(TAG):
                 names.update(dict.fromkeys(runs))
-            elif word in runs or word.partition(":")[2].partition("/")[0] in runs:
-                names[word.partition(":")[2].partition("/")[0] or word] = None
+            elif word in runs or setting_of(word) in runs:
+                names[setting_of(word) or word] = None
             else:
                 names.update(dict.fromkeys(super().settings_of([word])))
         return tuple(names)
@@ -131,6 +131,18 @@ def run_shown(project: Project, setting: str) -> Run | None:
     """The run whose stages are shown in place of a setting's present ones; None if the
     present ones are."""
     return project.run_of(setting) if isinstance(project, PastProject) else None
+
+
+def under(project: Project, variables: Mapping[str, str]) -> Project:
+    """The project under those of other variables that change plans: itself, if it has
+    them. What `project` does not make for planning, the other one does not, either.
+    Raises InputError for wrong variables."""
+    given = of_plans(variables)
+    if of_plans(project.variables) == given:
+        return project
+    other = Project(given)
+    other.derive.always = project.derive.always
+    return other
 
 
 def at_option(project: Project) -> list[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import getpass
-import os
-import subprocess
 from collections.abc import Sequence
 
 from motools_build.errors import MotoolsError, SelectionError
 from motools_build.project.project import Project
 from motools_build.project.selection import is_pattern
+from motools_build.running.revision import git
 from motools_build.store.accepted import Acceptance
 
 PATIENCE = 2.0
@@ -50,19 +49,8 @@ def _standing(project: Project, word: str) -> set[str]:
 
 def who() -> str:
     """The user's name as git knows it, else the login name."""
-    try:
-        asked = subprocess.run(
-            ("git", "config", "user.name"),
-            env={**os.environ, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=PATIENCE,
-            check=True,
-        )
-        name = asked.stdout.decode(errors="replace").strip()
-    except (OSError, subprocess.SubprocessError):
-        name = ""
+    found = git("config", "user.name", patience=PATIENCE) or b""
+    name = found.decode(errors="replace").strip()
     try:
         return name or getpass.getuser()
     except (KeyError, OSError, ImportError):  # a user without a name

@@ -10,7 +10,6 @@ first/a                        a dataset of a setting, by its name there
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -29,6 +28,7 @@ from motools_build.report.contents import Contents
 from motools_build.report.lineage import model_of
 from motools_build.report.past import told
 from motools_build.running.learned import rows_of
+from motools_build.running.revision import git
 from motools_build.stages import Stage
 from motools_build.store.runs import Run
 from motools_build.text.similar import known
@@ -169,18 +169,7 @@ class Sides:
         """The bytes of a file at a commit; None without git, or such a file."""
         if not COMMIT.fullmatch(commit) or commit.startswith("-"):
             return None
-        try:
-            found = subprocess.run(
-                ("git", "show", f"{commit}:./{name}"),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                timeout=12 * PATIENCE,
-                check=True,
-            )
-        except (OSError, subprocess.SubprocessError, ValueError):
-            return None
-        return found.stdout
+        return git("show", f"{commit}:./{name}", patience=12 * PATIENCE)
 
     def _of_digest(self, word: str, digest: str, name: str = "") -> Side:
         paths = self._contents.paths(digest)

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from motools_build.errors import InputError, MotoolsError, one_line
-from motools_build.project.past import run_shown
+from motools_build.project.past import run_shown, under
 from motools_build.project.project import Project
 from motools_build.project.variables import of_plans
-from motools_build.running.revision import revision
 from motools_build.running.versions import versions
-from motools_build.stages import Stage
+from motools_build.stages import Stage, setting_of
 from motools_build.text import hints
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def mark_of(
     from motools_build.report.marks.mark import Mark, items_of
 
     items, newest = items_of(found)
-    at, given = revision(Path()), of_plans(project.variables)
+    at, given = project.revisions.now(), of_plans(project.variables)
     for one in locked:
         given = dict(one.lock.variables)
         if given != locked[0].lock.variables:
@@ -114,10 +113,10 @@ def trace(project: Project, file: Path) -> Trace:
             "report`, or another program wrote it anew without its metadata"
         )
     mark = decode(text, str(file))
-    hints.remember(
-        of_plans(mark.variables)
-    )  # a stage's name means another one without them
-    return Trace(mark, tuple(_Looking(project, mark).of(one) for one in mark.items))
+    # a stage's name means another one without them
+    hints.remember(of_plans(mark.variables))
+    looking = _Looking(project, mark)
+    return Trace(mark, tuple(looking.of(one) for one in mark.items))
 
 
 class _Looking:
@@ -130,16 +129,12 @@ class _Looking:
         self._broken: dict[str, str] = {}
         """Setting -> why it cannot be planned."""
         self._absent: set[str] = set()
-        planning, variables = project, of_plans(mark.variables)
         for name in mark.settings:
             if name not in project.zoo.names:
                 self._absent.add(name)
                 continue
             try:
-                if of_plans(project.variables) != variables:
-                    planning = Project(variables)
-                    planning.derive.always = project.derive.always
-                stages = planning.plan(name).stages
+                stages = under(project, mark.variables).plan(name).stages
             except (MotoolsError, OSError) as error:
                 self._broken[name] = one_line(str(error))
                 continue
@@ -162,7 +157,7 @@ class _Looking:
         if other is not None:
             hint = hints.command("why", other.name)
             return "superseded", f"its key is {other.key} now ({hint})"
-        setting = item.stage.partition(":")[2].partition("/")[0]
+        setting = setting_of(item.stage)
         if setting in self._broken:
             return "unknown", self._broken[setting]
         if setting in self._absent:

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from motools_build.planning.plan import Cell
 
 
+def group_shown(group: tuple[str, str, str, str], with_model: bool = True) -> str:
+    """The parts of a group's name (`named_parts`) that say which it is."""
+    arm, dataset, model, training = group
+    return ", ".join(
+        filter(None, (arm, dataset, model if with_model else "", training))
+    )
+
+
 def named_parts(cell: Cell) -> tuple[str, str, str, str]:
     """Arm, dataset, model and training, which all seeds of a model share."""
     return cell.arm, cell.dataset, cell.model, cell.training

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from motools_build.report.cells import named_parts
+from motools_build.report.cells import group_shown, named_parts
 from motools_build.report.copies import joined
 from motools_build.report.diff_inputs import UNKNOWN, Input, Inputs
 from motools_build.report.differences import Difference, difference
@@ -102,7 +102,7 @@ def diff(first: View, second: View) -> Diff:
     inputs: dict[Input, None] = {}
     moved: list[Moved] = []
     for one, other in pairs:
-        name = named(other)
+        name = group_shown(other)
         inputs.update(dict.fromkeys(of_both.models_differ(name, a[one], b[other])))
         moved += _moved(other, a[one], b[other], estimates, of_both)
     evals = of_both.evals_differ(renamed, second.results)
@@ -112,15 +112,10 @@ def diff(first: View, second: View) -> Diff:
         (*inputs, *evals),
         tuple(moved),
         (
-            tuple(named(one) for one in a if one not in {p[0] for p in pairs}),
-            tuple(named(one) for one in b if one not in {p[1] for p in pairs}),
+            tuple(group_shown(one) for one in a if one not in {p[0] for p in pairs}),
+            tuple(group_shown(one) for one in b if one not in {p[1] for p in pairs}),
         ),
     )
-
-
-def named(group: Group) -> str:
-    """The parts of a group's name that say which it is."""
-    return ", ".join(filter(None, group))
 
 
 def _renamed(

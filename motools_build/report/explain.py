@@ -175,8 +175,7 @@ def nearest(stage: Stage, store: ArtifactStore) -> Record | None:
 
     Where there are more than `MOST_READ` artifacts, only the latest that the stage had
     under its name are read; and if there are none, the latest of the kind."""
-    logged = store.runs.older_keys().get(stage.name, [])
-    had = [key for key in logged if key != stage.key]
+    had = [key for key in store.runs.keys_of(stage.name) if key != stage.key]
     return min(
         _others(stage, had, store),
         key=lambda record: (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 STATUS = (
-    *("git", "-c", "status.relativePaths=true", "status", "--porcelain=v2"),
+    *("-c", "status.relativePaths=true", "status", "--porcelain=v2"),
     *("--branch", "--untracked-files=normal", "--ignored=matching", "--", "."),
 )
 """One call that tells the commit and what in the folder differs from it."""
@@ -30,26 +30,31 @@ def revision(folder: Path) -> dict[str, Any]:
     whether a file in the folder, one that git ignores excepted, is not as in that
     commit. Empty if it is not known: there is no git, no repository, no commit, the
     repository ignores the folder, or git takes longer than `PATIENCE`."""
+    lines = (git(*STATUS, folder=folder) or b"").decode(errors="replace").splitlines()
+    commits = [match[1] for line in lines if (match := COMMIT.fullmatch(line))]
+    if not commits or any(IGNORED.fullmatch(line) for line in lines):
+        return {}
+    dirty = any(not line.startswith(("#", "!")) for line in lines)
+    return {"commit": commits[0], "dirty": dirty}
+
+
+def git(*words: str, folder: Path = Path(), patience: float = PATIENCE) -> bytes | None:
+    """What a git command that only reads prints in a folder. None if it fails, takes
+    longer than `patience` seconds, or there is no git."""
     try:
-        found = subprocess.run(
-            STATUS,
+        return subprocess.run(
+            ("git", *words),
             cwd=folder,
             # git would otherwise write the index, beside a commit of the user's own
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=PATIENCE,
+            timeout=patience,
             check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    lines = found.stdout.decode(errors="replace").splitlines()
-    commits = [match[1] for line in lines if (match := COMMIT.fullmatch(line))]
-    if not commits or any(IGNORED.fullmatch(line) for line in lines):
-        return {}
-    dirty = any(not line.startswith(("#", "!")) for line in lines)
-    return {"commit": commits[0], "dirty": dirty}
+        ).stdout
+    except (OSError, subprocess.SubprocessError, ValueError):  # a NUL in a word
+        return None
 
 
 class Revisions:

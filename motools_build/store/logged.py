@@ -88,11 +88,6 @@ def place_of(setting: str, variables: object) -> str:
     return json.dumps([setting, mapping(variables)], sort_keys=True)
 
 
-def owner_of(name: str) -> str:
-    """The setting that a stage name begins with."""
-    return name.partition(":")[2].partition("/")[0]
-
-
 def mapping(value: object) -> dict[str, Any]:
     """A field of a line that should be an object; an empty one if it is not."""
     return value if isinstance(value, dict) else {}

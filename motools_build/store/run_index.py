@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from motools_build.keys import digest_bytes
+from motools_build.stages import setting_of
 from motools_build.store.files import delete, replace, whole_file
-from motools_build.store.logged import Run, owner_of, place_of
+from motools_build.store.logged import Run, place_of
 from motools_build.store.run_lines import Lines, State, Stored, decoded
 
 INDEX = "index.json"
@@ -86,7 +87,7 @@ class RunIndex(Lines):
 
     def keys_of(self, name: str) -> list[str]:
         """The keys that a stage name has had, the latest last."""
-        return self.keys(owner_of(name)).get(name, "").split()
+        return self.keys(setting_of(name)).get(name, "").split()
 
     def last_state(self, setting: str) -> State | None:
         """What the setting's last line stood for; None if there is none, or if it is
@@ -151,7 +152,7 @@ class RunIndex(Lines):
         self.last[setting] = place, read.state.id, time
         its: dict[str, Keys] = {}
         for name, key in read.news.items():
-            owner = owner_of(name)
+            owner = setting_of(name)
             keys = its.get(owner)
             if keys is None:
                 keys = its[owner] = self._keys_in(owner)

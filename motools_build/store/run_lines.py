@@ -16,7 +16,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from motools_build.store.logged import Run, mapping, owner_of, place_of
+from motools_build.stages import setting_of
+from motools_build.store.logged import Run, mapping, place_of
 from motools_build.store.records import FORMAT, check_format
 from motools_build.text.scrub import scrub
 from motools_build.text.visible import written
@@ -154,7 +155,7 @@ class Lines:
                 self.touched[setting] = ""
                 return None
             state = earlier
-            owners = state.owners | {owner_of(name) for name in told}
+            owners = state.owners | {setting_of(name) for name in told}
             # if another line came between, a name may have had another key since
             follows = all(self.touched.get(owner) == before for owner in owners)
             self._change(state, found, size)
@@ -181,7 +182,7 @@ class Lines:
             id="",
             stages=dict(told),
             files=dict(mapping(found.get("files"))),
-            owners={owner_of(name) for name in told},
+            owners={setting_of(name) for name in told},
             loose=0,
             whole=size,
         )
@@ -195,7 +196,7 @@ class Lines:
         state.stages.update(found["stages"])
         for name in _names(found.get("gone")):
             state.stages.pop(name, None)
-        state.owners |= {owner_of(name) for name in found["stages"]}
+        state.owners |= {setting_of(name) for name in found["stages"]}
         files, gone = mapping(found.get("files")), _names(found.get("files_gone"))
         if files or gone:  # a new mapping: runs that were returned have the old one
             state.files = {**state.files, **files}

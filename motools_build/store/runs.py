@@ -247,15 +247,6 @@ class RunLog:
                 f"({error.strerror}): mend its permissions, or put the file back"
             ) from error
 
-    def older_keys(self) -> dict[str, list[str]]:
-        """Stage name -> the keys that it had in logged runs, the latest last."""
-        keys: dict[str, dict[str, None]] = {}
-        for change in self.changes():
-            for name, key in change.stages.items():
-                keys.setdefault(name, {}).pop(key, None)
-                keys[name][key] = None
-        return {name: list(found) for name, found in keys.items()}
-
 
 def _digest(stages: Sequence[Stage]) -> str:
     told = "\n".join([f"{stage.key} {stage.name}" for stage in stages])

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from motools_build.report.diff import Diff, Moved, Verdict, named
+from motools_build.report.cells import group_shown
+from motools_build.report.diff import Diff, Moved, Verdict
 from motools_build.report.diff_inputs import Input
 from motools_build.report.drawing.console import console_of, plain_table
 from motools_build.report.estimates import Estimate, rounded
@@ -97,9 +98,7 @@ def _result(one: Moved, with_model: bool) -> tuple[str, ...]:
     if found:
         low, high = rounded(found.low), rounded(found.high)
         apart = f"{found.value:+.2f} [{low}, {high}]"
-    arm, dataset, model, training = one.group
-    name = named((arm, dataset, model if with_model else "", training))
-    return name, *cells, apart, VERDICTS[one.verdict]
+    return group_shown(one.group, with_model), *cells, apart, VERDICTS[one.verdict]
 
 
 def _estimate(one: Estimate) -> str:

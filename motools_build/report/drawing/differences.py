@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from motools_build.report.cells import group_shown
 from motools_build.report.comparisons import Compared, Comparison
 from motools_build.report.drawing.console import console_of, plain_table
 from motools_build.report.estimates import Column
@@ -66,7 +67,7 @@ def lost_lines(name: str, lost: Sequence[tuple[Column, Group]]) -> Iterator[str]
     """A line for each group without a result of a metric."""
     for column, group in lost[:MOST_LOST]:
         metric = " ".join(filter(None, column))
-        yield f"not compared, without a result: {_named(group)}: {metric}"
+        yield f"not compared, without a result: {group_shown(group)}: {metric}"
     if len(lost) > MOST_LOST:
         yield f"and {len(lost) - MOST_LOST} more"
     if lost:
@@ -113,14 +114,6 @@ def _row(one: Comparison, with_model: bool) -> Iterator[str]:
     ):
         some = f"{seeds} of {of}" if seeds < of else f"{seeds}"
         count = f" ({some} seed{'s' if of > 1 else ''})"
-        yield _named(group, with_model) + (count if group[1] != BASE else "")
+        yield group_shown(group, with_model) + (count if group[1] != BASE else "")
     yield one.shown
     yield shown_p(one)
-
-
-def _named(group: Group, with_model: bool = True) -> str:
-    """The parts of a group's name that say which it is."""
-    arm, dataset, model, training = group
-    return ", ".join(
-        filter(None, (arm, dataset, model if with_model else "", training))
-    )
