@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import xxhash
 
 from motools_build.errors import ArtifactError, MissingExtra, MotoolsError
-from motools_build.keys import digest_file, opened
+from motools_build.keys import opened
 from motools_build.project.declaring import plan_file
 from motools_build.project.locking import (
     FromLock,
@@ -24,8 +24,8 @@ from motools_build.project.pages import page_of
 from motools_build.project.past import under
 from motools_build.project.project import Project
 from motools_build.pyproject import PYPROJECT, document
+from motools_build.report.contents import Contents
 from motools_build.store.files import unnamed_file
-from motools_build.task_code.shipped import place_of
 from motools_build.text import hints
 from motools_build.text.scrub import scrub
 
@@ -206,8 +206,9 @@ def _datasets(
             yield f"Without the datasets, whose digests are {', '.join(digests)}"
         return
     named = {digest: name for name, digest in lock.body["files"].items()}
+    contents = Contents(project.store, project.memo.digest)
     for digest in digests:
-        path = _place(project, digest, named.get(digest))
+        path = contents.find(digest, [named[digest]] if digest in named else ())
         if path is None:
             what = named.get(digest, "a dataset")
             yield f"Without {what}, whose bytes of digest {digest} are not here"
@@ -215,18 +216,6 @@ def _datasets(
         name = f"datasets/{digest[:8]}-{_plain(named.get(digest, 'rows.jsonl'))}"
         what = "rows that models were trained on"
         files.add(name, _blocks(path, digest), what, JSONL, digest)
-
-
-def _place(project: Project, digest: str, name: str | None) -> Path | None:
-    """The file that has the bytes of a digest: where it was, or as it was kept."""
-    kept = project.store.snapshots.find(digest)
-    for path in (Path(place_of(name)) if name else None, kept):
-        try:
-            if path is not None and digest_file(path) == digest:
-                return path
-        except OSError:
-            continue
-    return None
 
 
 def _plain(name: str) -> str:

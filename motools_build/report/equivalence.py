@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from motools_build.keys import DigestMemo, digest_bytes
-from motools_build.report.explain import differences
+from motools_build.report.explain import differences, value_shown
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.records import Record
@@ -148,7 +148,8 @@ class Equivalences:
         for one in found.differing:
             if not one.path:
                 said = f" ({SAID[one.how]})" if SAID[one.how] else ""
-                yield f"   {one.field}{said}: {_said(one.old)} -> {_said(one.new)}"
+                old, new = value_shown(one.old), value_shown(one.new)
+                yield f"   {one.field}{said}: {old} -> {new}"
                 continue
             yield f"   {one.path}: {SAID[one.how]}"
             before, after = self._bytes(one.path, one.old, one.new)
@@ -190,7 +191,3 @@ def nearest(found: Sequence[Equivalence]) -> Equivalence | None:
         ),
         default=None,
     )
-
-
-def _said(value: Any) -> str:
-    return "(not there)" if value is None else str(value)

@@ -160,12 +160,22 @@ def flat(preimage: Mapping[str, Any]) -> dict[str, Any]:
 
 def differences(stage: Stage, record: Record) -> list[Difference]:
     """The fields in which the stage's preimage differs from a record's, sorted."""
-    new, old = flat(stage.preimage), flat(record.preimage)
+    return differing(record.preimage, stage.preimage)
+
+
+def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+    """The fields in which two preimages differ, sorted."""
+    old, new = flat(before), flat(now)
     return [
         (name, old.get(name), new.get(name))
         for name in sorted({*new, *old})
         if old.get(name) != new.get(name)
     ]
+
+
+def value_shown(value: Any) -> str:
+    """A value of a `Difference`, for people."""
+    return "(not there)" if value is None else str(value)
 
 
 def nearest(stage: Stage, store: ArtifactStore) -> Record | None:

@@ -132,22 +132,20 @@ def file_change(
 ) -> FileChange:
     """How a file differs from what `record` was made of, by the digests of both.
     `names` is digest -> present name."""
-    logged = [*contents.paths(old or ""), *contents.paths(new or "")]
-    path = names.get(new or "") or _last(contents.paths(new or "")) or ""
-    was = _last(contents.paths(old or "")) or ""
+    had, has = contents.paths(old or ""), contents.paths(new or "")
+    path = names.get(new or "") or _last(has) or ""
+    was = _last(had) or ""
     path, was = path or was or role, was or path or role
     change = FileChange(path, was, old, new)
     if old is None or new is None:
         return change
-    files = [contents.find(one, (*names.values(), *logged)) for one in (old, new)]
+    files = [contents.find(one, (*names.values(), *had, *has)) for one in (old, new)]
     if files[0] is None or files[1] is None:
         gone = old if files[0] is None else new
         why = contents.why_gone(gone, record if gone == old else None)
         return FileChange(path, was, old, new, why_not=why)
-    if role == "dataset" or path.endswith(ROWS) or was.endswith(ROWS):
-        rows = row_changes(files[0], files[1], most)
-        return FileChange(path, was, old, new, rows)
-    if any(file.stat().st_size > LARGEST for file in files if file):
+    are_rows = role == "dataset" or path.endswith(ROWS) or was.endswith(ROWS)
+    if are_rows or any(file.stat().st_size > LARGEST for file in files if file):
         rows = row_changes(files[0], files[1], most)
         return FileChange(path, was, old, new, rows)
     texts = [file.read_bytes() for file in files if file]

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from motools_build.report.contents import Contents
-from motools_build.report.explain import flat
+from motools_build.report.explain import differing
 from motools_build.report.file_changes import ROWS, is_source, row_changes
 from motools_build.report.off_plan import backends_of
 from motools_build.report.places import by_place, groups
@@ -241,10 +241,9 @@ def field_notes(
     """The fields in which the keys of two records of a kind differ, except for inputs
     that are other stages' outputs, and, unless `with_files`, for those that are
     files."""
-    old, new = flat(was.preimage), flat(now.preimage)
-    for name in sorted({*old, *new}):
+    for name, old, new in differing(was.preimage, now.preimage):
         role = name.removeprefix("inputs.")
         is_file = role != name and role != "base" and is_source(role)
         shown = with_files if is_file else role == name or role == "base"
-        if shown and old.get(name) != new.get(name):
-            yield FieldNote(now.kind, name, old.get(name), new.get(name))
+        if shown:
+            yield FieldNote(now.kind, name, old, new)

@@ -9,6 +9,7 @@ from functools import reduce
 from typing import Any
 
 from motools_build.running.budget import Charge, charges
+from motools_build.stages import setting_of
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.runs import now
 
@@ -84,11 +85,6 @@ def spending(
         budgets,
         {name: sums.paid + sums.reserved for name, sums in so_far.items()},
     )
-
-
-def setting_of(stage: str) -> str:
-    """`model:simple_math/...` -> `simple_math`."""
-    return stage.split(":", 1)[-1].split("/", 1)[0]
 
 
 def spent(store: ArtifactStore) -> list[Spent]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from motools_build.report.contents import Contents
-from motools_build.report.explain import Difference, flat
+from motools_build.report.explain import Difference, differing
 from motools_build.report.file_changes import FileChange, changed_files
 from motools_build.report.history import metrics_of
 from motools_build.report.run_changes import RunDiffs, derived_rows
@@ -129,12 +129,7 @@ def stage_history(
         differ: tuple[Difference, ...] = ()
         changes: tuple[FileChange, ...] = ()
         if record and old:
-            first, second = flat(old.preimage), flat(record.preimage)
-            differ = tuple(
-                (place, first.get(place), second.get(place))
-                for place in sorted({*first, *second})
-                if first.get(place) != second.get(place)
-            )
+            differ = tuple(differing(old.preimage, record.preimage))
             changes = tuple(changed_files(old, differ, contents, {}, 0))
         values = metrics_of(record.details) if record and kind == "eval" else {}
         is_present = one.key == present.get(name)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from motools_build.report.drawing.changes import change_lines
-from motools_build.report.explain import Explanation, flat
+from motools_build.report.explain import Explanation, flat, value_shown
 from motools_build.report.lineage import model_of
 from motools_build.report.past import shown_time
 from motools_build.store.records import Record
@@ -44,7 +43,7 @@ def lines(found: Explanation, every: bool = False) -> Iterator[str]:
         if made := made_at(found.nearest):
             yield f"   made {made}"
         for field, old, new in found.differences:
-            yield f"   {field:24} {_said(old)} -> {_said(new)}"
+            yield f"   {field:24} {value_shown(old)} -> {value_shown(new)}"
             if field == "inputs.model" and (model := model_of(stage)):
                 yield f"   {'':24} ({hints.command('why', model.name)})"
     elif not found.is_known:
@@ -66,7 +65,3 @@ def made_at(record: Record) -> str:
         differed = " (files differed from it)" if made.get("dirty") else ""
         parts.append(f"commit {str(made['commit'])[:7]}{differed}")
     return ", ".join(filter(None, parts))
-
-
-def _said(value: Any) -> str:
-    return "(not there)" if value is None else str(value)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from motools_build.report.drawing.changes import counted
 from motools_build.report.drawing.explanation import made_at
 from motools_build.report.estimates import rounded
+from motools_build.report.explain import value_shown
 from motools_build.report.file_changes import FileChange
 from motools_build.report.history import Entry, History, Standing
 from motools_build.report.past import shown_time, told
@@ -122,7 +122,7 @@ def _fields(fields: tuple[FieldNote, ...]) -> Iterator[str]:
     kinds: dict[tuple[str, str], list[str]] = {}
     for one in fields:
         name = one.field.removeprefix("spec.").removeprefix("inputs.")
-        change = f"{_said(one.old)} -> {_said(one.new)}"
+        change = f"{value_shown(one.old)} -> {value_shown(one.new)}"
         kinds.setdefault((name, change), []).append(one.kind)
     for (name, change), of in kinds.items():
         yield f"{name} {change} ({', '.join(of)})"
@@ -137,10 +137,6 @@ def _standing(one: Standing) -> str:
         then = f"{rounded(one.then)}{part}"
     now = "" if one.now is None or one.now == one.then else f", now {rounded(one.now)}"
     return f"{label}: {then}{now}"
-
-
-def _said(value: Any) -> str:
-    return "(not there)" if value is None else str(value)
 
 
 # ---- a stage
@@ -197,7 +193,7 @@ def _key(entry: KeyEntry, stage: str) -> Iterator[str]:
         yield f"   {name}: {_changed(change)}"
     for field, old, new in entry.differences:
         if new not in told_of:
-            yield f"   {field} {_said(old)} -> {_said(new)}"
+            yield f"   {field} {value_shown(old)} -> {value_shown(new)}"
 
 
 def _acceptance(accepted: Acceptance) -> Iterator[str]:

@@ -8,7 +8,7 @@ the files of scores take.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from motools_build.backends.inspect.outcome import SCORES
@@ -243,9 +243,7 @@ def _with_checkpoint(stage: Stage, checkpoint: int | None) -> Stage:
         return stage
     task = EvalTask("", "", checkpoint=checkpoint)
     params = EvalParams(task, Subject("", "", "", "", None))
-    return Stage(
-        *(stage.kind, stage.backend, stage.name, stage.key, stage.preimage, params)
-    )
+    return replace(stage, params=params)
 
 
 def _record(key: str, kept: Mapping[str, Any]) -> Record:
