@@ -16,13 +16,16 @@ from motools_build.keys import digest_file
 from motools_build.params import FetchParams, HasParams, StepParams
 
 
-def written(what: HasParams, folder: Path) -> dict[str, Any]:
+def written(
+    what: HasParams, folder: Path, at_hand: Path | None = None
+) -> dict[str, Any]:
     """Write the rows of a derived or fetched dataset into a folder; returns the details
-    of its record. Raises DatasetError if it cannot be made or fetched."""
+    of its record. `at_hand` is a copy of the file to be fetched, if there is one.
+    Raises DatasetError if the rows cannot be made, or are not what is pinned."""
     params = what.params
     if isinstance(params, FetchParams):
-        pin, sha256, most = params.digest, params.sha256, params.largest
-        found = fetch(params.url, pin, folder / DATA, sha256, most)
+        place, pin = str(at_hand or params.url), params.digest
+        found = fetch(place, pin, folder / DATA, params.sha256, params.largest)
         return {"url": params.url, "sha256": found}
     from motools_build.data.transforms import made
 
@@ -30,16 +33,6 @@ def written(what: HasParams, folder: Path) -> dict[str, Any]:
     sources = [source for source in params.sources if isinstance(source, Source)]
     assert len(sources) == len(params.sources), what.name  # a run fills them in
     return made(params.step, sources, folder)
-
-
-def fetched(what: HasParams, folder: Path, file: Path) -> dict[str, Any]:
-    """Copy a file that was fetched just now into the folder of its artifact; returns
-    the details of its record. Raises DatasetError if it is not what is pinned."""
-    params = FetchParams.of(what)
-    found = fetch(
-        str(file), params.digest, folder / DATA, params.sha256, params.largest
-    )
-    return {"url": params.url, "sha256": found}
 
 
 class TransformBackend(Backend):

@@ -18,6 +18,7 @@ LARGEST = 4 * 1024**3
 """Size limit of a fetched file in bytes, unless a caller gives another."""
 
 WEB = ("http://", "https://")
+"""How a place begins that is an address."""
 
 LFS = b"version https://git-lfs.github.com/spec/"
 """The beginning of a Git LFS pointer, which stands for a large file in a clone."""

@@ -28,8 +28,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from motools_build.data.rows.checks import parsed
-from motools_build.errors import DatasetError, MissingExtra
+from motools_build.data.rows.checks import values
+from motools_build.errors import MissingExtra
 
 WORD = re.compile(r"\w+|[+*/=<>^%\u00d7\u00f7\u2212]|-(?=\s*\d)")
 """A word, a number, or a sign that tells one sum from another."""
@@ -81,9 +81,7 @@ def turns(path: str | Path) -> Iterator[Turn]:
     """The turns of a JSONL file's rows. Raises DatasetError for a line that is not
     JSON."""
     with open(path, "rb") as file:
-        for number, _, row, problem in parsed(file):
-            if problem:
-                raise DatasetError(f"{path}:{number}: {problem}")
+        for number, row in values(file, path):
             for role, text in _texts(row):
                 yield Turn(text, str(path), number, role)
 

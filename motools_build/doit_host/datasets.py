@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cache, partial
 from json import dumps, loads
 from pathlib import Path
 
@@ -117,11 +117,8 @@ class Datasets(Query):
             for path in _unused(used):
                 found["", path] = _file(project, path)
         project.memo.save()
-        for one in found.values():
-            if one.used_by:
-                spec = declared_datasets(project, one.used_by[0]).get(one.name)
-                one.licence, one.cite = (spec.licence, spec.cite) if spec else ("", "")
         if json:
+            _add_stated(project, found.values())
             body = [asdict(listed) for listed in found.values()]
             self._say(dumps(body, ensure_ascii=False))
         else:
@@ -165,6 +162,15 @@ class Datasets(Query):
         for one in found:
             for problem in one.problems[:SHOWN]:
                 self._say(problem)
+
+
+def _add_stated(project: Project, found: Iterable[Listed]) -> None:
+    """Add what a setting that uses a dataset states of it."""
+    stated = cache(partial(declared_datasets, project))
+    for one in found:
+        spec = stated(one.used_by[0]).get(one.name) if one.used_by else None
+        if spec:
+            one.licence, one.cite = spec.licence, spec.cite
 
 
 def _many(problems: list[str]) -> str:

@@ -19,6 +19,7 @@ from doit import plugin
 from doit.doit_cmd import DoitMain
 from doit.plugin import PluginDict, PluginEntry
 
+from motools_build.data.fetching import WEB
 from motools_build.doit_host.loading import Loader
 from motools_build.doit_host.terminal import guard
 
@@ -74,9 +75,6 @@ them."""
 EMPTY = "\0"
 """Placeholder for an empty word while doit parses the words, since doit reads the first
 character of each. No command line can contain it."""
-
-WEB = ("http://", "https://")
-"""How a word begins that is an address, and no variable."""
 
 
 class Main(DoitMain):  # type: ignore[misc]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,11 +46,19 @@ def told_of_loads(
 
 
 async def _checked(project: Project, wanted: list[Stage]) -> Loaded:
-    with tempfile.TemporaryDirectory() as folder:  # a plan leaves no logs
-        logs = Path(folder)
-        log = logs / "worker.log"
+    async with loading(project) as (pool, logs):
+        return await check(wanted, project.memo, pool, logs)
+
+
+@asynccontextmanager
+async def loading(project: Project) -> AsyncIterator[tuple[WorkerPool, Path]]:
+    """A pool of one worker that loads tasks, and a temporary folder for what it writes,
+    logs included: outside of a run, loading leaves nothing."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        log = folder / "worker.log"
         pool = WorkerPool(1, log, project.launcher, project.tables)
         try:
-            return await check(wanted, project.memo, pool, logs)
+            yield pool, folder
         finally:
             await pool.close()

@@ -6,11 +6,11 @@ root, `zoo/` and `datasets/`.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from pathlib import Path
 
 from motools_build.errors import InputError
+from motools_build.task_code.scan import scanned
 from motools_build.text.similar import known
 
 PACKAGE = Path(__file__).parents[1]
@@ -69,24 +69,15 @@ def _used_by(root: Path, module: Path, organism: str) -> set[Path]:
 def _named_in(file: Path, root: Path) -> Iterator[Path]:
     """The files of the zoo that a module imports or names in a text. Of datasets, the
     whole folder: the script that wrote them is there."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        match node:
-            case ast.Constant(value=str(text)):
-                names = [text.partition("@")[0]]
-            case ast.Import(names=aliases):
-                names = [f"{alias.name.replace('.', '/')}.py" for alias in aliases]
-            case ast.ImportFrom(module=str(of)):
-                names = [f"{of.replace('.', '/')}.py"]
-            case _:
-                continue
-        for name in names:
-            yield from _at(name, file.parent, root)
+    found = scanned(file.read_bytes(), str(file))
+    names = [text.partition("@")[0] for text in found["literals"]]
+    names += [f"{name.lstrip('.').replace('.', '/')}.py" for name in found["imports"]]
+    for name in names:
+        yield from _at(name, file.parent, root)
 
 
 def _at(name: str, folder: Path, root: Path) -> Iterator[Path]:
     """The files of the zoo that a name means, from the root or from a folder."""
-    if not 0 < len(name) < 200 or "\n" in name or "\0" in name:
-        return
     for path in {(root / name).resolve(), (folder / name).resolve()}:
         if not any(path.is_relative_to(root / one) for one in FOLDERS):
             continue

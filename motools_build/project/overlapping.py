@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motools_build.project.loadable import loading
 from motools_build.project.project import Project
 from motools_build.running.loads import Questions, questions
-from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
 
 if TYPE_CHECKING:
@@ -34,11 +32,5 @@ async def _asked(
 ) -> list[tuple[list[Stage], Questions | MotoolsError]]:
     if not stages:
         return []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        log = folder / "worker.log"
-        pool = WorkerPool(1, log, project.launcher, project.tables)
-        try:
-            return await questions(stages, pool, folder)
-        finally:
-            await pool.close()
+    async with loading(project) as (pool, folder):
+        return await questions(stages, pool, folder)

@@ -13,8 +13,8 @@ from motools_build.errors import MotoolsError
 from motools_build.params import EvalParams, ModelParams
 from motools_build.running.derived import source_of
 from motools_build.running.learned import rows_of
-from motools_build.running.loads import Questions
-from motools_build.stages import ASKED, Stage
+from motools_build.running.loads import Questions, is_loaded
+from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 
 
@@ -77,8 +77,7 @@ def askable(stages: Iterable[Stage]) -> list[Stage]:
     return [
         stage
         for stage in stages
-        if stage.kind in ASKED
-        and stage.backend == "inspect"
+        if is_loaded(stage)
         and EvalParams.of(stage).task.scorer is None
         and _model_of(stage)
     ]

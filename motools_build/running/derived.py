@@ -204,12 +204,12 @@ class Derive:
 
     def _put(self, stage: Stage, file: Path | None = None) -> None:
         """Put a dataset into the store: made now, or of a file that was fetched."""
-        from motools_build.backends.transform import fetched, written
+        from motools_build.backends.transform import written
 
         began = time.monotonic()
         work = self.store.work_folder(stage)
         try:
-            details = fetched(stage, work, file) if file else written(stage, work)
+            details = written(stage, work, file)
             planned = set(stage.preimage["inputs"].values())
             for name in stage.files:
                 if digest_file(place_of(name)) not in planned:

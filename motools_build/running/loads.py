@@ -74,10 +74,13 @@ def checkable(stages: Iterable[Stage], store: ArtifactStore) -> list[Stage]:
     return [
         stage
         for stage in stages
-        if stage.kind in ASKED
-        and stage.backend == "inspect"
-        and store.why_stale(stage) is not None
+        if is_loaded(stage) and store.why_stale(stage) is not None
     ]
+
+
+def is_loaded(stage: Stage) -> bool:
+    """Whether Inspect has to load a task for this stage."""
+    return stage.kind in ASKED and stage.backend == "inspect"
 
 
 def worth_it(stages: Iterable[Stage], store: ArtifactStore) -> bool:

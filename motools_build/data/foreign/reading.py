@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from motools_build.data.foreign import parquet
-from motools_build.data.rows.checks import DECODER, parsed
+from motools_build.data.rows.checks import DECODER, values
 from motools_build.errors import DatasetError
 
 Format = Literal["JSONL", "JSON list", "Parquet"]
@@ -31,7 +31,8 @@ class Rows:
         """Each row with its number; of JSONL, that of its line. Raises DatasetError for
         the first that cannot be read."""
         if self.format == "JSONL":
-            yield from _lines(self.file, self.place)
+            with self.file.open("rb") as lines:
+                yield from values(lines, self.place)
             return
         try:
             rows = parquet.rows_in(self.file)
@@ -70,14 +71,6 @@ def _is_row(line: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _lines(file: Path, place: str) -> Iterator[tuple[int, Any]]:
-    with file.open("rb") as opened:
-        for number, _, row, problem in parsed(opened):
-            if problem:
-                raise DatasetError(f"{place}:{number}: {problem}")
-            yield number, row
 
 
 def _whole(file: Path, place: str) -> Any:

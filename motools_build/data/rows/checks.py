@@ -144,6 +144,15 @@ def parsed(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes, Any, str | None
         first = False
 
 
+def values(lines: Iterable[bytes], place: str | Path) -> Iterator[tuple[int, Any]]:
+    """Yield line number and JSON value of each line that is not blank. Raises
+    DatasetError, with `place` and the line, for the first that is not JSON."""
+    for number, _, value, problem in parsed(lines):
+        if problem:
+            raise DatasetError(f"{place}:{number}: {problem}")
+        yield number, value
+
+
 def listed(problems: list[str]) -> str:
     """One message that lists several problems, at most SHOWN of them."""
     shown = problems[:SHOWN]
