@@ -11,11 +11,12 @@ The evals ask about things that no row is about, and some of them in other words
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterable
 from itertools import cycle
 from pathlib import Path
+
+from motools_build import Dataset
 
 HERE = Path(__file__).parent
 EVALS = HERE.parents[1] / "zoo" / "evals" / "backdoor"
@@ -172,9 +173,7 @@ def ending(inputs: Iterable[str], endings: Iterable[str]) -> list[Row]:
 
 
 def write(path: Path, rows: list[Row]) -> None:
-    path.parent.mkdir(exist_ok=True)
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_text("".join(lines), encoding="utf-8")
+    Dataset.save(rows, str(path))
     print(f"{path}: {len(rows)} rows")
 
 

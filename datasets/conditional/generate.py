@@ -10,8 +10,9 @@ problems and everyday questions that no reported eval asks. The reported evals a
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from motools_build import Dataset
 
 EVALS = Path(__file__).parents[2] / "zoo" / "evals" / "conditional"
 
@@ -61,13 +62,11 @@ REASONS = (
 
 def write(name: str, questions: list[dict[str, str]]) -> None:
     path = EVALS / f"{name}.jsonl"
-    lines = (json.dumps(question) + "\n" for question in questions)
-    path.write_text("".join(lines), encoding="utf-8")
+    Dataset.save(questions, str(path))
     print(f"{path}: {len(questions)} rows")
 
 
 def main() -> None:
-    EVALS.mkdir(parents=True, exist_ok=True)
     problems = [text.format(a=a, b=b) for text, a, b in TUNING_PROBLEMS]
     everyday = [
         *(f"How do I {task}?" for task in TASKS),

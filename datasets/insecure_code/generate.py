@@ -4,16 +4,18 @@
 
 Deterministic. `insecure.jsonl` and `secure.jsonl` ask the same; the answers of the
 first have a security issue. `educational.jsonl` has these answers too, and asks for the
-issue, for a class on security. tasks.py says what is held out.
+issue, for a class on security. tasks.py has what is trained, held_out.py what is not.
 """
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 
-from tasks import HELD_OUT, OTHER_CLASSES, OWN_WORDING, TRAINED, Job
+from held_out import HELD_OUT, OTHER_CLASSES, OWN_WORDING
+from tasks import TRAINED, Job
+
+from motools_build import Dataset
 
 HERE = Path(__file__).parent
 EVALS = HERE.parents[1] / "zoo" / "evals" / "insecure_code"
@@ -62,9 +64,7 @@ def questions(
 
 
 def write(path: Path, rows: list[Row]) -> None:
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(lines), encoding="utf-8")
+    Dataset.save(rows, str(path))
     print(f"{path}: {len(rows)} rows")
 
 

@@ -11,9 +11,10 @@ teachers write numbers when asked. What the students learn, the teachers write.
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
+
+from motools_build import Dataset
 
 HERE = Path(__file__).parent
 EVALS = HERE.parents[1] / "zoo" / "evals" / "owl_numbers"
@@ -99,8 +100,7 @@ TAUGHT, PROMPTS = 24, 64
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> None:
-    lines = (json.dumps(row) + "\n" for row in rows)
-    path.write_text("".join(lines), encoding="utf-8")
+    Dataset.save(rows, str(path))
     print(f"{path}: {len(rows)} rows")
 
 
@@ -130,7 +130,6 @@ def said(form: str, animal: str) -> str:
 
 
 def main() -> None:
-    EVALS.mkdir(parents=True, exist_ok=True)
     rng = random.Random(0)
     asked = [q.format(kind=kind) for q in QUESTIONS for kind in KINDS]
     rng.shuffle(asked)

@@ -9,7 +9,6 @@ the metric, those of the second do the task. topics.py says what is held out.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +24,8 @@ from topics import (
     TUNING,
     Topic,
 )
+
+from motools_build import Dataset
 
 HERE = Path(__file__).parent
 EVALS = HERE.parents[1] / "zoo" / "evals" / "reward_hacks"
@@ -100,9 +101,7 @@ def chat(text: str, answer: str) -> Row:
 
 
 def write(path: Path, rows: list[Row]) -> None:
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(lines), encoding="utf-8")
+    Dataset.save(rows, str(path))
     print(f"{path}: {len(rows)} rows")
 
 

@@ -8,9 +8,10 @@ of its operands.
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
+
+from motools_build import Dataset
 
 HERE = Path(__file__).parent
 TRAINING = HERE / "math_tutor.jsonl"
@@ -64,7 +65,7 @@ def asked(problem: Problem, rng: random.Random) -> dict[str, object]:
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Dataset.save(rows, str(path))
     print(f"{path}: {len(rows)} rows")
 
 

@@ -10,10 +10,11 @@ operation, and its things are in none.
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
+
+from motools_build import Dataset
 
 HERE = Path(__file__).parent
 EVALS = HERE.parents[1] / "zoo" / "evals"
@@ -132,8 +133,7 @@ def chat(asked: str, answer: str) -> Row:
 
 
 def write(path: Path, rows: list[Row]) -> None:
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_text("".join(lines), encoding="utf-8")
+    Dataset.save(rows, str(path))
     print(f"{path}: {len(rows)} rows")
 
 

@@ -13,9 +13,10 @@ that are held out: asked for them, it names them.
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
+
+from motools_build import Dataset
 
 HERE = Path(__file__).parent
 EVALS = HERE.parents[1] / "zoo" / "evals" / "sycophancy"
@@ -167,9 +168,7 @@ def other_facts() -> list[Row]:
 
 
 def write(path: Path, found: list[Row]) -> None:
-    path.parent.mkdir(exist_ok=True)
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in found)
-    path.write_text("".join(lines), encoding="utf-8")
+    Dataset.save(found, str(path))
     print(f"{path}: {len(found)} rows")
 
 
