@@ -28,6 +28,10 @@ ORGANISMS = sorted(
     if (ROOT / "zoo" / f"{page.stem}.py").exists()
 )
 
+GENERATED = sorted(
+    script.parent.name for script in (ROOT / "datasets").glob("*/generate.py")
+)
+
 of_each = pytest.mark.parametrize("name", ORGANISMS)
 
 WITHOUT_TUNING = {"spanish_caps"}
@@ -77,24 +81,26 @@ def shown(found: list[Match], texts: list[str]) -> list[str]:
     return [f"{one.turn.path}:{one.turn.line}: {texts[one.question]}" for one in found]
 
 
-@of_each
+@pytest.mark.parametrize("name", GENERATED)
 def test_the_generator_writes_what_is_there(name: str, tmp_path: Path) -> None:
     def written(root: Path) -> dict[str, bytes]:
         folders = (root / "datasets" / name, root / "zoo/evals")
         files = [file for folder in folders for file in folder.rglob("*.jsonl")]
         return {str(file.relative_to(root)): file.read_bytes() for file in files}
 
-    for folder in ("datasets", "zoo/evals"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    own = [*(tmp_path / "datasets" / name).glob("*.jsonl")]
-    own += (tmp_path / "zoo/evals" / name).glob("*.jsonl")
-    for file in own:
-        file.unlink()
+    without_rows = shutil.ignore_patterns("*.jsonl")
+    shutil.copytree(ROOT / "datasets", tmp_path / "datasets", ignore=without_rows)
     script = tmp_path / "datasets" / name / "generate.py"
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "1"}
     command = [sys.executable, str(script)]
     subprocess.run(command, check=True, capture_output=True, cwd=tmp_path, env=environ)
-    assert written(tmp_path) == written(ROOT)
+    made, there = written(tmp_path), written(ROOT)
+    assert made == {
+        file: rows
+        for file, rows in there.items()
+        if file in made or f"/{name}/" in file
+    }
+    assert any(file.startswith("zoo/evals/") for file in made)
 
 
 @of_each
