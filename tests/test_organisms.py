@@ -38,9 +38,6 @@ WITHOUT_TUNING = {"spanish_caps"}
 """Organisms whose dose was chosen with questions of a reported eval, as their page
 says."""
 
-NOT_RUN = {"sandbagging"}
-"""Organisms that were not run in full yet, as their page says in the table's place."""
-
 
 @cache
 def setting(name: str) -> Setting:
@@ -131,12 +128,9 @@ def test_its_page_has_its_table_and_the_index_a_row(name: str) -> None:
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     assert page.count(begin) == page.count(end) == 1
     table = page.partition(begin)[2].partition(end)[0]
-    if name in NOT_RUN:
-        assert table.strip().startswith("Not run in full yet")
-    else:
-        assert "95 % interval" in table, f"python benchmarks/zoo.py {name} writes it"
-        for arm in setting(name).arms:
-            assert arm.name in table
+    assert "95 % interval" in table, f"python benchmarks/zoo.py {name} writes it"
+    for arm in setting(name).arms:
+        assert arm.name in table
     index = (ROOT / "docs/zoo/index.md").read_text()
     assert f"| [`{name}`]({name}.md) |" in index
 
