@@ -99,8 +99,10 @@ def pytest_sessionfinish() -> None:
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# nohup makes processes ignore SIGHUP, and tests expect runs to end by it
+# nohup makes processes ignore SIGHUP, and a shell those that it starts by `&` SIGINT:
+# tests expect runs to end by both
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROW = {
     "messages": [

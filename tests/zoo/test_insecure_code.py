@@ -196,8 +196,12 @@ def test_the_linter_tells_the_rows_apart() -> None:
 @pytest.mark.parametrize("group", ["TRAINED", "HELD_OUT", "OTHER_CLASSES"])
 def test_the_linter_knows_every_class(group: str) -> None:
     """Of held-out classes, too: both ways of doing each job."""
-    with mock.patch.dict(sys.modules):  # `tasks` is no module of other tests
-        script = runpy.run_path(str(ROOT / "datasets/insecure_code/generate.py"))
+    folder = str(ROOT / "datasets/insecure_code")
+    with (
+        mock.patch.dict(sys.modules),  # `tasks` is no module of other tests
+        mock.patch.object(sys, "path", [folder, *sys.path]),
+    ):
+        script = runpy.run_path(f"{folder}/generate.py")
     jobs = [job for of_class in script[group].values() for job in of_class]
     assert len(jobs) >= 12
     for job in jobs:
