@@ -19,6 +19,10 @@ JOBS = "/v1/fine_tuning/jobs"
 BASE = "gpt-4.1-nano-2025-04-14"
 KEY = "sk-rehearsal"
 
+WARNINGS = ("-W", "error", "-W", "ignore:unread_data:DeprecationWarning")
+"""Every warning of the server is an error, but for the one that aiohttp raises about
+itself, where the parts of a large body come in unlucky pieces."""
+
 
 @dataclass
 class Rehearsal:
@@ -31,7 +35,7 @@ class Rehearsal:
     def start(self, *args: str) -> Rehearsal:
         """Serve; with the package's own defaults, unless arguments say otherwise."""
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "motools_build.rehearsal", *args],
+            [sys.executable, *WARNINGS, "-m", "motools_build.rehearsal", *args],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
