@@ -72,7 +72,7 @@ def _named_in(file: Path, root: Path) -> Iterator[Path]:
     found = scanned(file.read_bytes(), str(file))
     names = [text.partition("@")[0] for text in found["literals"]]
     names += [f"{name.lstrip('.').replace('.', '/')}.py" for name in found["imports"]]
-    for name in names:
+    for name in filter(None, names):
         yield from _at(name, file.parent, root)
 
 
