@@ -93,6 +93,12 @@ class Made:
     details: Mapping[str, Any]
     seconds: float | None = None
     """Wall time of the work in seconds, set by the worker; None if none was used."""
+    folder: str = ""
+    """The folder with the files, set by an executor that has them elsewhere than in the
+    job's work folder; else empty."""
+    executor: Mapping[str, str] = field(default_factory=dict)
+    """Which cluster did the job, for the record: `name`, and the cluster's `id` of the
+    job. Empty for this machine."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motools_build.errors import InputError
+from motools_build.project.executing import checked_executor
 from motools_build.pyproject import PYPROJECT, document
 from motools_build.running.launch import LOCAL
 
@@ -45,6 +46,8 @@ class Config:
     `motools_build.launchers`."""
     launchers: Mapping[str, Any] = field(default_factory=dict)
     """Launcher name -> its options."""
+    executor: Mapping[str, Any] = field(default_factory=dict)
+    """Who does heavy work: `default`, a name, and executor name -> its options."""
     settle_seconds: float | None = None
     """Time that a new job may take to appear in its provider's lists, in seconds. None
     means `SETTLE_SECONDS`."""
@@ -129,6 +132,8 @@ def _checked(path: Path, name: str, value: Any) -> Any:
         if not number or not 0 <= value < 1e9:
             raise InputError(f"{path}: max_spend is an amount in USD, not {value!r}")
         return float(value)
+    if name == "executor":
+        return checked_executor(path, value)
     if name == "launcher":
         if not isinstance(value, str) or not value:
             raise InputError(f"{path}: launcher is a name, not {value!r}")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from motools_build.backends.job import Progress
+from motools_build.project.executing import executor_of
 from motools_build.project.project import Project
 from motools_build.project.variables import keeps_snapshots, waits
 from motools_build.running.budget import Budget
+from motools_build.running.executors import SLURM
+from motools_build.running.executors.slurm import Slurm
 from motools_build.running.pay_once import PayOnce
 from motools_build.running.runtime import Runtime
 from motools_build.running.workers import WorkerPool
@@ -22,7 +25,8 @@ def runtime_of(
 ) -> Runtime:
     """The runtime of one run, with at most so many workers. Raises InputError for wrong
     settings of the project: its launcher, its settle time, its limits, its prices."""
-    store = project.store
+    store, stops = project.store, project.stops()
+    table = project.config.executor
     return Runtime(
         store=store,
         memo=project.memo,
@@ -35,11 +39,19 @@ def runtime_of(
             store.ledger,
             settle=project.settle,
             budget=Budget(project.max_spend),
-            stops=project.stops(),
+            stops=stops,
             wait=waits(project.variables),
             forbidden=store.accepted.check,
         ),
         account_of=project.account_of,
+        cluster=Slurm(
+            store,
+            table.get(SLURM, {}),
+            project.tables,
+            sends=executor_of(project.variables, table) == SLURM,
+            wait=waits(project.variables),
+            check=stops.check,
+        ),
         always=always,
         snapshots=keeps_snapshots(project.variables, project.config.snapshots),
         prices=project.prices,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from motools_build.errors import SelectionError, VariableError, cut
+from motools_build.project.executing import executor_of
 from motools_build.specs import Eval, Setting
 from motools_build.specs.smoke import smoked
 from motools_build.text.scrub import remember
@@ -29,6 +30,7 @@ PLAN_VARIABLES = {
 
 RUN_VARIABLES = {
     "wait": "wait=no submits jobs and returns",
+    "executor": "who does heavy work: executor=slurm, or executor=here",
     "max_spend": "USD that a run may cost: max_spend=50, or max_spend=no",
     "serve": "who answers for local/ models: serve=vllm, or serve=torch",
     "snapshots": "snapshots=no keeps no copies of rows and code",
@@ -41,7 +43,8 @@ SERVE = ("torch", "vllm")
 
 def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> None:
     """Raises VariableError for an unknown name, or for a wrong value of `wait`,
-    `snapshots`, `smoke`, `max_spend`, `serve`, `until` or `max_seeds`."""
+    `snapshots`, `smoke`, `max_spend`, `executor`, `serve`, `until` or
+    `max_seeds`."""
     ours = (*PLAN_VARIABLES, *RUN_VARIABLES)
     for name in given:
         if name not in ours and name not in users_own:
@@ -57,6 +60,7 @@ def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> Non
     keeps_snapshots(given)
     is_smoke(given)
     most_spent(given)
+    executor_of(given, {})
     if (word := given.get("serve", SERVE[0])) not in SERVE:
         raise VariableError(f"serve={cut(word)}: write serve=vllm or serve=torch")
     until_of(given)

@@ -136,6 +136,8 @@ def _taken_up(status: Status) -> tuple[Action, str] | None:
     paid = status.paid
     if status.state == "blocked":
         return "blocked", status.why
+    if status.state == "at provider" and paid is None:
+        return "resume", "its job at a cluster is taken up"
     if status.state == "being made":
         return "resume", "another run is making it, and this one waits for that"
     if paid and paid.phase == "intent":

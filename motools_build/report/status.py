@@ -2,7 +2,8 @@
 
     up to date    the artifact exists, and was made from the present inputs
     being made    a process on this machine, this one or another, is making it
-    at provider   a job, or a request whose answer is not known, is under way
+    at provider   a job, or a request whose answer is not known, is under way there or
+                  at a cluster
     parked        the provider, or the account's limit, has put it off until a time
     failed        the last attempt failed; the next run tries again
     blocked       no run makes it until a person acts (with `doit retry`, for instance)
@@ -163,6 +164,9 @@ class Statuses:
             return Status(stage, "blocked", str(error))
         if told:
             return told
+        if stage.key in self._at_cluster:
+            why = f"its job at a cluster is under way for {stage.name} (doit jobs)"
+            return Status(stage, "at provider", why)
         failure = store.states.failure(stage.key)
         if failure:
             return Status(stage, "failed", failure.message)
@@ -217,6 +221,11 @@ class Statuses:
         if gone:
             return "the model is gone; its result stays valid"
         return _undeclared(self._store.get(stage))
+
+    @cached_property
+    def _at_cluster(self) -> set[str]:
+        """The keys whose jobs a cluster has, or had, and no run has taken up since."""
+        return {job.key for job in self._store.jobs}
 
     @cached_property
     def _runs(self) -> RunLog:

@@ -1,8 +1,8 @@
 """The second step of making a stage: have its job done.
 
-Paid jobs are done by a provider, through `pay_once`. Heavy jobs are done by a worker
-process, with several evals in one call of Inspect. All others run in the host's event
-loop.
+Paid jobs are done by a provider, through `pay_once`. Heavy jobs are done by a cluster,
+or by a worker process, with several evals in one call of Inspect. All others run in the
+host's event loop.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ async def _done(stage: Stage, job: StageJob, runtime: Runtime) -> Made:
     if stage.kind not in backend.in_worker:
         return await backend.make(job, report)
     log = store.root / "logs" / f"{stage.key}.log"
+    if runtime.cluster and runtime.cluster.takes(job):
+        return await runtime.cluster.run(job, log, report)
     together = backend.together(job)
     if together is None:
         return await runtime.pool.run(job, log, report)

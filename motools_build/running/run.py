@@ -89,7 +89,7 @@ def _put(
     check_files(stage, runtime.memo, read_once=_rows_of(stage))
     runtime.store.put(
         stage,
-        Path(job.work),
+        Path(made.folder or job.work),
         output=made.output,
         details=made.details,
         inputs=outputs_of(stage, runtime.store),
@@ -97,10 +97,13 @@ def _put(
             "time": now(),
             "seconds": round(made.seconds or 0.0, 2),
             "versions": versions(),
+            **({"executor": dict(made.executor)} if made.executor else {}),
             **at,
             **({} if runtime.snapshots or not keeps(stage, runtime) else NOT_KEPT),
         },
     )
+    if made.folder:  # after the record: until then, the job's folder has the result
+        runtime.store.jobs.forget(stage.key)
 
 
 def _rows_of(stage: Stage) -> set[str]:

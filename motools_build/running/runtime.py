@@ -16,6 +16,7 @@ from motools_build.keys import DigestMemo
 from motools_build.running import LOGGER
 from motools_build.running.alike import Alike
 from motools_build.running.batches import Batches
+from motools_build.running.executors.base import Executor
 from motools_build.running.pay_once import PayOnce
 from motools_build.running.revision import Revisions
 from motools_build.running.workers import WorkerPool
@@ -36,6 +37,8 @@ class Runtime:
     account_of: Callable[[str], Account]
     """Function from an account's name to the account. A fine-tuned model is queried
     with the account that owns it."""
+    cluster: Executor | None = None
+    """Has jobs done by a cluster, those that it takes; None if there is none."""
     always: bool = False
     """Make the stage even if it is up to date."""
     snapshots: bool = True
@@ -68,6 +71,8 @@ class Runtime:
         """End the workers and close the connections to providers."""
         await self.batches.close()
         await self.pool.close()
+        if self.cluster:
+            await self.cluster.close()
         for name, backend in self._backends.items():
             try:
                 await backend.close()

@@ -116,7 +116,7 @@ async def _heard(worker: Worker, orders: Sequence[Order], log: Path) -> Outcomes
             case Done(key, made):
                 outcomes[key] = made
             case Failed(key):
-                outcomes[key] = _error(message, log)
+                outcomes[key] = error_of(message, log)
     death = _death(message.code, log)
     return {key: outcomes.get(key, death) for key in reports}
 
@@ -136,7 +136,7 @@ def _death(code: int, log: Path) -> errors.WorkerDied:
     )
 
 
-def _error(failed: Failed, log: Path) -> Exception:
+def error_of(failed: Failed, log: Path) -> Exception:
     """A worker's error as an exception: of the same class if it is one of this
     package's, else StageFailed."""
     kind = getattr(errors, failed.kind, None)

@@ -23,6 +23,7 @@ from motools_build.store import reading
 from motools_build.store.accepted import FILE, Acceptance, Accepted
 from motools_build.store.files import SharedSync, delete, sync, write
 from motools_build.store.folders import Folders
+from motools_build.store.jobs import JobFolders
 from motools_build.store.ledger import Ledger
 from motools_build.store.live import Live
 from motools_build.store.locks import Locks
@@ -61,6 +62,7 @@ class ArtifactStore:
         self.snapshots = Snapshots(root / FOLDER)
         self.states = States(root)
         self.ledger = Ledger(root / "ledger.jsonl")
+        self.jobs = JobFolders(root)
         self.live = Live(root, self.locks)
         self.accepted = Accepted(root / FILE, self.locks)
         self._folders = Folders(root)
@@ -176,8 +178,7 @@ class ArtifactStore:
         """Hash every file of the payload. If a digest differs from the recorded one,
         moves the artifact to artifacts/broken/ and raises ArtifactError.
 
-        A base model's file is hashed once; after that, an unchanged size and times
-        stand for unchanged bytes (`keys.DigestMemo`).
+        A base model's file is hashed once, and again if its size or times change.
         """
         record = self.get(stage)
         if record is None:
@@ -282,8 +283,8 @@ class ArtifactStore:
         return record
 
     def set_aside(self, folder: Path) -> Path | None:
-        """Move a damaged artifact's folder to artifacts/broken/, where `gc` removes it
-        after some days. Returns its new path; None if it was a link, now removed."""
+        """Move a damaged artifact's folder to artifacts/broken/, which `gc` empties
+        later. Returns its new path; None if it was a link, now removed."""
         return self._folders.set_aside(folder)
 
     def remove(self, stage: Stage) -> None:

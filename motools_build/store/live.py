@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motools_build.stages import Stage, with_needed
+from motools_build.store.jobs import JobFolders
 from motools_build.store.locks import Locks
 from motools_build.store.records import check_format
 
@@ -65,6 +66,7 @@ class Live:
         self._folder = root / "live"
         self._last = root / LAST
         self._locks = locks
+        self._jobs = JobFolders(root)
 
     @contextmanager
     def using(
@@ -127,9 +129,10 @@ class Live:
         return self._locks.held(GC)
 
     def keys(self) -> set[str]:
-        """The keys that runs under way use, and the digests of their files. Raises
-        NewerFormat if a run of a later version wrote its file in a newer format."""
-        found: set[str] = set()
+        """The keys that runs under way and jobs at a cluster use, and the digests of
+        the runs' files. Raises NewerFormat if a run of a later version wrote its file
+        in a newer format."""
+        found = self._jobs.keys()
         for path in self._folder.glob("*.json"):
             if self._locks.taken(path.stem):
                 with suppress(FileNotFoundError):  # its run ended just now

@@ -184,9 +184,11 @@ def leftovers(store: ArtifactStore, wanted: Container[str]) -> list[Path]:
     have no state file. The folder of a failed stage may hold its log.
 
     A training of which something is saved is no leftover if its key is `wanted`: the
-    next run goes on from there.
+    next run goes on from there. Of the folders of jobs at a cluster, those are left
+    over whose stage is made.
     """
-    return sorted(
+    made = {path.name.rpartition("-")[2] for path in store.root.glob("*/*-*")}
+    return store.jobs.leftovers(made) + sorted(
         path
         for path in (store.root / "work").glob("*")
         if not _kept_together(path)

@@ -43,6 +43,17 @@ def main(with_host: bool = False) -> None:
         _supervise(Request.decode(line), channel, host)
 
 
+def once(request: Request, channel: int) -> None:
+    """Do one request without a host, with messages to the file descriptor `channel`.
+    The process is of no use after it, as its standard output is standard error."""
+    learn(os.environ)
+    os.dup2(2, 1)
+    host = _Host(0, needed=False)
+    host.over = True
+    WATCH.start(os.getcwd())
+    _supervise(request, channel, host)
+
+
 class _Lines:
     """Reads complete lines from a file descriptor."""
 

@@ -1,0 +1,48 @@
+"""Who does a run's heavy work: this machine or a cluster, as the project says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from motools_build.errors import InputError, VariableError, cut
+from motools_build.running.executors import EXECUTORS, HERE, SLURM
+from motools_build.text.similar import known
+
+WHERE = "tool.motools_build.executor"
+
+
+def checked_executor(path: Path, value: Any) -> Mapping[str, Any]:
+    """The value of `executor`, a name or a table, as a table. Raises InputError."""
+    table = {"default": value} if isinstance(value, str) else value
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: executor is a name or a table, not {value!r}")
+    for name in table:
+        if name not in ("default", SLURM):
+            raise InputError(
+                f"{path}: [{WHERE}] has no {name!r}; {known(name, ('default', SLURM))}"
+            )
+    default = table.get("default", HERE)
+    if default not in EXECUTORS:
+        raise InputError(
+            f"{path}: no executor is called {default!r}; {known(default, EXECUTORS)}"
+        )
+    if SLURM in table:
+        from motools_build.running.executors.slurm_options import options_of
+
+        if not isinstance(table[SLURM], dict):
+            raise InputError(
+                f"{path}: [{WHERE}.{SLURM}] is a table, not {table[SLURM]!r}"
+            )
+        options_of(table[SLURM], "model")
+    return table
+
+
+def executor_of(variables: Mapping[str, str], table: Mapping[str, Any]) -> str:
+    """The name of the run's executor: the variable's, else the project's. Raises
+    VariableError for an unknown name."""
+    name = variables.get("executor", table.get("default", HERE))
+    if name not in EXECUTORS:
+        raise VariableError(f"executor={cut(name)}: {known(name, EXECUTORS)}")
+    return str(name)

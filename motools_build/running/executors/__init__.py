@@ -1,0 +1,10 @@
+"""Executors, which have the heavy work of stages done: on this machine, or by a
+cluster."""
+
+HERE = "here"
+"""Name of the executor for this machine, which a project has by default."""
+
+SLURM = "slurm"
+
+EXECUTORS = (HERE, SLURM)
+"""Values of the variable `executor`."""

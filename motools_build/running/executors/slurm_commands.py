@@ -1,0 +1,126 @@
+"""Slurm's own commands: `sbatch`, `squeue`, `scancel`. Each function is one call of
+one of them, and blocks."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from motools_build.errors import Ambiguous, Refused, Unreachable
+from motools_build.running.launch.base import worker_environment
+
+TIMEOUT = 120.0
+"""Seconds after which a command is taken not to answer. Slurm's own limits are
+shorter, unless its controller is down and the command tries again."""
+
+UNANSWERED = re.compile(
+    "unable to contact|timed out|connection|communicat|unexpected message|"
+    "zero bytes|resource temporarily|controller|in standby",
+    re.IGNORECASE,
+)
+"""What commands print if the controller did not answer, so that it is not known whether
+it heard."""
+
+FULL = re.compile("submit.*limit|limit.*submit|QOSMaxSubmit|too many jobs", re.I)
+"""What sbatch prints if a user has as many jobs as may wait."""
+
+LISTED = "%i|%T|%r|%N|%k"
+"""What a listing shows of a job: ID, state, reason, nodes, comment."""
+
+
+class LimitReached(Refused):
+    """As many jobs are submitted as Slurm allows; another one may be, later."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A job in Slurm's queue."""
+
+    id: str
+    state: str
+    """Slurm's word, such as `PENDING`."""
+    reason: str
+    """Why it waits, in Slurm's word; `None` if there is no reason."""
+    nodes: str
+    """The nodes that it runs on; empty while it waits."""
+
+
+def submit(script: str, words: Sequence[str], keep: int) -> str:
+    """Submit a script, given sbatch's options; returns the ID of its job.
+
+    `keep` is the descriptor of a lock, which sbatch inherits: if this process is killed
+    meanwhile, the lock tells when sbatch has ended. Signals of the terminal do not
+    reach it.
+
+    Raises Refused if Slurm surely has no such job, LimitReached among others; Ambiguous
+    if that is not known.
+    """
+    try:
+        told = _run(["sbatch", "--parsable", *words], script, keep)
+    except Unreachable as error:
+        raise Ambiguous(str(error)) from error
+    except Refused as error:
+        if FULL.search(str(error)):
+            raise LimitReached(str(error)) from error
+        raise
+    return told.strip().partition(";")[0]
+
+
+def listing() -> dict[str, Listed]:
+    """The user's own jobs that Slurm knows, those that have ended a short time ago
+    included, by their comments. Raises Unreachable or Refused."""
+    told = _run(["squeue", "--me", "--noheader", "--states=all", f"--format={LISTED}"])
+    found = {}
+    for line in told.splitlines():
+        id, state, reason, nodes, comment = line.split("|", 4)
+        found[comment] = Listed(id, state, reason, nodes)
+    return found
+
+
+def cancel(id: str) -> None:
+    """End a job. That it has ended before is no error. Raises Unreachable or
+    Refused."""
+    _run(["scancel", id])
+
+
+def _run(words: Sequence[str], given: str = "", keep: int | None = None) -> str:
+    """The standard output of a command. Raises Unreachable if it got no answer from the
+    controller, and Refused if it failed otherwise."""
+    try:
+        done = subprocess.run(
+            words,
+            input=given,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT,
+            env=environment(os.environ),
+            pass_fds=() if keep is None else (keep,),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise Refused(
+            f"{words[0]} is not installed on this machine: run where Slurm's commands "
+            "are, or here: executor=here"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise Unreachable(f"{words[0]} did not end within {TIMEOUT:g} s") from error
+    if done.returncode == 0:
+        return done.stdout
+    said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+    if UNANSWERED.search(said):
+        raise Unreachable(f"Slurm does not answer ({said:.300})")
+    raise Refused(f"Slurm refused it: {said:.300}")
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that Slurm's commands see, and with sbatch the job: a worker's,
+    without those of a job in which this process may run itself."""
+    return {
+        name: value
+        for name, value in worker_environment(environ).items()
+        if not name.startswith("SLURM_") or name == "SLURM_CONF"
+    }

@@ -1,0 +1,229 @@
+"""The folders of jobs that a cluster does: `artifacts/jobs/<key>-a<attempt>/`.
+
+A stage has such a folder from the moment at which its job is to be submitted, until the
+stage's record is in the store, or its failure has been told. The files in it are the
+truth about the job; the cluster's queue is asked only while there is no result.
+
+    job.json         what is to be done, and for which project; written first
+    inputs/          copies of the rows, so that an edit does not reach a queued job
+    submitted.json   the cluster's ID of the job
+    lock             held by the process that does the job, so that there is only one
+    sending          held while a submission is under way, by the program that submits
+    work/            the job's work folder
+    messages.jsonl   what the job tells meanwhile
+    result.json      how the job ended; renamed to its place, last
+    log              what the cluster's own script printed
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from motools_build.errors import ArtifactError
+from motools_build.stages import RESUME
+from motools_build.store.files import delete, replace
+from motools_build.store.records import check_format
+from motools_build.task_code.reads import READ
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """The folder of one attempt at a stage's job."""
+
+    path: Path
+
+    @property
+    def key(self) -> str:
+        """The stage's key."""
+        return self.path.name.rpartition("-a")[0]
+
+    @property
+    def attempt(self) -> int:
+        return int(self.path.name.rpartition("-a")[2])
+
+    @property
+    def work(self) -> Path:
+        return self.path / "work"
+
+    @property
+    def messages(self) -> Path:
+        return self.path / "messages.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @cached_property
+    def order(self) -> Mapping[str, Any]:
+        """What `JobFolders.create` wrote. Raises ArtifactError if it cannot be read,
+        and NewerFormat if a later version wrote it."""
+        path = self.path / "job.json"
+        try:
+            found: dict[str, Any] = json.loads(path.read_bytes())
+            check_format(found, str(path))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(
+                f"{path} cannot be read ({error}): end its job, if it has one (its "
+                f"name is {self.name}), and remove {self.path}"
+            ) from error
+        return found
+
+    @property
+    def name(self) -> str:
+        """The job's name in the cluster's queue."""
+        return f"motools-{self.path.name}"
+
+    @property
+    def id(self) -> str:
+        """The cluster's ID of the job; empty as long as none is known."""
+        return str(self._read("submitted.json").get("id", ""))
+
+    def submitted(self, id: str) -> None:
+        """Write down the cluster's ID of the job."""
+        replace(self.path / "submitted.json", json.dumps({"id": id}).encode())
+
+    @property
+    def result(self) -> Mapping[str, Any] | None:
+        """The job's last message, as `running.launch.messages` encodes it; None as long
+        as there is none."""
+        return self._read("result.json") or None
+
+    def finish(self, message: bytes) -> None:
+        """Write the result, which must be the last that is written."""
+        replace(self.path / "result.json", message)
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.path / name).read_bytes())
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:  # renamed to its place whole: the disk is damaged
+            raise ArtifactError(
+                f"{self.path / name} is damaged: remove {self.path}, and run again"
+            ) from error
+        return found
+
+    @contextmanager
+    def locked(self, name: str = "lock") -> Iterator[int]:
+        """Hold one of the folder's locks; waits for it. Gives the lock's descriptor,
+        which a child may inherit: then the lock is held until the child ends, too.
+        Raises FileNotFoundError if the folder is gone."""
+        handle = os.open(self.path / name, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield handle
+        finally:
+            os.close(handle)
+
+    def is_locked(self, name: str = "lock") -> bool:
+        """Whether a process holds the lock, as far as the file system tells. Takes the
+        lock for an instant, so whoever wants it must wait rather than give up."""
+        try:
+            handle = os.open(self.path / name, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def begin_work(self) -> None:
+        """Empty the work folder, but for what an earlier beginning of the same job
+        saved to go on from: a training's state, an eval's logs."""
+        self.work.mkdir(exist_ok=True)
+        for path in self.work.iterdir():
+            if path.name not in (RESUME, READ) and path.suffix != ".eval":
+                delete(path)
+
+    def remove(self) -> None:
+        """Remove the folder, which nobody finds any more from the first step on."""
+        gone = self.path.with_name(f".{self.path.name}-{secrets.token_hex(4)}")
+        with suppress(FileNotFoundError):
+            self.path.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
+
+
+class JobFolders:
+    """The folders below `artifacts/jobs/`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.folder = root / "jobs"
+
+    def __iter__(self) -> Iterator[JobFolder]:
+        for path in sorted(self.folder.glob("[!.]*-a*")):
+            yield JobFolder(path)
+
+    def of(self, key: str) -> JobFolder | None:
+        """The stage's job folder; None if it has none."""
+        found = [JobFolder(path) for path in self.folder.glob(f"{key}-a*")]
+        return max(found, key=lambda one: one.attempt, default=None)
+
+    def keys(self) -> set[str]:
+        """The keys that jobs use: their own, and those of their inputs. A job whose
+        file is damaged is known by its own key alone."""
+        found: set[str] = set()
+        for one in self:
+            found.add(one.key)
+            with suppress(ArtifactError):
+                found.update(one.order["uses"])
+        return found
+
+    def create(
+        self, key: str, attempt: int, order: Mapping[str, Any], rows: Mapping[str, Path]
+    ) -> JobFolder:
+        """Make a job's folder, which appears whole. `rows` are files to copy to
+        `inputs/`, by their names there. What the stage's own work folder holds becomes
+        the job's."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        made = self.folder / f".{key}-{secrets.token_hex(4)}"
+        (made / "inputs").mkdir(parents=True)
+        for name, path in rows.items():
+            shutil.copyfile(path, made / "inputs" / name)
+        body = {"format": FORMAT, **order}
+        replace(made / "job.json", json.dumps(body).encode())
+        own = self._root / "work" / key
+        if own.is_dir():
+            own.rename(made / "work")
+        place = JobFolder(self.folder / f"{key}-a{attempt}")
+        made.rename(place.path)
+        return place
+
+    def forget(self, key: str) -> None:
+        """Remove the folders of a stage that is made."""
+        for path in self.folder.glob(f"{key}-a*"):
+            JobFolder(path).remove()
+        with suppress(OSError):  # a run that took up the job has made it, for nothing
+            (self._root / "work" / key).rmdir()
+
+    def close(self, job: JobFolder) -> None:
+        """Remove the folder of a job that ended without an artifact. What it saved to
+        go on from becomes the stage's own work folder again."""
+        own = self._root / "work" / job.key
+        with suppress(FileNotFoundError):
+            if own.exists():
+                delete(own)
+            own.parent.mkdir(exist_ok=True)
+            job.work.rename(own)
+        job.remove()
+
+    def leftovers(self, made: Container[str]) -> list[Path]:
+        """Folders that a kill left half made or half removed, and those of the keys in
+        `made`, which have their artifacts."""
+        whole = [one.path for one in self if one.key in made]
+        return sorted([*whole, *self.folder.glob(".*")])
