@@ -14,15 +14,16 @@ from motools_build.backends.accounts import Accounts
 from motools_build.backends.base import Backend
 from motools_build.backends.job import StageJob
 from motools_build.backends.provider import Provider
-from motools_build.doit_host.from_ledger import FromLedger, jobs_of
+from motools_build.doit_host.from_ledger import FromLedger, every_job, jobs_of
 from motools_build.doit_host.queries import OPT_JSON
 from motools_build.doit_host.session import current
 from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import AccountError, ArtifactError, MotoolsError, Refused
 from motools_build.keys import Key
+from motools_build.project.cancelling import cancel_job
 from motools_build.project.project import Project
 from motools_build.report.drawing.jobs import spoken
-from motools_build.report.paid_jobs import DAMAGED, JobLine, jobs
+from motools_build.report.paid_jobs import CLUSTER, DAMAGED, JobLine
 from motools_build.running.effects import entry_of, paid_of
 from motools_build.specs.backends import facts_of
 from motools_build.store.records import Paid
@@ -40,10 +41,10 @@ MEANWHILE = "has gone on meanwhile; cancel it again"
 
 class Cancel(FromLedger):
     """`doit cancel JOB|KEY|STAGE|PATTERN|SETTING`, or `--all`: cancels jobs at their
-    providers."""
+    providers, and at clusters."""
 
     name = "cancel"
-    doc_purpose = "cancel jobs at their providers: an emergency stop"
+    doc_purpose = "cancel jobs at providers and clusters: an emergency stop"
     doc_usage = "JOB|KEY|STAGE|'PATTERN'|SETTING... | --all"
     doc_description = (
         "Works from artifacts/ alone, whatever became of the setting, at once and "
@@ -61,7 +62,7 @@ class Cancel(FromLedger):
             )
         if every:
             project.stops().order(["*"], [])
-            found = [job for job in jobs(project.store) if not job.ended]
+            found = [job for job in every_job(project.store) if not job.ended]
         else:
             found = jobs_of(project.store, pos_args)
             # a stage that waits in a run has no job yet, so the words are passed on too
@@ -146,6 +147,9 @@ class _Cancelling:
             return [Outcome(line, False, said)]
 
     async def _ended(self, line: JobLine) -> list[Outcome]:
+        if line.backend == CLUSTER:
+            over, said = await asyncio.to_thread(cancel_job, line.key, self.project)
+            return [Outcome(line, over, said)]
         if line.ended:
             return [Outcome(line, True, f"had ended before: {line.state}")]
         if line.state == DAMAGED:

@@ -15,6 +15,7 @@ from motools_build.doit_host.session import begin, current
 from motools_build.doit_host.terminal import InvalidCommand, of_the_system, reader_gone
 from motools_build.errors import MotoolsError, SelectionError
 from motools_build.project.selection import TAG
+from motools_build.report.cluster_jobs import cluster_jobs, with_queue
 from motools_build.report.paid_jobs import JobLine, jobs
 from motools_build.running.stops import fits
 from motools_build.store.artifacts import ArtifactStore
@@ -60,12 +61,17 @@ def _enter(params: Any) -> None:
     os.chdir(folder)
 
 
+def every_job(store: ArtifactStore) -> list[JobLine]:
+    """All jobs of this folder: at providers, the oldest first, then at clusters."""
+    return jobs(store) + cluster_jobs(store)
+
+
 def jobs_of(store: ArtifactStore, words: list[str]) -> list[JobLine]:
     """The jobs that the words match: job IDs, keys, settings, stages and patterns.
 
     Raises SelectionError for a word that matches no job.
     """
-    there = jobs(store)
+    there = every_job(store)
     found: dict[int, JobLine] = {}
     for word in words:
         meant = {
@@ -86,16 +92,20 @@ class Jobs(FromLedger):
     """`doit jobs`: lists every job of this folder."""
 
     name = "jobs"
-    doc_purpose = "list the jobs at providers: ID, state, age, account, cost"
+    doc_purpose = "list jobs at providers and clusters: ID, state, age, account, cost"
     doc_usage = "[SETTING|STAGE|PATTERN|KEY|JOB...]"
-    doc_description = "Without names, all. What the last run saw; nothing is asked."
+    doc_description = (
+        "Without names, all. Of providers, what the last run saw; nobody is asked but "
+        "Slurm's queue, if it has a job of this folder."
+    )
 
     def _execute(self, json: bool, pos_args: list[str]) -> int:
         from motools_build.report.drawing.console import console_of
         from motools_build.report.drawing.jobs import print_jobs
 
         store = current().project.store
-        found = jobs_of(store, pos_args) if pos_args else jobs(store)
+        found = jobs_of(store, pos_args) if pos_args else every_job(store)
+        found = with_queue(found, store)
         if json:
             self._say(dumps([job.as_json() for job in found], ensure_ascii=False))
             return 0

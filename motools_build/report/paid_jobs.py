@@ -17,6 +17,9 @@ from motools_build.store.runs import seconds_of
 OVER = frozenset({"succeeded", "failed", "cancelled", "gone"})
 """States of a job that has ended, so costs nothing more."""
 
+CLUSTER = "cluster"
+"""`JobLine.backend` of a job at a cluster, which costs nothing."""
+
 DAMAGED = "damaged"
 """The state of a stage whose state file cannot be read: it may have a job."""
 

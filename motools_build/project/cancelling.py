@@ -1,0 +1,58 @@
+"""Ending a job at a cluster."""
+
+from __future__ import annotations
+
+import time
+
+from motools_build.errors import Refused, Unreachable
+from motools_build.project.project import Project
+from motools_build.running.executors import slurm_commands
+from motools_build.running.executors.slurm_queue import ENDED
+from motools_build.store.jobs import JobFolder
+
+ASKED = 5
+"""How often the queue is asked, a second apart, whether a cancelled job has ended."""
+
+
+def cancel_job(key: str, project: Project) -> tuple[bool, str]:
+    """End the job of a key. Returns whether it surely does nothing more, and what
+    happened, in words. Unless a run waits for the job, its folder is closed, so that
+    the next run submits it anew.
+
+    Raises ArtifactError if the folder cannot be read.
+    """
+    folder = project.store.jobs.of(key)
+    if folder is None:
+        return True, "has gone on meanwhile, and ended"
+    if folder.result is not None:
+        return True, "had ended before; the next run takes its result up"
+    with folder.locked("sending"):  # a submission under way ends first
+        pass
+    try:
+        if not _ended(folder):
+            return False, "is asked to end, and may still be at work; see doit jobs"
+    except (Unreachable, Refused) as error:
+        return False, f"not cancelled: {error}"
+    store = project.store
+    if store.locks.take(key):
+        try:
+            if folder.result is None:
+                store.jobs.close(folder)
+        finally:
+            store.locks.drop(key)
+    return True, "cancelled; the next run begins it anew"
+
+
+def _ended(folder: JobFolder) -> bool:
+    """Cancel the folder's job in Slurm; whether it has ended by now."""
+    nonce = str(folder.order["nonce"])
+    found = slurm_commands.listing().get(nonce)
+    id = found.id if found else folder.id
+    if id and not (found and found.state in ENDED):
+        slurm_commands.cancel(id)
+    for _ in range(ASKED):
+        found = slurm_commands.listing().get(nonce)
+        if (found is None or found.state in ENDED) and not folder.is_locked():
+            return True
+        time.sleep(1.0)
+    return False
