@@ -14,10 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import secrets
-import shlex
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -28,20 +24,17 @@ from motools_build.backends.job import Made, Progress, Report, StageJob
 from motools_build.backends.provider import SILENCE
 from motools_build.errors import (
     Ambiguous,
-    ArtifactError,
     Deferred,
     Refused,
     StageFailed,
 )
-from motools_build.keys import digest_file
-from motools_build.params import ModelParams, RowsParams
 from motools_build.running import LOGGER
 from motools_build.running.executors import SLURM, slurm_commands
 from motools_build.running.executors.following import Tail
 from motools_build.running.executors.slurm_commands import Listed
+from motools_build.running.executors.slurm_folders import prepared, submit, wait_for
 from motools_build.running.executors.slurm_options import (
     OF_KINDS,
-    SlurmOptions,
     options_of,
 )
 from motools_build.running.executors.slurm_queue import ENDED, Queue, ended, in_words
@@ -96,7 +89,9 @@ class Slurm:
             folder = None
         if folder is None:
             self._check(job.name, job.key)
-            folder = await asyncio.to_thread(self._prepared, job, log)
+            folder = await asyncio.to_thread(
+                prepared, job, log, self._store, self._tables
+            )
         id = folder.id
         if not id and folder.result is None:
             try:
@@ -129,52 +124,20 @@ class Slurm:
 
     # ---- until it is submitted
 
-    def _prepared(self, job: StageJob, log: Path) -> JobFolder:
-        """A new folder for the job. Raises ArtifactError if rows were edited since the
-        run was planned; then there is none."""
-        failure = self._store.states.failure(job.key)
-        attempt = failure.attempts + 1 if failure else 1
-        place = self._store.jobs.folder / f"{job.key}-a{attempt}"
-        rows: dict[str, Path] = {}
-        sent = replace(job, work=str(place / "work"), tables=self._tables)
-        sent = replace(sent, params=_with_copies(sent, rows, place / "inputs"))
-        request = Request((sent,), log)
-        order = {
-            "executor": SLURM,
-            "stage": job.name,
-            "kind": job.kind,
-            "time": time.time(),
-            "nonce": secrets.token_hex(8),
-            "folder": os.getcwd(),
-            "uses": [job.key, *_used(job)],
-            "request": request.encode().decode(),
-        }
-        made = self._store.jobs.create(job.key, attempt, order, rows)
-        params = sent.params
-        if isinstance(params, RowsParams):
-            for path, digest in _rows_of(params):
-                if path and digest_file(Path(path)) != digest:
-                    self._store.jobs.close(made)
-                    raise ArtifactError(
-                        f"the rows of {job.name} were edited after this run was "
-                        "planned; nothing was submitted: run again"
-                    )
-        return made
-
     async def _submitted(self, folder: JobFolder, job: StageJob, report: Report) -> str:
         """Slurm's ID of the job, which is submitted unless it is in the queue. Raises
         StageFailed if Slurm refuses it, and Deferred if Slurm does not answer."""
         nonce = str(folder.order["nonce"])
         options = options_of(self._options, job.kind)
         while True:
-            await asyncio.to_thread(_wait_for, folder)
+            await asyncio.to_thread(wait_for, folder)
             found = await self._found(nonce, report)
             if found is not None:
                 await asyncio.to_thread(folder.submitted, found.id)
                 return found.id
             self._check(job.name, job.key)
             report(Progress(0, 0, "", "is submitted to Slurm"))
-            sending = asyncio.to_thread(_submit, folder, nonce, options)
+            sending = asyncio.to_thread(submit, folder, nonce, options)
             try:
                 # a signal to this run must not leave a submission half done
                 id = await asyncio.shield(asyncio.ensure_future(sending))
@@ -259,67 +222,6 @@ class Slurm:
                 if words != shown:
                     report(Progress(0, 0, "", words))
                     shown = words
-
-
-def _with_copies(job: StageJob, rows: dict[str, Path], inputs: Path) -> Any:
-    """The job's params, whose rows are in the folder `inputs`; adds the files that must
-    be copied there to `rows`."""
-    params = job.params
-    if not isinstance(params, RowsParams):
-        return params
-    rows["rows.jsonl"] = Path(params.rows_path)
-    params = replace(params, rows_path=str(inputs / "rows.jsonl"))
-    if isinstance(params, ModelParams) and params.held_out_path:
-        rows["held_out.jsonl"] = Path(params.held_out_path)
-        params = replace(params, held_out_path=str(inputs / "held_out.jsonl"))
-    return params
-
-
-def _rows_of(params: RowsParams) -> list[tuple[str, str]]:
-    """Path and planned digest of each file of rows."""
-    found = [(params.rows_path, params.rows_digest)]
-    if isinstance(params, ModelParams):
-        found.append((params.held_out_path, params.held_out_digest))
-    return found
-
-
-def _used(job: StageJob) -> list[str]:
-    """The keys of the artifacts that a job uses, from the names of their folders."""
-    return [Path(given.path).name.rpartition("-")[2] for given in job.given.values()]
-
-
-def _wait_for(folder: JobFolder) -> None:
-    """Wait until no earlier run's sbatch is at work for this folder."""
-    with folder.locked("sending"):
-        pass
-
-
-def _submit(folder: JobFolder, nonce: str, options: SlurmOptions) -> str:
-    """Submit a folder's job, and write its ID down."""
-    place = os.path.abspath(folder.path)
-    words = [
-        f"--job-name={folder.name}",
-        f"--comment={nonce}",
-        f"--output={place}/log",
-        "--open-mode=append",
-        "--requeue",
-        *options.words,
-    ]
-    python = options.python or sys.executable
-    do = [python, "-m", "motools_build.running.worker", "--folder", place]
-    script = "\n".join(
-        [
-            "#!/bin/bash",
-            f"cd {shlex.quote(os.getcwd())} || exit 1",
-            *options.setup,
-            f"exec {shlex.join(do)}",
-            "",
-        ]
-    )
-    with folder.locked("sending") as lock:
-        id = slurm_commands.submit(script, words, lock)
-        folder.submitted(id)
-    return id
 
 
 def _log_of(folder: JobFolder) -> Path:

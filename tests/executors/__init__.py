@@ -1,0 +1,1 @@
+"""Slurm's commands as programs of the tests."""

@@ -1,0 +1,160 @@
+"""`sbatch`, `squeue` and `scancel` as programs that run jobs on this machine.
+
+Their state is a folder; files in it make them misbehave:
+
+    down       no command reaches the controller
+    refuse     sbatch refuses, with this file's text
+    lose       the next sbatch submits, and its answer is lost
+    slow       the next sbatch answers when this file is gone
+    hold       jobs wait until this file is gone
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+COMMON = """#!/bin/bash
+D={folder}
+echo >> $D/{name}.calls
+if [ -e $D/down ]; then
+  echo "{name}: error: Unable to contact slurm controller (connect failure)" >&2
+  exit 1
+fi
+"""
+
+SBATCH = """
+if [ -e $D/refuse ]; then cat $D/refuse >&2; exit 1; fi
+for word in "$@"; do
+  case "$word" in
+    --comment=*) comment="${word#*=}" ;;
+    --output=*) output="${word#*=}" ;;
+  esac
+done
+id=1
+until mkdir $D/job$id 2>/dev/null; do id=$((id + 1)); done
+J=$D/job$id
+printf '%s\\n' "$@" > $J/words
+echo $comment > $J/comment; echo "$output" > $J/output
+cat > $J/script
+echo PENDING > $J/state
+setsid $D/bin/node $J </dev/null >/dev/null 2>&1 8>&- &
+if [ -e $D/lose ]; then
+  rm $D/lose
+  echo "sbatch: error: Socket timed out on send/recv operation" >&2
+  exit 1
+fi
+while [ -e $D/slow ]; do sleep 0.02; done
+echo $id
+"""
+
+NODE = """
+J=$1
+while [ -e $D/hold ]; do sleep 0.02; done
+if [ -e $J/over ]; then exit; fi
+echo RUNNING > $J/state
+setsid bash $J/script >> "$(cat $J/output)" 2>&1 &
+echo $! > $J/process.new; mv $J/process.new $J/process
+wait $!
+code=$?
+if [ ! -e $J/over ]; then
+  [ $code = 0 ] && echo COMPLETED > $J/state || echo FAILED > $J/state
+fi
+"""
+
+SQUEUE = """
+for J in $D/job*; do
+  [ -e $J/state ] || continue
+  [ -e $J/forgotten ] && continue
+  echo "${J##*job}|$(cat $J/state)|None|node1|$(cat $J/comment)"
+done
+"""
+
+SCANCEL = """
+J=$D/job$1
+touch $J/over
+[ -e $J/process ] && kill -9 -- -$(cat $J/process)
+echo CANCELLED > $J/state
+"""
+
+
+class Cluster:
+    """A cluster of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bin = folder / "bin"
+        self.bin.mkdir(parents=True)
+        own = {"sbatch": SBATCH, "squeue": SQUEUE, "scancel": SCANCEL}
+        texts = {name: COMMON.replace("{name}", name) + own[name] for name in own}
+        texts["node"] = "#!/bin/bash\nD={folder}\n" + NODE
+        for name, text in texts.items():
+            program = self.bin / name
+            program.write_text(text.replace("{folder}", str(folder)))
+            program.chmod(0o755)
+
+    @property
+    def path(self) -> str:
+        """PATH with these commands before all others."""
+        return f"{self.bin}{os.pathsep}{os.environ['PATH']}"
+
+    @property
+    def jobs(self) -> int:
+        """The number of jobs that were submitted."""
+        return len(list(self.folder.glob("job*")))
+
+    def calls(self, name: str) -> int:
+        """How often a command was called."""
+        file = self.folder / f"{name}.calls"
+        return len(file.read_text().splitlines()) if file.exists() else 0
+
+    def set(self, *names: str, text: str = "") -> None:
+        for name in names:
+            (self.folder / name).write_text(text)
+
+    def unset(self, *names: str) -> None:
+        for name in names:
+            (self.folder / name).unlink()
+
+    def state(self, id: int) -> str:
+        try:
+            return (self.folder / f"job{id}/state").read_text().strip()
+        except FileNotFoundError:
+            return ""
+
+    def until(self, id: int, state: str) -> None:
+        """Wait for a job's state."""
+        end = time.monotonic() + 60
+        while self.state(id) != state:
+            assert time.monotonic() < end, self.state(id)
+            time.sleep(0.01)
+
+    def end(self, id: int, state: str) -> None:
+        """End a job as Slurm does, with a state of its own."""
+        job = self.folder / f"job{id}"
+        (job / "over").touch()
+        self._kill(job)
+        (job / "state").write_text(state)
+
+    def requeue(self, id: int) -> None:
+        """Kill a job in the midst of its work, and begin it again."""
+        job = self.folder / f"job{id}"
+        (job / "over").touch()
+        self._kill(job)
+        (job / "state").write_text("PENDING")
+        (job / "over").unlink()
+        os.spawnl(os.P_NOWAIT, str(self.bin / "node"), "node", str(job))
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        for job in self.folder.glob("job*"):
+            (job / "over").touch()
+            self._kill(job)
+
+    @staticmethod
+    def _kill(job: Path) -> None:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            os.killpg(int((job / "process").read_text()), signal.SIGKILL)
