@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ from motools_build.backends.job import Made, Progress, StageJob
 from motools_build.running import batches
 from motools_build.running.batches import Batches
 from motools_build.running.launch import messages, registry
-from motools_build.running.launch.base import Worker, worker_environment
-from motools_build.running.launch.messages import Done, Ended, Message, Request, Told
+from motools_build.running.launch.base import worker_environment
+from motools_build.running.launch.local import LocalLauncher
+from motools_build.running.launch.messages import Done, Ended, Request, Told
 from motools_build.running.workers import Order, WorkerPool
 from tests.conftest import ROOT, Project
 
@@ -45,9 +45,6 @@ class Toy:
         if set(options) != {"queue"}:
             raise InputError(f"the toy has one option, queue, not {', '.join(options)}")
         self.queue = options["queue"]
-
-    async def find(self, request):
-        return None
 
     async def start(self, log):
         return ToyWorker(self.queue)
@@ -144,81 +141,6 @@ def test_a_launcher_is_looked_at_when_there_is_something_to_make(
     assert again.out == ""  # not "nothing to do"
 
 
-# ---- a launcher whose workers outlive their host
-
-
-@dataclass
-class Cluster:
-    """Jobs that go on without whoever sent them; each has what it has told so far."""
-
-    under_way: dict[str, list[Message]] = field(default_factory=dict)
-    sent: list[str] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-
-    async def start(self, log: Path) -> Worker:
-        return Place(self)
-
-    async def find(self, request: Request) -> Worker | None:
-        key = "+".join(job.key for job in request.jobs)
-        return Place(self, key) if key in self.under_way else None
-
-
-@dataclass
-class Place:
-    cluster: Cluster
-    key: str = ""
-
-    async def send(self, request: Request) -> None:
-        self.key = "+".join(job.key for job in request.jobs)
-        self.cluster.sent.append(self.key)
-        made = [Done(job.key, Made("anew", {})) for job in request.jobs]
-        self.cluster.under_way[self.key] = [*made, Ended(0)]
-
-    async def receive(self) -> Message:
-        told = self.cluster.under_way[self.key]
-        message = told.pop(0)
-        if not told:
-            del self.cluster.under_way[self.key]
-        return message
-
-    async def end(self) -> None:
-        self.cluster.ended.append(self.key)
-        self.cluster.under_way.pop(self.key, None)
-
-
-def test_a_job_of_a_host_that_died_is_found_and_not_sent_again() -> None:
-    halfway = Progress(1, 2, "steps")
-    cluster = Cluster()
-    cluster.under_way["a"] = [
-        Told("a", halfway),
-        Done("a", Made("of the host before", {})),
-        Ended(0),
-    ]
-    told: list[Progress] = []
-
-    async def main() -> tuple[Made, Made]:
-        pool = WorkerPool(1, LOG, cluster)
-        first = await pool.run(job("a"), LOG, told.append)
-        second = await pool.run(job("b"), LOG, told.append)
-        await pool.close()
-        return first, second
-
-    first, second = asyncio.run(main())
-    assert (first.output, second.output) == ("of the host before", "anew")
-    assert cluster.sent == ["b"]
-    assert told == [halfway]
-
-
-def test_a_found_job_that_has_died_is_sent_again() -> None:
-    cluster = Cluster(under_way={"a": [Ended(-9)]})
-
-    async def main() -> Made:
-        return await WorkerPool(1, LOG, cluster).run(job("a"), LOG, lambda _: None)
-
-    assert asyncio.run(main()).output == "anew"
-    assert (cluster.sent, cluster.ended) == (["a"], ["a"])
-
-
 # ---- a worker that needs no host
 
 BACKEND = """
@@ -292,7 +214,7 @@ def test_a_steady_stream_of_evals_cannot_defer_a_call_for_ever(
             return {order.job.key: Made("", {}) for order in orders}
 
     async def main() -> None:
-        here = Batches(Pool(1, LOG, Cluster()))
+        here = Batches(Pool(1, LOG, LocalLauncher({})))
         together = Together("account", "call")
         running = []
         while not sizes:
@@ -317,7 +239,7 @@ def test_errors_of_a_call_reach_each_of_its_evals(tmp_path: Path) -> None:
             }
 
     async def main() -> list[Made | BaseException]:
-        here = Batches(Pool(1, LOG, Cluster()))
+        here = Batches(Pool(1, LOG, LocalLauncher({})))
         runs = [
             here.run(Order(job(k), LOG, print), Together("a", "c"), tmp_path)
             for k in "ab"

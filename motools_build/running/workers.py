@@ -79,13 +79,9 @@ class WorkerPool:
         """
         jobs = tuple(replace(order.job, tables=self._tables) for order in orders)
         request = Request(jobs, orders[0].log, folder)
-        worker = await self._launcher.find(request)
-        found = worker is not None
-        if worker is None:
-            worker = await self._worker()
+        worker = await self._worker()
         try:
-            if not found:
-                await worker.send(request)
+            await worker.send(request)
             outcomes = await _heard(worker, orders, request.log)
         except BaseException:  # when cancelled, the worker must not continue
             await worker.end()

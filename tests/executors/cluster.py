@@ -63,13 +63,16 @@ code=$?
 if [ ! -e $J/over ]; then
   [ $code = 0 ] && echo COMPLETED > $J/state || echo FAILED > $J/state
 fi
+touch $J/left
 """
 
 SQUEUE = """
 for J in $D/job*; do
   [ -e $J/state ] || continue
   [ -e $J/forgotten ] && continue
-  echo "${J##*job}|$(cat $J/state)|None|node1|$(cat $J/comment)"
+  state=$(cat $J/state)
+  [ $state = PENDING ] && place="|Priority|" || place="|None|node1"
+  echo "${J##*job}|$state$place|$(cat $J/comment)"
 done
 """
 
@@ -144,6 +147,10 @@ class Cluster:
         job = self.folder / f"job{id}"
         (job / "over").touch()
         self._kill(job)
+        end = time.monotonic() + 60
+        while not (job / "left").exists():  # its node would set its state
+            assert time.monotonic() < end
+            time.sleep(0.01)
         (job / "state").write_text("PENDING")
         (job / "over").unlink()
         os.spawnl(os.P_NOWAIT, str(self.bin / "node"), "node", str(job))

@@ -369,7 +369,7 @@ def test_what_slurm_refuses_is_told_and_nothing_stays(cluster: Cluster) -> None:
 
 def test_a_machine_without_slurm_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(Deferred, match=r"squeue is not installed .* executor=here"):
+    with pytest.raises(Refused, match=r"sbatch is not installed .* executor=here"):
         result(job("work"), wait=False)
 
 

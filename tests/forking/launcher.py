@@ -61,9 +61,6 @@ class ForkingLauncher:
             first["process"], requests, messages, answers, (asking, reading)
         )
 
-    async def find(self, request: Request) -> Worker | None:
-        return None
-
 
 class _ForkedWorker:
     def __init__(

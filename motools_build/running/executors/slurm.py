@@ -87,6 +87,7 @@ class Slurm:
             # its files became an artifact, which was removed since
             await asyncio.to_thread(folder.remove)
             folder = None
+        is_new = folder is None
         if folder is None:
             self._check(job.name, job.key)
             folder = await asyncio.to_thread(
@@ -95,7 +96,7 @@ class Slurm:
         id = folder.id
         if not id and folder.result is None:
             try:
-                id = await self._submitted(folder, job, report)
+                id = await self._submitted(folder, job, report, is_new)
             except Refused:
                 await asyncio.to_thread(self._store.jobs.close, folder)
                 raise
@@ -124,17 +125,22 @@ class Slurm:
 
     # ---- until it is submitted
 
-    async def _submitted(self, folder: JobFolder, job: StageJob, report: Report) -> str:
-        """Slurm's ID of the job, which is submitted unless it is in the queue. Raises
-        StageFailed if Slurm refuses it, and Deferred if Slurm does not answer."""
+    async def _submitted(
+        self, folder: JobFolder, job: StageJob, report: Report, is_new: bool
+    ) -> str:
+        """Slurm's ID of the job. It is submitted unless it is in the queue, where
+        nobody looks for that of a new folder. Raises Refused if Slurm refuses it, and
+        Deferred if Slurm does not answer."""
         nonce = str(folder.order["nonce"])
         options = options_of(self._options, job.kind)
         while True:
-            await asyncio.to_thread(wait_for, folder)
-            found = await self._found(nonce, report)
-            if found is not None:
-                await asyncio.to_thread(folder.submitted, found.id)
-                return found.id
+            if not is_new:
+                await asyncio.to_thread(wait_for, folder)
+                found = await self._found(nonce, report)
+                if found is not None:
+                    await asyncio.to_thread(folder.submitted, found.id)
+                    return found.id
+            is_new = False
             self._check(job.name, job.key)
             report(Progress(0, 0, "", "is submitted to Slurm"))
             sending = asyncio.to_thread(submit, folder, nonce, options)

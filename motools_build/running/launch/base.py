@@ -7,21 +7,7 @@ retried, and `running/batches.py` decides which evals share a call of Inspect.
 A worker is `python -m motools_build.running.worker`, with `worker_environment`: it
 reads requests from its standard input and writes messages to its standard output.
 
-A launcher for a cluster could implement the protocol as follows, with Slurm as the
-example:
-
-- `start` only makes an object. `send` writes the request and its inputs to a new folder
-  on the shared disk, and submits `worker < request > messages` with `sbatch`, under a
-  name made of the jobs' keys. Each further `send` submits another Slurm job.
-- `receive` follows the file of messages; `squeue` says whether more will come. Before
-  it returns a `Done`, it copies the job's files to the job's work folder on the host,
-  which the run emptied when it began. When there are no more messages and Slurm's job
-  is gone, it returns `Ended`.
-- `end` is `scancel`.
-- `find` asks `squeue` for the name, and looks for the folder. Slurm's job outlives a
-  host that died. The next run finds it and follows its messages from the first one on,
-  instead of doing the work twice.
-- A request that is not for the cluster can be passed to a `LocalLauncher`.
+Who has jobs done elsewhere is an executor (`running/executors/`).
 """
 
 from __future__ import annotations
@@ -85,12 +71,5 @@ class Launcher(Protocol):
         """Start a worker. What it prints before it has a job is appended to the log.
 
         Raises OSError if no worker can be started.
-        """
-        ...
-
-    async def find(self, request: Request) -> Worker | None:
-        """A worker that is still doing exactly these jobs for an earlier host that has
-        died, so that its messages can be received. None if there is none, as always if
-        workers end together with their host.
         """
         ...

@@ -44,9 +44,6 @@ class LocalLauncher:
             )
         return _LocalWorker(process)
 
-    async def find(self, request: Request) -> Worker | None:
-        return None
-
 
 class _LocalWorker:
     def __init__(self, process: asyncio.subprocess.Process) -> None:

@@ -1,0 +1,167 @@
+"""`doit` with `executor=slurm`: the same artifacts, and nothing lost between runs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.conftest import Project
+from tests.executors.cluster import Cluster
+
+TASK = """
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.scorer import includes
+
+@task
+def words():
+    return Task([Sample("say yes", target="yes"), Sample("no")], scorer=includes())
+"""
+
+SECTION = """
+[tool.motools_build.executor]
+default = "slurm"
+"""
+
+
+@pytest.fixture
+def asked(project: Project, cluster: Cluster) -> Project:
+    """A project whose evals are done in a worker."""
+    project.write("zoo/evals/words.py", TASK)
+    project.dataset("tiny")
+    project.setting(
+        "tiny", evals='[Eval("zoo/evals/words.py@words")]', controls="False"
+    )
+    return project
+
+
+def jobs(project: Project) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(project.doit("jobs", "--json").out)
+    return found
+
+
+def scores(project: Project) -> object:
+    return [result["scores"] for result in project.results("tiny")]
+
+
+def test_an_eval_at_the_cluster_is_the_same_and_its_record_says_where(
+    asked: Project, cluster: Cluster
+) -> None:
+    asked.doit("run", "tiny", "executor=slurm")
+    (record,) = asked.records("eval").values()
+    assert record["made"]["executor"] == {"name": "slurm", "id": "1"}
+    at_cluster = scores(asked)
+    left = [*(asked.root / "artifacts/jobs").iterdir()]
+    left += (asked.root / "artifacts/work").iterdir()
+    assert left == []
+    assert "nothing to do" in asked.doit("run", "tiny").out
+    asked.doit("run", "-a", "tiny", "executor=here")
+    (again,) = asked.records("eval").values()
+    assert "executor" not in again["made"]
+    assert (again["key"], scores(asked)) == (record["key"], at_cluster)
+    assert cluster.jobs == 1
+    assert asked.doit("verify").out.endswith(" 0 broken\n")
+
+
+def test_what_is_queued_is_shown_kept_and_taken_up(
+    asked: Project, cluster: Cluster
+) -> None:
+    with (asked.root / "pyproject.toml").open("a") as file:
+        file.write(SECTION)
+    cluster.set("hold")
+    ran = asked.doit("run", "tiny", "wait=no")
+    assert "submitted to Slurm as 1, and not awaited" in ran.out
+    (line,) = jobs(asked)
+    assert (line["id"], line["state"], line["backend"]) == ("1", "pending", "cluster")
+    assert "pending" in asked.doit("jobs").out
+    planned = json.loads(asked.doit("plan", "tiny", "--json").out)
+    assert [one["action"] for one in planned if one["stage"].startswith("eval")] == [
+        "resume"
+    ]
+    (eval_,) = asked.results("tiny")
+    assert eval_["status"] == "running"
+    asked.doit("clean", "-y", "tiny", code=None)
+    asked.doit("gc", "--yes", "--keep=0")
+    assert len(jobs(asked)) == 1
+    cluster.unset("hold")
+    asked.doit("run", "tiny", "executor=here")
+    assert (jobs(asked), cluster.jobs) == ([], 1)
+
+
+def test_cancel_ends_a_job_and_the_next_run_begins_anew(
+    asked: Project, cluster: Cluster
+) -> None:
+    cluster.set("hold")
+    asked.doit("run", "tiny", "executor=slurm", "wait=no")
+    out = asked.doit("cancel", "tiny").out
+    assert "cancelled; the next run begins it anew" in out
+    assert cluster.state(1) == "CANCELLED"
+    assert jobs(asked) == []
+    cluster.unset("hold")
+    asked.doit("run", "tiny", "executor=slurm")
+    assert cluster.jobs == 2
+
+
+def test_a_cluster_that_is_down_is_said_by_jobs_and_cancel(
+    asked: Project, cluster: Cluster
+) -> None:
+    cluster.set("hold")
+    asked.doit("run", "tiny", "executor=slurm", "wait=no")
+    cluster.set("down")
+    assert "Slurm does not answer" in jobs(asked)[0]["message"]
+    assert (
+        "not cancelled: Slurm does not answer"
+        in asked.doit("cancel", "--all", code=1).out
+    )
+    ran = asked.doit("run", "tiny", "executor=slurm", "wait=no")
+    assert "job 1 goes on" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('executor = "slrum"', "no executor is called 'slrum'; did you mean 'slurm'?"),
+        ("executor = 3", "executor is a name or a table, not 3"),
+        ("executor.pbs = {}", "has no 'pbs'"),
+        ("executor.slurm = 3", "executor.slurm] is a table, not 3"),
+        ("executor.slurm.hours = 3", "has no 'hours'"),
+        ("executor.slurm.eval.cpus = 0", "executor.slurm.eval] cpus: "),
+        ("executor.slurm.eval = 3", "executor.slurm.eval] is a table, not 3"),
+    ],
+)
+def test_a_wrong_table_is_refused(tiny: Project, text: str, said: str) -> None:
+    file = tiny.root / "pyproject.toml"
+    file.write_text(f"{file.read_text()}\n[tool.motools_build]\n{text}\n")
+    assert said in tiny.doit("run", "tiny", code=3).err
+
+
+def test_a_wrong_variable_is_refused(tiny: Project) -> None:
+    assert "executor=slrum" in tiny.doit("run", "tiny", "executor=slrum", code=3).err
+
+
+@pytest.mark.real_process
+def test_an_edit_does_not_reach_a_queued_training(
+    project: Project, cluster: Cluster
+) -> None:
+    rows = project.dataset("tiny")
+    project.setting(
+        "tiny",
+        models='["embedded/smollm2-135m-instruct"]',
+        training="Training(epochs=1)",
+        evals='[Eval("zoo/evals/words.py@words")]',
+    )
+    project.write("zoo/evals/words.py", TASK)
+    before = rows.read_bytes()
+    cluster.set("hold")
+    run = project.start("run", "model:tiny/*", "executor=slurm")
+    cluster.until(1, "PENDING")
+    project.dataset("tiny", first=50)
+    cluster.unset("hold")
+    out, err = run.communicate(timeout=300)
+    assert run.returncode == 0, out + err
+    assert [path.name for path in (project.root / "artifacts/jobs").iterdir()] == []
+    rows.write_bytes(before)
+    assert "nothing to do" in project.doit("run", "model:tiny/*").out
+    assert cluster.jobs == 1
