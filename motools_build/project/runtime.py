@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from motools_build.backends.job import Progress
 from motools_build.project.project import Project
+from motools_build.project.sharing import claiming
 from motools_build.project.variables import keeps_snapshots, waits
 from motools_build.running.budget import Budget
 from motools_build.running.pay_once import PayOnce
@@ -37,6 +38,7 @@ def runtime_of(
             budget=Budget(project.max_spend),
             stops=project.stops(),
             wait=waits(project.variables),
+            claiming=claiming(project),
             forbidden=store.accepted.check,
         ),
         account_of=project.account_of,
