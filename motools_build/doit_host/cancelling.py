@@ -21,6 +21,7 @@ from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import AccountError, ArtifactError, MotoolsError, Refused
 from motools_build.keys import Key
 from motools_build.project.project import Project
+from motools_build.project.runtime import stops
 from motools_build.report.drawing.jobs import spoken
 from motools_build.report.paid_jobs import DAMAGED, JobLine, jobs
 from motools_build.running.effects import entry_of, paid_of
@@ -60,12 +61,12 @@ class Cancel(FromLedger):
                 "them), or cancel every one: doit cancel --all"
             )
         if every:
-            project.stops().order(["*"], [])
+            stops(project).order(["*"], [])
             found = [job for job in jobs(project.store) if not job.ended]
         else:
             found = jobs_of(project.store, pos_args)
             # a stage that waits in a run has no job yet, so the words are passed on too
-            project.stops().order(pos_args, {job.key for job in found})
+            stops(project).order(pos_args, {job.key for job in found})
         told = asyncio.run(_Cancelling(project).all(found))
         if json:
             self._say(dumps([one.as_json() for one in told], ensure_ascii=False))

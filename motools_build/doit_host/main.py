@@ -51,6 +51,8 @@ COMMANDS = {
     "export": "export:Export",
     "gc": "upkeep:Gc",
     "verify": "upkeep:Verify",
+    "push": "sharing:Push",
+    "pull": "sharing:Pull",
     "jobs": "paying:Jobs",
     "cancel": "paying:Cancel",
     "retry": "paying:Retry",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from motools_build.backends.job import Progress
@@ -11,8 +12,14 @@ from motools_build.project.variables import keeps_snapshots, waits
 from motools_build.running.budget import Budget
 from motools_build.running.pay_once import PayOnce
 from motools_build.running.runtime import Runtime
+from motools_build.running.stops import Stops
 from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
+
+
+def stops(project: Project) -> Stops:
+    """The `doit cancel` orders; its `check` heeds those that are given from now on."""
+    return Stops(project.store.root / "cancelled.jsonl", time.time())
 
 
 def runtime_of(
@@ -36,7 +43,7 @@ def runtime_of(
             store.ledger,
             settle=project.settle,
             budget=Budget(project.max_spend),
-            stops=project.stops(),
+            stops=stops(project),
             wait=waits(project.variables),
             claiming=claiming(project),
             forbidden=store.accepted.check,
@@ -46,4 +53,5 @@ def runtime_of(
         snapshots=keeps_snapshots(project.variables, project.config.snapshots),
         prices=project.prices,
         revisions=project.revisions,
+        sharing=project.sharing,
     )

@@ -91,7 +91,9 @@ def test_a_lost_answer_is_known_by_its_bytes(
         outcomes = []
         for objects in (mine, theirs):
             try:
-                outcomes.append(objects.create(f"claims/k/{n:04d}", b"%d" % id(objects)))
+                outcomes.append(
+                    objects.create(f"claims/k/{n:04d}", b"%d" % id(objects))
+                )
             except StoreUnreachable:
                 outcomes.append(None)
         assert outcomes.count(True) <= 1

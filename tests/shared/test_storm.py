@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import furnish
 from tests.crash.client import Act, Die, Running
-from tests.crash.harness import FAULTS, POINTS, SETTLE, Client, Doit, count, lost, told
+from tests.crash.harness import FAULTS, POINTS, Client, Doit, count, lost, told
 from tests.rehearsal.server import Rehearsal
 from tests.shared.servers import Bucket
 
@@ -126,9 +126,7 @@ def check(both: list[Teammate], server: Rehearsal) -> None:
     assert not mute, mute[0]
 
 
-def test_two_machines_in_a_storm(
-    tmp_path: Path, server: Rehearsal, s3: Bucket
-) -> None:
+def test_two_machines_in_a_storm(tmp_path: Path, server: Rehearsal, s3: Bucket) -> None:
     both = teammates(tmp_path, server, s3, seeds=3)
     storm(both, server, 3, KILLS, random.Random(7))
     check(both, server)
