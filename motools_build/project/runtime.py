@@ -7,19 +7,32 @@ from collections.abc import Callable
 
 from motools_build.backends.job import Progress
 from motools_build.project.project import Project
-from motools_build.project.sharing import claiming
-from motools_build.project.variables import keeps_snapshots, waits
+from motools_build.project.variables import keeps_snapshots, pays_offline, waits
 from motools_build.running.budget import Budget
+from motools_build.running.claiming import Claiming
 from motools_build.running.pay_once import PayOnce
 from motools_build.running.runtime import Runtime
 from motools_build.running.stops import Stops
 from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
+from motools_build.store.shared.claims import Claims
 
 
 def stops(project: Project) -> Stops:
     """The `doit cancel` orders; its `check` heeds those that are given from now on."""
     return Stops(project.store.root / "cancelled.jsonl", time.time())
+
+
+def claiming(project: Project) -> Claiming:
+    """The claims of one run. Raises InputError for a wrong address."""
+    shared = project.sharing
+    return Claiming(
+        Claims(shared.tier.objects) if shared else None,
+        project.store.states,
+        project.settle,
+        waits(project.variables),
+        pays_offline(project.variables),
+    )
 
 
 def runtime_of(
