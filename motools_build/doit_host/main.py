@@ -53,6 +53,7 @@ COMMANDS = {
     "verify": "upkeep:Verify",
     "push": "sharing:Push",
     "pull": "sharing:Pull",
+    "share": "sharing:Share",
     "jobs": "paying:Jobs",
     "cancel": "paying:Cancel",
     "retry": "paying:Retry",

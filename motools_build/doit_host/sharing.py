@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motools_build.doit_host.helping import Needs
 from motools_build.doit_host.query import Query
 from motools_build.doit_host.session import current
+from motools_build.doit_host.terminal import InvalidCommand
 from motools_build.errors import InputError
 from motools_build.stages import with_needed
 
@@ -167,3 +169,71 @@ def lines_of(project: Project, words: list[str]) -> Iterator[str]:
     lazy = [*_incomplete(project, stages)]
     if lazy:
         yield f"{len(lazy)} whose files are fetched when they are used"
+
+
+def swept(
+    project: Project, present: set[str], days: float, yes: bool
+) -> dict[str, int | bool]:
+    """What `doit gc --store --json` prints."""
+    from motools_build.store.shared.sweep import sweep
+
+    found = sweep(shared_of(project).tier.objects, present, days, yes)
+    return {
+        "done": yes,
+        "removed": len(found.removable),
+        "bytes": sum(one.size for one in found.removable),
+        "marked": len(found.marked),
+        "left": found.left,
+    }
+
+
+class Share(Query):
+    """`doit share SETTING --to PLACE`: copies a setting's artifacts to a place that
+    others may read."""
+
+    name = "share"
+    doc_purpose = "copy a setting's artifacts to a folder or a bucket, for readers"
+    doc_usage = "SETTING... --to=PLACE"
+    doc_description = (
+        "The place is a folder, or an address as that of a store. Whoever may read it "
+        "names it as the store of a copy of the project; `doit run` then takes "
+        "everything from there."
+    )
+    cmd_options = (
+        {
+            "name": "to",
+            "long": "to",
+            "type": str,
+            "default": "",
+            "help": "a folder, or s3://bucket/prefix",
+        },
+    )
+    needs = Needs(tasks=False, rows=False)
+
+    def _execute(self, to: str, pos_args: list[str]) -> int:
+        from motools_build.project.locking import lock_file
+        from motools_build.project.sharing import sharing
+
+        project = current().project
+        if not to or not pos_args:
+            raise InvalidCommand("a setting and a place: doit share NAME --to=PLACE")
+        shared = sharing(to, project.store)
+        stages = _chosen(project, pos_args)
+        records = [r for one in stages if (r := project.store.get(one))]
+        shared.push(records, takes=False)
+        extra = 0
+        for name in dict.fromkeys(stage.setting for stage in stages):
+            for file in (lock_file(project, name), Path(f"{name}.html")):
+                if file.exists():
+                    shared.tier.objects.put(f"shared/{file.name}", file)
+                    extra += 1
+        told = Counter(shared.outcomes.values())
+        self._say(
+            f"{told['pushed']} artifacts copied to {shared.tier.objects.address}, "
+            f"{told['there']} there already; {extra} locks and pages"
+        )
+        if told["other"]:
+            self._say(f"{told['other']} have another artifact there, which stays")
+        for name, why in shared.problems.items():
+            self._say(f"{name} is not there: {why}")
+        return 1 if shared.problems or told["other"] else 0

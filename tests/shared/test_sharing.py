@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from motools_build.store.records import Record
+from motools_build.store.shared import sweep
+from motools_build.store.shared.address import Address
+from motools_build.store.shared.objects import Objects
 from tests.conftest import Project, furnish
 from tests.shared.servers import Bucket
 
@@ -211,3 +214,65 @@ def test_a_hostile_record_writes_nothing_outside(both: tuple[Project, Project]) 
     assert "is damaged" in ran.out
     assert not (two.root / "zoo/evil.py").exists()
     assert keys(two) == keys(one)
+
+
+def test_a_reader_has_it_from_where_it_was_shared(
+    both: tuple[Project, Project], tmp_path: Path
+) -> None:
+    one, _ = both
+    one.doit("run", "tiny")
+    place = tmp_path / "published"
+    one.doit("lock", "tiny")
+    assert "locks and pages" in one.doit("share", "tiny", f"--to={place}").out
+    assert (place / "shared/tiny.lock.json").exists()
+    reader = member(tmp_path / "reader", str(place))
+    assert "up to date from the store" in reader.doit("run", "tiny").out
+    assert keys(reader) == keys(one)
+    assert "a setting and a place" in one.doit("share", "tiny", code=3).err
+
+
+def test_gc_of_the_store_takes_two_steps(
+    both: tuple[Project, Project], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one, two = both
+    one.doit("run", "tiny")
+    team = Objects(Address.parse(str(tmp_path / "team")))
+    before = {o.name for o in team.list("records")}
+    # the colleague's settings refer to something else
+    two.dataset("tiny", first=50)
+    two.doit("run", "tiny")
+    theirs = {o.name for o in team.list("records")} - before
+    assert theirs
+    present = {name.split("-")[-1].split("/")[0] for name in theirs}
+    assert sweep.sweep(team, present, 90, True).marked == []  # one's run log counts
+    for log in (tmp_path / "team/writers").glob("*/runs.jsonl"):
+        log.unlink()
+    team.put("payload/killed/x-1", b"x")
+    found = sweep.sweep(team, present, 90, True)
+    assert before <= {o.name for o in found.marked}
+    assert "payload/killed/x-1" in {o.name for o in found.marked}
+    assert found.removable == []
+    assert sweep.sweep(team, present, 90, True).removable == []  # not yet a week
+    monkeypatch.setattr(sweep, "GRACE", 0.0)
+    team.put("payload/killed/x-1", b"x")  # somebody writes it again: a push goes on
+    dry = sweep.sweep(team, present, 90, False)
+    assert before <= {o.name for o in team.list("records")}
+    assert before <= {o.name for o in dry.removable}
+    sweep.sweep(team, present, 90, True)
+    assert {o.name for o in team.list("records")} == theirs
+    names = {o.name for o in team.list("payload")}
+    assert "payload/killed/x-1" in names
+    fresh = member(tmp_path / "fresh", str(tmp_path / "team"))
+    fresh.dataset("tiny", first=50)
+    fresh.doit("run", "tiny")
+    assert fresh.doit("pull", "tiny").code == 0
+    assert keys(fresh) == keys(two)
+
+
+def test_gc_of_the_store_by_the_command(both: tuple[Project, Project]) -> None:
+    one, _ = both
+    one.doit("run", "tiny")
+    assert "0 objects would be removed" in one.doit("gc", "--store").out
+    told = json.loads(one.doit("gc", "--store", "--yes", "--json").out)
+    assert told["marked"] == told["removed"] == 0
+    assert told["left"] > 0

@@ -89,21 +89,23 @@ class Sharing:
         mark = self.queue / record.kind / f"{record.backend}-{record.key}"
         mark.unlink(missing_ok=True)
 
-    def push(self, records: Iterable[Record], *, again: bool = False) -> None:
+    def push(
+        self, records: Iterable[Record], *, takes: bool = True, again: bool = False
+    ) -> None:
         """Offer artifacts to the store, in the order of `KINDS`, since an eval must not
         come before its model; those that a run is making wait."""
         every = list(records)
         for kind in KINDS:
             of_kind = [record for record in every if record.kind == kind]
-            in_threads(lambda one: self._alone(one, again), of_kind)
+            in_threads(lambda one: self._alone(one, takes, again), of_kind)
 
-    def _alone(self, record: Record, again: bool) -> None:
+    def _alone(self, record: Record, takes: bool, again: bool) -> None:
         locks = self.tier.store.locks
         if not locks.take(record.key):
             self.problems[record.name] = "a run is making it; push again when it ends"
             return
         try:
-            self.offer(record, again=again)
+            self.offer(record, takes=takes, again=again)
         finally:
             locks.drop(record.key)
 
