@@ -52,11 +52,14 @@ class Proxy:
     counts: Counter[str] = field(default_factory=Counter)
     """Method -> requests that came."""
     log: list[str] = field(default_factory=list)
+    signed: list[str] = field(default_factory=list)
+    """The header Authorization of each."""
     random: random.Random = field(default_factory=lambda: random.Random(1))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.counts[request.method] += 1
         self.log.append(f"{request.method} {request.rel_url}")
+        self.signed.append(request.headers.get("Authorization", ""))
         body = await request.read()
         drawn = self.random.random()
         if self.is_down or drawn < self.cuts / 2:

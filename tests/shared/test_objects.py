@@ -141,3 +141,22 @@ def test_addresses(tmp_path: Path) -> None:
     assert str(Address.parse("s3://bucket/a/b/")) == "s3://bucket/a/b"
     assert str(Address.parse("gs://bucket")) == "gs://bucket"
     assert Address.parse(str(tmp_path)).folder == tmp_path
+
+
+def test_a_profile_of_the_cloud_is_found(
+    s3: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials"
+    file.write_text(
+        "[lab]\naws_access_key_id = AKIDOFTHEPROFILE\naws_secret_access_key = s\n"
+    )
+    for name, value in s3.environ.items():
+        if "KEY" in name:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    objects = Objects(Address.parse(s3.address))
+    assert objects.create("claims/x/0001", b"1")
+    assert any("AKIDOFTHEPROFILE" in one for one in s3.proxy.signed)

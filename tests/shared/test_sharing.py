@@ -55,6 +55,9 @@ def test_a_colleague_has_it_from_the_store(both: tuple[Project, Project]) -> Non
     )
     assert two.doit("verify").code == 0
     assert "up to date from" not in two.doit("run", "tiny").out
+    # the run logs of both tell a gc what is used
+    team = one.root.parent / "team"
+    assert len([*team.glob("writers/*/runs.jsonl")]) == 2
 
 
 def test_over_s3(tmp_path: Path, s3: Bucket) -> None:

@@ -194,7 +194,6 @@ def test_paid_work_is_refused_offline_unless_told_otherwise(
     check([one, two], server)
 
 
-@pytest.mark.long
 def test_without_claims_both_pay(tmp_path: Path, server: Rehearsal, s3: Bucket) -> None:
     """The storm can find what it looks for: two folders without a store, which converge
     only afterwards."""

@@ -114,6 +114,8 @@ class Sharing:
         If the store does not answer, what is missing is made."""
         try:
             self.push(self.waiting())
+            if self._offline:
+                raise self._offline
             pulled, self.damaged = self.tier.pull(stages)
             self.pulled += len(pulled)
         except StoreError as error:
@@ -123,8 +125,8 @@ class Sharing:
 
     def close(self) -> None:
         """Put the ledger and the run log of this folder into the store, each an object
-        of its own, if anything was pushed."""
-        if self._offline or not self.outcomes:
+        of its own, if anything was pushed or pulled."""
+        if self._offline or not (self.outcomes or self.pulled):
             return
         root = self.tier.store.root
         for name in ("ledger.jsonl", "runs.jsonl"):
@@ -136,8 +138,10 @@ class Sharing:
                 LOGGER.warning("not pushed %s: %s", name, error)
 
     def began(self) -> Iterator[str]:
-        """What a user should know before anything is made."""
+        """What a user should know before anything is made. What was pulled is noted in
+        the store, by this folder's run log, so that nobody's gc removes it there."""
         if self.pulled:
+            self.close()
             yield f"{self.pulled} up to date from the store {self.tier.objects.address}"
         for why in self.damaged:
             yield f"{why} (what is missing is made here)"

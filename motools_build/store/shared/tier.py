@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -75,6 +77,8 @@ class Tier:
     def __init__(self, objects: Objects, store: ArtifactStore) -> None:
         self.objects = objects
         self.store = store
+        self._fetching: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        """Key -> lock of who fetches its files: many evals may use one model."""
 
     @cached_property
     def listed(self) -> dict[str, Named]:
@@ -172,9 +176,8 @@ class Tier:
         outputs = {str(record.key): record.output for _, record, _ in found}
         fitting = [one for one in found if self._fits(one[0], one[1], outputs)]
         done = in_threads(install, fitting)
-        return [one[0] for one, is_in in zip(fitting, done, strict=True) if is_in], (
-            sorted(problems)
-        )
+        pulled = [one[0] for one, is_in in zip(fitting, done, strict=True) if is_in]
+        return pulled, sorted(problems)
 
     def _fits(self, stage: Stage, record: Record, pulled: dict[str, str]) -> bool:
         """Whether an artifact was made from the outputs that its inputs have here, or
@@ -214,6 +217,10 @@ class Tier:
     def fetch(self, record: Record, folder: Path) -> None:
         """Fetch the files that an artifact's folder lacks. Raises ArtifactError if they
         are not in the store, or damaged there."""
+        with self._fetching[record.key]:
+            self._fetch_rest(record, folder)
+
+    def _fetch_rest(self, record: Record, folder: Path) -> None:
         data = (folder / RECORD).read_bytes()
         work = self._work(record)
         try:
@@ -242,8 +249,8 @@ class Tier:
         )
 
     def _decoded(self, data: bytes, named: Named) -> Record:
-        """A record of the store. Raises ArtifactError for one that is damaged, or that
-        is not of its name and key: a store is written to by many."""
+        """A record of the store. Raises ArtifactError if it is damaged, or not of its
+        name and key: many write to a store."""
         record = Record.decode(data, self._where(named))
         if (
             record is None
