@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import furnish
-from tests.crash.client import Act, Die, Running
+from tests.crash.client import Act, Die, Meet, Running
 from tests.crash.harness import FAULTS, POINTS, Client, Doit, count, lost, told
 from tests.rehearsal.server import Rehearsal
 from tests.shared.servers import Bucket
@@ -194,16 +194,33 @@ def test_paid_work_is_refused_offline_unless_told_otherwise(
     check([one, two], server)
 
 
+def met(tmp_path: Path, both: list[Teammate], point: str, nth: int) -> None:
+    """Run both, which wait for each other at a point: where each has looked for a job,
+    found none, and is about to go on."""
+    folder = tmp_path / "meeting"
+    folder.mkdir()
+    for client in both:
+        client.begin(0)
+    for run in [client.start(Meet(point, nth, folder)) for client in both]:
+        assert run.wait() == 0, run.out
+    assert len([*folder.iterdir()]) == 2
+
+
+def test_both_about_to_claim_and_one_pays(
+    tmp_path: Path, server: Rehearsal, s3: Bucket
+) -> None:
+    both = teammates(tmp_path, server, s3, seeds=4)
+    met(tmp_path, both, "before claim", 1)
+    check(both, server)
+
+
 def test_without_claims_both_pay(tmp_path: Path, server: Rehearsal, s3: Bucket) -> None:
-    """The storm can find what it looks for: two folders without a store, which converge
-    only afterwards."""
-    both = teammates(tmp_path, server, s3, seeds=6)
+    """The count finds what it looks for: two folders without a store converge only
+    after both have paid."""
+    both = teammates(tmp_path, server, s3, seeds=4)
     for client in both:
         file = client.project.root / "pyproject.toml"
         file.write_text(file.read_text().partition("\n[tool.motools_build]")[0])
-        client.begin(0)
-    runs = [client.start() for client in both]
-    for run in runs:
-        run.wait()
+    met(tmp_path, both, "before intent", 2)
     clients: list[Client] = [*both]
     assert count(server, clients).extra_jobs > 0
