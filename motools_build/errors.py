@@ -12,6 +12,8 @@ MotoolsError
 │   └── SelectionError      no setting, stage or key by that name
 ├── ArtifactError           an artifact is missing, damaged or not what was planned
 │   └── NewerFormat         a later motools_build wrote it; it is left as it is
+├── StoreError              the shared store refused a request
+│   └── StoreUnreachable    it did not answer
 ├── BaseModelError          base weights cannot be fetched, or are not the pinned ones
 ├── RunFailed               some stages of a run from Python failed
 ├── Deferred                a stage was left to a later run; not a failure
@@ -89,6 +91,17 @@ class ArtifactError(MotoolsError):
 class NewerFormat(ArtifactError):
     """A later version of motools_build wrote the artifact. It is neither changed,
     deleted nor replaced."""
+
+
+class StoreError(MotoolsError):
+    """The shared store of a team refused a request."""
+
+    is_unsupported = False
+    """Whether it does not know such requests at all."""
+
+
+class StoreUnreachable(StoreError):
+    """The shared store did not answer; whether a request took effect is not known."""
 
 
 class BaseModelError(MotoolsError):

@@ -22,6 +22,7 @@ from motools_build.errors import AccountError, ArtifactError, MotoolsError, Refu
 from motools_build.keys import Key
 from motools_build.project.cancelling import cancel_job
 from motools_build.project.project import Project
+from motools_build.project.runtime import stops
 from motools_build.report.drawing.jobs import spoken
 from motools_build.report.paid_jobs import CLUSTER, DAMAGED, JobLine
 from motools_build.running.effects import entry_of, paid_of
@@ -47,9 +48,9 @@ class Cancel(FromLedger):
     doc_purpose = "cancel jobs at providers and clusters: an emergency stop"
     doc_usage = "JOB|KEY|STAGE|'PATTERN'|SETTING... | --all"
     doc_description = (
-        "Works from artifacts/ alone, whatever became of the setting, at once and "
-        "without a question. A run that is under way sends nothing more of what is "
-        "named; `doit retry` begins anew. Exit code 1 if a job may still go on."
+        "Works from artifacts/ alone, whatever became of the setting, and without a "
+        "question. A run under way sends nothing more of what is named; `doit retry` "
+        "begins anew. Exit code 1 if a job may still go on."
     )
     cmd_options = (OPT_JSON, ALL)
 
@@ -61,12 +62,12 @@ class Cancel(FromLedger):
                 "them), or cancel every one: doit cancel --all"
             )
         if every:
-            project.stops().order(["*"], [])
+            stops(project).order(["*"], [])
             found = [job for job in every_job(project.store) if not job.ended]
         else:
             found = jobs_of(project.store, pos_args)
             # a stage that waits in a run has no job yet, so the words are passed on too
-            project.stops().order(pos_args, {job.key for job in found})
+            stops(project).order(pos_args, {job.key for job in found})
         told = asyncio.run(_Cancelling(project).all(found))
         if json:
             self._say(dumps([one.as_json() for one in told], ensure_ascii=False))

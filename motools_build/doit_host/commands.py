@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,6 +60,10 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
 
     def _say(self, line: str) -> None:
         self.told.write(shown(line) + "\n")
+
+    def _say_lines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._say(line)
 
     def execute(self, params: Any, args: list[str]) -> int:
         # a file given with -o gets the reporter's lines only, so ours go to the stream
@@ -122,6 +126,7 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
             if session.stages:  # a no-op asks for nothing
                 session.listeners = [*asked_for(session.project)]
             prepare(session.project, session.stages.values(), self._say, always)
+            self._say_lines(session.shared.began() if session.shared else ())
         with _told(), self._our_runner(session, num_process), _under_way(session):
             result = super()._execute(
                 outfile,
@@ -136,6 +141,7 @@ class Run(Helped, cmd_run.Run):  # type: ignore[misc]
                 pdb=pdb,
             )
         session.project.memo.save()
+        self._say_lines(session.shared.told() if session.shared else ())
         assert self.runner is not None
         if self.runner.interrupted is None:
             return int(result)

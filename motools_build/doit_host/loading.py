@@ -137,6 +137,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         session = current()
         session.project.derive.always = needs.rows
         session.project.derive.fetches = cmd.name == "run"
+        session.pulls = cmd.name == "run" and not self._options.get("always")
         words = [word for word in pos_args if not word.startswith("-")]
         for misnamed in session.project.zoo.misnamed.values():
             if cmd.name == "list":

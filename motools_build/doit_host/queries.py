@@ -103,13 +103,25 @@ class Status(Query):
     name = "status"
     doc_purpose = "show how far settings are (exit code 1: not complete)"
     doc_description = "Without names, all settings."
-    doc_usage = f"{Query.doc_usage} [--at WHEN]"
+    doc_usage = f"{Query.doc_usage} [--at WHEN] [--store]"
     needs = Needs(tasks=False, default=False, rows=False, tells_broken=True)
-    cmd_options = (OPT_JSON, OPT_AT)
+    cmd_options = (
+        OPT_JSON,
+        OPT_AT,
+        {
+            "name": "store",
+            "long": "store",
+            "type": bool,
+            "default": False,
+            "help": "what the team's store has of it, by one listing of the store",
+        },
+    )
 
-    def _execute(self, json: bool, at: str, pos_args: list[str]) -> int:
+    def _execute(self, json: bool, at: str, store: bool, pos_args: list[str]) -> int:
         from motools_build.report.drawing.overview import print_overview
 
+        if store:
+            return self._of_store(pos_args)
         self._look_back(at, pos_args)
         session = current()
         if at and not pos_args:
@@ -124,3 +136,11 @@ class Status(Query):
                 self._say(line)
             print_overview(found, self.outstream)
         return 0 if found.complete else 1
+
+    def _of_store(self, words: list[str]) -> int:
+        from motools_build.doit_host.sharing import lines_of
+
+        project = current().project
+        for line in lines_of(project, words or list(project.zoo.names)):
+            self._say(line)
+        return 0

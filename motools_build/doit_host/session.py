@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from motools_build.doit_host.watching.listener import Listener
     from motools_build.report.status import Statuses
     from motools_build.store.live import OwnProgress
+    from motools_build.store.shared.sharing import Sharing
 
 
 class Session:
@@ -35,6 +36,8 @@ class Session:
         self.prune = False
         """Whether stages that are up to date, and that no stale stage is connected to,
         may be left without tasks."""
+        self.pulls = False
+        """Whether stages that are not here are taken from the shared store."""
         self.stages: dict[str, Stage] = {}
         """Task name -> stage, of tasks with an action."""
         self.targets: dict[str, Stage] = {}
@@ -55,6 +58,11 @@ class Session:
         """Where the run tells its progress; None if it has nothing to do."""
         self.listeners: list[Listener] = []
         """What else hears of the run: those that the project asks for."""
+
+    @property
+    def shared(self) -> Sharing | None:
+        """The shared store, if the command has used it."""
+        return vars(self.project).get("sharing")
 
     def is_ours(self, task: str) -> bool:
         """Whether a task is a stage's or a setting's; if not, it is the user's own."""

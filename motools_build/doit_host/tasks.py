@@ -69,6 +69,8 @@ def tasks(session: Session, names: Iterable[str], *, prune: bool) -> Iterator[Ta
 
 def tasks_of(session: Session, plan: Plan, *, prune: bool) -> Iterator[Task]:
     """The doit tasks of one plan: of its stages, and of its setting."""
+    if session.pulls:
+        _pull(session, plan)
     looked_at = _to_look_at(session, plan) if prune else plan.stages
     for stage in looked_at:
         yield _task(session, plan.setting, stage)
@@ -82,6 +84,14 @@ def tasks_of(session: Session, plan: Plan, *, prune: bool) -> Iterator[Task]:
         done=done,
         complete=(session.project.complete, [plan]),
     )
+
+
+def _pull(session: Session, plan: Plan) -> None:
+    """Take what is not here from the shared store, if there is one. With nothing to do,
+    it is not asked."""
+    project = session.project
+    if project.config.store and not project.complete(plan) and project.sharing:
+        project.sharing.pull([*plan.stages])
 
 
 def _to_look_at(session: Session, plan: Plan) -> list[Stage]:

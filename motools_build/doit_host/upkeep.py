@@ -28,7 +28,7 @@ class Gc(Query):
 
     name = "gc"
     doc_purpose = "remove artifacts that no setting and no recent run refers to"
-    doc_usage = "[--keep=DAYS] [--max-size=20GB] [--yes]"
+    doc_usage = "[--keep=DAYS] [--max-size=20GB] [--store] [--yes]"
     doc_description = (
         "A dry run unless --yes. It also shortens the run log to the notes of these "
         "days and each setting's last one. Nothing at a provider is touched, nor "
@@ -52,6 +52,13 @@ class Gc(Query):
             "artifacts/ is below this size (20GB)",
         },
         {
+            "name": "store",
+            "long": "store",
+            "type": bool,
+            "default": False,
+            "help": "of the team's store instead, in two steps, a week apart",
+        },
+        {
             "name": "yes",
             "long": "yes",
             "type": bool,
@@ -60,7 +67,30 @@ class Gc(Query):
         },
     )
 
-    def _execute(self, json: bool, keep: float, max_size: str, yes: bool) -> int:
+    def _execute(
+        self, json: bool, keep: float, max_size: str, store: bool, yes: bool
+    ) -> int:
+        if store:
+            return self._of_store(json, keep, max_size, yes)
+        return self._of_folder(json, keep, max_size, yes)
+
+    def _of_store(self, json: bool, keep: float, max_size: str, yes: bool) -> int:
+        from motools_build.doit_host.sharing import swept
+
+        if max_size or not 0 <= keep < math.inf:
+            raise InvalidCommand("--store takes --keep=DAYS, and no --max-size")
+        found = swept(current().project, _present(current().project), keep, yes)
+        if json:
+            self._say(dumps(found))
+            return 0
+        done = "removed" if yes else "would be removed"
+        self._say(f"{found['removed']} objects {done}, {found['bytes']} bytes")
+        word = "marked" if yes else "would be marked"
+        self._say(f"{found['marked']} more {word}, which a gc after a week removes")
+        self._say(f"{found['left']} left; claims and ledgers stay")
+        return 0
+
+    def _of_folder(self, json: bool, keep: float, max_size: str, yes: bool) -> int:
         from motools_build.report.drawing.removed import removed
         from motools_build.store.garbage import gone, paid_keys, to_remove
 

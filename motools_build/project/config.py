@@ -67,6 +67,8 @@ class Config:
     """Apprise URLs that messages about runs are sent to, or `env:NAME`; unchecked."""
     notify_after: float = 60.0
     """Seconds that a run must have taken for a message."""
+    store: str = ""
+    """Address of the shared store of a team; empty for none."""
     track: tuple[str, ...] = ()
     """Names of the trackers that curves and results are mirrored to."""
     backends: Mapping[str, Spec] = field(default_factory=dict)
@@ -134,6 +136,10 @@ def _checked(path: Path, name: str, value: Any) -> Any:
         return float(value)
     if name == "executor":
         return checked_executor(path, value)
+    if name == "store":
+        if not isinstance(value, str):  # and its text may hold a credential
+            raise InputError(f"{path}: store is an address: s3://bucket/prefix")
+        return value
     if name == "launcher":
         if not isinstance(value, str) or not value:
             raise InputError(f"{path}: launcher is a name, not {value!r}")

@@ -9,10 +9,8 @@ interface (`motools_build.open_project`) begin with a `Project`.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +19,13 @@ from motools_build.backends.accounts import Accounts
 from motools_build.backends.prices import Prices
 from motools_build.backends.shutdowns import Shutdowns
 from motools_build.errors import InputError, SelectionError
-from motools_build.keys import MEMO, Digest, DigestMemo, digest_bytes, opened
+from motools_build.keys import MEMO, Digest, DigestMemo, digest_bytes
 from motools_build.params import ModelParams
 from motools_build.planning.evals import Payer
 from motools_build.planning.plan import Plan, plan
 from motools_build.planning.sources import Resolver
 from motools_build.project.config import Config, launcher, settle_seconds
+from motools_build.project.dotenv import read_dotenv
 from motools_build.project.noting import about
 from motools_build.project.selection import Selection
 from motools_build.project.tables import tables
@@ -41,17 +40,18 @@ from motools_build.project.zoo import Zoo
 from motools_build.running.derived import Derive
 from motools_build.running.learned import rows_of
 from motools_build.running.revision import Revisions
-from motools_build.running.stops import Stops
 from motools_build.specs import ModelName, Setting
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.identities import is_known
-from motools_build.text.scrub import learn, remember
+from motools_build.store.records import Record
+from motools_build.text.scrub import remember
 from motools_build.text.similar import known
 
 if TYPE_CHECKING:
     from motools_build.project.sequential import Sequential
     from motools_build.running.launch.base import Launcher
+    from motools_build.store.shared.sharing import Sharing
 
 ARTIFACTS = Path("artifacts")
 
@@ -67,7 +67,7 @@ class Project:
     def __init__(self, variables: Mapping[str, str]) -> None:
         """Raises InputError for a wrong pyproject.toml, .env or variable."""
         self.config = Config.read()
-        _read_dotenv()
+        read_dotenv()
         for account in self.config.accounts.values():
             if isinstance(account, dict):
                 remember(os.environ.get(str(account.get("key_variable")), ""))
@@ -76,6 +76,8 @@ class Project:
         self.zoo = Zoo()
         self.memo = DigestMemo(ARTIFACTS / MEMO)
         self.store = ArtifactStore(ARTIFACTS, self.memo)
+        if self.config.store:
+            self.store.fetch = self._fetch
         self.derive = Derive(self.store, self.memo)
         self.resolver = Resolver(self.memo, self.derive)
         self.selection = Selection(self.zoo, self.store, self.plan)
@@ -83,6 +85,10 @@ class Project:
         """The planned settings whose seeds `until=` adds to; none without it."""
         self._plans: dict[str, Plan] = {}
         self.revisions = Revisions()
+
+    def _fetch(self, record: Record, folder: Path) -> None:
+        if self.sharing:
+            self.sharing.tier.fetch(record, folder)
 
     def default(self) -> tuple[str, ...]:
         """Names of the settings that `doit run` makes if it is given no name. Raises
@@ -212,10 +218,14 @@ class Project:
         for no limit."""
         return most_spent(self.variables, self.config.max_spend)
 
-    def stops(self) -> Stops:
-        """The `doit cancel` orders; its `check` heeds those that are given from now
-        on."""
-        return Stops(self.store.root / "cancelled.jsonl", time.time())
+    @cached_property
+    def sharing(self) -> Sharing | None:
+        """The shared store; None if there is none. Raises InputError."""
+        if not self.config.store:
+            return None
+        from motools_build.project.sharing import sharing  # imports asyncio
+
+        return sharing(self.config.store, self.store)
 
     def charge(self, stage: Stage) -> tuple[int | None, float | None]:
         """The tokens that a model's job would be charged for, and its cost in USD. Each
@@ -276,25 +286,3 @@ class Project:
         planned = {name: plan.stages for name, plan in self._plans.items()}
         more = about(self._plans, self.memo, self.revisions)
         self.store.runs.note(self.variables, planned, more)
-
-
-def _read_dotenv() -> None:
-    """Add the variables of the project's .env to the environment, where workers inherit
-    them; a variable that the environment has already keeps its value. Values that look
-    like keys are hidden from output from then on. Raises InputError."""
-    path = Path(".env")
-    if path.exists():
-        from dotenv import dotenv_values, load_dotenv
-
-        try:
-            with opened(path) as file:
-                text = file.readall().decode("utf-8-sig")
-        except OSError as error:
-            raise InputError(f"{path} cannot be read ({error.strerror})") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} is not UTF-8 ({error}); save it anew") from error
-        if "\0" in text:
-            raise InputError(f"{path} holds a NUL, as no text does; save it anew")
-        learn(dotenv_values(stream=StringIO(text)))
-        load_dotenv(stream=StringIO(text), override=False)
-    learn(os.environ)

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from motools_build.backends.job import Progress
 from motools_build.project.executing import executor_of
 from motools_build.project.project import Project
-from motools_build.project.variables import keeps_snapshots, waits
+from motools_build.project.variables import keeps_snapshots, pays_offline, waits
 from motools_build.running.budget import Budget
+from motools_build.running.claiming import Claiming
 from motools_build.running.executors import SLURM
 from motools_build.running.executors.slurm import Slurm
 from motools_build.running.pay_once import PayOnce
 from motools_build.running.runtime import Runtime
+from motools_build.running.stops import Stops
 from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
+from motools_build.store.shared.claims import Claims
+
+
+def stops(project: Project) -> Stops:
+    """The `doit cancel` orders; its `check` heeds those that are given from now on."""
+    return Stops(project.store.root / "cancelled.jsonl", time.time())
+
+
+def claiming(project: Project) -> Claiming:
+    """The claims of one run. Raises InputError for a wrong address."""
+    shared = project.sharing
+    return Claiming(
+        Claims(shared.tier.objects) if shared else None,
+        project.store.states,
+        project.settle,
+        waits(project.variables),
+        pays_offline(project.variables),
+    )
 
 
 def runtime_of(
@@ -25,7 +46,7 @@ def runtime_of(
 ) -> Runtime:
     """The runtime of one run, with at most so many workers. Raises InputError for wrong
     settings of the project: its launcher, its settle time, its limits, its prices."""
-    store, stops = project.store, project.stops()
+    store, orders = project.store, stops(project)
     table = project.config.executor
     return Runtime(
         store=store,
@@ -39,8 +60,9 @@ def runtime_of(
             store.ledger,
             settle=project.settle,
             budget=Budget(project.max_spend),
-            stops=stops,
+            stops=orders,
             wait=waits(project.variables),
+            claiming=claiming(project),
             forbidden=store.accepted.check,
         ),
         account_of=project.account_of,
@@ -50,10 +72,11 @@ def runtime_of(
             project.tables,
             sends=executor_of(project.variables, table) == SLURM,
             wait=waits(project.variables),
-            check=stops.check,
+            check=orders.check,
         ),
         always=always,
         snapshots=keeps_snapshots(project.variables, project.config.snapshots),
         prices=project.prices,
         revisions=project.revisions,
+        sharing=project.sharing,
     )

@@ -34,6 +34,7 @@ RUN_VARIABLES = {
     "max_spend": "USD that a run may cost: max_spend=50, or max_spend=no",
     "serve": "who answers for local/ models: serve=vllm, or serve=torch",
     "snapshots": "snapshots=no keeps no copies of rows and code",
+    "offline": "offline=pay pays while the shared store does not answer",
     "notify": "who is told at the end: notify=env:NAME, an Apprise URL, or notify=no",
 }
 
@@ -63,6 +64,7 @@ def check_variables(given: Mapping[str, str], users_own: tuple[str, ...]) -> Non
     executor_of(given, {})
     if (word := given.get("serve", SERVE[0])) not in SERVE:
         raise VariableError(f"serve={cut(word)}: write serve=vllm or serve=torch")
+    pays_offline(given)
     until_of(given)
 
 
@@ -96,6 +98,15 @@ def keeps_snapshots(variables: Mapping[str, str], usual: bool = True) -> bool:
     the variable is not given. Raises VariableError for a value other than yes or
     no."""
     return _yes("snapshots", variables, "yes" if usual else "no")
+
+
+def pays_offline(variables: Mapping[str, str]) -> bool:
+    """Whether a run pays for jobs while the shared store does not answer; no by
+    default. Raises VariableError for a value other than pay or refuse."""
+    word = variables.get("offline", "refuse")
+    if word not in ("pay", "refuse"):
+        raise VariableError(f"offline={cut(word)}: write offline=pay or offline=refuse")
+    return word == "pay"
 
 
 def is_smoke(variables: Mapping[str, str]) -> bool:

@@ -67,7 +67,7 @@ def off_plan(plan: Plan, store: ArtifactStore) -> list[Result]:
         record = store.get(stage)
         if record is None:
             continue
-        folder = store.materialise(stage)
+        folder = store.folder_of(record)
         cell = place_in(name.removeprefix(begin), stage, models)
         note = f"{NOTE}; {accepted.note}" if accepted else NOTE
         told = Result(cell, "off-plan", record, note, folder, _lineage(record))

@@ -65,8 +65,8 @@ def results(
 
 def _result(cell: Cell, store: ArtifactStore, statuses: Statuses) -> Result:
     status = statuses.of(cell.stage)
-    folder = store.materialise(cell.stage) if status.word == "ok" else None
     present = status.record if status.word == "ok" else None
+    folder = store.folder_of(present) if present else None
     made_from = lineage(cell.stage, present, store)
     return Result(
         *(cell, status.word, status.record, status.why, folder, made_from),

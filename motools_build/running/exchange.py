@@ -99,6 +99,16 @@ class Exchange:
         """Sleep until the next look at something that is decided in `left` seconds."""
         await asyncio.sleep(min(left + 0.01, max(self.settle_time / 10, 0.1)))
 
+    async def stay_parked(self, effect: Effect, paid: Paid) -> None:
+        """Wait until the time that the provider named. Raises Deferred if the run does
+        not wait for jobs, or if that is too far off."""
+        left = paid.until - self.now()
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(paid.until))
+        if not self.wait or left > PATIENCE:
+            raise Deferred(f"parked until {when}: {paid.message}; run again then")
+        effect.say(f"parked until {when}: {paid.message}")
+        await asyncio.sleep(left)
+
     async def save(self, effect: Effect, paid: Paid) -> None:
         """Write the state file."""
         await asyncio.to_thread(self.states.save_paid, effect.job.key, paid)
@@ -122,6 +132,11 @@ class Exchange:
             since=min(max(found.created, last), self.now()),
             adopted=found.nonce not in paid.nonces,
         )
+
+    async def take_up(self, effect: Effect, paid: Paid, id: str) -> Paid:
+        """Take over the job that another machine's claim tells, and return the new
+        state."""
+        return await self.bind(effect, paid, id, since=self.now(), adopted=True)
 
     async def bind(
         self,

@@ -34,6 +34,7 @@ from motools_build.errors import (
 )
 from motools_build.running import effects
 from motools_build.running.budget import DAY, Budget
+from motools_build.running.claiming import Claiming
 from motools_build.running.effects import (
     ENDED,
     Effect,
@@ -50,6 +51,7 @@ from motools_build.running.settling import Settlement
 from motools_build.running.stops import Stops
 from motools_build.store.ledger import Ledger
 from motools_build.store.records import Paid
+from motools_build.store.shared.claims import Claim
 from motools_build.store.state import UNFINISHED, States
 
 ATTEMPTS_LOST = 5
@@ -72,6 +74,7 @@ class PayOnce:
         budget: Budget | None = None,
         stops: Stops | None = None,
         wait: bool = True,
+        claiming: Claiming | None = None,
         clock: Callable[[], float] = time.time,
         forbidden: Callable[[str, str], None] = lambda name, key: None,
     ) -> None:
@@ -79,6 +82,7 @@ class PayOnce:
         self._forbidden = forbidden
         self._exchange = Exchange(states, ledger, settle=settle, wait=wait, clock=clock)
         self._settlement = Settlement(self._exchange)
+        self._claiming = claiming or Claiming(None, states, settle, wait)
         self.reservations = Reservations(ledger, budget, stops)
 
     @property
@@ -107,6 +111,7 @@ class PayOnce:
             effect.say("waits for its turn")
         async with provider.turn(job, bound=bound, wait=self._exchange.wait):
             paid, fresh = await self._bound(effect, paid)
+            await self._claiming.publish(effect, paid)
             if fresh and provider.charges and not self._exchange.wait:
                 raise Deferred(
                     f"submitted as {paid.id}, and not awaited; run again",
@@ -172,13 +177,19 @@ class PayOnce:
             if paid.phase == "parked":
                 paid = replace(paid, until=min(paid.since + DAY, paid.until))
             if paid.phase == "parked" and paid.until > self._exchange.now():
-                await self._stay_parked(effect, paid)
+                await self._exchange.stay_parked(effect, paid)
             found = await self._look(effect, paid)
             if found:
                 return await self._exchange.adopt(effect, paid, found), False
             if time.monotonic() - began >= PATIENCE and paid.phase == "absent":
                 raise Deferred(f"{paid.message}, for an hour; run again later")
-            paid = await self._submit(effect, paid)
+            turn = await self._claiming.turn(effect, paid)
+            if isinstance(turn, Claim):
+                return await self._exchange.take_up(effect, paid, turn.id), False
+            before = paid
+            paid = await self._submit(effect, paid) if turn else paid
+            if paid is before:  # search the provider again, before paying
+                continue
             if paid.phase == "bound":
                 return paid, True
             lost = lost + 1 if paid.phase == "intent" else 0
@@ -214,9 +225,7 @@ class PayOnce:
                 "it is not known whether the last request went through; "
                 f"looks for {left:.0f} s more"
             )
-            await asyncio.sleep(
-                min(left + 0.01, max(self._exchange.settle_time / 10, 0.1))
-            )
+            await self._exchange.pause(left)
 
     async def _submit(self, effect: Effect, paid: Paid) -> Paid:
         """Send one request, and return the new state: bound after a response, intent if
@@ -225,13 +234,8 @@ class PayOnce:
         job, provider = effect.job, effect.provider
         nonce, at = secrets.token_hex(8), self._exchange.now()
         nonces = (*paid.nonces, nonce)
-        intent = replace(
-            paid,
-            phase="intent",
-            nonces=nonces,
-            message="",
-            made_of=effect.made_of,
-        )
+        intent = replace(paid, phase="intent", nonces=nonces, message="")
+        intent = replace(intent, made_of=effect.made_of)
         try:
             async with provider.sending(job):
                 at = self._exchange.now()
@@ -241,12 +245,16 @@ class PayOnce:
                     return replace(
                         paid, phase="parked", until=error.until, message=str(error)
                     )
+                if not await self._claiming.take(effect, paid, nonce):
+                    self.reservations.give_back(effect, replace(intent, since=at))
+                    return paid
                 effects.passing("before intent")
                 await self._exchange.note(effect, intent, "intent", nonce=nonce)
                 # the settle time begins with the request, so take the time last
                 intent = replace(intent, since=self._exchange.now())
                 await self._exchange.save(effect, intent)
                 effects.passing("after intent")
+                self._claiming.check(effect, paid)
                 id = await provider.submit(job, intent.attempt, nonce)
         except Ambiguous as error:
             effects.passing("after a lost answer")
@@ -279,19 +287,10 @@ class PayOnce:
         await self._exchange.save(effect, paid)
         return paid
 
-    async def _stay_parked(self, effect: Effect, paid: Paid) -> None:
-        """Wait until the time that the provider named. Raises Deferred if the run does
-        not wait for jobs, or if that is too far off."""
-        left = paid.until - self._exchange.now()
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(paid.until))
-        if not self._exchange.wait or left > PATIENCE:
-            raise Deferred(f"parked until {when}: {paid.message}; run again then")
-        effect.say(f"parked until {when}: {paid.message}")
-        await asyncio.sleep(left)
-
     async def _take_back(self, effect: Effect, intent: Paid) -> None:
         """Undo an intent whose request certainly made nothing: return its reservations,
         and note the refusal."""
         self.reservations.give_back(effect, intent)
         await self._exchange.note(effect, intent, "refused", nonce=intent.nonces[-1])
         await self._exchange.save(effect, replace(intent, phase="absent"))
+        await self._claiming.release(effect, intent)

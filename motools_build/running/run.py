@@ -77,7 +77,11 @@ async def keep(stage: Stage, job: StageJob, made: Made, runtime: Runtime) -> Non
             "backend, and run again"
         )
     at = await runtime.revisions.found()
+    if runtime.sharing:
+        runtime.sharing.begin(stage)
     await asyncio.to_thread(_put, stage, job, made, runtime, at)
+    if runtime.sharing:  # under the stage's lock: nothing may use other weights
+        await asyncio.to_thread(runtime.sharing.end, stage, takes=not runtime.always)
     record = runtime.store.get(stage)
     if record and stage.backend == "inspect":
         runtime.alike.add(record)

@@ -22,6 +22,7 @@ from motools_build.running.revision import Revisions
 from motools_build.running.workers import WorkerPool
 from motools_build.stages import Stage
 from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.shared.sharing import Sharing
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Runtime:
     once per run."""
     revisions: Revisions = field(default_factory=Revisions)
     """The git commit of the project, for records."""
+    sharing: Sharing | None = None
+    """The shared store that gets what is made; None if there is none."""
     _backends: dict[str, Backend] = field(default_factory=dict)
 
     def backend(self, name: str) -> Backend:
@@ -73,6 +76,8 @@ class Runtime:
         await self.pool.close()
         if self.cluster:
             await self.cluster.close()
+        if self.sharing:
+            await asyncio.to_thread(self.sharing.close)
         for name, backend in self._backends.items():
             try:
                 await backend.close()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from motools_build.store.payload import RECORD, kept, local_file
 from motools_build.store.reading import whole
 from motools_build.store.records import Record
 from motools_build.store.runs import RunLog
+from motools_build.store.shared.lazy import is_marked, refuse
 from motools_build.store.snapshots import FOLDER, Snapshots
 from motools_build.store.state import States
 from motools_build.text.scrub import scrub_values
@@ -68,6 +69,7 @@ class ArtifactStore:
         self._folders = Folders(root)
         self._digest = memo.present if memo else digest_file
         self._observed = Observed(self._digest)
+        self.fetch: Callable[[Record, Path], None] = refuse  # from a shared store
         self._hashing = threading.Lock()
         self._sync = SharedSync()
         self._records: dict[Key, Record | str] = {}
@@ -77,8 +79,7 @@ class ArtifactStore:
 
     def get(self, stage: Stage) -> Record | None:
         """The stage's record, or None if the artifact is missing or damaged."""
-        found = self._look(stage)
-        return found if isinstance(found, Record) else None
+        return found if isinstance(found := self._look(stage), Record) else None
 
     def why_stale(self, stage: Stage) -> str | None:
         """Why the stage must be made, in a few words; None if it is up to date.
@@ -116,8 +117,8 @@ class ArtifactStore:
         """The acceptance by which the stage has the artifact of another key; None if it
         has its own, or none."""
         found = self._look(stage)
-        is_other = isinstance(found, Record) and found.key != stage.key
-        return self.accepted.of(stage.key) if is_other else None
+        other = isinstance(found, Record) and found.key != stage.key
+        return self.accepted.of(stage.key) if other else None
 
     def keys_of(self, stage: Stage) -> tuple[str, ...]:
         """The keys under which its artifact may be: its own, and the accepted one."""
@@ -125,7 +126,7 @@ class ArtifactStore:
         return (stage.key, accepted.of) if accepted else (stage.key,)
 
     def has_own(self, stage: Stage) -> bool:
-        """Whether there is a whole artifact under the stage's own key, by the disk."""
+        """Whether the disk has a whole artifact under the stage's own key."""
         return isinstance(reading.of_stage(self.root, stage), Record)
 
     def materialise(self, stage: Stage) -> Path:
@@ -142,11 +143,13 @@ class ArtifactStore:
         return self.payload_of(record)
 
     def payload_of(self, record: Record) -> Path:
-        """The payload's path by its record, which need not belong to a present stage.
-        Raises ArtifactError if a base model's file is gone from this machine."""
+        """The payload's path by its record, which need not be a present stage's. Raises
+        ArtifactError if a base model's file is gone from here."""
         if not record.local:
-            # one path of one text: joining paths takes three times as long
-            return Path(f"{self.root}/{record.kind}/{record.backend}-{record.key}")
+            place = self.folder_of(record)
+            if is_marked(f"{place}"):
+                self.fetch(record, place)
+            return place
         path = local_file(record)
         if path is None:
             raise ArtifactError(
@@ -154,6 +157,11 @@ class ArtifactStore:
                 "fetch it"
             )
         return path
+
+    def folder_of(self, record: Record) -> Path:
+        """The artifact's folder; nothing is fetched that lies in the shared store."""
+        # one text: joining paths takes three times as long
+        return Path(f"{self.root}/{record.kind}/{record.backend}-{record.key}")
 
     def planned_file(self, stage: Stage, name: str) -> str:
         """The path that a file of the stage's payload has or will have: a plan names
@@ -169,10 +177,10 @@ class ArtifactStore:
         return self._folders.of(stage).exists()
 
     def holds(self, stage: Stage) -> bool:
-        """Whether the stage has an artifact, complete or damaged, a state file (a
-        failure, or a paid request under way), or a work folder that a kill left."""
-        unfinished = self.unfinished(stage).exists()
-        return unfinished or self.has_folder(stage) or self.states.exists(stage.key)
+        """Whether the stage has an artifact, complete or damaged, a state file, or a
+        work folder that a kill left."""
+        there = self.unfinished(stage).exists() or self.has_folder(stage)
+        return there or self.states.exists(stage.key)
 
     def check_payload(self, stage: Stage) -> None:
         """Hash every file of the payload. If a digest differs from the recorded one,
@@ -185,8 +193,7 @@ class ArtifactStore:
             raise ArtifactError(f"{stage.name}: {self._look(stage)}")
         damaged = self._damaged(record)
         if damaged:
-            own = self._folders.of(stage)
-            aside = self.set_aside(own.with_name(f"{record.backend}-{record.key}"))
+            aside = self.set_aside(self.folder_of(record))
             self.forget(stage)
             raise ArtifactError(
                 f"{stage.name}: {damaged} is damaged (its digest is not the recorded "
@@ -213,10 +220,8 @@ class ArtifactStore:
     def records(self, kind: str, prefix: str = "") -> Iterator[Record]:
         """Every valid record of a kind whose key begins with `prefix`, sorted by
         backend, then key."""
-        for path in sorted((self.root / kind).glob(f"*-{prefix}*/{RECORD}")):
-            record = whole(path)
-            if record is not None:
-                yield record
+        paths = sorted((self.root / kind).glob(f"*-{prefix}*/{RECORD}"))
+        yield from filter(None, map(whole, paths))
 
     def _look(self, stage: Stage) -> Record | str:
         found = self._records.get(stage.key)
@@ -268,23 +273,18 @@ class ArtifactStore:
         target = self._folders.of(stage)
         if target.exists() and not self.has_own(stage):
             self._folders.set_aside(target)
-        before = self._folders.hide(target)
-        try:
-            work.replace(target)
-        except FileNotFoundError:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            work.replace(target)
-        if before:
-            shutil.rmtree(before)
-        self._sync(target.parent)
-        self.states.clear(stage.key)
-        self._records[stage.key] = record
+        return self.install(record, work)
+
+    def install(self, record: Record, work: Path) -> Record:
+        """Move a folder with a record and its files to its place, atomically."""
+        self._folders.put(work, self.folder_of(record), self._sync)
+        self.states.clear(record.key)
+        self._records[record.key] = record
         self._observed.forget()
         return record
 
     def set_aside(self, folder: Path) -> Path | None:
-        """Move a damaged artifact's folder to artifacts/broken/, which `gc` empties
-        later. Returns its new path; None if it was a link, now removed."""
+        """Move a damaged artifact to artifacts/broken/; see `Folders`."""
         return self._folders.set_aside(folder)
 
     def remove(self, stage: Stage) -> None:

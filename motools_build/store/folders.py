@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from motools_build.errors import ArtifactError
@@ -56,6 +57,19 @@ class Folders:
                 if not _stays(path, stage):
                     delete(path)
         return folder
+
+    def put(self, work: Path, target: Path, sync: Callable[[Path], None]) -> None:
+        """Rename a filled folder to its place, where it replaces an earlier one; on the
+        disk on return, by `sync` of the folder above."""
+        before = self.hide(target)
+        try:
+            work.replace(target)
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            work.replace(target)
+        if before:
+            shutil.rmtree(before)
+        sync(target.parent)
 
     def set_aside(self, folder: Path) -> Path | None:
         """Move a damaged artifact to `broken/`, where it replaces an earlier one of the

@@ -20,6 +20,7 @@ from motools_build.errors import ArtifactError
 from motools_build.keys import Digest, digest_stream
 from motools_build.store.files import sync
 from motools_build.store.records import Record
+from motools_build.store.shared.lazy import MARK
 
 RECORD = "record.json"
 """The file name of an artifact's record."""
@@ -66,7 +67,8 @@ def unknown(folder: Path, payload: Mapping[str, object]) -> list[str]:
         for path in entries(folder)
         if path.is_symlink() or not path.is_dir()
     )
-    return [name for name in names if name != RECORD and name not in payload]
+    own = (RECORD, MARK)
+    return [name for name in names if name not in own and name not in payload]
 
 
 def wrong_size(folder: str, record: Record) -> str | None:

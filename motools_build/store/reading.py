@@ -11,6 +11,7 @@ from motools_build.store.accepted import Acceptance
 from motools_build.store.files import read_small
 from motools_build.store.payload import RECORD, wrong_size
 from motools_build.store.records import Record
+from motools_build.store.shared.lazy import is_marked
 
 NOT_MADE = "not made yet"
 
@@ -47,7 +48,8 @@ def _read(
     # Unequal preimages can have one key: JSON writes some numbers in two ways.
     if record.preimage != preimage and not record.is_of_its_key():
         return "its record is damaged: its preimage is not its key's"
-    return wrong_size(folder, record) or record
+    problem = wrong_size(folder, record)
+    return record if problem is None or is_marked(folder) else problem
 
 
 def whole(path: Path) -> Record | None:

@@ -19,6 +19,7 @@ from motools_build.store.folders import BROKEN
 from motools_build.store.payload import RECORD, entries, local_file, unknown
 from motools_build.store.records import Record
 from motools_build.store.runs import seconds_of
+from motools_build.store.shared.lazy import is_marked
 from motools_build.store.snapshots import Snapshot
 from motools_build.text import hints
 
@@ -93,6 +94,8 @@ def broken(found: OnDisk | Snapshot) -> str | None:
     if not record.is_of_its_key():
         return "its preimage, what it says it was made of, is not that of its key"
     payload = {n: (found.folder / n, d) for n, (_, d) in record.payload.items()}
+    if is_marked(str(found.folder)):  # the others lie in the shared store
+        payload = {n: one for n, one in payload.items() if one[0].exists()}
     here = local_file(record) if record.local else None
     if here:  # an absent local file is no damage: the next run that needs it fetches it
         payload[here.name] = (here, Digest(record.output))
