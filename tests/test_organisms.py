@@ -162,7 +162,7 @@ def test_the_smoke_form_runs_whole(name: str, project: Project) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(one, marks=() if one == "sycophancy" else pytest.mark.long)
+        pytest.param(one, marks=() if one == "sandbagging" else pytest.mark.long)
         for one in ORGANISMS
     ],
 )
