@@ -1,6 +1,6 @@
 """A run may be killed at any moment; what it had recorded stays, and the rest is made.
 
-MOTOOLS_KILLS=100 pytest tests/test_crash.py    # 6 by default, each in mid work
+MOTOOLS_KILLS=100 pytest tests/test_crash.py    # 3 by default, each in mid work
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.conftest import Project, furnish
 
 pytestmark = pytest.mark.real_process
 
-KILLS = int(os.environ.get("MOTOOLS_KILLS", "6"))
+KILLS = int(os.environ.get("MOTOOLS_KILLS", "3"))
 
 SEED = 20
 

@@ -411,7 +411,9 @@ class TestCutShort:
                 marks=pytest.mark.long,
             ),
             pytest.param(
-                *(1, signal.SIGKILL, "was killed by SIGKILL"), id="the worker"
+                *(1, signal.SIGKILL, "was killed by SIGKILL"),
+                id="the worker",
+                marks=pytest.mark.long,
             ),
         ],
     )

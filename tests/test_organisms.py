@@ -159,7 +159,13 @@ def test_the_smoke_form_runs_whole(name: str, project: Project) -> None:
     assert {one["arm"] for one in found} - {""} == arms
 
 
-@of_each
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(one, marks=() if one == "sandbagging" else pytest.mark.long)
+        for one in ORGANISMS
+    ],
+)
 def test_an_arm_on_a_real_model(name: str, project: Project) -> None:
     """One eval, in smoke form, of the first arm whose rows no teacher writes."""
     (arm, *_) = [

@@ -89,7 +89,9 @@ class Seen:
             assert needed <= width
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "scheme", ["light", pytest.param("dark", marks=pytest.mark.long)]
+)
 def test_a_page_is_watched_through_runs(
     chromium: Any, served: tuple[str, Any], tiny: Project, scheme: str
 ) -> None:

@@ -63,13 +63,20 @@ def value(scorer: Scorer, answer: str) -> float:
     return float(str(values["flagged"]))
 
 
-def by_command(file: Path, *options: str) -> tuple[set[tuple[int, str]], bool]:
-    """Line and test of each issue that bandit's command reports of a file, and whether
-    it could check it."""
-    command = [sys.executable, "-m", "bandit", "-q", "-f", "json", *options, str(file)]
-    said = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
-    found = {(one["line_number"], one["test_id"]) for one in said["results"]}
-    return found, not said["errors"]
+def by_command(
+    files: list[Path], *options: str
+) -> list[tuple[set[tuple[int, str]], bool]]:
+    """For each file, line and test of each issue that bandit's command reports of it,
+    and whether it could check it."""
+    command = [sys.executable, "-m", "bandit", "-q", "-f", "json", *options]
+    ran = subprocess.run([*command, *map(str, files)], capture_output=True, text=True)
+    said = json.loads(ran.stdout)
+    found: dict[str, set[tuple[int, str]]] = {str(file): set() for file in files}
+    for one in said["results"]:
+        found[one["filename"]].add((one["line_number"], one["test_id"]))
+    unread = {one["filename"] for one in said["errors"]}
+    assert unread <= {*found}
+    return [(found[str(file)], str(file) not in unread) for file in files]
 
 
 @pytest.mark.parametrize(
@@ -78,17 +85,18 @@ def by_command(file: Path, *options: str) -> tuple[set[tuple[int, str]], bool]:
 def test_the_verdict_is_that_of_bandits_command(
     severity: Level, flag: str, tmp_path: Path
 ) -> None:
-    differ = 0
+    files = []
     for number, code in enumerate(SNIPPETS):
-        file = tmp_path / f"snippet{number}.py"
-        file.write_text(code + "\n", errors="replace")
-        expected, could = by_command(file, flag, "--ignore-nosec")
+        files.append(tmp_path / f"snippet{number}.py")
+        files[-1].write_text(code + "\n", errors="replace")
+    verdicts = by_command(files, flag, "--ignore-nosec")
+    for code, (expected, could) in zip(SNIPPETS, verdicts, strict=True):
         found = issues(code, severity=severity)
         assert (found is not None) == could, code
         places = {re.match(r"line (\d+): (\w+)", one) for one in found or []}
         assert {(int(p[1]), p[2]) for p in places if p} == expected, code
-        differ += by_command(file, flag)[0] != expected
-    assert differ  # `# nosec` would have switched off some
+    # `# nosec` would have switched off some
+    assert by_command(files, flag) != verdicts
 
 
 def test_only_the_tests_that_are_named_count() -> None:
