@@ -48,9 +48,8 @@ class Cancel(FromLedger):
     doc_purpose = "cancel jobs at providers and clusters: an emergency stop"
     doc_usage = "JOB|KEY|STAGE|'PATTERN'|SETTING... | --all"
     doc_description = (
-        "Works from artifacts/ alone, whatever became of the setting, and without a "
-        "question. A run under way sends nothing more of what is named; `doit retry` "
-        "begins anew. Exit code 1 if a job may still go on."
+        "Works from artifacts/ alone, and without a question. A run under way sends "
+        "nothing more of what is named. Exit code 1 if a job may still go on."
     )
     cmd_options = (OPT_JSON, ALL)
 

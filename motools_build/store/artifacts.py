@@ -164,8 +164,7 @@ class ArtifactStore:
         return Path(f"{self.root}/{record.kind}/{record.backend}-{record.key}")
 
     def planned_file(self, stage: Stage, name: str) -> str:
-        """The path that a file of the stage's payload has or will have: a plan names
-        files before they are made."""
+        """The path of a file of the stage's payload, which may be made yet or not."""
         return f"{self._folders.of(stage)}/{name}"
 
     def record_path(self, stage: Stage) -> str:
