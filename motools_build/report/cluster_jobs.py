@@ -45,7 +45,8 @@ def _seen(line: JobLine, listed: Listed | None) -> JobLine:
         return line
     state = listed.state.lower().replace("_", " ")
     where = f" on {listed.nodes}" if listed.nodes else ""
-    told = in_words(listed) if listed.state not in ENDED else ""
+    waits = listed.state not in ENDED and not listed.nodes
+    told = in_words(listed) if waits else ""
     return replace(line, id=listed.id, state=state + where, message=told)
 
 

@@ -224,6 +224,7 @@ class JobFolders:
 
     def leftovers(self, made: Container[str]) -> list[Path]:
         """Folders that a kill left half made or half removed, and those of the keys in
-        `made`, which have their artifacts."""
-        whole = [one.path for one in self if one.key in made]
+        `made`, which have their artifacts, unless a job is at work there."""
+        done = (one for one in self if one.key in made)
+        whole = [one.path for one in done if not one.is_locked()]
         return sorted([*whole, *self.folder.glob(".*")])
