@@ -160,6 +160,8 @@ class Cluster:
         for job in self.folder.glob("job*"):
             (job / "over").touch()
             self._kill(job)
+        for name in ("hold", "slow"):  # a job that waits ends by that
+            (self.folder / name).unlink(missing_ok=True)
 
     @staticmethod
     def _kill(job: Path) -> None:
