@@ -89,6 +89,7 @@ class AsyncRunner(Runner):  # type: ignore[misc]
                 await asyncio.wait(ours)
             if self._begun is not None:
                 await self._begun.close()
+                self._tell("warned", self._begun.left_at_cluster())
                 self._tell("duplicates", list(self._begun.payments.duplicates.values()))
             self._threads.shutdown(wait=self.interrupted is None)
 

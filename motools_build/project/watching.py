@@ -158,12 +158,12 @@ class Watch:
         return Looked(settings, jobs, problem, at, took, seen)
 
     def _found(self) -> tuple[tuple[OfSetting, ...], tuple[JobLine, ...]]:
-        from motools_build.report.paid_jobs import in_flight
+        from motools_build.report.cluster_jobs import under_way
 
         project = Project(self._variables)
         project.derive.always = False
         settings = tuple(_of_setting(project, name) for name in self._names)
-        return settings, tuple(in_flight(project.store, {*self._names}))
+        return settings, tuple(under_way(project.store, {*self._names}))
 
 
 def _of_setting(project: Project, name: str) -> OfSetting:

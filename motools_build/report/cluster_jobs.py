@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from motools_build.errors import ArtifactError, Refused, Unreachable
-from motools_build.report.paid_jobs import CLUSTER, DAMAGED, JobLine
+from motools_build.report.paid_jobs import CLUSTER, DAMAGED, JobLine, in_flight
 from motools_build.running.executors import SLURM
-from motools_build.running.executors.slurm_commands import Listed, listing
-from motools_build.running.executors.slurm_queue import ENDED, in_words
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.jobs import JobFolder
+
+if TYPE_CHECKING:
+    from motools_build.running.executors.slurm_commands import Listed
 
 WAITS = "result waits for a run"
 """The state of a job whose result no run has taken up yet."""
@@ -22,6 +24,13 @@ def cluster_jobs(store: ArtifactStore) -> list[JobLine]:
     return [_line(job) for job in store.jobs if job.path.is_dir()]
 
 
+def under_way(store: ArtifactStore, settings: set[str]) -> list[JobLine]:
+    """The jobs of these settings that have not ended, as far as this folder knows, at
+    providers and at clusters."""
+    at_clusters = (job for job in cluster_jobs(store) if job.setting in settings)
+    return [*in_flight(store, settings), *at_clusters]
+
+
 def with_queue(lines: list[JobLine], store: ArtifactStore) -> list[JobLine]:
     """The lines, in which jobs at a cluster have the queue's words for their state. The
     queue is asked once, and only if there is such a job; that it does not answer is
@@ -30,6 +39,8 @@ def with_queue(lines: list[JobLine], store: ArtifactStore) -> list[JobLine]:
     asked = [line for line in asked if line.state not in (WAITS, DAMAGED)]
     if not asked:
         return lines
+    from motools_build.running.executors.slurm_commands import listing
+
     nonces = {job.key: str(job.order["nonce"]) for job in store.jobs if _is_read(job)}
     try:
         seen: Mapping[str, Listed] = listing()
@@ -41,6 +52,8 @@ def with_queue(lines: list[JobLine], store: ArtifactStore) -> list[JobLine]:
 
 
 def _seen(line: JobLine, listed: Listed | None) -> JobLine:
+    from motools_build.running.executors.slurm_queue import ENDED, in_words
+
     if listed is None:
         return line
     state = listed.state.lower().replace("_", " ")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from motools_build.report.paid_jobs import JobLine, in_flight
+from motools_build.report.cluster_jobs import under_way
+from motools_build.report.paid_jobs import JobLine
 from motools_build.report.status import Statuses, Word
 from motools_build.stages import ASKED, Stage
 from motools_build.store.artifacts import ArtifactStore
@@ -62,5 +63,5 @@ def overview(
             of_setting[status.word] += 1
             if status.accepted:
                 accepted[stage.setting] += 1
-    jobs = tuple(in_flight(store, set(counts)))
+    jobs = tuple(under_way(store, set(counts)))
     return Overview(counts, jobs, broken or {}, accepted)

@@ -70,6 +70,17 @@ class Runtime:
         """The evals that share a call of Inspect."""
         return Batches(self.pool)
 
+    def left_at_cluster(self) -> list[str]:
+        """What to tell of jobs that go on at a cluster when the run has ended."""
+        count = sum(1 for _ in self.store.jobs)
+        if not count:
+            return []
+        what = "1 job goes" if count == 1 else f"{count} jobs go"
+        return [
+            f"{what} on at the cluster (doit jobs); the next run takes up what has "
+            "ended; to end them: doit cancel --all"
+        ]
+
     async def close(self) -> None:
         """End the workers and close the connections to providers."""
         await self.batches.close()

@@ -73,6 +73,11 @@ def test_what_is_queued_is_shown_kept_and_taken_up(
     cluster.set("hold")
     ran = asked.doit("run", "tiny", "wait=no")
     assert "submitted to Slurm as 1, and not awaited" in ran.out
+    assert "1 job goes on at the cluster" in ran.out
+    assert (
+        "account slurm  eval:tiny/tiny/echo/seed0/words"
+        in asked.doit("status", code=1).out
+    )
     (line,) = jobs(asked)
     assert (line["id"], line["state"], line["backend"]) == ("1", "pending", "cluster")
     assert "pending" in asked.doit("jobs").out
