@@ -9,13 +9,14 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Project
+from tests.executors.cluster import Cluster
 from tests.forking import client
 from tests.test_zoo import copied
 
@@ -239,3 +240,32 @@ def test_clean_and_gc_remove_what_is_no_longer_wanted(
             sums.write("zoo/sums.py", SETTING.replace('"rank": 4', '"rank": 8'))
         sums.doit(*command)
         assert not list(work.glob("*/resume"))
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    made = Cluster(tmp_path_factory.mktemp("cluster") / "slurm")
+    yield made
+    made.close()
+
+
+def test_at_a_cluster_a_training_goes_on_from_what_it_saved(
+    sums: Project, slow: dict[str, str], cluster: Cluster
+):
+    """It is queued again in its midst, then ended by its time limit, then by a run on
+    this machine: each goes on from where the one before was, to the same weights."""
+    at = {**slow, "PATH": cluster.path}
+    process = in_training(sums, "model:sums/*", "executor=slurm", **at)
+    cluster.requeue(1)
+    cluster.until(1, "RUNNING")
+    cluster.end(1, "TIMEOUT")
+    out, _ = process.communicate()
+    assert "reached its time limit" in out
+    (saved,) = (sums.root / "artifacts/work").glob("*/resume/state.pt")
+    sums.doit("run", "model:sums/*")
+    assert not saved.exists()
+    (one,) = sums.records("model").values()
+    sums.doit("run", "-a", "model:sums/*")
+    (again,) = sums.records("model").values()
+    assert again["output"] == one["output"]
+    assert len(list(cluster.folder.glob("job*"))) == 1
