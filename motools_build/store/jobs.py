@@ -6,6 +6,7 @@ truth about the job; the cluster's queue is asked only while there is no result.
 
     job.json         what is to be done, and for which project; written first
     inputs/          copies of the rows, so that an edit does not reach a queued job
+    script           what the cluster runs
     submitted.json   the cluster's ID of the job
     lock             held by the process that does the job, so that there is only one
     sending          held while a submission is under way, by the program that submits

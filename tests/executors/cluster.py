@@ -32,6 +32,8 @@ for word in "$@"; do
   case "$word" in
     --comment=*) comment="${word#*=}" ;;
     --output=*) output="${word#*=}" ;;
+    -*) ;;
+    *) cp "$word" $D/script.$$ || exit 1 ;;
   esac
 done
 id=1
@@ -39,7 +41,7 @@ until mkdir $D/job$id 2>/dev/null; do id=$((id + 1)); done
 J=$D/job$id
 printf '%s\\n' "$@" > $J/words
 echo $comment > $J/comment; echo "$output" > $J/output
-cat > $J/script
+mv $D/script.$$ $J/script
 echo PENDING > $J/state
 setsid $D/bin/node $J </dev/null >/dev/null 2>&1 8>&- &
 if [ -e $D/lose ]; then

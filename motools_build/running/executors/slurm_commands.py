@@ -49,7 +49,8 @@ class Listed:
 
 
 def submit(script: str, words: Sequence[str], keep: int) -> str:
-    """Submit a script, given sbatch's options; returns the ID of its job.
+    """Submit the script at a path, given sbatch's options; returns the ID of its job.
+    A script by standard input would be cut short if this process were killed.
 
     `keep` is the descriptor of a lock, which sbatch inherits: if this process is killed
     meanwhile, the lock tells when sbatch has ended. Signals of the terminal do not
@@ -59,7 +60,7 @@ def submit(script: str, words: Sequence[str], keep: int) -> str:
     if that is not known.
     """
     try:
-        told = _run(["sbatch", "--parsable", *words], script, keep)
+        told = _run(["sbatch", "--parsable", *words, script], keep)
     except Unreachable as error:
         raise Ambiguous(str(error)) from error
     except Refused as error:
@@ -86,13 +87,13 @@ def cancel(id: str) -> None:
     _run(["scancel", id])
 
 
-def _run(words: Sequence[str], given: str = "", keep: int | None = None) -> str:
+def _run(words: Sequence[str], keep: int | None = None) -> str:
     """The standard output of a command. Raises Unreachable if it got no answer from the
     controller, and Refused if it failed otherwise."""
     try:
         done = subprocess.run(
             words,
-            input=given,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",

@@ -20,6 +20,7 @@ from motools_build.running.executors import SLURM, slurm_commands
 from motools_build.running.executors.slurm_options import SlurmOptions
 from motools_build.running.launch.messages import Request
 from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.files import replace as replace_file
 from motools_build.store.jobs import JobFolder
 
 
@@ -117,7 +118,9 @@ def submit(folder: JobFolder, nonce: str, options: SlurmOptions) -> str:
             "",
         ]
     )
+    path = folder.path / "script"
+    replace_file(path, script.encode())
     with folder.locked("sending") as lock:
-        id = slurm_commands.submit(script, words, lock)
+        id = slurm_commands.submit(str(path), words, lock)
         folder.submitted(id)
     return id

@@ -25,14 +25,13 @@ def main(path: str) -> int:
     process is at work in the folder: an earlier beginning of the same job may not have
     ended yet."""
     folder = JobFolder(Path(path))
-    try:
-        with folder.locked():
-            if not folder.path.is_dir() or folder.result is not None:
-                return 0
-            return _do(folder)
-    except FileNotFoundError:
+    if not folder.path.is_dir():
         print(f"{path} is gone: nothing is left to do", file=sys.stderr)
         return 0
+    with folder.locked():
+        if folder.result is not None or not folder.path.is_dir():
+            return 0
+        return _do(folder)
 
 
 def _do(folder: JobFolder) -> int:
