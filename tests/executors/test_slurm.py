@@ -20,6 +20,7 @@ import pytest
 from motools_build.backends.job import Made, Progress, StageJob
 from motools_build.errors import Deferred, EngineError, Refused, StageFailed
 from motools_build.running.executors.slurm import Slurm
+from motools_build.running.executors.slurm_commands import Listed
 from motools_build.running.executors.slurm_queue import Queue
 from motools_build.store.artifacts import ArtifactStore
 from tests.conftest import ROOT
@@ -365,6 +366,48 @@ def test_what_slurm_refuses_is_told_and_nothing_stays(cluster: Cluster) -> None:
     with pytest.raises(Refused, match="invalid partition specified: gpuu"):
         result(job("work"))
     assert folders() == []
+
+
+def test_while_the_limit_of_jobs_is_reached_one_tries_again(cluster: Cluster) -> None:
+    cluster.set("refuse", text="sbatch: error: QOSMaxSubmitJobPerUserLimit")
+
+    async def story() -> list[str]:
+        told: dict[str, list[str]] = {key: [] for key in "abcdefgh"}
+        executor = slurm(full=0.2)
+        log = Path("artifacts/logs/x.log")
+
+        async def run(key: str) -> Made:
+            def report(progress: Progress) -> None:
+                told[key].append(progress.note)
+
+            return await executor.run(job("work", key), log, report)
+
+        runs = [asyncio.create_task(run(key)) for key in told]
+        await asyncio.to_thread(until, lambda: cluster.calls("sbatch") >= 3)
+        tried = [key for key, notes in told.items() if notes]
+        assert len(tried) == 1  # the others do not ask for the same answer
+        assert "waits for its turn" in " ".join(told[tried[0]])
+        cluster.unset("refuse")
+        made = await asyncio.gather(*runs)
+        await executor.close()
+        return [one.output[0] for one in made]
+
+    assert asyncio.run(story()) == [*"abcdefgh"]
+    assert cluster.jobs == 8
+
+
+def test_a_listing_that_cannot_be_read_is_no_answer() -> None:
+    def broken() -> dict[str, Listed]:
+        raise RuntimeError("a page of something else")
+
+    async def story() -> str:
+        queue = Queue(0.1, broken)
+        seen = await queue.next()
+        again = await queue.next()
+        await queue.close()
+        return seen.error + again.error
+
+    assert asyncio.run(story()).count("squeue cannot be read") == 2
 
 
 def test_a_machine_without_slurm_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

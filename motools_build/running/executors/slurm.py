@@ -50,6 +50,9 @@ LAG = 15.0
 """Seconds for which a file that another machine wrote may not show on this one. A job
 that Slurm says has ended without a result has failed only after them."""
 
+PATIENCE = 10.0
+"""Longest time between two looks at the files of a job that is queued, in seconds."""
+
 FULL = 30.0
 """Seconds between two attempts to submit, while Slurm's limit of jobs is reached."""
 
@@ -68,6 +71,7 @@ class Slurm:
         check: Callable[[str, str], None] = lambda name, key: None,
         queue: Queue | None = None,
         lag: float = LAG,
+        full: float = FULL,
     ) -> None:
         """`sends` is false for a run that submits nothing, and only takes up what an
         earlier one has submitted. `check`, given a job's name and key, raises Refused
@@ -80,6 +84,8 @@ class Slurm:
         self._check = check
         self._queue = queue or Queue()
         self._lag = lag
+        self._full = full
+        self._turn = asyncio.Lock()
 
     async def run(self, job: StageJob, log: Path, report: Report) -> Made:
         folder = self._store.jobs.of(job.key)
@@ -132,7 +138,6 @@ class Slurm:
         nobody looks for that of a new folder. Raises Refused if Slurm refuses it, and
         Deferred if Slurm does not answer."""
         nonce = str(folder.order["nonce"])
-        options = options_of(self._options, job.kind)
         while True:
             if not is_new:
                 await asyncio.to_thread(wait_for, folder)
@@ -141,23 +146,36 @@ class Slurm:
                     await asyncio.to_thread(folder.submitted, found.id)
                     return found.id
             is_new = False
-            self._check(job.name, job.key)
-            report(Progress(0, 0, "", "is submitted to Slurm"))
-            sending = asyncio.to_thread(submit, folder, nonce, options)
             try:
-                # a signal to this run must not leave a submission half done
-                id = await asyncio.shield(asyncio.ensure_future(sending))
-            except slurm_commands.LimitReached as error:
-                if not self._wait:
-                    raise Deferred(f"{error}; run again later") from error
-                report(Progress(0, 0, "", f"waits for its turn: {error}"))
-                await asyncio.sleep(FULL)
+                id = await self._in_turn(folder, job, report, nonce)
             except Ambiguous as error:
                 report(Progress(0, 0, "", f"{error}; looks whether it went through"))
                 LOGGER.info("lost %s: %s", folder.name, error)
             else:
                 LOGGER.info("submitted %s as %s", folder.name, id)
                 return id
+
+    async def _in_turn(
+        self, folder: JobFolder, job: StageJob, report: Report, nonce: str
+    ) -> str:
+        """Slurm's ID of the job, after one submission that was not refused for the
+        number of the user's jobs. Submissions go one after another: while that limit is
+        reached, one of them tries again, not thousands. Raises as `submit`, and
+        Deferred if the run does not wait."""
+        options = options_of(self._options, job.kind)
+        async with self._turn:
+            while True:
+                self._check(job.name, job.key)
+                report(Progress(0, 0, "", "is submitted to Slurm"))
+                sending = asyncio.to_thread(submit, folder, nonce, options)
+                try:
+                    # a signal to this run must not leave a submission half done
+                    return await asyncio.shield(asyncio.ensure_future(sending))
+                except slurm_commands.LimitReached as error:
+                    if not self._wait:
+                        raise Deferred(f"{error}; run again later") from error
+                    report(Progress(0, 0, "", f"waits for its turn: {error}"))
+                    await asyncio.sleep(self._full)
 
     async def _found(self, nonce: str, report: Report) -> Listed | None:
         """The job with the nonce in Slurm's queue; None if it is not there in two
@@ -189,8 +207,10 @@ class Slurm:
         it raised, or StageFailed if it ended without either. Raises Deferred."""
         nonce = str(folder.order["nonce"])
         tail, shown, over = Tail(folder.messages), "", 0.0
-        seen = self._queue.latest
+        seen, waits = self._queue.latest, False
         while True:
+            if waits:  # there are no news of its files until it runs
+                await self._queue.after(seen, PATIENCE)
             for told in await asyncio.to_thread(tail.read):
                 if isinstance(told, Told):
                     if shown != STARTS:
@@ -220,7 +240,7 @@ class Slurm:
                         log=str(_log_of(folder)),
                     )
                 continue
-            over = 0.0
+            over, waits = 0.0, listed.state == "PENDING"
             if not self._wait:
                 raise Deferred(f"{in_words(listed)}; run again", under_way=True)
             if listed.state != "RUNNING" or shown != STARTS:

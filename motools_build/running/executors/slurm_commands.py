@@ -76,8 +76,9 @@ def listing() -> dict[str, Listed]:
     told = _run(["squeue", "--me", "--noheader", "--states=all", f"--format={LISTED}"])
     found = {}
     for line in told.splitlines():
-        id, state, reason, nodes, comment = line.split("|", 4)
-        found[comment] = Listed(id, state, reason, nodes)
+        fields = line.split("|", 4)
+        if len(fields) == 5:  # not what a plugin of the site prints as well
+            found[fields[4]] = Listed(*fields[:4])
     return found
 
 

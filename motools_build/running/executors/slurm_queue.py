@@ -83,8 +83,6 @@ class Queue:
         if self._task is None:
             self._answered = time.monotonic()
             self._task = asyncio.create_task(self._list())
-        elif self._task.done():
-            self._task.result()  # raises what ended it
 
     async def _list(self) -> None:
         while True:
@@ -93,8 +91,10 @@ class Queue:
             try:
                 seen = Seen(await asyncio.to_thread(self._listing))
                 self._answered = began
-            except (Unreachable, Refused) as error:
-                seen = Seen(error=str(error), silent_for=began - self._answered)
+            except Exception as error:  # noqa: BLE001 - whoever waits hears of it
+                told = isinstance(error, Unreachable | Refused)
+                said = str(error) if told else f"squeue cannot be read ({error!r})"
+                seen = Seen(error=said, silent_for=began - self._answered)
             async with self._news:
                 self.latest, self._ended = seen, self._began
                 self._news.notify_all()
