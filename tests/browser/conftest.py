@@ -115,8 +115,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser(folder: Path) -> Iterator[Any]:
-    """One Chromium for all tests, as the system has it."""
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests, as the system has it: a second playwright would not
+    start in the same process."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError as error:

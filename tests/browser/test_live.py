@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import select
-import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,21 +24,6 @@ WIDTHS = (400, 1400)
 
 SECONDS = 60_000
 """How long the page is waited for, in milliseconds."""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A Chromium without a window."""
-    # a missing package or browser is an error: who asks for these tests has them
-    from playwright.sync_api import sync_playwright
-
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    assert path, f"none of {', '.join(names)} is on the PATH"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -93,10 +77,10 @@ class Seen:
     "scheme", ["light", pytest.param("dark", marks=pytest.mark.long)]
 )
 def test_a_page_is_watched_through_runs(
-    chromium: Any, served: tuple[str, Any], tiny: Project, scheme: str
+    browser: Any, served: tuple[str, Any], tiny: Project, scheme: str
 ) -> None:
     url, process = served
-    seen = Seen(chromium, url, color_scheme=scheme)
+    seen = Seen(browser, url, color_scheme=scheme)
     page = seen.page
     seen.until("No run is under way", "models 0 of 2 up to date, 2 missing")
     seen.fits()
@@ -138,10 +122,10 @@ def test_a_page_is_watched_through_runs(
 
 
 def test_the_place_the_focus_and_what_is_opened_stay(
-    chromium: Any, served: tuple[str, Any], tiny: Project
+    browser: Any, served: tuple[str, Any], tiny: Project
 ) -> None:
     url, _ = served
-    seen = Seen(chromium, url, viewport={"width": 400, "height": 300})
+    seen = Seen(browser, url, viewport={"width": 400, "height": 300})
     page = seen.page
     seen.until("models 0 of 2 up to date, 2 missing")
     page.locator("#d-tiny summary").click()
@@ -170,10 +154,10 @@ def test_the_place_the_focus_and_what_is_opened_stay(
 
 
 def test_without_scripts_the_page_is_loaded_anew(
-    chromium: Any, served: tuple[str, Any], tiny: Project
+    browser: Any, served: tuple[str, Any], tiny: Project
 ) -> None:
     url, _ = served
-    context = chromium.new_context(java_script_enabled=False)
+    context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(url)
     assert "No run is under way" in page.inner_text("#live")
@@ -185,7 +169,7 @@ def test_without_scripts_the_page_is_loaded_anew(
 LONG = "model:" + "a_very_long_name_of_a_setting" * 6 + "/seed0"
 
 
-def test_long_names_fit_a_narrow_window(chromium: Any) -> None:
+def test_long_names_fit_a_narrow_window(browser: Any) -> None:
     running = (replace(RUNNING, name=LONG, note=LONG), replace(WAITING, name=LONG))
     told = replace(
         TOLD,
@@ -208,7 +192,7 @@ def test_long_names_fit_a_narrow_window(chromium: Any) -> None:
         watch.found = found
         with served_by(watch) as server:
             server.again = f"doit report {LONG} --serve"
-            seen = Seen(chromium, server.url)
+            seen = Seen(browser, server.url)
             seen.until(LONG)
             seen.fits()
             seen.page.evaluate("document.getElementById('gone').hidden = false")
