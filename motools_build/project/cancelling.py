@@ -6,8 +6,8 @@ import time
 
 from motools_build.errors import Refused, Unreachable
 from motools_build.project.project import Project
-from motools_build.running.executors import slurm_commands
-from motools_build.running.executors.slurm_queue import ENDED
+from motools_build.running.executors.cluster import Cluster
+from motools_build.running.executors.registry import cluster_of
 from motools_build.store.jobs import JobFolder
 
 ASKED = 5
@@ -28,8 +28,9 @@ def cancel_job(key: str, project: Project) -> tuple[bool, str]:
         return True, "had ended before; the next run takes its result up"
     with folder.locked("sending"):  # a submission under way ends first
         pass
+    cluster = cluster_of(*folder.executor, project.config.executor)
     try:
-        if not _ended(folder):
+        if not _ended(folder, cluster):
             return False, "is asked to end, and may still be at work; see doit jobs"
     except (Unreachable, Refused) as error:
         return False, f"not cancelled: {error}"
@@ -37,22 +38,22 @@ def cancel_job(key: str, project: Project) -> tuple[bool, str]:
     if store.locks.take(key):
         try:
             if folder.result is None:
+                cluster.forget(folder)
                 store.jobs.close(folder)
         finally:
             store.locks.drop(key)
     return True, "cancelled; the next run begins it anew"
 
 
-def _ended(folder: JobFolder) -> bool:
-    """Cancel the folder's job in Slurm; whether it has ended by now."""
-    nonce = str(folder.order["nonce"])
-    found = slurm_commands.listing().get(nonce)
+def _ended(folder: JobFolder, cluster: Cluster) -> bool:
+    """Cancel the folder's job at its cluster; whether it has ended by now."""
+    found = cluster.listing().get(folder.nonce)
     id = found.id if found else folder.id
-    if id and not (found and found.state in ENDED):
-        slurm_commands.cancel(id)
+    if id and not (found and found.over):
+        cluster.cancel(id)
     for _ in range(ASKED):
-        found = slurm_commands.listing().get(nonce)
-        if (found is None or found.state in ENDED) and not folder.is_locked():
+        found = cluster.listing().get(folder.nonce)
+        if (found is None or found.over) and not folder.is_locked():
             return True
         time.sleep(1.0)
     return False

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.errors import InputError, VariableError, cut
-from motools_build.running.executors import EXECUTORS, HERE, SLURM
+from motools_build.running.executors import CLUSTERS, EXECUTORS, HERE
 from motools_build.text.similar import known
 
 WHERE = "tool.motools_build.executor"
@@ -19,23 +19,25 @@ def checked_executor(path: Path, value: Any) -> Mapping[str, Any]:
     if not isinstance(table, dict):
         raise InputError(f"{path}: executor is a name or a table, not {value!r}")
     for name in table:
-        if name not in ("default", SLURM):
+        if name not in ("default", *CLUSTERS):
             raise InputError(
-                f"{path}: [{WHERE}] has no {name!r}; {known(name, ('default', SLURM))}"
+                f"{path}: [{WHERE}] has no {name!r}; "
+                f"{known(name, ('default', *CLUSTERS))}"
+            )
+        if name != "default" and not isinstance(table[name], dict):
+            raise InputError(
+                f"{path}: [{WHERE}.{name}] is a table, not {table[name]!r}"
             )
     default = table.get("default", HERE)
     if default not in EXECUTORS:
         raise InputError(
             f"{path}: no executor is called {default!r}; {known(default, EXECUTORS)}"
         )
-    if SLURM in table:
-        from motools_build.running.executors.slurm_options import options_of
+    for name in CLUSTERS:
+        if name in table:
+            from motools_build.running.executors.registry import cluster_of
 
-        if not isinstance(table[SLURM], dict):
-            raise InputError(
-                f"{path}: [{WHERE}.{SLURM}] is a table, not {table[SLURM]!r}"
-            )
-        options_of(table[SLURM], "model")
+            cluster_of(name, tables=table)
     return table
 
 

@@ -11,8 +11,9 @@ from motools_build.project.project import Project
 from motools_build.project.variables import keeps_snapshots, pays_offline, waits
 from motools_build.running.budget import Budget
 from motools_build.running.claiming import Claiming
-from motools_build.running.executors import SLURM
-from motools_build.running.executors.slurm import Slurm
+from motools_build.running.executors import CLUSTERS
+from motools_build.running.executors.jobs import ClusterJobs
+from motools_build.running.executors.registry import cluster_of
 from motools_build.running.pay_once import PayOnce
 from motools_build.running.runtime import Runtime
 from motools_build.running.stops import Stops
@@ -48,6 +49,7 @@ def runtime_of(
     settings of the project: its launcher, its settle time, its limits, its prices."""
     store, orders = project.store, stops(project)
     table = project.config.executor
+    executor = executor_of(project.variables, table)
     return Runtime(
         store=store,
         memo=project.memo,
@@ -66,11 +68,11 @@ def runtime_of(
             forbidden=store.accepted.check,
         ),
         account_of=project.account_of,
-        cluster=Slurm(
+        cluster=ClusterJobs(
             store,
-            table.get(SLURM, {}),
+            lambda name, place: cluster_of(name, place, table),
             project.tables,
-            sends=executor_of(project.variables, table) == SLURM,
+            sends_to=executor if executor in CLUSTERS else "",
             wait=waits(project.variables),
             check=orders.check,
         ),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from motools_build.errors import ArtifactError, Refused, Unreachable
 from motools_build.report.paid_jobs import CLUSTER, DAMAGED, JobLine, in_flight
-from motools_build.running.executors import SLURM
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.jobs import JobFolder
 
 if TYPE_CHECKING:
-    from motools_build.running.executors.slurm_commands import Listed
+    from motools_build.running.executors.cluster import Listed
 
 WAITS = "result waits for a run"
 """The state of a job whose result no run has taken up yet."""
@@ -39,28 +37,33 @@ def with_queue(lines: list[JobLine], store: ArtifactStore) -> list[JobLine]:
     asked = [line for line in asked if line.state not in (WAITS, DAMAGED)]
     if not asked:
         return lines
-    from motools_build.running.executors.slurm_commands import listing
+    from motools_build.running.executors.registry import cluster_of
 
-    nonces = {job.key: str(job.order["nonce"]) for job in store.jobs if _is_read(job)}
-    try:
-        seen: Mapping[str, Listed] = listing()
-    except (Unreachable, Refused) as error:
-        told = {line.key: replace(line, message=str(error)) for line in asked}
-    else:
-        told = {line.key: _seen(line, seen.get(nonces[line.key])) for line in asked}
+    folders = {job.key: job for job in store.jobs if _is_read(job)}
+    at = {folders[line.key].executor for line in asked}
+    told: dict[str, JobLine] = {}
+    for which in at:
+        of = [line for line in asked if folders[line.key].executor == which]
+        try:
+            cluster = cluster_of(*which)
+            seen = cluster.listing()
+        except (Unreachable, Refused, ArtifactError) as error:
+            told |= {line.key: replace(line, message=str(error)) for line in of}
+        else:
+            told |= {
+                line.key: _seen(line, seen.get(folders[line.key].nonce), cluster.label)
+                for line in of
+            }
     return [told.get(line.key, line) if line in asked else line for line in lines]
 
 
-def _seen(line: JobLine, listed: Listed | None) -> JobLine:
-    from motools_build.running.executors.slurm_queue import ENDED, in_words
-
+def _seen(line: JobLine, listed: Listed | None, label: str) -> JobLine:
     if listed is None:
         return line
-    state = listed.state.lower().replace("_", " ")
     where = f" on {listed.nodes}" if listed.nodes else ""
-    waits = listed.state not in ENDED and not listed.nodes
-    told = in_words(listed) if waits else ""
-    return replace(line, id=listed.id, state=state + where, message=told)
+    waits = not listed.over and not listed.nodes
+    told = listed.in_words(label) if waits else ""
+    return replace(line, id=listed.id, state=listed.state + where, message=told)
 
 
 def _is_read(job: JobFolder) -> bool:
@@ -74,9 +77,10 @@ def _line(job: JobFolder) -> JobLine:
     try:
         stage, since = str(job.order["stage"]), float(job.order["time"])
         state = WAITS if job.result else "submitted" if job.id else "not known"
-        message = ""
+        message, executor = "", job.executor[0]
     except ArtifactError as error:
         stage, since, state, message = "?", 0.0, DAMAGED, str(error)
+        executor = "?"
     return JobLine(
         stage=stage,
         key=job.key,
@@ -84,7 +88,7 @@ def _line(job: JobFolder) -> JobLine:
         id=job.id if state != DAMAGED else "",
         state=state,
         since=since,
-        account=SLURM,
+        account=executor,
         cost=0.0,
         adopted=False,
         message=message,

@@ -87,6 +87,16 @@ class JobFolder:
         return f"motools-{self.path.name}"
 
     @property
+    def nonce(self) -> str:
+        """What the cluster knows the submission by."""
+        return str(self.order["nonce"])
+
+    @property
+    def executor(self) -> tuple[str, str]:
+        """The name and the place of the cluster that has the job."""
+        return str(self.order["executor"]), str(self.order.get("at", ""))
+
+    @property
     def id(self) -> str:
         """The cluster's ID of the job; empty as long as none is known."""
         return str(self._read("submitted.json").get("id", ""))

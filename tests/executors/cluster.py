@@ -73,7 +73,7 @@ for J in $D/job*; do
   [ -e $J/state ] || continue
   [ -e $J/forgotten ] && continue
   state=$(cat $J/state)
-  [ $state = PENDING ] && place="|Priority|" || place="|None|node1"
+  [ $state = PENDING ] && place="|Priority||N/A" || place="|None|node1|N/A"
   echo "${J##*job}|$state$place|$(cat $J/comment)"
 done
 """

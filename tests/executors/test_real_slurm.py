@@ -16,7 +16,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,9 +24,10 @@ import pytest
 
 from motools_build.backends.job import Made
 from motools_build.errors import StageFailed
+from motools_build.running.executors.cluster import Listed
+from motools_build.running.executors.jobs import ClusterJobs
 from motools_build.running.executors.slurm import Slurm
-from motools_build.running.executors.slurm_commands import Listed, listing
-from motools_build.running.executors.slurm_queue import Queue
+from motools_build.running.executors.slurm_commands import listing
 from motools_build.store.artifacts import ArtifactStore
 from tests.conftest import ROOT, Project
 from tests.executors.test_slurm import BACKEND, job, ran, result
@@ -203,7 +204,7 @@ def project_job(project: Project, environ: dict[str, str]) -> str:
 
 def test_a_requeue_and_a_controller_that_is_down_lose_nothing(toy: Daemons) -> None:
     def act() -> None:
-        (listed,) = (one for one in listing().values() if one.state == "RUNNING")
+        (listed,) = (one for one in listing().values() if one.state == "running")
         toy.end("slurmctld")
         time.sleep(5)  # some questions get no answer
         toy.start("slurmctld")
@@ -218,7 +219,7 @@ def test_a_requeue_and_a_controller_that_is_down_lose_nothing(toy: Daemons) -> N
 def test_scancel_by_hand_is_told_and_the_next_run_goes_on(toy: Daemons) -> None:
     def act() -> None:
         for listed in listing().values():
-            if listed.state == "RUNNING":
+            if listed.state == "running":
                 toy.say("scancel", listed.id)
 
     with pytest.raises(StageFailed, match=r"was cancelled \(doit cancel, scancel"):
@@ -235,12 +236,15 @@ def test_a_time_limit_is_told_and_the_next_run_goes_on(toy: Daemons) -> None:
 def test_200_jobs_share_fewer_than_30_listings_a_minute(toy: Daemons) -> None:
     asked: list[float] = []
 
-    def counted() -> dict[str, Listed]:
-        asked.append(time.monotonic())
-        return listing()
+    class Counted(Slurm):
+        def listing(self) -> Mapping[str, Listed]:
+            asked.append(time.monotonic())
+            return super().listing()
 
     async def main() -> list[Made]:
-        executor = Slurm(ArtifactStore(), {}, {}, queue=Queue(listing=counted))
+        executor = ClusterJobs(
+            ArtifactStore(), lambda name, place: Counted({}), {}, sends_to="slurm"
+        )
         keys = [f"{number:032x}" for number in range(200)]
         log = Path("artifacts/logs/x.log")
         runs = (executor.run(job("work", key), log, lambda _: None) for key in keys)

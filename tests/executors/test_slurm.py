@@ -19,9 +19,10 @@ import pytest
 
 from motools_build.backends.job import Made, Progress, StageJob
 from motools_build.errors import Deferred, EngineError, Refused, StageFailed
-from motools_build.running.executors.slurm import Slurm
-from motools_build.running.executors.slurm_commands import Listed
-from motools_build.running.executors.slurm_queue import Queue
+from motools_build.running.executors.cluster import Listed
+from motools_build.running.executors.jobs import ClusterJobs
+from motools_build.running.executors.queue import Queue
+from motools_build.running.executors.registry import cluster_of
 from motools_build.store.artifacts import ArtifactStore
 from tests.conftest import ROOT
 from tests.executors.cluster import Cluster
@@ -91,13 +92,13 @@ def job(name: str, key: str = "a") -> StageJob:
     return StageJob("model", "embedded", key, name, None, f"artifacts/work/{key}")
 
 
-def slurm(**more: Any) -> Slurm:
-    given = {"queue": Queue(0.1), "lag": 0.5, **more}
-    return Slurm(
+def slurm(**more: Any) -> ClusterJobs:
+    tables = {"slurm": more.pop("options", {})}
+    return ClusterJobs(
         ArtifactStore(),
-        more.pop("options", {}),
+        lambda name, place: cluster_of(name, place, tables),
         {},
-        **{name: value for name, value in given.items() if name != "options"},
+        **{"interval": 0.1, "lag": 0.5, "sends_to": "slurm", **more},
     )
 
 
@@ -195,11 +196,10 @@ def test_secrets_are_in_no_file(
 
 def test_all_jobs_share_one_listing(cluster: Cluster) -> None:
     async def many() -> int:
-        executor = slurm(queue=Queue(interval=1000.0))
-        listed = executor._queue
-        waiting = [asyncio.create_task(listed.next()) for _ in range(200)]
+        queue = Queue(cluster_of("slurm").listing, "Slurm", interval=1000.0)
+        waiting = [asyncio.create_task(queue.next()) for _ in range(200)]
         await asyncio.gather(*waiting)
-        await executor.close()
+        await queue.close()
         return cluster.calls("squeue")
 
     assert asyncio.run(many()) == 1
@@ -258,10 +258,10 @@ def test_a_run_that_does_not_wait_leaves_its_job_to_the_next(cluster: Cluster) -
     with pytest.raises(Deferred, match="Slurm job 1 is pending"):
         result(job("work"), wait=False)
     cluster.unset("hold")
-    executor = slurm(sends=False)  # executor=here takes up what is there, nothing else
+    executor = slurm(sends_to="")  # executor=here takes up what is there, nothing else
     assert executor.takes(job("work"))
     assert not executor.takes(job("work", "b"))
-    assert result(job("work"), sends=False).output == "a" * 32
+    assert result(job("work"), sends_to="").output == "a" * 32
     assert cluster.jobs == 1
 
 
@@ -319,7 +319,7 @@ def test_a_requeued_job_goes_on_from_what_it_saved(cluster: Cluster) -> None:
         ("OUT_OF_MEMORY", r"needed more memory .* memory = "),
         ("NODE_FAIL", "the node of Slurm job 1 failed"),
         ("CANCELLED", "was cancelled"),
-        ("FAILED", r"without a result \(it is FAILED\)"),
+        ("FAILED", r"without a result \(it is failed\)"),
     ],
 )
 def test_how_a_job_ended_is_told_and_the_next_goes_on(
@@ -401,13 +401,13 @@ def test_a_listing_that_cannot_be_read_is_no_answer() -> None:
         raise RuntimeError("a page of something else")
 
     async def story() -> str:
-        queue = Queue(0.1, broken)
+        queue = Queue(broken, "Slurm", 0.1)
         seen = await queue.next()
         again = await queue.next()
         await queue.close()
         return seen.error + again.error
 
-    assert asyncio.run(story()).count("squeue cannot be read") == 2
+    assert asyncio.run(story()).count("Slurm's list of jobs cannot be read") == 2
 
 
 def test_a_machine_without_slurm_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

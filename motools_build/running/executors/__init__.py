@@ -6,5 +6,9 @@ HERE = "here"
 
 SLURM = "slurm"
 
-EXECUTORS = (HERE, SLURM)
+RAY = "ray"
+
+CLUSTERS = (SLURM, RAY)
+
+EXECUTORS = (HERE, *CLUSTERS)
 """Values of the variable `executor`."""

@@ -7,9 +7,9 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from motools_build.errors import Ambiguous, Refused, Unreachable
+from motools_build.running.executors.cluster import LimitReached, Listed, Phase
 from motools_build.running.launch.base import worker_environment
 
 TIMEOUT = 120.0
@@ -27,25 +27,16 @@ it heard."""
 FULL = re.compile("submit.*limit|limit.*submit|QOSMaxSubmit|too many jobs", re.I)
 """What sbatch prints if a user has as many jobs as may wait."""
 
-LISTED = "%i|%T|%r|%N|%k"
-"""What a listing shows of a job: ID, state, reason, nodes, comment."""
+LISTED = "%i|%T|%r|%N|%S|%k"
+"""What a listing shows of a job: ID, state, reason, nodes, its expected start, and the
+comment."""
 
-
-class LimitReached(Refused):
-    """As many jobs are submitted as Slurm allows; another one may be, later."""
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A job in Slurm's queue."""
-
-    id: str
-    state: str
-    """Slurm's word, such as `PENDING`."""
-    reason: str
-    """Why it waits, in Slurm's word; `None` if there is no reason."""
-    nodes: str
-    """The nodes that it runs on; empty while it waits."""
+ENDED = frozenset(
+    {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED"}
+    | {"NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"}
+)
+"""Slurm's states of a job that does nothing more. All others, unknown ones included,
+are of jobs that are at work or will be: PREEMPTED and REQUEUED, too."""
 
 
 def submit(script: str, words: Sequence[str], keep: int) -> str:
@@ -76,10 +67,23 @@ def listing() -> dict[str, Listed]:
     told = _run(["squeue", "--me", "--noheader", "--states=all", f"--format={LISTED}"])
     found = {}
     for line in told.splitlines():
-        fields = line.split("|", 4)
-        if len(fields) == 5:  # not what a plugin of the site prints as well
-            found[fields[4]] = Listed(*fields[:4])
+        fields = line.split("|", 5)
+        if len(fields) == 6:  # not what a plugin of the site prints as well
+            found[fields[5]] = _listed(*fields[:5])
     return found
+
+
+def _listed(id: str, state: str, reason: str, nodes: str, start: str) -> Listed:
+    """A job of a listing."""
+    why = [] if reason == "None" else [reason]
+    phase: Phase = "over" if state in ENDED else "runs"
+    if state == "PENDING":
+        phase = "waits"
+        if start.strip() not in ("", "N/A"):
+            why.append(f"expected to start at {start}")
+    return Listed(
+        id, state.lower().replace("_", " "), phase, ", ".join(filter(None, why)), nodes
+    )
 
 
 def cancel(id: str) -> None:

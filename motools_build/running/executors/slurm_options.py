@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from pydantic import Field
 
-from pydantic import Field, ValidationError
-
-from motools_build.errors import InputError
 from motools_build.spec import Spec
-from motools_build.text.similar import known
-
-WHERE = "tool.motools_build.executor.slurm"
-
-OF_KINDS = ("model", "samples", "eval", "dataset")
-"""Kinds of stages that may have options of their own."""
 
 
 class SlurmOptions(Spec):
@@ -50,36 +40,3 @@ class SlurmOptions(Spec):
             "--cpus-per-task": self.cpus,
         }
         return [f"{name}={value}" for name, value in given.items() if value is not None]
-
-
-def options_of(table: Mapping[str, Any], kind: str) -> SlurmOptions:
-    """The options for stages of a kind: the table's own, with those of its table for
-    the kind in their place. Raises InputError for an unknown or wrong field."""
-    own = {name: value for name, value in table.items() if name not in OF_KINDS}
-    made = _checked(own, f"[{WHERE}]")
-    for name in OF_KINDS:
-        if name in table:
-            place = f"[{WHERE}.{name}]"
-            if not isinstance(table[name], Mapping):
-                raise InputError(
-                    f"pyproject.toml: {place} is a table, not {table[name]!r}"
-                )
-            _checked(table[name], place)  # also the tables that are not needed now
-    more = table.get(kind, {})
-    return _checked({**own, **more}, f"[{WHERE}.{kind}]") if more else made
-
-
-def _checked(fields: Mapping[str, Any], place: str) -> SlurmOptions:
-    try:
-        return SlurmOptions(**fields)
-    except ValidationError as error:
-        told = []
-        for item in error.errors(include_url=False):
-            field = ".".join(map(str, item["loc"]))
-            if item["type"] == "extra_forbidden":
-                names = (*SlurmOptions.model_fields, *OF_KINDS)
-                told.append(f"{place} has no {field!r}; {known(field, names)}")
-            else:
-                what = item["msg"].removeprefix("Value error, ")
-                told.append(f"{place} {field}: {what}, not {item['input']!r:.80}")
-        raise InputError(f"pyproject.toml: {'; '.join(told)}") from error

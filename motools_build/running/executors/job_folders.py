@@ -1,4 +1,4 @@
-"""Folders of Slurm's jobs: made for a job, and submitted."""
+"""Folders of jobs at a cluster: made for a job, and what a node is to run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ from motools_build.backends.job import StageJob
 from motools_build.errors import ArtifactError
 from motools_build.keys import digest_file
 from motools_build.params import ModelParams, RowsParams
-from motools_build.running.executors import SLURM, slurm_commands
-from motools_build.running.executors.slurm_options import SlurmOptions
+from motools_build.running.executors.cluster import Cluster
 from motools_build.running.launch.messages import Request
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.files import replace as replace_file
 from motools_build.store.jobs import JobFolder
+
+WORKER = ("-m", "motools_build.running.worker")
+"""Arguments of Python for a worker."""
 
 
 def prepared(
@@ -29,8 +31,9 @@ def prepared(
     log: Path,
     store: ArtifactStore,
     tables: Mapping[str, Mapping[str, Any]],
+    cluster: Cluster,
 ) -> JobFolder:
-    """A new folder for the job, with copies of its rows. `tables` become
+    """A new folder for the job at the cluster, with copies of its rows. `tables` become
     `StageJob.tables`. Raises ArtifactError if rows were edited since the run was
     planned; then there is none."""
     failure = store.states.failure(job.key)
@@ -40,7 +43,8 @@ def prepared(
     sent = replace(job, work=str(place / "work"), tables=tables)
     sent = replace(sent, params=_with_copies(sent, rows, place / "inputs"))
     order = {
-        "executor": SLURM,
+        "executor": cluster.name,
+        "at": cluster.place,
         "stage": job.name,
         "kind": job.kind,
         "time": time.time(),
@@ -91,36 +95,33 @@ def _used(job: StageJob) -> list[str]:
 
 
 def wait_for(folder: JobFolder) -> None:
-    """Wait until no earlier run's sbatch is at work for this folder."""
+    """Wait until no earlier run's submission is at work for this folder."""
     with folder.locked("sending"):
         pass
 
 
-def submit(folder: JobFolder, nonce: str, options: SlurmOptions) -> str:
-    """Submit a folder's job, and write its ID down."""
+def written_script(folder: JobFolder, setup: Sequence[str], python: str | None) -> Path:
+    """Write the script that does the folder's job on a node that sees the folder under
+    the same path. `setup` are lines that go before the work, and `python` is the
+    interpreter, by default the path of the present one. Returns the script's path."""
     place = os.path.abspath(folder.path)
-    words = [
-        f"--job-name={folder.name}",
-        f"--comment={nonce}",
-        f"--output={place}/log",
-        "--open-mode=append",
-        "--requeue",
-        *options.words,
+    do = [python or sys.executable, *WORKER, "--folder", place]
+    lines = [
+        "#!/bin/bash",
+        f"cd {shlex.quote(os.getcwd())} || exit 1",
+        *setup,
+        f"exec {shlex.join(do)}",
+        "",
     ]
-    python = options.python or sys.executable
-    do = [python, "-m", "motools_build.running.worker", "--folder", place]
-    script = "\n".join(
-        [
-            "#!/bin/bash",
-            f"cd {shlex.quote(os.getcwd())} || exit 1",
-            *options.setup,
-            f"exec {shlex.join(do)}",
-            "",
-        ]
-    )
     path = folder.path / "script"
-    replace_file(path, script.encode())
-    with folder.locked("sending") as lock:
-        id = slurm_commands.submit(str(path), words, lock)
-        folder.submitted(id)
-    return id
+    replace_file(path, "\n".join(lines).encode())
+    return path
+
+
+def last_line(folder: JobFolder) -> str:
+    """The last line that the job's script printed; empty if there is none."""
+    try:
+        lines = folder.log.read_text(errors="replace").split("\n")
+    except FileNotFoundError:
+        return ""
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,98 @@
+"""The protocol of clusters: what has jobs done whose files are in `store/jobs.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from motools_build.errors import Refused
+from motools_build.store.jobs import JobFolder
+
+Phase = Literal["waits", "runs", "over", "never began"]
+"""Where a job is: it will be begun, is at work or was interrupted, or does nothing
+more. One that `never began` was given up by the cluster for having waited too long, and
+is to be submitted again."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A job in a listing of the cluster."""
+
+    id: str
+    state: str
+    """The cluster's word for the state, in lower case: `node fail`."""
+    phase: Phase
+    reason: str = ""
+    """Why it waits, or how it ended; empty if the cluster does not say."""
+    nodes: str = ""
+    """The nodes that it runs on; empty while it waits."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the job does nothing more."""
+        return self.phase in ("over", "never began")
+
+    def in_words(self, label: str) -> str:
+        """The state of a job of the cluster with that label, for the display."""
+        nodes = f" on {self.nodes}" if self.nodes else ""
+        waits = f" ({self.reason})" if self.reason and not self.nodes else ""
+        return f"{label} job {self.id} is {self.state}{nodes}{waits}"
+
+
+class LimitReached(Refused):
+    """As many jobs are submitted as the cluster allows; another one may be, later."""
+
+
+class Cluster(Protocol):
+    """Where jobs are done. All calls block, and those that ask the cluster raise
+    Unreachable if it does not answer, and Refused if it says no."""
+
+    @property
+    def name(self) -> str:
+        """The value of `executor` that chooses it."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Which cluster of its kind it is, if that is known: an address. A job is
+        looked for where it was submitted."""
+        ...
+
+    def submit(self, folder: JobFolder, kind: str) -> str:
+        """Submit the job of a folder, of a stage of that kind; returns the cluster's ID
+        of the job, which is written down in the folder as well. A death in the midst is
+        noticed by the next run (`wait_for`).
+
+        Raises Refused if the cluster surely has no such job, LimitReached among others;
+        Ambiguous if that is not known.
+        """
+        ...
+
+    def listing(self) -> Mapping[str, Listed]:
+        """The user's jobs that the cluster knows, those that ended a short time ago
+        included, by their nonces."""
+        ...
+
+    def cancel(self, id: str) -> None:
+        """End a job. That it has ended before is no error."""
+        ...
+
+    def fetch(self, folders: Iterable[JobFolder]) -> None:
+        """Bring what jobs have written to their folders, if they write elsewhere."""
+        ...
+
+    def forget(self, folder: JobFolder) -> None:
+        """Remove what the cluster keeps of a job, of which nothing is needed any
+        more."""
+        ...
+
+    def why(self, id: str, listed: Listed | None, folder: JobFolder, kind: str) -> str:
+        """Why a job ended without a result, and what to do. `listed` is None if the
+        cluster does not know it any more."""
+        ...
