@@ -53,7 +53,8 @@ def _ended(folder: JobFolder, cluster: Cluster) -> bool:
         cluster.cancel(id)
     for _ in range(ASKED):
         found = cluster.listing().get(folder.nonce)
-        if (found is None or found.over) and not folder.is_locked():
+        ends = found is None or found.over or found.phase == "waits"
+        if ends and not folder.is_locked():
             return True
         time.sleep(1.0)
     return False

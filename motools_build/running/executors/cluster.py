@@ -86,7 +86,8 @@ class Cluster(Protocol):
         ...
 
     def cancel(self, id: str) -> None:
-        """End a job. That it has ended before is no error."""
+        """End a job; one that waits ends at its beginning, at the latest. That it has
+        ended before is no error."""
         ...
 
     def fetch(self, folders: Iterable[JobFolder]) -> None:

@@ -1,7 +1,7 @@
 """Ray as a cluster: jobs by Ray Jobs, with submission IDs of our own.
 
-A job's submission ID is its folder's name and nonce, and Ray accepts each ID once: so
-there is never a second job of a submission, whatever answer gets lost.
+A job's submission ID is made of its nonce, and Ray accepts each ID once: so there is
+never a second job of a submission, whatever answer gets lost.
 
 Its files lie on a disk that the nodes share with this machine, under the same paths, or
 travel through the team's store (`through_store`).
@@ -42,6 +42,9 @@ PHASES: Mapping[str, Phase] = {
     "FAILED": "over",
 }
 """Ray's states; unknown ones are of jobs that are at work."""
+
+PREFIX = "motools-"
+"""Beginning of the submission IDs of all our jobs."""
 
 START_TIMEOUT = "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"
 """Ray's type of the error of a job that waited for longer than RAY_JOB_START_TIMEOUT_
@@ -101,20 +104,22 @@ class Ray:
             setup = [f"exec >> {log} 2>&1", *environment(), *options.setup]
             script = written_script(folder, setup, options.python)
             entrypoint = f"bash {shlex.quote(os.path.abspath(script))}"
-        if not self._api.submit(id, entrypoint, options.fields):
+        told = {"job": folder.name, "stage": str(folder.order["stage"])}
+        fields = {**options.fields, "metadata": told}
+        if not self._api.submit(id, entrypoint, fields):
             there = self._api.job(id)
             if there and _listed(there).phase == "never began":
                 self._api.delete(id)
-                self._api.submit(id, entrypoint, options.fields)
+                self._api.submit(id, entrypoint, fields)
         folder.submitted(id)
         return id
 
     def listing(self) -> Mapping[str, Listed]:
         jobs = {str(job.get("submission_id")): job for job in self._api.jobs()}
         return {
-            id.rpartition("-")[2]: _listed(job)
+            id.removeprefix(PREFIX): _listed(job)
             for id, job in jobs.items()
-            if id.startswith("motools-")
+            if id.startswith(PREFIX)
         }
 
     def cancel(self, id: str) -> None:
@@ -174,7 +179,7 @@ class Ray:
 
 def id_of(folder: JobFolder) -> str:
     """The submission ID of a folder's job."""
-    return f"{folder.name}-{folder.nonce}"
+    return PREFIX + folder.nonce
 
 
 def environment() -> list[str]:

@@ -100,6 +100,7 @@ class Parcels:
             told = json.loads(self._objects.get(new["result"].name) or b"null")
             if told is not None:
                 self._finish(name, told, folder)
+                self.forget(name)  # the folder has it all
 
     def _finish(self, name: str, told: Mapping[str, Any], folder: JobFolder) -> None:
         """Bring a job's files, then write its result down. A damaged file makes it one
