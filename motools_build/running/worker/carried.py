@@ -52,6 +52,9 @@ KEEP = 30.0
 SHARE = 10.0
 """Such a copy waits for at least this many times as long as the one before took."""
 
+PATIENCE = 3600.0
+"""Seconds for which a result waits for a store that does not answer."""
+
 
 def main(address: str, name: str) -> int:
     """Do the job of that name in the store at an address; returns the exit code.
@@ -186,8 +189,16 @@ class _Carrier:
             for path in entries(work)
             if path.is_file()
         }
-        self._parcels.finish(self._name, result, files)
-        return 0
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._parcels.finish(self._name, result, files)
+                return 0
+            except StoreError as error:
+                if time.monotonic() >= end:
+                    raise
+                print(f"{error}; asks again", file=sys.stderr, flush=True)
+                time.sleep(TELL)
 
     def _try(self, act: Any) -> None:
         try:

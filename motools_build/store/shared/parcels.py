@@ -198,6 +198,7 @@ class Parcels:
             name = names[path] if names else f"{prefix}/{path}"
             there = self._objects.fetch(name, place, size)
             if not there or digest_file(place) != digest:
+                self._objects.delete(name)  # so that the next job puts it there anew
                 what = "is damaged in" if there else "is missing in"
                 raise ArtifactError(
                     f"{path} of a job {what} the shared store "
