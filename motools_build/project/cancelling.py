@@ -46,15 +46,17 @@ def cancel_job(key: str, project: Project) -> tuple[bool, str]:
 
 
 def _ended(folder: JobFolder, cluster: Cluster) -> bool:
-    """Cancel the folder's job at its cluster; whether it has ended by now."""
+    """Cancel the folder's job at its cluster; whether it does nothing more by now. Ray
+    lets a job that it was asked to end wait for a node, and ends it there: should it
+    begin, its folder is closed."""
     found = cluster.listing().get(folder.nonce)
     id = found.id if found else folder.id
     if id and not (found and found.over):
         cluster.cancel(id)
     for _ in range(ASKED):
         found = cluster.listing().get(folder.nonce)
-        ends = found is None or found.over or found.phase == "waits"
-        if ends and not folder.is_locked():
+        idle = found is None or found.over or found.phase == "waits"
+        if idle and not folder.is_locked():
             return True
         time.sleep(1.0)
     return False

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -89,6 +90,9 @@ echo CANCELLED > $J/state
 class Cluster:
     """A cluster of this machine."""
 
+    name, label = "slurm", "Slurm"
+    done, cancelled = "COMPLETED", "CANCELLED"
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bin = folder / "bin"
@@ -116,6 +120,18 @@ class Cluster:
         file = self.folder / f"{name}.calls"
         return len(file.read_text().splitlines()) if file.exists() else 0
 
+    @property
+    def listings(self) -> int:
+        return self.calls("squeue")
+
+    @property
+    def submissions(self) -> int:
+        return self.calls("sbatch")
+
+    def id(self, number: int) -> str:
+        """The cluster's ID of the job that was submitted at that place."""
+        return str(number)
+
     def set(self, *names: str, text: str = "") -> None:
         for name in names:
             (self.folder / name).write_text(text)
@@ -136,6 +152,19 @@ class Cluster:
         while self.state(id) != state:
             assert time.monotonic() < end, self.state(id)
             time.sleep(0.01)
+
+    def forget(self, id: int) -> None:
+        """Have the queue not know a job any more."""
+        (self.folder / f"job{id}/forgotten").touch()
+
+    def again(self, id: int) -> None:
+        """Run a job's script once more."""
+        script = (self.folder / f"job{id}/script").read_text()
+        subprocess.run(["bash", "-c", script], check=True)
+
+    def kept(self) -> list[bytes]:
+        """All that the cluster was told, and what it keeps."""
+        return [path.read_bytes() for path in self.folder.rglob("*") if path.is_file()]
 
     def end(self, id: int, state: str) -> None:
         """End a job as Slurm does, with a state of its own."""

@@ -30,7 +30,7 @@ from motools_build.running.executors.slurm import Slurm
 from motools_build.running.executors.slurm_commands import listing
 from motools_build.store.artifacts import ArtifactStore
 from tests.conftest import ROOT, Project
-from tests.executors.test_slurm import BACKEND, job, ran, result
+from tests.executors.toy import BACKEND, USED, job, ran, result, while_saved
 
 pytestmark = [pytest.mark.slurm, pytest.mark.real_process]
 
@@ -148,28 +148,15 @@ def daemons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daemons: Daemons) -> Daemons:
-    """A folder in which jobs are those of `test_slurm`, done by the real Slurm."""
+    """A folder in which jobs are those of `toy.py`, done by the real Slurm."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site/sitecustomize.py").write_text(BACKEND)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}/site{os.pathsep}{ROOT}")
     monkeypatch.setenv("SLURM_CONF", str(daemons.conf))
+    monkeypatch.setenv(USED, "slurm")
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     return daemons
-
-
-def saved(key: str = "a") -> Path:
-    return Path(f"artifacts/jobs/{key * 32}-a1/work/resume/step")
-
-
-async def while_saved(act: Callable[[], object], **more: object) -> Made:
-    """The result of a job that waits, after something was done in its midst."""
-    from tests.executors.test_slurm import one
-
-    task = asyncio.create_task(one(job("wait"), **more))
-    await asyncio.to_thread(_until, saved().exists)
-    await asyncio.to_thread(act)
-    return await task
 
 
 def test_a_requeued_training_has_the_same_weights(

@@ -15,7 +15,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from motools_build.errors import InputError, Refused, StoreError, Unreachable
+from motools_build.errors import (
+    Ambiguous,
+    InputError,
+    Refused,
+    StoreError,
+    Unreachable,
+)
 from motools_build.running.executors import RAY
 from motools_build.running.executors.carrying import files_of
 from motools_build.running.executors.cluster import Listed, Phase
@@ -49,6 +55,11 @@ PREFIX = "motools-"
 START_TIMEOUT = "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"
 """Ray's type of the error of a job that waited for longer than RAY_JOB_START_TIMEOUT_
 SECONDS, by default a quarter of an hour: Ray's queue is not made for longer waits."""
+
+START_FAILURE = "JOB_SUPERVISOR_ACTOR_START_FAILURE"
+NAME_TAKEN = "is already taken"
+"""Type and part of the error if a job's ID was free before Ray's own process for its
+last submission had ended: the next attempt succeeds."""
 
 
 class Ray:
@@ -106,13 +117,22 @@ class Ray:
             entrypoint = f"bash {shlex.quote(os.path.abspath(script))}"
         told = {"job": folder.name, "stage": str(folder.order["stage"])}
         fields = {**options.fields, "metadata": told}
-        if not self._api.submit(id, entrypoint, fields):
-            there = self._api.job(id)
-            if there and _listed(there).phase == "never began":
-                self._api.delete(id)
-                self._api.submit(id, entrypoint, fields)
+        if not self._api.submit(id, entrypoint, fields) and self._freed(id):
+            self._api.submit(id, entrypoint, fields)
         folder.submitted(id)
         return id
+
+    def _freed(self, id: str) -> bool:
+        """Whether Ray has no job of the ID any more, which it has if the job never
+        began. Raises Ambiguous if Ray does not answer."""
+        try:
+            there = self._api.job(id)
+            if there is None or _listed(there).phase != "never began":
+                return there is None
+            self._api.delete(id)
+        except (Unreachable, Refused) as error:
+            raise Ambiguous(str(error)) from error
+        return True
 
     def listing(self) -> Mapping[str, Listed]:
         jobs = {str(job.get("submission_id")): job for job in self._api.jobs()}
@@ -199,6 +219,8 @@ def _listed(job: Mapping[str, Any]) -> Listed:
     if job.get("error_type") == START_TIMEOUT:
         phase = "never began"
         reason = "no node had room for it in the time that Ray lets a job wait"
+    elif job.get("error_type") == START_FAILURE and NAME_TAKEN in reason:
+        phase = "never began"
     elif phase == "waits":
         reason = "waits for a node with room"
     elif phase == "runs":

@@ -106,7 +106,8 @@ class RayApi:
             self._read(status, said)
 
     def delete(self, id: str) -> None:
-        """Have Ray forget a job that has ended, so that its ID is free again."""
+        """Have Ray forget a job that has ended, so that its ID is free again. Ray fails
+        (HTTP 500) if it has not ended."""
         status, said = self._asked("DELETE", f"/api/jobs/{quote(id)}")
         if status != 404:
             self._read(status, said)
@@ -175,6 +176,7 @@ def _headers() -> dict[str, str]:
 
 
 def _last(said: str) -> str:
-    """The last line of an answer, which of a traceback is the error."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    """The last line of an answer, which of a traceback is the error. Ray ends the
+    tracebacks of its other processes with a line that is a dot."""
+    lines = [line.strip() for line in said.splitlines() if line.strip(". ")]
     return lines[-1][:300] if lines else "no text"
