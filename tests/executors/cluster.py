@@ -28,7 +28,7 @@ fi
 """
 
 SBATCH = """
-if [ -e $D/refuse ]; then cat $D/refuse >&2; exit 1; fi
+if said=$(cat $D/refuse 2>/dev/null); then echo "$said" >&2; exit 1; fi
 for word in "$@"; do
   case "$word" in
     --comment=*) comment="${word#*=}" ;;

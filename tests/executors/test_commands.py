@@ -1,4 +1,5 @@
-"""`doit` with `executor=slurm`: the same artifacts, and nothing lost between runs."""
+"""`doit` with `executor=slurm` and `executor=ray`: the same artifacts, and nothing lost
+between runs."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Project
-from tests.executors.cluster import Cluster
+from tests.executors.ray_server import RayServer, until
+from tests.executors.toy import AnyCluster
 
 TASK = """
 from inspect_ai import Task, task
@@ -22,12 +24,12 @@ def words():
 
 SECTION = """
 [tool.motools_build.executor]
-default = "slurm"
+default = "{name}"
 """
 
 
 @pytest.fixture
-def asked(project: Project, cluster: Cluster) -> Project:
+def asked(project: Project) -> Project:
     """A project whose evals are done in a worker."""
     project.write("zoo/evals/words.py", TASK)
     project.dataset("tiny")
@@ -47,11 +49,11 @@ def scores(project: Project) -> object:
 
 
 def test_an_eval_at_the_cluster_is_the_same_and_its_record_says_where(
-    asked: Project, cluster: Cluster
+    asked: Project, cluster: AnyCluster
 ) -> None:
-    asked.doit("run", "tiny", "executor=slurm")
+    asked.doit("run", "tiny", f"executor={cluster.name}")
     (record,) = asked.records("eval").values()
-    assert record["made"]["executor"] == {"name": "slurm", "id": "1"}
+    assert record["made"]["executor"] == {"name": cluster.name, "id": cluster.id(1)}
     at_cluster = scores(asked)
     left = [*(asked.root / "artifacts/jobs").iterdir()]
     left += (asked.root / "artifacts/work").iterdir()
@@ -66,20 +68,19 @@ def test_an_eval_at_the_cluster_is_the_same_and_its_record_says_where(
 
 
 def test_what_is_queued_is_shown_kept_and_taken_up(
-    asked: Project, cluster: Cluster
+    asked: Project, cluster: AnyCluster
 ) -> None:
     with (asked.root / "pyproject.toml").open("a") as file:
-        file.write(SECTION)
+        file.write(SECTION.replace("{name}", cluster.name))
     cluster.set("hold")
     ran = asked.doit("run", "tiny", "wait=no")
-    assert "submitted to Slurm as 1, and not awaited" in ran.out
+    id = cluster.id(1)
+    assert f"submitted to {cluster.label} as {id}, and not awaited" in ran.out
     assert "1 job goes on at the cluster" in ran.out
-    assert (
-        "account slurm  eval:tiny/tiny/echo/seed0/words"
-        in asked.doit("status", code=1).out
-    )
+    at = f"account {cluster.name}  eval:tiny/tiny/echo/seed0/words"
+    assert at in asked.doit("status", code=1).out
     (line,) = jobs(asked)
-    assert (line["id"], line["state"], line["backend"]) == ("1", "pending", "cluster")
+    assert (line["id"], line["state"], line["backend"]) == (id, "pending", "cluster")
     assert "pending" in asked.doit("jobs").out
     planned = json.loads(asked.doit("plan", "tiny", "--json").out)
     assert [one["action"] for one in planned if one["stage"].startswith("eval")] == [
@@ -96,32 +97,33 @@ def test_what_is_queued_is_shown_kept_and_taken_up(
 
 
 def test_cancel_ends_a_job_and_the_next_run_begins_anew(
-    asked: Project, cluster: Cluster
+    asked: Project, cluster: AnyCluster
 ) -> None:
     cluster.set("hold")
-    asked.doit("run", "tiny", "executor=slurm", "wait=no")
+    asked.doit("run", "tiny", f"executor={cluster.name}", "wait=no")
     out = asked.doit("cancel", "tiny").out
     assert "cancelled; the next run begins it anew" in out
-    assert cluster.state(1) == "CANCELLED"
     assert jobs(asked) == []
     cluster.unset("hold")
-    asked.doit("run", "tiny", "executor=slurm")
+    if cluster.name == "slurm":
+        assert cluster.state(1) == "CANCELLED"
+    asked.doit("run", "tiny", f"executor={cluster.name}")
     assert cluster.jobs == 2
 
 
 def test_a_cluster_that_is_down_is_said_by_jobs_and_cancel(
-    asked: Project, cluster: Cluster
+    asked: Project, cluster: AnyCluster
 ) -> None:
     cluster.set("hold")
-    asked.doit("run", "tiny", "executor=slurm", "wait=no")
+    asked.doit("run", "tiny", f"executor={cluster.name}", "wait=no")
     cluster.set("down")
-    assert "Slurm does not answer" in jobs(asked)[0]["message"]
+    assert f"{cluster.label} does not answer" in jobs(asked)[0]["message"]
     assert (
-        "not cancelled: Slurm does not answer"
+        f"not cancelled: {cluster.label} does not answer"
         in asked.doit("cancel", "--all", code=1).out
     )
-    ran = asked.doit("run", "tiny", "executor=slurm", "wait=no")
-    assert "job 1 goes on" in ran.out
+    ran = asked.doit("run", "tiny", f"executor={cluster.name}", "wait=no")
+    assert f"job {cluster.id(1)} goes on" in ran.out
 
 
 @pytest.mark.parametrize(
@@ -134,6 +136,11 @@ def test_a_cluster_that_is_down_is_said_by_jobs_and_cancel(
         ("executor.slurm.hours = 3", "has no 'hours'"),
         ("executor.slurm.eval.cpus = 0", "executor.slurm.eval] cpus: "),
         ("executor.slurm.eval = 3", "executor.slurm.eval] is a table, not 3"),
+        ("executor.ray.partition = 'gpu'", "executor.ray] has no 'partition'"),
+        ("executor.ray.cpus = 0", "executor.ray] cpus: "),
+        ("executor.ray.memory = 'much'", "executor.ray] memory: "),
+        ("executor.ray.address = 3", "executor.ray] address is a text, not 3"),
+        ("executor.ray.address = 'ray://head:10001'", "address of Ray's dashboard"),
     ],
 )
 def test_a_wrong_table_is_refused(tiny: Project, text: str, said: str) -> None:
@@ -148,7 +155,7 @@ def test_a_wrong_variable_is_refused(tiny: Project) -> None:
 
 @pytest.mark.real_process
 def test_an_edit_does_not_reach_a_queued_training(
-    project: Project, cluster: Cluster
+    project: Project, cluster: AnyCluster
 ) -> None:
     rows = project.dataset("tiny")
     project.setting(
@@ -160,7 +167,7 @@ def test_an_edit_does_not_reach_a_queued_training(
     project.write("zoo/evals/words.py", TASK)
     before = rows.read_bytes()
     cluster.set("hold")
-    run = project.start("run", "model:tiny/*", "executor=slurm")
+    run = project.start("run", "model:tiny/*", f"executor={cluster.name}")
     cluster.until(1, "PENDING")
     project.dataset("tiny", first=50)
     cluster.unset("hold")
@@ -170,3 +177,35 @@ def test_an_edit_does_not_reach_a_queued_training(
     rows.write_bytes(before)
     assert "nothing to do" in project.doit("run", "model:tiny/*").out
     assert cluster.jobs == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("RAY_ADDRESS", "ray://head:10001", "address of Ray's dashboard"),
+        ("RAY_ADDRESS", "http://me:verysecret@head", "holds a name or a password"),
+        ("RAY_JOB_HEADERS", "[1]", "RAY_JOB_HEADERS is no JSON object"),
+    ],
+)
+def test_a_wrong_variable_of_rays_is_refused_before_anything_runs(
+    asked: Project, ray: RayServer, variable: str, value: str, said: str
+) -> None:
+    ran = asked.doit("run", "tiny", "executor=ray", code=3, **{variable: value})
+    assert said in ran.err
+    assert "verysecret" not in ran.out + ran.err
+    assert (ran.made, ray.jobs) == (set(), 0)
+
+
+def test_jobs_are_asked_and_ended_at_the_ray_that_has_them(
+    asked: Project, ray: RayServer
+) -> None:
+    ray.set("hold")
+    asked.doit("run", "tiny", "executor=ray", "wait=no")
+    elsewhere = {"RAY_ADDRESS": "http://127.0.0.1:9"}
+    (line,) = json.loads(asked.doit("jobs", "--json", **elsewhere).out)
+    assert line["state"] == "pending"
+    assert "waits for a node with room" in line["message"]
+    assert "cancelled" in asked.doit("cancel", "--all", **elsewhere).out
+    ray.unset("hold")
+    until(lambda: ray.state(1) in ("SUCCEEDED", "FAILED"))  # it finds no folder
+    assert asked.records("eval") == {}
