@@ -58,7 +58,8 @@ class Ray:
             )
         self._table = {key: value for key, value in table.items() if key != "address"}
         self._options("model")
-        self.place = place or address_of(given)
+        configured = address_of(given) if given else None
+        self.place = place or configured or address_of(None)
         self._api = RayApi(self.place)
 
     def submit(self, folder: JobFolder, kind: str) -> str:
