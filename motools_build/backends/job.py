@@ -48,8 +48,9 @@ class StageJob:
     """The artifacts that the job uses, by role: `base`, `upload`, `model` and so on;
     `base:MODEL` for a judge that is another model than the one under test."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """For an eval: path -> digest of each file in its key. The task's own code reads
-    these files, so the worker checks each one as it is read."""
+    """For an eval, or a training by a command of the project: path -> digest of each
+    file in its key. The task's own code reads these files, so the worker checks each
+    one as it is read."""
     account: Account | None = None
     """The account that pays for the model that is trained or asked; None if free."""
     judges: Mapping[str, Account] = field(default_factory=dict)

@@ -51,10 +51,13 @@ def executor_of(variables: Mapping[str, str], table: Mapping[str, Any]) -> str:
     return str(name)
 
 
-def check_cluster(variables: Mapping[str, str], table: Mapping[str, Any]) -> None:
-    """Raise InputError if the run's executor is a cluster that cannot be addressed."""
+def check_cluster(
+    variables: Mapping[str, str], table: Mapping[str, Any], store: str
+) -> None:
+    """Raise InputError if the run's executor is a cluster that cannot be addressed, or
+    that needs a store of the team where there is none."""
     name = executor_of(variables, table)
     if name in CLUSTERS:
         from motools_build.running.executors.registry import cluster_of
 
-        cluster_of(name, tables=table)
+        cluster_of(name, None, table, store)

@@ -48,7 +48,8 @@ def _check(project: Project, stale: Sequence[Stage], say: Say) -> None:
     from motools_build.project.remote import check_keys, payers
 
     _ = project.settle, project.launcher  # each raises InputError
-    check_cluster(project.variables, project.config.executor)
+    config = project.config
+    check_cluster(project.variables, config.executor, config.store)
     check_keys(stale)
     accounts = payers(stale)
     for account in accounts:

@@ -49,7 +49,7 @@ def runtime_of(
     settings of the project: its launcher, its settle time, its limits, its prices."""
     store, orders = project.store, stops(project)
     table = project.config.executor
-    executor = executor_of(project.variables, table)
+    executor, shared = executor_of(project.variables, table), project.config.store
     return Runtime(
         store=store,
         memo=project.memo,
@@ -70,7 +70,7 @@ def runtime_of(
         account_of=project.account_of,
         cluster=ClusterJobs(
             store,
-            lambda name, place: cluster_of(name, place, table),
+            lambda name, place: cluster_of(name, place, table, shared),
             project.tables,
             sends_to=executor if executor in CLUSTERS else "",
             wait=waits(project.variables),

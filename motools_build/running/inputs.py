@@ -31,6 +31,9 @@ SMALL = 1 << 20
 block other stages, so a thread reads them. With a thread for smaller ones, too, the
 stage would queue behind others that wait for the disk."""
 
+WITH_CODE = ("inspect", "command")
+"""Backends that run the project's own code, whose jobs know their files."""
+
 Remake = Callable[[Stage], Awaitable[bool]]
 """Function that makes a stage again even if it is up to date: `run_stage`, passed in
 because it calls this module."""
@@ -54,7 +57,7 @@ async def inputs(stage: Stage, runtime: Runtime, remake: Remake) -> StageJob:
     job = _by_its_owner(
         _job(stage, store, str(store.work_folder(stage))), runtime.account_of
     )
-    return replace(job, files=files) if stage.backend == "inspect" else job
+    return replace(job, files=files) if stage.backend in WITH_CODE else job
 
 
 def check_files(

@@ -97,6 +97,12 @@ class JobFolder:
         return str(self.order["executor"]), str(self.order.get("at", ""))
 
     @property
+    def through(self) -> str:
+        """Address of the shared store through which the job's files travel; empty if it
+        works in this folder."""
+        return str(self.order.get("through", ""))
+
+    @property
     def id(self) -> str:
         """The cluster's ID of the job; empty as long as none is known."""
         return str(self._read("submitted.json").get("id", ""))

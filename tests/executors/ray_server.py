@@ -72,7 +72,7 @@ class Job:
             "error_type": self.error_type,
             "start_time": 1796030471694,
             "end_time": 1796030471694 if self.status in ENDED else None,
-            "metadata": None,
+            "metadata": self.request.get("metadata"),
             "runtime_env": self.request.get("runtime_env"),
             "driver_agent_http_address": at,
             "driver_node_id": "0f9459323d43" if self.process else None,

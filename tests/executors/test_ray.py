@@ -46,6 +46,7 @@ def test_options_become_those_of_the_request_by_kind(cluster: RayServer) -> None
     script = Path(request.pop("entrypoint").removeprefix("bash "))
     assert request == {
         "submission_id": cluster.id(1),
+        "metadata": {"job": f"motools-{'a' * 32}-a1", "stage": "work"},
         "entrypoint_num_cpus": 3,
         "entrypoint_num_gpus": 0.5,
         "entrypoint_memory": 1 << 30,
@@ -54,7 +55,6 @@ def test_options_become_those_of_the_request_by_kind(cluster: RayServer) -> None
     }
     assert script.parent == Path(made.folder).resolve().parent
     assert "export FROM_SETUP=1" in script.read_text()
-    assert cluster.id(1).startswith(f"motools-{'a' * 32}-a1-")
 
 
 def test_inspect_variables_of_the_nodes_do_not_reach_a_job(

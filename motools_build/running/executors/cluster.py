@@ -64,6 +64,12 @@ class Cluster(Protocol):
         looked for where it was submitted."""
         ...
 
+    @property
+    def through(self) -> str:
+        """Address of the shared store through which the files of new jobs travel; empty
+        if nodes see this machine's folders."""
+        ...
+
     def submit(self, folder: JobFolder, kind: str) -> str:
         """Submit the job of a folder, of a stage of that kind; returns the cluster's ID
         of the job, which is written down in the folder as well. A death in the midst is
@@ -80,7 +86,8 @@ class Cluster(Protocol):
         ...
 
     def cancel(self, id: str) -> None:
-        """End a job. That it has ended before is no error."""
+        """End a job; one that waits ends at its beginning, at the latest. That it has
+        ended before is no error."""
         ...
 
     def fetch(self, folders: Iterable[JobFolder]) -> None:
@@ -88,8 +95,8 @@ class Cluster(Protocol):
         ...
 
     def forget(self, folder: JobFolder) -> None:
-        """Remove what the cluster keeps of a job, of which nothing is needed any
-        more."""
+        """Remove what is kept of a job elsewhere than in its folder, which gets what a
+        job without a result has saved to go on from."""
         ...
 
     def why(self, id: str, listed: Listed | None, folder: JobFolder, kind: str) -> str:

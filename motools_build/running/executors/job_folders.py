@@ -45,12 +45,14 @@ def prepared(
     order = {
         "executor": cluster.name,
         "at": cluster.place,
+        "through": cluster.through,
         "stage": job.name,
         "kind": job.kind,
         "time": time.time(),
         "nonce": secrets.token_hex(8),
         "folder": os.getcwd(),
         "uses": [job.key, *_used(job)],
+        "log": str(log),
         "request": Request((sent,), log).encode().decode(),
     }
     made = store.jobs.create(job.key, attempt, order, rows)
@@ -121,7 +123,12 @@ def written_script(folder: JobFolder, setup: Sequence[str], python: str | None) 
 def last_line(folder: JobFolder) -> str:
     """The last line that the job's script printed; empty if there is none."""
     try:
-        lines = folder.log.read_text(errors="replace").split("\n")
+        return last_of(folder.log.read_text(errors="replace"))
     except FileNotFoundError:
         return ""
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+
+
+def last_of(text: str) -> str:
+    """The last line of a text that is not blank, cut; empty if there is none."""
+    lines = (line.strip()[:300] for line in reversed(text.split("\n")))
+    return next(filter(None, lines), "")

@@ -1,9 +1,10 @@
 """Ray as a cluster: jobs by Ray Jobs, with submission IDs of our own.
 
-A job's submission ID is its folder's name and nonce, and Ray accepts each ID once: so
-there is never a second job of a submission, whatever answer gets lost.
+A job's submission ID is made of its nonce, and Ray accepts each ID once: so there is
+never a second job of a submission, whatever answer gets lost.
 
-Its files lie on a disk that the nodes share with this machine, under the same paths.
+Its files lie on a disk that the nodes share with this machine, under the same paths, or
+travel through the team's store (`through_store`).
 """
 
 from __future__ import annotations
@@ -14,15 +15,31 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from motools_build.errors import Ambiguous, InputError, Refused, Unreachable
+from motools_build.errors import (
+    Ambiguous,
+    InputError,
+    Refused,
+    StoreError,
+    Unreachable,
+)
 from motools_build.running.executors import RAY
+from motools_build.running.executors.carrying import files_of
 from motools_build.running.executors.cluster import Listed, Phase
-from motools_build.running.executors.job_folders import last_line, written_script
+from motools_build.running.executors.job_folders import (
+    WORKER,
+    last_line,
+    last_of,
+    written_script,
+)
 from motools_build.running.executors.options import WHERE, options_of
 from motools_build.running.executors.ray_api import RayApi, address_of
 from motools_build.running.executors.ray_options import RayOptions
 from motools_build.running.launch.base import worker_environment
+from motools_build.running.versions import versions
 from motools_build.store.jobs import JobFolder
+from motools_build.store.shared.address import Address
+from motools_build.store.shared.objects import Objects
+from motools_build.store.shared.parcels import Parcels
 
 PHASES: Mapping[str, Phase] = {
     "PENDING": "waits",
@@ -31,6 +48,9 @@ PHASES: Mapping[str, Phase] = {
     "FAILED": "over",
 }
 """Ray's states; unknown ones are of jobs that are at work."""
+
+PREFIX = "motools-"
+"""Beginning of the submission IDs of all our jobs."""
 
 START_TIMEOUT = "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"
 """Ray's type of the error of a job that waited for longer than RAY_JOB_START_TIMEOUT_
@@ -47,29 +67,59 @@ class Ray:
 
     name, label = RAY, "Ray"
 
-    def __init__(self, table: Mapping[str, Any], place: str | None = None) -> None:
+    def __init__(
+        self,
+        table: Mapping[str, Any],
+        place: str | None = None,
+        store: str | None = None,
+    ) -> None:
         """`table` is `[tool.motools_build.executor.ray]`; `place` is the address of the
-        cluster, if a job is at another one than the present. Raises InputError if the
-        table is wrong."""
-        given = table.get("address")
-        if given is not None and not isinstance(given, str):
-            raise InputError(
-                f"pyproject.toml: [{WHERE}.{RAY}] address is a text, not {given!r}"
-            )
-        self._table = {key: value for key, value in table.items() if key != "address"}
+        cluster, if a job is at another one than the present; `store` is the address of
+        the team's store, empty if there is none, None if jobs are only listed and
+        ended. Raises InputError if the table is wrong."""
+        own = {key: table[key] for key in ("address", "through_store") if key in table}
+        for key, kind in (("address", str), ("through_store", bool)):
+            if not isinstance(own.get(key, kind()), kind):
+                what = "a text" if kind is str else "true or false"
+                raise InputError(
+                    f"pyproject.toml: [{WHERE}.{RAY}] {key} is {what}, not {own[key]!r}"
+                )
+        self._table = {key: value for key, value in table.items() if key not in own}
         self._options("model")
-        configured = address_of(given) if given else None
+        if own.get("through_store") and store == "":
+            raise InputError(
+                f"pyproject.toml: [{WHERE}.{RAY}] through_store needs the store that "
+                "files are to travel through: [tool.motools_build] store = "
+                '"s3://bucket/prefix"'
+            )
+        through = store if store and own.get("through_store") else ""
+        self.through = str(Address.parse(through)) if through else ""
+        configured = address_of(given) if (given := own.get("address")) else None
         self.place = place or configured or address_of(None)
         self._api = RayApi(self.place)
+        self._parcels: dict[str, Parcels] = {}
 
     def submit(self, folder: JobFolder, kind: str) -> str:
-        options, id = self._options(kind), f"{folder.name}-{folder.nonce}"
-        log = shlex.quote(os.path.abspath(folder.log))
-        setup = [f"exec >> {log} 2>&1", *environment(), *options.setup]
-        script = written_script(folder, setup, options.python)
-        entrypoint = f"bash {shlex.quote(os.path.abspath(script))}"
-        if not self._api.submit(id, entrypoint, options.fields) and self._freed(id):
-            self._api.submit(id, entrypoint, options.fields)
+        options, id = self._options(kind), id_of(folder)
+        if through := folder.through:
+            order = {
+                **folder.order,
+                "job": folder.path.name,
+                "version": versions()["motools_build"],
+            }
+            self._of(through).send(id, order, files_of(folder))
+            do = [options.python or "python", *WORKER, "--store", through, "--job", id]
+            lines = [*environment(), *options.setup, f"exec {shlex.join(do)}"]
+            entrypoint = shlex.join(["bash", "-c", "\n".join(lines)])
+        else:
+            log = shlex.quote(os.path.abspath(folder.log))
+            setup = [f"exec >> {log} 2>&1", *environment(), *options.setup]
+            script = written_script(folder, setup, options.python)
+            entrypoint = f"bash {shlex.quote(os.path.abspath(script))}"
+        told = {"job": folder.name, "stage": str(folder.order["stage"])}
+        fields = {**options.fields, "metadata": told}
+        if not self._api.submit(id, entrypoint, fields) and self._freed(id):
+            self._api.submit(id, entrypoint, fields)
         folder.submitted(id)
         return id
 
@@ -88,19 +138,33 @@ class Ray:
     def listing(self) -> Mapping[str, Listed]:
         jobs = {str(job.get("submission_id")): job for job in self._api.jobs()}
         return {
-            id.rpartition("-")[2]: _listed(job)
+            id.removeprefix(PREFIX): _listed(job)
             for id, job in jobs.items()
-            if id.startswith("motools-")
+            if id.startswith(PREFIX)
         }
 
     def cancel(self, id: str) -> None:
         self._api.stop(id)
 
     def fetch(self, folders: Iterable[JobFolder]) -> None:
-        """Jobs write to their folders."""
+        by_store: dict[str, dict[str, JobFolder]] = {}
+        for folder in folders:
+            if folder.through:
+                by_store.setdefault(folder.through, {})[id_of(folder)] = folder
+        for store, wanted in by_store.items():
+            try:
+                self._of(store).fetch(wanted)
+            except StoreError as error:
+                raise Unreachable(str(error)) from error
 
     def forget(self, folder: JobFolder) -> None:
-        """Ray's own list of jobs that have ended stays as it is."""
+        """Bring what a job without a result has saved, and remove what the store has of
+        it. Ray's own list of jobs that have ended stays as it is."""
+        if folder.through:
+            parcels = self._of(folder.through)
+            if folder.result is None:
+                parcels.saved(id_of(folder), folder.work)
+            parcels.forget(id_of(folder))
 
     def why(self, id: str, listed: Listed | None, folder: JobFolder, kind: str) -> str:
         again = "what it saved is kept, and the next run goes on from there"
@@ -112,13 +176,31 @@ class Ray:
             )
         if listed.state == "stopped":
             return f"{job} was stopped (doit cancel, ray job stop); {again}"
-        said = last_line(folder)
+        said = last_line(folder) or self._printed(id)
         told = f"; its script said last: {said}" if said else ""
         why = f"it {listed.state}" + (f": {listed.reason}" if listed.reason else "")
         return f"{job} ended without a result ({why}){told}; {again}"
 
+    def _printed(self, id: str) -> str:
+        """The last line that a job printed, as Ray has it; empty if there is none."""
+        try:
+            return last_of(self._api.logs(id))
+        except (Unreachable, Refused):
+            return ""
+
+    def _of(self, store: str) -> Parcels:
+        """The jobs that travel through a store."""
+        if store not in self._parcels:
+            self._parcels[store] = Parcels(Objects(Address.parse(store)))
+        return self._parcels[store]
+
     def _options(self, kind: str) -> RayOptions:
         return options_of(RayOptions, RAY, self._table, kind)
+
+
+def id_of(folder: JobFolder) -> str:
+    """The submission ID of a folder's job."""
+    return PREFIX + folder.nonce
 
 
 def environment() -> list[str]:

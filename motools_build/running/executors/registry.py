@@ -11,11 +11,15 @@ from motools_build.running.executors.cluster import Cluster
 
 
 def cluster_of(
-    name: str, place: str | None = None, tables: Mapping[str, Any] | None = None
+    name: str,
+    place: str | None = None,
+    tables: Mapping[str, Any] | None = None,
+    store: str | None = None,
 ) -> Cluster:
     """The cluster of a name. `place` is where its job was submitted; None for where new
     jobs go. `tables` is `[tool.motools_build.executor]`; without it, jobs can be listed
-    and ended, and none submitted as the project wants it.
+    and ended, and none submitted as the project wants it. `store` is the address of the
+    team's store, empty if there is none.
 
     Raises InputError if the name's table is wrong, and ArtifactError for a name that a
     later version may know.
@@ -28,7 +32,7 @@ def cluster_of(
     if name == RAY:
         from motools_build.running.executors.ray import Ray
 
-        return Ray(table, place or None)
+        return Ray(table, place or None, store)
     raise ArtifactError(
         f"a job below artifacts/jobs/ is at {name!r}, which is none of "
         f"{', '.join(CLUSTERS)}: a later version of motools_build submitted it"

@@ -21,7 +21,7 @@ from motools_build.store.jobs import JobFolder
 class Slurm:
     """A `Cluster`: the Slurm whose commands are on this machine."""
 
-    name, label, place = SLURM, "Slurm", ""
+    name, label, place, through = SLURM, "Slurm", "", ""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         """`table` is `[tool.motools_build.executor.slurm]`. Raises InputError if it is

@@ -1,5 +1,6 @@
 """Entry point of a worker. With `--with-host`, it ends when its host does; with
-`--folder FOLDER`, it does the one job of that folder."""
+`--folder FOLDER`, it does the one job of that folder; with `--store ADDRESS --job
+NAME`, the one whose files are in a shared store."""
 
 import sys
 
@@ -7,6 +8,11 @@ if sys.argv[1:2] == ["--folder"]:
     from motools_build.running.worker import folder
 
     sys.exit(folder.main(sys.argv[2]))
+
+if sys.argv[1:2] == ["--store"]:
+    from motools_build.running.worker import carried
+
+    sys.exit(carried.main(sys.argv[2], sys.argv[4]))
 
 from motools_build.running.worker.supervision import main
 

@@ -20,6 +20,7 @@ from motools_build.keys import digest_bytes
 from motools_build.store.locks import Locks
 from motools_build.store.runs import DAY, RunLog
 from motools_build.store.shared.objects import Object, Objects
+from motools_build.store.shared.parcels import JOBS
 from motools_build.store.shared.sharing import WRITERS
 from motools_build.store.shared.tier import PAYLOAD, RECORDS, in_threads
 
@@ -29,6 +30,10 @@ GRACE = 7.0
 MARKS = "gc/marks"
 
 PROBES = "probe"
+
+UNUSED = 30.0
+"""Days after which nobody waits for the files of a job that travelled (`parcels.py`).
+A job that is submitted puts its files anew long before."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ def sweep(objects: Objects, referred: Iterable[str], days: float, yes: bool) -> 
     payloads = objects.list(PAYLOAD)
     loose += [one for one in payloads if one.name.split("/")[1] not in kept_payloads]
     loose += objects.list(PROBES)
+    loose += [o for o in objects.list(JOBS) if o.modified <= now - UNUSED * DAY]
     before = _marks(objects)
     ripe = [
         one
@@ -72,7 +78,7 @@ def sweep(objects: Objects, referred: Iterable[str], days: float, yes: bool) -> 
     names = {one.name for one in ripe}
     marked = [one for one in loose if one.name not in names]
     if yes:
-        for each in (RECORDS, PAYLOAD, PROBES):  # a record goes before its files
+        for each in (RECORDS, PAYLOAD, PROBES, JOBS):  # a record goes before its files
             of = [one for one in ripe if one.name.startswith(f"{each}/")]
             in_threads(lambda one: objects.delete(one.name), of)
         told = {
