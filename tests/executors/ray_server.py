@@ -9,6 +9,7 @@ where a client could read them.
     lose       the next job is accepted, and the answer is lost
     slow       the next job's answer comes when this is unset
     hold       jobs wait until this is unset
+    locked     only who has the token in this text may enter
 """
 
 from __future__ import annotations
@@ -149,6 +150,12 @@ class RayServer:
             if text := self.faults["down"]:
                 return 503, text
             raise Cut
+        if token := self.faults.get("locked"):
+            given = self.headers.get("Authorization")
+            if given is None:
+                return 401, "Unauthorized: Missing authentication token"
+            if given != f"Bearer {token}":
+                return 403, "Forbidden: Invalid authentication token"
         if path == "/api/jobs/":
             if method == "POST":
                 return self._submit(json.loads(body))
