@@ -37,7 +37,8 @@ def checked_executor(path: Path, value: Any) -> Mapping[str, Any]:
         if name in table:
             from motools_build.running.executors.registry import cluster_of
 
-            cluster_of(name, tables=table)
+            # the environment's part is checked by the runs that use it
+            cluster_of(name, "as configured", table)
     return table
 
 
@@ -48,3 +49,15 @@ def executor_of(variables: Mapping[str, str], table: Mapping[str, Any]) -> str:
     if name not in EXECUTORS:
         raise VariableError(f"executor={cut(name)}: {known(name, EXECUTORS)}")
     return str(name)
+
+
+def check_cluster(
+    variables: Mapping[str, str], table: Mapping[str, Any], store: str
+) -> None:
+    """Raise InputError if the run's executor is a cluster that cannot be addressed, or
+    that needs a store of the team where there is none."""
+    name = executor_of(variables, table)
+    if name in CLUSTERS:
+        from motools_build.running.executors.registry import cluster_of
+
+        cluster_of(name, None, table, store)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from motools_build.account import Account
 from motools_build.errors import ArtifactError
 from motools_build.project.checks import check_datasets
+from motools_build.project.executing import check_cluster
 from motools_build.project.project import Project
 from motools_build.stages import Stage
 
@@ -20,8 +21,9 @@ def prepare(
     project: Project, stages: Collection[Stage], say: Say, always: bool
 ) -> None:
     """Fetch remote datasets, and refuse what a run could not use: rows with problems,
-    an account without a key, a wrong settle time or launcher. What only the making of
-    stages needs is not looked at if there is nothing to do; with `always`, there is.
+    an account without a key, a wrong settle time, launcher or cluster. What only the
+    making of stages needs is not looked at if there is nothing to do; with `always`,
+    there is.
 
     Tells the user who pays and which models will be shut down, and adds the run to the
     run log. Raises MotoolsError, before anything is made or paid.
@@ -46,6 +48,8 @@ def _check(project: Project, stale: Sequence[Stage], say: Say) -> None:
     from motools_build.project.remote import check_keys, payers
 
     _ = project.settle, project.launcher  # each raises InputError
+    config = project.config
+    check_cluster(project.variables, config.executor, config.store)
     check_keys(stale)
     accounts = payers(stale)
     for account in accounts:

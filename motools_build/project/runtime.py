@@ -50,8 +50,6 @@ def runtime_of(
     store, orders = project.store, stops(project)
     table = project.config.executor
     executor, shared = executor_of(project.variables, table), project.config.store
-    if executor in CLUSTERS:  # what it lacks is told before anything is made
-        cluster_of(executor, None, table, shared)
     return Runtime(
         store=store,
         memo=project.memo,

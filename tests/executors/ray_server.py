@@ -9,6 +9,7 @@ where a client could read them.
     lose       the next job is accepted, and the answer is lost
     slow       the next job's answer comes when this is unset
     hold       jobs wait until this is unset
+    locked     only who has the token in this text may enter
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Job:
             "error_type": self.error_type,
             "start_time": 1796030471694,
             "end_time": 1796030471694 if self.status in ENDED else None,
-            "metadata": None,
+            "metadata": self.request.get("metadata"),
             "runtime_env": self.request.get("runtime_env"),
             "driver_agent_http_address": at,
             "driver_node_id": "0f9459323d43" if self.process else None,
@@ -149,6 +150,12 @@ class RayServer:
             if text := self.faults["down"]:
                 return 503, text
             raise Cut
+        if token := self.faults.get("locked"):
+            given = self.headers.get("Authorization")
+            if given is None:
+                return 401, "Unauthorized: Missing authentication token"
+            if given != f"Bearer {token}":
+                return 403, "Forbidden: Invalid authentication token"
         if path == "/api/jobs/":
             if method == "POST":
                 return self._submit(json.loads(body))

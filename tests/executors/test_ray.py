@@ -22,7 +22,7 @@ from motools_build.running.executors.ray import Ray
 from motools_build.running.executors.ray_api import RayApi, address_of
 from tests.executors.cluster import Cluster
 from tests.executors.ray_server import RayServer, nested, until
-from tests.executors.toy import job, one, ran, result, while_saved
+from tests.executors.toy import folders, job, one, ran, result, while_saved
 
 pytestmark = [pytest.mark.real_process, pytest.mark.usefixtures("toy")]
 
@@ -46,6 +46,7 @@ def test_options_become_those_of_the_request_by_kind(cluster: RayServer) -> None
     script = Path(request.pop("entrypoint").removeprefix("bash "))
     assert request == {
         "submission_id": cluster.id(1),
+        "metadata": {"job": f"motools-{'a' * 32}-a1", "stage": "work"},
         "entrypoint_num_cpus": 3,
         "entrypoint_num_gpus": 0.5,
         "entrypoint_memory": 1 << 30,
@@ -54,7 +55,6 @@ def test_options_become_those_of_the_request_by_kind(cluster: RayServer) -> None
     }
     assert script.parent == Path(made.folder).resolve().parent
     assert "export FROM_SETUP=1" in script.read_text()
-    assert cluster.id(1).startswith(f"motools-{'a' * 32}-a1-")
 
 
 def test_inspect_variables_of_the_nodes_do_not_reach_a_job(
@@ -270,6 +270,21 @@ def test_tokens_and_headers_reach_the_server(
     monkeypatch.setenv("RAY_JOB_HEADERS", "[1]")
     with pytest.raises(InputError, match="RAY_JOB_HEADERS is no JSON object"):
         api.jobs()
+
+
+def test_who_may_not_enter_is_told_so(
+    cluster: RayServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cluster.set("locked", text="right")
+    with pytest.raises(Refused, match=r"HTTP 401\): Unauthorized: Missing auth"):
+        result(job("work"))
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
+    with pytest.raises(Refused, match=r"HTTP 403\): Forbidden: Invalid auth"):
+        result(job("work"))
+    assert folders() == []
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "right")
+    assert result(job("work")).output == "a" * 32
 
 
 def test_a_token_is_in_no_file_and_in_no_request_for_a_job(

@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import Project
 from tests.executors.cluster import Cluster
+from tests.executors.ray_head import Head, running
 from tests.forking import client
 from tests.test_zoo import copied
 
@@ -269,3 +270,32 @@ def test_at_a_cluster_a_training_goes_on_from_what_it_saved(
     (again,) = sums.records("model").values()
     assert again["output"] == one["output"]
     assert len(list(cluster.folder.glob("job*"))) == 1
+
+
+@pytest.mark.ray
+def test_at_a_real_ray_a_killed_training_goes_on_from_what_it_saved(
+    sums: Project, slow: dict[str, str]
+):
+    torch = pytest.importorskip("torch")
+    head = Head(1, **slow)
+    try:
+        words, at = ("model:sums/*", "executor=ray"), {"RAY_ADDRESS": head.address}
+        process = in_training(sums, *words, **at)
+        (first, *_) = running(str(sums.root / "artifacts/jobs"))
+        os.killpg(os.getpgid(first), signal.SIGKILL)
+        out, _ = process.communicate()
+        assert "ended without a result (it failed" in out
+        (saved,) = (sums.root / "artifacts/work").glob("*/resume/state.pt")
+        before = torch.load(saved, weights_only=True)["progress"]["curve"]
+        assert before
+        sums.doit("run", *words, **at)
+    finally:
+        head.close()
+    (one,) = sums.records("model").values()
+    assert one["made"]["executor"]["name"] == "ray"
+    (path,) = (sums.root / "artifacts/model").glob("*/learning*.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines[: len(before)] == before  # the steps that were saved have their times
+    sums.doit("run", "-a", "model:sums/*")
+    (again,) = sums.records("model").values()
+    assert again["output"] == one["output"]

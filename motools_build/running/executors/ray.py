@@ -94,7 +94,8 @@ class Ray:
             )
         through = store if store and own.get("through_store") else ""
         self.through = str(Address.parse(through)) if through else ""
-        self.place = place or address_of(own.get("address"))
+        configured = address_of(given) if (given := own.get("address")) else None
+        self.place = place or configured or address_of(None)
         self._api = RayApi(self.place)
         self._parcels: dict[str, Parcels] = {}
 

@@ -60,7 +60,9 @@ class RayApi:
     """The jobs of one Ray cluster."""
 
     def __init__(self, address: str) -> None:
+        """Raises InputError if the user's headers cannot be read."""
         self.address = address
+        _headers()
 
     def submit(self, id: str, entrypoint: str, fields: Mapping[str, Any]) -> bool:
         """Submit a job under an ID. Returns False if Ray has one of that ID already.
