@@ -268,7 +268,7 @@ def test_what_was_to_be_an_array_may_be_submitted_alone(cluster: Cluster) -> Non
     keys = [full(key) for key in "abc"]
     assert host("before sbatch", *keys).wait() == -signal.SIGKILL
     (marked, *_) = ArtifactStore().jobs
-    assert marked.mark.endswith("_0")
+    assert "_" in marked.mark
     assert outputs(results("work", "a")) == "a"
     assert marked.mark == json.loads((marked.path / "job.json").read_text())["nonce"]
     assert marked.id == "1"
