@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from motools_build.errors import Refused, Unreachable
+from motools_build.errors import Refused, StoreError, Unreachable
 from motools_build.project.project import Project
 from motools_build.running.executors.cluster import Cluster
 from motools_build.running.executors.registry import cluster_of
@@ -39,6 +39,8 @@ def cancel_job(key: str, project: Project) -> tuple[bool, str]:
             if folder.result is None:
                 cluster.forget(folder)
                 store.jobs.close(folder)
+        except StoreError as error:
+            return True, f"ended; what it saved is fetched by the next run ({error})"
         finally:
             store.locks.drop(key)
     return True, "cancelled; the next run begins it anew"

@@ -66,6 +66,19 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
+def of(project: Project) -> None:
+    """Make it a project with one eval, whose code is three files."""
+    with (project.root / "pyproject.toml").open("a") as file:
+        file.write(CARRIED.format(store=bucket(), python=sys.executable))
+    project.write("zoo/evals/words.py", TASK)
+    project.write("zoo/evals/asking.py", HELPER)
+    project.write("zoo/evals/words.jsonl", QUESTIONS)
+    project.dataset("tiny")
+    project.setting(
+        "tiny", evals='[Eval("zoo/evals/words.py@words")]', controls="False"
+    )
+
+
 def sent(cluster: RayServer, name: str = "work") -> None:
     """Submit a job that waits for a node."""
     cluster.set("hold")
@@ -131,6 +144,23 @@ def test_a_store_that_is_away_submits_nothing_and_loses_nothing(
     assert (cluster.jobs, ran()) == (1, ["a" * 32])
 
 
+def test_a_cancelled_job_whose_store_is_away_is_taken_up_by_the_next_run(
+    project: Project, cluster: RayServer
+) -> None:
+    of(project)
+    cluster.set("hold")
+    project.doit("run", "tiny", "executor=ray", "wait=no")
+    bucket().rename(bucket().with_name("away"))
+    bucket().write_text("no folder")
+    out = project.doit("cancel", "tiny").out
+    assert "ended; what it saved is fetched by the next run (the shared store" in out
+    bucket().unlink()
+    bucket().with_name("away").rename(bucket())
+    cluster.unset("hold")
+    project.doit("run", "tiny", "executor=ray")
+    assert [one["status"] for one in project.results("tiny")] == ["ok"]
+
+
 def test_what_nobody_waits_for_is_swept_after_a_month(
     toy: None, cluster: RayServer
 ) -> None:
@@ -145,15 +175,7 @@ def test_what_nobody_waits_for_is_swept_after_a_month(
 def test_a_projects_code_rows_and_models_travel(
     project: Project, cluster: RayServer
 ) -> None:
-    with (project.root / "pyproject.toml").open("a") as file:
-        file.write(CARRIED.format(store=bucket(), python=sys.executable))
-    project.write("zoo/evals/words.py", TASK)
-    project.write("zoo/evals/asking.py", HELPER)
-    project.write("zoo/evals/words.jsonl", QUESTIONS)
-    project.dataset("tiny")
-    project.setting(
-        "tiny", evals='[Eval("zoo/evals/words.py@words")]', controls="False"
-    )
+    of(project)
     project.doit("run", "tiny", "executor=ray")
     (there,) = project.records("eval").values()
     assert there["made"]["executor"]["name"] == "ray"

@@ -87,8 +87,14 @@ class Parcels:
         in_threads(lambda one: self._brought(*one, folders[one[0]]), [*out.items()])
 
     def _brought(self, name: str, new: Mapping[str, Object], folder: JobFolder) -> None:
-        if folder.result is not None or not folder.path.is_dir():
-            return
+        try:
+            if folder.result is None:
+                self._bring(name, new, folder)
+        except FileNotFoundError:  # the job was cancelled meanwhile
+            if folder.path.is_dir():
+                raise
+
+    def _bring(self, name: str, new: Mapping[str, Object], folder: JobFolder) -> None:
         for what, place in (("messages", folder.messages), ("log", folder.log)):
             one = new.get(what)
             if one is not None and self._seen.get(one.name) != one:
