@@ -26,8 +26,7 @@ def cancel_job(key: str, project: Project) -> tuple[bool, str]:
         return True, "has gone on meanwhile, and ended"
     if folder.result is not None:
         return True, "had ended before; the next run takes its result up"
-    with folder.locked("sending"):  # a submission under way ends first
-        pass
+    folder.wait_until_sent()  # a submission under way ends first
     cluster = cluster_of(*folder.executor, project.config.executor)
     try:
         if not _ended(folder, cluster):
@@ -49,12 +48,12 @@ def _ended(folder: JobFolder, cluster: Cluster) -> bool:
     """Cancel the folder's job at its cluster; whether it does nothing more by now. Ray
     lets a job that it was asked to end wait for a node, and ends it there: should it
     begin, its folder is closed."""
-    found = cluster.listing().get(folder.nonce)
+    found = cluster.listing().get(folder.mark)
     id = found.id if found else folder.id
     if id and not (found and found.over):
         cluster.cancel(id)
     for _ in range(ASKED):
-        found = cluster.listing().get(folder.nonce)
+        found = cluster.listing().get(folder.mark)
         idle = found is None or found.over or found.phase == "waits"
         if idle and not folder.is_locked():
             return True

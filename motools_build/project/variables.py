@@ -30,7 +30,7 @@ PLAN_VARIABLES = {
 
 RUN_VARIABLES = {
     "wait": "wait=no submits jobs and returns",
-    "executor": "who does heavy work: executor=slurm, or executor=here",
+    "executor": "who does heavy work: executor=slurm, executor=ray, or executor=here",
     "max_spend": "USD that a run may cost: max_spend=50, or max_spend=no",
     "serve": "who answers for local/ models: serve=vllm, or serve=torch",
     "snapshots": "snapshots=no keeps no copies of rows and code",

@@ -51,7 +51,7 @@ def with_queue(lines: list[JobLine], store: ArtifactStore) -> list[JobLine]:
             told |= {line.key: replace(line, message=str(error)) for line in of}
         else:
             told |= {
-                line.key: _seen(line, seen.get(folders[line.key].nonce), cluster.label)
+                line.key: _seen(line, seen.get(folders[line.key].mark), cluster.label)
                 for line in of
             }
     return [told.get(line.key, line) if line in asked else line for line in lines]

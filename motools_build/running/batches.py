@@ -8,6 +8,7 @@ within the account's number of connections. One call per account runs at a time.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,7 @@ class Batches:
     async def _serve(self, queue: _Queue, folder: Path) -> None:
         """Run one call after another until the queue is empty."""
         while queue.calls:
-            await _gathered(queue)
+            await gathered(lambda: queue.latest)
             call = next(iter(queue.calls))
             waiting = queue.calls.pop(call)
             queue.busy = True
@@ -124,9 +125,10 @@ class Batches:
             folder.rmdir()
 
 
-async def _gathered(queue: _Queue) -> None:
-    """Wait until no eval has arrived for GATHER seconds, at most LONGEST_GATHER."""
+async def gathered(latest: Callable[[], float]) -> None:
+    """Wait until nothing has arrived for GATHER seconds, at most LONGEST_GATHER.
+    `latest` gives the time of the last arrival, by the event loop's clock."""
     clock = asyncio.get_running_loop().time
     last = clock() + LONGEST_GATHER
-    while (begin := min(queue.latest + GATHER, last)) > clock():
+    while (begin := min(latest() + GATHER, last)) > clock():
         await asyncio.sleep(begin - clock())

@@ -7,9 +7,11 @@ truth about the job; the cluster's queue is asked only while there is no result.
     job.json         what is to be done, and for which project; written first
     inputs/          copies of the rows, so that an edit does not reach a queued job
     script           what the cluster runs
+    submission.json  what the cluster knows the job by, if it was submitted with others
     submitted.json   the cluster's ID of the job
     lock             held by the process that does the job, so that there is only one
-    sending          held while a submission is under way, by the program that submits
+    sending          held while a submission is under way, by the program that submits;
+                     one that is of several folders has the lock of the first of them
     work/            the job's work folder
     messages.jsonl   what the job tells meanwhile
     result.json      how the job ended; renamed to its place, last
@@ -88,8 +90,35 @@ class JobFolder:
 
     @property
     def nonce(self) -> str:
-        """What the cluster knows the submission by."""
+        """What the cluster knows the job by if it is submitted alone."""
         return str(self.order["nonce"])
+
+    @property
+    def mark(self) -> str:
+        """What a listing of the cluster knows the job by, as of its latest
+        submission."""
+        return str(self._submission.get("mark") or self.nonce)
+
+    @property
+    def _submission(self) -> Mapping[str, Any]:
+        return self._read("submission.json")
+
+    def is_sent(self, mark: str, lock: JobFolder) -> None:
+        """Write down what the cluster will know the job by, before it is submitted, and
+        which folder's lock `sending` is held meanwhile."""
+        if mark != self.mark or lock != self:
+            told = {"mark": mark, "lock": lock.path.name}
+            replace(self.path / "submission.json", json.dumps(told).encode())
+
+    def wait_until_sent(self) -> None:
+        """Wait until no submission of the job is at work, of an earlier run that was
+        killed. Raises FileNotFoundError if the folder is gone."""
+        lock = JobFolder(
+            self.path.with_name(self._submission.get("lock", self.path.name))
+        )
+        # a job of the submission whose folder is gone was done or ended: so it is over
+        with suppress(FileNotFoundError), lock.locked("sending"):
+            pass
 
     @property
     def executor(self) -> tuple[str, str]:
@@ -104,12 +133,17 @@ class JobFolder:
 
     @property
     def id(self) -> str:
-        """The cluster's ID of the job; empty as long as none is known."""
-        return str(self._read("submitted.json").get("id", ""))
+        """The cluster's ID of the job, as of its latest submission; empty as long as
+        none is known."""
+        found = self._read("submitted.json")
+        if found and found.get("mark", self.nonce) == self.mark:
+            return str(found["id"])
+        return ""
 
     def submitted(self, id: str) -> None:
         """Write down the cluster's ID of the job."""
-        replace(self.path / "submitted.json", json.dumps({"id": id}).encode())
+        told = {"id": id, "mark": self.mark}
+        replace(self.path / "submitted.json", json.dumps(told).encode())
 
     @property
     def result(self) -> Mapping[str, Any] | None:

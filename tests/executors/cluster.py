@@ -4,6 +4,8 @@ Their state is a folder; files in it make them misbehave:
 
     down       no command reaches the controller
     refuse     sbatch refuses, with this file's text
+    no-arrays  sbatch refuses arrays, with this file's text
+    limit      how many jobs may be pending and running
     lose       the next sbatch submits, and its answer is lost
     slow       the next sbatch answers when this file is gone
     hold       jobs wait until this file is gone
@@ -29,22 +31,42 @@ fi
 
 SBATCH = """
 if said=$(cat $D/refuse 2>/dev/null); then echo "$said" >&2; exit 1; fi
+last=
 for word in "$@"; do
   case "$word" in
+    --array=0-*) last="${word##*-}" ;;
     --comment=*) comment="${word#*=}" ;;
     --output=*) output="${word#*=}" ;;
     -*) ;;
     *) cp "$word" $D/script.$$ || exit 1 ;;
   esac
 done
+if [ -n "$last" ] && [ -e $D/no-arrays ]; then cat $D/no-arrays >&2; exit 1; fi
+if [ -e $D/limit ]; then
+  alive=$(cat $D/job*/state 2>/dev/null | grep -c -e PENDING -e RUNNING)
+  if [ $((alive + ${last:-0} + 1)) -gt $(cat $D/limit) ]; then
+    echo "sbatch: error: QOSMaxSubmitJobPerUserLimit" >&2
+    exit 1
+  fi
+fi
 id=1
-until mkdir $D/job$id 2>/dev/null; do id=$((id + 1)); done
-J=$D/job$id
-printf '%s\\n' "$@" > $J/words
-echo $comment > $J/comment; echo "$output" > $J/output
-mv $D/script.$$ $J/script
-echo PENDING > $J/state
-setsid $D/bin/node $J </dev/null >/dev/null 2>&1 8>&- &
+until mkdir $D/id$id 2>/dev/null; do id=$((id + 1)); done
+submit() {
+  mkdir $J
+  printf '%s\\n' "${words[@]}" > $J/words
+  echo $comment > $J/comment; echo "$output" > $J/output; echo "$1" > $J/task
+  cp $D/script.$$ $J/script
+  echo PENDING > $J/state.new; mv $J/state.new $J/state
+}
+begin() { setsid $D/bin/node $J </dev/null >/dev/null 2>&1 8>&- & }
+words=("$@")
+if [ -z "$last" ]; then
+  J=$D/job$id; submit N/A; begin
+else
+  for task in $(seq 0 $last); do J=$D/job${id}_$task; submit $task; done
+  for task in $(seq 0 $last); do J=$D/job${id}_$task; begin; done
+fi
+rm $D/script.$$
 if [ -e $D/lose ]; then
   rm $D/lose
   echo "sbatch: error: Socket timed out on send/recv operation" >&2
@@ -59,6 +81,8 @@ J=$1
 while [ -e $D/hold ]; do sleep 0.02; done
 if [ -e $J/over ]; then exit; fi
 echo RUNNING > $J/state
+task=$(cat $J/task)
+[ $task = N/A ] || export SLURM_ARRAY_TASK_ID=$task
 setsid bash $J/script >> "$(cat $J/output)" 2>&1 &
 echo $! > $J/process.new; mv $J/process.new $J/process
 wait $!
@@ -75,7 +99,7 @@ for J in $D/job*; do
   [ -e $J/forgotten ] && continue
   state=$(cat $J/state)
   [ $state = PENDING ] && place="|Priority||N/A" || place="|None|node1|N/A"
-  echo "${J##*job}|$state$place|$(cat $J/comment)"
+  echo "${J##*job}|$state$place|$(cat $J/task)|$(cat $J/comment)"
 done
 """
 
@@ -112,7 +136,7 @@ class Cluster:
 
     @property
     def jobs(self) -> int:
-        """The number of jobs that were submitted."""
+        """The number of jobs that were submitted; each task of an array is one."""
         return len(list(self.folder.glob("job*")))
 
     def calls(self, name: str) -> int:
@@ -140,13 +164,13 @@ class Cluster:
         for name in names:
             (self.folder / name).unlink()
 
-    def state(self, id: int) -> str:
+    def state(self, id: int | str) -> str:
         try:
             return (self.folder / f"job{id}/state").read_text().strip()
         except FileNotFoundError:
             return ""
 
-    def until(self, id: int, state: str) -> None:
+    def until(self, id: int | str, state: str) -> None:
         """Wait for a job's state."""
         end = time.monotonic() + 60
         while self.state(id) != state:
@@ -166,14 +190,14 @@ class Cluster:
         """All that the cluster was told, and what it keeps."""
         return [path.read_bytes() for path in self.folder.rglob("*") if path.is_file()]
 
-    def end(self, id: int, state: str) -> None:
+    def end(self, id: int | str, state: str) -> None:
         """End a job as Slurm does, with a state of its own."""
         job = self.folder / f"job{id}"
         (job / "over").touch()
         self._kill(job)
         (job / "state").write_text(state)
 
-    def requeue(self, id: int) -> None:
+    def requeue(self, id: int | str) -> None:
         """Kill a job in the midst of its work, and begin it again."""
         job = self.folder / f"job{id}"
         (job / "over").touch()

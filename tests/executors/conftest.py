@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.executors.cluster import Cluster
 from tests.executors.ray_server import RayServer
-from tests.executors.toy import BACKEND, USED, AnyCluster
+from tests.executors.toy import BACKEND, PLACE, STORE, USED, AnyCluster
 
 OF_USERS = (
     *("RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"),
@@ -37,9 +37,21 @@ def ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RayServer]:
     made.close()
 
 
-@pytest.fixture(params=["slurm", "ray"])
+@pytest.fixture
+def carried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ray: RayServer
+) -> RayServer:
+    """A Ray whose nodes share no disk with the run: files travel through a store."""
+    for name in ("bucket", "nodes"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv(STORE, f"{tmp_path}/bucket")
+    monkeypatch.setenv(PLACE, f"{tmp_path}/nodes")
+    return ray
+
+
+@pytest.fixture(params=["slurm", "ray", "carried"])
 def cluster(request: pytest.FixtureRequest) -> AnyCluster:
-    """A cluster of either kind."""
+    """A cluster of each kind."""
     found: AnyCluster = request.getfixturevalue(request.param)
     return found
 

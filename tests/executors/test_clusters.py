@@ -1,5 +1,5 @@
 """Jobs at a cluster, each done once, whatever dies meanwhile: at a Slurm and at a Ray
-of the tests."""
+of the tests, and at a Ray whose nodes share no disk with the run."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from tests.executors.toy import (
     host,
     job,
     one,
+    place,
     ran,
     result,
     runs,
@@ -35,7 +36,7 @@ from tests.executors.toy import (
 
 pytestmark = [pytest.mark.real_process, pytest.mark.usefixtures("toy")]
 
-KILLS = int(os.environ.get("MOTOOLS_KILLS", "8"))
+KILLS = int(os.environ.get("MOTOOLS_KILLS", "3"))
 
 
 # ---- from submission to result
@@ -166,7 +167,7 @@ def test_a_cluster_that_is_down_never_means_that_a_job_is_gone(
         await asyncio.to_thread(until, lambda: "is running" in " ".join(told))
         cluster.set("down")
         await asyncio.to_thread(until, lambda: "does not answer" in told[-1])
-        Path("go").touch()  # the job ends while its cluster cannot be asked
+        place("go").touch()  # the job ends while its cluster cannot be asked
         return await task
 
     assert asyncio.run(story()).output == "a" * 32

@@ -4,13 +4,15 @@ between runs."""
 from __future__ import annotations
 
 import json
+import os
+import sys
 from typing import Any
 
 import pytest
 
 from tests.conftest import Project
 from tests.executors.ray_server import RayServer, until
-from tests.executors.toy import AnyCluster
+from tests.executors.toy import STORE, AnyCluster
 
 TASK = """
 from inspect_ai import Task, task
@@ -28,9 +30,22 @@ default = "{name}"
 """
 
 
+CARRIED = """
+[tool.motools_build]
+store = "{store}"
+
+[tool.motools_build.executor.ray]
+through_store = true
+python = "{python}"
+"""
+
+
 @pytest.fixture
-def asked(project: Project) -> Project:
+def asked(project: Project, cluster: AnyCluster) -> Project:
     """A project whose evals are done in a worker."""
+    if store := os.environ.get(STORE):
+        with (project.root / "pyproject.toml").open("a") as file:
+            file.write(CARRIED.format(store=store, python=sys.executable))
     project.write("zoo/evals/words.py", TASK)
     project.dataset("tiny")
     project.setting(

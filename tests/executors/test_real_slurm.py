@@ -13,12 +13,14 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,9 +29,11 @@ from motools_build.errors import StageFailed
 from motools_build.running.executors.cluster import Listed
 from motools_build.running.executors.jobs import ClusterJobs
 from motools_build.running.executors.slurm import Slurm
-from motools_build.running.executors.slurm_commands import listing
+from motools_build.running.executors.slurm_commands import cancel, listing
 from motools_build.store.artifacts import ArtifactStore
+from motools_build.store.jobs import JobFolder
 from tests.conftest import ROOT, Project
+from tests.executors.test_arrays import host, many
 from tests.executors.toy import BACKEND, USED, job, ran, result, while_saved
 
 pytestmark = [pytest.mark.slurm, pytest.mark.real_process]
@@ -220,13 +224,73 @@ def test_a_time_limit_is_told_and_the_next_run_goes_on(toy: Daemons) -> None:
     assert result(job("wait")).details == {"first": False}
 
 
-def test_200_jobs_share_fewer_than_30_listings_a_minute(toy: Daemons) -> None:
+def test_the_tasks_of_an_array_end_and_begin_again_one_by_one(toy: Daemons) -> None:
+    async def story() -> list[Any]:
+        task = asyncio.create_task(many("wait", "abcd"))
+        for key in "abcd":
+            saved = Path(f"artifacts/jobs/{key * 32}-a1/work/resume/step")
+            await asyncio.to_thread(_until, saved.exists)
+        a, b, c, d = ArtifactStore().jobs
+        array = a.id.partition("_")[0]
+        assert {one.id for one in (a, b, c, d)} == {f"{array}_{n}" for n in range(4)}
+        listed = listing()
+        assert {listed[one.mark].id for one in (a, b, c, d)} == {
+            one.id for one in (a, b, c, d)
+        }
+        cancel(b.id)
+        toy.say("scontrol", "requeue", c.id)
+        await asyncio.to_thread(_until, lambda: ran().count("c" * 32) == 2, 300)
+        Path("go").touch()
+        return await task
+
+    a, b, c, d = asyncio.run(story())
+    assert [one.details for one in (a, d)] == [{"first": True}] * 2
+    assert c.details == {"first": False}
+    assert isinstance(b, StageFailed)
+    assert "was cancelled" in str(b)
+    assert sorted(ran()) == [key * 32 for key in "abccd"]
+
+
+def test_an_array_that_is_too_large_is_submitted_in_parts(toy: Daemons) -> None:
+    toy.conf.write_text(f"{toy.conf.read_text()}\nMaxArraySize=3\n")
+    toy.end("slurmctld")
+    toy.start("slurmctld")
+    try:
+        _until(lambda: "up" in toy.say("sinfo"))
+        made = asyncio.run(many("work", "abcde"))
+        assert [one.output[0] for one in made] == [*"abcde"]
+        assert sorted(ran()) == [key * 32 for key in "abcde"]
+    finally:
+        text = toy.conf.read_text().replace("\nMaxArraySize=3\n", "")
+        toy.conf.write_text(text)
+        toy.end("slurmctld")
+        toy.start("slurmctld")
+        _until(lambda: "up" in toy.say("sinfo"))
+
+
+@pytest.mark.parametrize("moment", ["before sbatch", "after sbatch", "between IDs"])
+def test_an_array_is_found_again_by_a_run_after_a_kill(
+    toy: Daemons, moment: str
+) -> None:
+    keys = [key * 32 for key in "abc"]
+    assert host(moment, *keys).wait() == -signal.SIGKILL
+    made = asyncio.run(many("work", "abc"))
+    assert [one.output for one in made] == keys
+    assert sorted(ran()) == keys
+
+
+def test_200_jobs_are_one_array_and_share_30_listings_a_minute(toy: Daemons) -> None:
     asked: list[float] = []
+    submitted: list[int] = []
 
     class Counted(Slurm):
         def listing(self) -> Mapping[str, Listed]:
             asked.append(time.monotonic())
             return super().listing()
+
+        def submit(self, tasks: Sequence[JobFolder], kind: str) -> None:
+            submitted.append(len(tasks))
+            super().submit(tasks, kind)
 
     async def main() -> list[Made]:
         executor = ClusterJobs(
@@ -246,4 +310,6 @@ def test_200_jobs_share_fewer_than_30_listings_a_minute(toy: Daemons) -> None:
     assert len({one.output for one in made}) == 200
     assert len(ran()) == 200
     assert len(asked) / minutes < 30
-    print(f"{len(asked)} listings in {minutes:.1f} min")
+    assert sum(submitted) == 200
+    assert len(submitted) <= 4  # the folders of 200 jobs take some seconds
+    print(f"{len(asked)} listings in {minutes:.1f} min, arrays of {submitted}")

@@ -22,10 +22,19 @@ AnyCluster = Cluster | RayServer
 USED = "MOTOOLS_TESTS_EXECUTOR"
 """The variable that names the cluster of a test, for runs in processes of their own."""
 
+STORE = "MOTOOLS_TESTS_STORE"
+"""The variable with the address of the store that files travel through; not set if the
+cluster's nodes see the run's folder."""
+
+PLACE = "MOTOOLS_TESTS_TOY"
+"""The variable with the folder in which jobs tell a test what they do; by default the
+one in which they are done."""
+
 BACKEND = '''
 """Stands where the embedded backend does: its work is what a job's name asks for."""
 import os, time
 from pathlib import Path
+HERE = os.environ.get("MOTOOLS_TESTS_TOY", ".")
 from motools_build.backends import registry
 from motools_build.backends.base import Backend
 from motools_build.backends.job import Made, Progress
@@ -36,7 +45,7 @@ class Toy(Backend):
     in_worker = frozenset({"model"})
 
     def work(self, job, report):
-        with open("ran", "a") as ran:
+        with open(HERE + "/ran", "a") as ran:
             print(job.key, file=ran)
         report(Progress(1, 2, "steps"))
         print("hello from the job")
@@ -50,7 +59,8 @@ class Toy(Backend):
         first = not saved.exists()
         saved.write_text("1")
         if job.name == "wait" and first:
-            while not os.path.exists("go"):
+            Path(HERE, "waits").touch()
+            while not os.path.exists(HERE + "/go"):
                 time.sleep(0.01)
         saved.unlink()
         resume.rmdir()
@@ -76,10 +86,13 @@ def job(name: str, key: str = "a") -> StageJob:
 def runs(**more: Any) -> ClusterJobs:
     """The executor of one run. `options` is the table of the test's cluster, and
     `sends_to` the name of another one."""
-    tables = {os.environ[USED]: more.pop("options", {})}
+    options, store = more.pop("options", {}), os.environ.get(STORE)
+    if store:
+        options = {"through_store": True, "python": sys.executable, **options}
+    tables = {os.environ[USED]: options}
     return ClusterJobs(
         ArtifactStore(),
-        lambda name, place: cluster_of(name, place, tables),
+        lambda name, place: cluster_of(name, place, tables, store),
         {},
         **{"interval": 0.1, "lag": 0.5, "sends_to": os.environ[USED], **more},
     )
@@ -103,16 +116,20 @@ def result(wanted: StageJob, **more: Any) -> Made:
 async def while_saved(act: Callable[[], object], **more: Any) -> Made:
     """The result of a job that waits, after something was done in its midst."""
     task = asyncio.create_task(one(job("wait"), **more))
-    saved = Path(f"artifacts/jobs/{'a' * 32}-a1/work/resume/step")
-    await asyncio.to_thread(until, saved.exists)
+    await asyncio.to_thread(until, place("waits").exists)
     await asyncio.to_thread(act)
     return await task
+
+
+def place(name: str) -> Path:
+    """A file by which jobs tell a test what they do."""
+    return Path(os.environ.get(PLACE, ".")) / name
 
 
 def ran() -> list[str]:
     """The keys of the jobs that were begun."""
     try:
-        return Path("ran").read_text().split()
+        return place("ran").read_text().split()
     except FileNotFoundError:
         return []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -41,7 +41,8 @@ class Listed:
 
 
 class LimitReached(Refused):
-    """As many jobs are submitted as the cluster allows; another one may be, later."""
+    """As many jobs are submitted as the cluster allows, or would be; fewer may be
+    submitted, or the same ones later."""
 
 
 class Cluster(Protocol):
@@ -70,19 +71,30 @@ class Cluster(Protocol):
         if nodes see this machine's folders."""
         ...
 
-    def submit(self, folder: JobFolder, kind: str) -> str:
-        """Submit the job of a folder, of a stage of that kind; returns the cluster's ID
-        of the job, which is written down in the folder as well. A death in the midst is
-        noticed by the next run (`wait_for`).
+    @property
+    def most(self) -> int:
+        """How many jobs may be submitted by one call."""
+        ...
 
-        Raises Refused if the cluster surely has no such job, LimitReached among others;
-        Ambiguous if that is not known.
+    def alike(self, kind: str) -> str:
+        """What is asked of the cluster for the job of a stage of that kind. Jobs for
+        which it is equal may be submitted together."""
+        ...
+
+    def submit(self, tasks: Sequence[JobFolder], kind: str) -> None:
+        """Submit the jobs of folders, of stages of that kind or of kinds that are
+        `alike`, by one call. The cluster's ID of each job is written down in its
+        folder. A death in the midst is noticed by the next run
+        (`JobFolder.wait_until_sent`).
+
+        Raises Refused if the cluster surely has none of the jobs, LimitReached among
+        others; Ambiguous if that is not known.
         """
         ...
 
     def listing(self) -> Mapping[str, Listed]:
         """The user's jobs that the cluster knows, those that ended a short time ago
-        included, by their nonces."""
+        included, by their marks (`JobFolder.mark`)."""
         ...
 
     def cancel(self, id: str) -> None:

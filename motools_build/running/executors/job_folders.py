@@ -7,7 +7,8 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,10 +97,19 @@ def _used(job: StageJob) -> list[str]:
     return [Path(given.path).name.rpartition("-")[2] for given in job.given.values()]
 
 
-def wait_for(folder: JobFolder) -> None:
-    """Wait until no earlier run's submission is at work for this folder."""
-    with folder.locked("sending"):
-        pass
+@contextmanager
+def sending(tasks: Sequence[JobFolder]) -> Iterator[tuple[str, int]]:
+    """Hold the lock of one submission of several folders' jobs. Gives the nonce of the
+    submission, and the lock's descriptor. What each job will be known by is written to
+    its folder before: the nonce, and after that of several jobs, its place among
+    them."""
+    first = tasks[0]
+    alone = len(tasks) == 1
+    nonce = first.nonce if alone else secrets.token_hex(8)
+    with first.locked("sending") as lock:
+        for index, folder in enumerate(tasks):
+            folder.is_sent(nonce if alone else f"{nonce}_{index}", first)
+        yield nonce, lock
 
 
 def written_script(folder: JobFolder, setup: Sequence[str], python: str | None) -> Path:
@@ -116,6 +126,29 @@ def written_script(folder: JobFolder, setup: Sequence[str], python: str | None) 
         "",
     ]
     path = folder.path / "script"
+    replace_file(path, "\n".join(lines).encode())
+    return path
+
+
+def written_chooser(tasks: Sequence[JobFolder], variable: str) -> Path:
+    """Write the script of a submission of several jobs, which runs the script of the
+    one whose place among them the environment variable says. Nothing is done if that
+    folder is gone. Returns the script's path."""
+    places = [
+        f"{index}) folder={shlex.quote(os.path.abspath(folder.path))} ;;"
+        for index, folder in enumerate(tasks)
+    ]
+    lines = [
+        "#!/bin/bash",
+        f"case ${variable} in",
+        *places,
+        "*) exit 1 ;;",
+        "esac",
+        'if [ ! -e "$folder/script" ]; then exit 0; fi',
+        'exec bash "$folder/script" >> "$folder/log" 2>&1',
+        "",
+    ]
+    path = tasks[0].path / "script-of-all"
     replace_file(path, "\n".join(lines).encode())
     return path
 

@@ -4,9 +4,10 @@ The folder's files say what became of a job (`store/jobs.py`), and the cluster i
 only while they say nothing. That it does not answer never means that a job is gone. A
 job outlives the run: the next one finds its folder, and goes on from there.
 
-A submission is known by a nonce. A run that finds a folder without an ID looks for the
-nonce before it submits the job. Should there be a second job of the same folder in
-spite of that, it waits for the folder's lock, finds the result, and ends.
+A job is known by a mark, which has a nonce in it. A run that finds a folder without an
+ID looks for the mark before it submits the job. Should there be a second job of the
+same folder in spite of that, it waits for the folder's lock, finds the result, and
+ends.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from motools_build.backends.job import Made, Progress, Report, StageJob
 from motools_build.backends.provider import SILENCE
 from motools_build.errors import Ambiguous, Deferred, Refused, StageFailed
 from motools_build.running import LOGGER
-from motools_build.running.executors.cluster import Cluster, LimitReached, Listed
+from motools_build.running.executors.cluster import Cluster, Listed
 from motools_build.running.executors.following import Tail, log_of, outcome_of
-from motools_build.running.executors.job_folders import prepared, wait_for
+from motools_build.running.executors.job_folders import prepared
 from motools_build.running.executors.options import OF_KINDS
 from motools_build.running.executors.queue import INTERVAL, Queue
+from motools_build.running.executors.submitting import FULL, Submissions
 from motools_build.running.launch.messages import Told
 from motools_build.running.workers import STARTS
 from motools_build.store.artifacts import ArtifactStore
@@ -42,9 +44,6 @@ that its cluster says has ended without a result has failed only after them."""
 PATIENCE = 10.0
 """Longest time between two looks at the files of a job that is queued, in seconds."""
 
-FULL = 30.0
-"""Seconds between two attempts to submit, while the limit of jobs is reached."""
-
 
 @dataclass
 class _At:
@@ -52,10 +51,9 @@ class _At:
 
     cluster: Cluster
     interval: float
+    submissions: Submissions
     folders: set[JobFolder] = field(default_factory=set)
     """The jobs that the run follows."""
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while a job is submitted."""
 
     def __post_init__(self) -> None:
         self.queue = Queue(self._listing, self.cluster.label, self.interval)
@@ -135,13 +133,16 @@ class ClusterJobs:
 
     async def close(self) -> None:
         for at in self._at.values():
+            await at.submissions.close()
             await at.queue.close()
 
     def _cluster(self, folder: JobFolder) -> _At:
         """Where the folder's job was submitted, or is to be."""
         which = folder.executor
         if which not in self._at:
-            self._at[which] = _At(self._cluster_of(*which), self._interval)
+            cluster = self._cluster_of(*which)
+            submissions = Submissions(cluster, self._check, self._wait, self._full)
+            self._at[which] = _At(cluster, self._interval, submissions)
         return self._at[which]
 
     async def _outcome(
@@ -179,41 +180,20 @@ class ClusterJobs:
         and Deferred if it does not answer."""
         while True:
             if not is_new:
-                await asyncio.to_thread(wait_for, folder)
+                await asyncio.to_thread(folder.wait_until_sent)
                 found = await self._found(folder, at, report)
                 if found is not None:
                     await asyncio.to_thread(folder.submitted, found.id)
                     return found.id
             is_new = False
             try:
-                id = await self._in_turn(folder, at, job, report)
+                id = await at.submissions.submit(folder, job, report)
             except Ambiguous as error:
                 report(Progress(0, 0, "", f"{error}; looks whether it went through"))
                 LOGGER.info("lost %s: %s", folder.name, error)
             else:
                 LOGGER.info("submitted %s as %s", folder.name, id)
                 return id
-
-    async def _in_turn(
-        self, folder: JobFolder, at: _At, job: StageJob, report: Report
-    ) -> str:
-        """The cluster's ID of the job, after one submission that was not refused for
-        the number of the user's jobs. Submissions go one after another: while that
-        limit is reached, one of them tries again, not thousands. Raises as
-        `Cluster.submit`, and Deferred if the run does not wait."""
-        async with at.turn:
-            while True:
-                self._check(job.name, job.key)
-                report(Progress(0, 0, "", f"is submitted to {at.cluster.label}"))
-                sending = asyncio.to_thread(at.cluster.submit, folder, job.kind)
-                try:
-                    # a signal to this run must not leave a submission half done
-                    return await asyncio.shield(asyncio.ensure_future(sending))
-                except LimitReached as error:
-                    if not self._wait:
-                        raise Deferred(f"{error}; run again later") from error
-                    report(Progress(0, 0, "", f"waits for its turn: {error}"))
-                    await asyncio.sleep(self._full)
 
     async def _found(self, folder: JobFolder, at: _At, report: Report) -> Listed | None:
         """The folder's job in the cluster's queue; None if it is not there in two
@@ -224,8 +204,8 @@ class ClusterJobs:
                 self._give_up(seen.silent_for, seen.error, "nothing was submitted")
                 report(Progress(0, 0, "", f"{seen.error}; asks again"))
                 seen = await at.queue.next()
-            if folder.nonce in seen.jobs:
-                return seen.jobs[folder.nonce]
+            if folder.mark in seen.jobs:
+                return seen.jobs[folder.mark]
         return None
 
     def _give_up(self, seconds: float, error: str, what: str) -> None:
@@ -244,7 +224,7 @@ class ClusterJobs:
         """Pass on what a job tells, until its end. Returns its result, the error that
         it raised, or StageFailed if it ended without either; None if it is to be
         submitted again. Raises Deferred."""
-        queue, label = at.queue, at.cluster.label
+        queue, label, mark = at.queue, at.cluster.label, folder.mark
         tail, shown, over = Tail(folder.messages), "", 0.0
         seen, waits = queue.latest, False
         while True:
@@ -268,7 +248,7 @@ class ClusterJobs:
                 report(Progress(0, 0, "", f"{seen.error}; job {id} goes on"))
                 shown = ""
                 continue
-            listed = seen.jobs.get(folder.nonce)
+            listed = seen.jobs.get(mark)
             if listed and listed.phase == "never began":
                 report(Progress(0, 0, "", f"is submitted again: {listed.reason}"))
                 return None

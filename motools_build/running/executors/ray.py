@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -66,6 +66,7 @@ class Ray:
     """A `Cluster`: the Ray whose dashboard is at an address."""
 
     name, label = RAY, "Ray"
+    most = 1
 
     def __init__(
         self,
@@ -99,7 +100,11 @@ class Ray:
         self._api = RayApi(self.place)
         self._parcels: dict[str, Parcels] = {}
 
-    def submit(self, folder: JobFolder, kind: str) -> str:
+    def alike(self, kind: str) -> str:
+        return repr(self._options(kind))
+
+    def submit(self, tasks: Sequence[JobFolder], kind: str) -> None:
+        (folder,) = tasks
         options, id = self._options(kind), id_of(folder)
         if through := folder.through:
             order = {
@@ -121,7 +126,6 @@ class Ray:
         if not self._api.submit(id, entrypoint, fields) and self._freed(id):
             self._api.submit(id, entrypoint, fields)
         folder.submitted(id)
-        return id
 
     def _freed(self, id: str) -> bool:
         """Whether Ray has no job of the ID any more, which it has if the job never

@@ -1,27 +1,41 @@
 """Slurm as a cluster: jobs by `sbatch`, `squeue` and `scancel`.
 
-A job's comment is its nonce. Its files lie on a disk that the nodes share with this
-machine, under the same paths.
+A job's comment is its nonce. Jobs that are submitted together are the tasks of an
+array, whose comment is the nonce of the submission. Their files lie on a disk that the
+nodes share with this machine, under the same paths.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from motools_build.running.executors import SLURM, slurm_commands
 from motools_build.running.executors.cluster import Listed
-from motools_build.running.executors.job_folders import last_line, written_script
+from motools_build.running.executors.job_folders import (
+    last_line,
+    sending,
+    written_chooser,
+    written_script,
+)
 from motools_build.running.executors.options import WHERE, options_of
 from motools_build.running.executors.slurm_options import SlurmOptions
 from motools_build.store.jobs import JobFolder
+
+MOST = 1000
+"""The most tasks of an array: Slurm's own limit, MaxArraySize, is 1001 unless the site
+has another."""
+
+TASK = "SLURM_ARRAY_TASK_ID"
+"""The variable that tells a task which one it is."""
 
 
 class Slurm:
     """A `Cluster`: the Slurm whose commands are on this machine."""
 
     name, label, place, through = SLURM, "Slurm", "", ""
+    most = MOST
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         """`table` is `[tool.motools_build.executor.slurm]`. Raises InputError if it is
@@ -29,21 +43,37 @@ class Slurm:
         self._table = table
         self._options("model")
 
-    def submit(self, folder: JobFolder, kind: str) -> str:
+    def alike(self, kind: str) -> str:
+        return repr(self._options(kind))
+
+    def submit(self, tasks: Sequence[JobFolder], kind: str) -> None:
         options = self._options(kind)
-        words = [
-            f"--job-name={folder.name}",
-            f"--comment={folder.nonce}",
-            f"--output={os.path.abspath(folder.log)}",
-            "--open-mode=append",
-            "--requeue",
-            *options.words,
-        ]
-        script = written_script(folder, options.setup, options.python)
-        with folder.locked("sending") as lock:
-            id = slurm_commands.submit(str(script), words, lock)
-            folder.submitted(id)
-        return id
+        with sending(tasks) as (nonce, lock):
+            scripts = [
+                written_script(folder, options.setup, options.python)
+                for folder in tasks
+            ]
+            words = [f"--comment={nonce}", "--requeue", *options.words]
+            if len(tasks) == 1:
+                id = slurm_commands.submit(
+                    str(scripts[0]),
+                    [
+                        f"--job-name={tasks[0].name}",
+                        f"--output={os.path.abspath(tasks[0].log)}",
+                        "--open-mode=append",
+                        *words,
+                    ],
+                    lock,
+                )
+                tasks[0].submitted(id)
+                return
+            # each task's script appends to its own log
+            script = written_chooser(tasks, TASK)
+            its = [f"--job-name=motools-{len(tasks)}-stages", "--output=/dev/null"]
+            array = f"--array=0-{len(tasks) - 1}"
+            id = slurm_commands.submit(str(script), [*its, array, *words], lock)
+            for index, folder in enumerate(tasks):
+                folder.submitted(f"{id}_{index}")
 
     def listing(self) -> Mapping[str, Listed]:
         return slurm_commands.listing()

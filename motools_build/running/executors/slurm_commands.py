@@ -27,9 +27,9 @@ it heard."""
 FULL = re.compile("submit.*limit|limit.*submit|QOSMaxSubmit|too many jobs", re.I)
 """What sbatch prints if a user has as many jobs as may wait."""
 
-LISTED = "%i|%T|%r|%N|%S|%k"
-"""What a listing shows of a job: ID, state, reason, nodes, its expected start, and the
-comment."""
+LISTED = "%i|%T|%r|%N|%S|%K|%k"
+"""What a listing shows of a job: ID, state, reason, nodes, its expected start, which
+task of an array it is, and the comment."""
 
 ENDED = frozenset(
     {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED"}
@@ -40,7 +40,8 @@ are of jobs that are at work or will be: PREEMPTED and REQUEUED, too."""
 
 
 def submit(script: str, words: Sequence[str], keep: int) -> str:
-    """Submit the script at a path, given sbatch's options; returns the ID of its job.
+    """Submit the script at a path, given sbatch's options; returns the ID of its job,
+    or of its array.
     A script by standard input would be cut short if this process were killed.
 
     `keep` is the descriptor of a lock, which sbatch inherits: if this process is killed
@@ -63,13 +64,17 @@ def submit(script: str, words: Sequence[str], keep: int) -> str:
 
 def listing() -> dict[str, Listed]:
     """The user's own jobs that Slurm knows, those that have ended a short time ago
-    included, by their comments. Raises Unreachable or Refused."""
-    told = _run(["squeue", "--me", "--noheader", "--states=all", f"--format={LISTED}"])
+    included, by their comments; the task of an array by the array's comment and its
+    index, `COMMENT_INDEX`. Raises Unreachable or Refused."""
+    which = ("--me", "--states=all", "--array")  # a line for each task of an array
+    told = _run(["squeue", "--noheader", *which, f"--format={LISTED}"])
     found = {}
     for line in told.splitlines():
-        fields = line.split("|", 5)
-        if len(fields) == 6:  # not what a plugin of the site prints as well
-            found[fields[5]] = _listed(*fields[:5])
+        fields = line.split("|", 6)
+        if len(fields) == 7:  # not what a plugin of the site prints as well
+            task, comment = fields[5].strip(), fields[6]
+            mark = f"{comment}_{task}" if task.isdecimal() else comment
+            found[mark] = _listed(*fields[:5])
     return found
 
 

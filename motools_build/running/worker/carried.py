@@ -176,6 +176,10 @@ class _Carrier:
                         process.wait(TELL)
                     except subprocess.TimeoutExpired:
                         continue
+            except SystemExit:  # stopped: what was saved is not to be lost
+                process.kill()
+                self._try(self._keep)
+                raise
             finally:
                 process.kill()
         self._try(self._tell)

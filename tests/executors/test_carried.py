@@ -1,0 +1,167 @@
+"""Jobs of a Ray whose nodes share no disk with the run: what travels through the team's
+store, and what is not trusted of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from motools_build.errors import ArtifactError, Deferred, StageFailed, StoreUnreachable
+from motools_build.store.shared.address import Address
+from motools_build.store.shared.objects import Objects
+from motools_build.store.shared.sweep import sweep
+from tests.conftest import Project
+from tests.executors.ray_server import RayServer
+from tests.executors.test_commands import CARRIED
+from tests.executors.toy import STORE, folders, job, ran, result
+
+pytestmark = pytest.mark.real_process
+
+TASK = """
+from inspect_ai import Task, task
+from inspect_ai.dataset import json_dataset
+from asking import scored
+
+@task
+def words():
+    return Task(json_dataset("words.jsonl"), scorer=scored())
+"""
+
+HELPER = """
+from inspect_ai.scorer import includes
+
+def scored():
+    return includes()
+"""
+
+QUESTIONS = """\
+{"input": "say yes", "target": "yes"}
+{"input": "say no", "target": "no"}
+"""
+
+
+@pytest.fixture
+def cluster(carried: RayServer) -> RayServer:
+    """The only kind of cluster here, also for the fixture `toy`."""
+    return carried
+
+
+def bucket() -> Path:
+    return Path(os.environ[STORE])
+
+
+def in_store(part: str) -> list[Path]:
+    """The objects of jobs in a part of the store."""
+    return [path for path in (bucket() / "jobs" / part).rglob("*") if path.is_file()]
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def sent(cluster: RayServer, name: str = "work") -> None:
+    """Submit a job that waits for a node."""
+    cluster.set("hold")
+    with pytest.raises(Deferred):
+        result(job(name), wait=False)
+
+
+def test_nodes_need_nothing_of_the_runs_folder(
+    toy: None, cluster: RayServer, tmp_path: Path
+) -> None:
+    sent(cluster)
+    (tmp_path / "project").rename(tmp_path / "elsewhere")
+    cluster.unset("hold")
+    assert result(job("work")).output == "a" * 32
+    assert not (tmp_path / "project").exists()
+    assert "hello from the job" in Path("artifacts/logs/x.log").read_text()
+    assert [in_store(part) for part in ("orders", "out", "kept")] == [[], [], []]
+
+
+def test_a_damaged_result_is_refused_and_the_job_done_anew(
+    toy: None, cluster: RayServer
+) -> None:
+    sent(cluster)
+    cluster.unset("hold")
+    cluster.until(1, "SUCCEEDED")
+    (weights,) = [path for path in in_store("out") if path.name == "weights"]
+    flip(weights)
+    with pytest.raises(
+        ArtifactError, match="weights of a job is damaged in the shared"
+    ):
+        result(job("work"))
+    assert folders() == []
+    made = result(job("work"))
+    assert (Path(made.folder) / "weights").read_text() == "a" * 32
+    assert len(ran()) == 2
+
+
+def test_a_node_with_another_version_does_nothing(
+    toy: None, cluster: RayServer
+) -> None:
+    sent(cluster)
+    (order,) = in_store("orders")
+    told = {**json.loads(order.read_text()), "version": "9.9"}
+    order.write_text(json.dumps(told))
+    cluster.unset("hold")
+    with pytest.raises(StageFailed, match=r"the node has motools_build .* run 9\.9"):
+        result(job("work"))
+    assert ran() == []
+
+
+def test_a_store_that_is_away_submits_nothing_and_loses_nothing(
+    toy: None, cluster: RayServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: object) -> None:
+        raise StoreUnreachable("the store is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Objects, "put", away)
+        with pytest.raises(StoreUnreachable, match="is away"):
+            result(job("work"))
+    assert cluster.jobs == 0
+    assert result(job("work")).output == "a" * 32
+    assert (cluster.jobs, ran()) == (1, ["a" * 32])
+
+
+def test_what_nobody_waits_for_is_swept_after_a_month(
+    toy: None, cluster: RayServer
+) -> None:
+    sent(cluster)
+    objects = Objects(Address.parse(str(bucket())))
+    assert sweep(objects, [], 90, True).marked == []
+    for path in in_store(""):
+        os.utime(path, (time.time() - 40 * 86_400,) * 2)
+    assert len(sweep(objects, [], 90, True).marked) == len(in_store(""))
+
+
+def test_a_projects_code_rows_and_models_travel(
+    project: Project, cluster: RayServer
+) -> None:
+    with (project.root / "pyproject.toml").open("a") as file:
+        file.write(CARRIED.format(store=bucket(), python=sys.executable))
+    project.write("zoo/evals/words.py", TASK)
+    project.write("zoo/evals/asking.py", HELPER)
+    project.write("zoo/evals/words.jsonl", QUESTIONS)
+    project.dataset("tiny")
+    project.setting(
+        "tiny", evals='[Eval("zoo/evals/words.py@words")]', controls="False"
+    )
+    project.doit("run", "tiny", "executor=ray")
+    (there,) = project.records("eval").values()
+    assert there["made"]["executor"]["name"] == "ray"
+    project.doit("run", "-a", "tiny", "executor=here")
+    (here,) = project.records("eval").values()
+    same = ("key", "inputs", "output")
+    assert [here[field] for field in same] == [there[field] for field in same]
+    files = [path.read_bytes() for path in in_store("files")]
+    assert TASK.encode() in files
+    assert HELPER.encode() in files
+    assert QUESTIONS.encode() in files
