@@ -108,6 +108,11 @@ def running(text: str) -> list[int]:
     return found
 
 
+def parent(process: int) -> int:
+    """The parent of a process."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def kill(processes: list[int]) -> None:
     for process in processes:
         with suppress(ProcessLookupError):

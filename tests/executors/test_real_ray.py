@@ -27,7 +27,7 @@ from motools_build.running.executors.ray import Ray
 from motools_build.store.artifacts import ArtifactStore
 from tests.conftest import ROOT, Project
 from tests.executors.conftest import OF_USERS
-from tests.executors.ray_head import Head, kill, running, until
+from tests.executors.ray_head import Head, kill, parent, running, until
 from tests.executors.toy import BACKEND, USED, job, ran, result, while_saved
 
 pytestmark = [pytest.mark.ray, pytest.mark.real_process]
@@ -110,11 +110,12 @@ def test_a_job_stopped_by_hand_is_told_and_the_next_run_goes_on(
     assert (made.details, ran()) == ({"first": False}, ["a" * 32] * 2)
 
 
-def test_a_head_that_was_started_anew_is_told_and_the_next_run_does_it_once(
+def test_a_machine_that_died_is_told_and_the_next_run_goes_on(
     head: Head, at_head: dict[str, Any]
 ) -> None:
     def anew() -> None:
         head.kill()
+        kill(running(str(Path.cwd() / "artifacts")))
         head.start()
 
     with pytest.raises(StageFailed, match="its head was started anew"):
@@ -123,9 +124,27 @@ def test_a_head_that_was_started_anew_is_told_and_the_next_run_does_it_once(
     assert (made.details, ran()) == ({"first": False}, ["a" * 32] * 2)
 
 
+def test_a_job_that_outlives_its_head_is_waited_for(
+    head: Head, at_head: dict[str, Any]
+) -> None:
+    """Ray kills the shell of a job, and not what the shell has started."""
+
+    def anew() -> None:
+        head.kill()
+        head.start()
+        assert head.jobs() == []
+        Path("go").touch()
+
+    made = asyncio.run(while_saved(anew, options=at_head))
+    assert (made.details, ran()) == ({"first": True}, ["a" * 32])
+
+
 def test_an_actor_that_died_is_told(head: Head, at_head: dict[str, Any]) -> None:
     def die() -> None:
-        kill(running("ray::JobSupervisor") or running("ray::_ray_internal"))
+        (process, *_) = running(str(Path.cwd() / "artifacts"))
+        while b"ray::" not in Path(f"/proc/{process}/cmdline").read_bytes():
+            process = parent(process)
+        kill([process])
 
     with pytest.raises(StageFailed, match="Job supervisor actor died"):
         asyncio.run(while_saved(die, options=at_head))
