@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -30,7 +31,8 @@ PORTS = (
 class Head:
     """A Ray cluster that is one node: this machine."""
 
-    def __init__(self, cpus: int, **environ: str) -> None:
+    def __init__(self, cpus: int, hidden: Path | None = None, **environ: str) -> None:
+        """`hidden` is a folder that its nodes see empty, which needs root."""
         program = os.environ.get("MOTOOLS_RAY") or shutil.which("ray")
         if program is None:
             pytest.skip("needs a `ray` on PATH, or its path in MOTOOLS_RAY")
@@ -46,6 +48,10 @@ class Head:
             *(f"--num-cpus={cpus}", "--object-store-memory=100000000"),
             f"--temp-dir={self.folder}",
         ]
+        if hidden is not None:
+            mount = ("mount", "-t", "tmpfs", "none", str(hidden))
+            script = f"{shlex.join(mount)} && exec {shlex.join(self._words)}"
+            self._words = ["unshare", "--mount", "bash", "-c", script]
         self._environ = {
             **{k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
             "PYTHONPATH": PYTHONPATH,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from motools_build.store.artifacts import ArtifactStore
 from tests.conftest import ROOT, Project
 from tests.executors.conftest import OF_USERS
 from tests.executors.ray_head import Head, kill, parent, running, until
+from tests.executors.test_commands import CARRIED
 from tests.executors.toy import BACKEND, USED, job, ran, result, while_saved
 
 pytestmark = [pytest.mark.ray, pytest.mark.real_process]
@@ -180,6 +182,29 @@ def test_a_queue_longer_than_ray_lets_jobs_wait_is_done_once(
         print(f"{len(again)} submitted again, in {minutes:.1f} min")
     finally:
         head.close()
+
+
+def test_nodes_that_see_nothing_of_the_runs_disk_make_the_same_weights(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    if os.geteuid():
+        pytest.skip("hiding a folder from the nodes needs root")
+    bucket = tmp_path_factory.mktemp("bucket")
+    with (project.root / "pyproject.toml").open("a") as file:
+        file.write(CARRIED.format(store=bucket, python=sys.executable))
+    project.dataset("tiny", rows=8)
+    project.setting("tiny", models='["embedded/smollm2-135m-instruct"]')
+    head = Head(1, hidden=project.root)
+    try:
+        words = ("run", "model:tiny/*", "executor=ray")
+        project.doit(*words, RAY_ADDRESS=head.address)
+    finally:
+        head.close()
+    (there,) = project.records("model").values()
+    assert there["made"]["executor"]["name"] == "ray"
+    project.doit("run", "-a", "model:tiny/*", "executor=here")
+    (here,) = project.records("model").values()
+    assert here["payload"] == there["payload"]
 
 
 def _many(
