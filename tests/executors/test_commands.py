@@ -152,6 +152,8 @@ def test_a_cluster_that_is_down_is_said_by_jobs_and_cancel(
         ("executor.slurm.eval.cpus = 0", "executor.slurm.eval] cpus: "),
         ("executor.slurm.eval = 3", "executor.slurm.eval] is a table, not 3"),
         ("executor.ray.partition = 'gpu'", "executor.ray] has no 'partition'"),
+        ("executor.ray.adress = 'http://h'", "did you mean 'address'"),
+        ("executor.ray.through_store = 1", "through_store is true or false, not 1"),
         ("executor.ray.cpus = 0", "executor.ray] cpus: "),
         ("executor.ray.memory = 'much'", "executor.ray] memory: "),
         ("executor.ray.address = 3", "executor.ray] address is a text, not 3"),
@@ -162,6 +164,14 @@ def test_a_wrong_table_is_refused(tiny: Project, text: str, said: str) -> None:
     file = tiny.root / "pyproject.toml"
     file.write_text(f"{file.read_text()}\n[tool.motools_build]\n{text}\n")
     assert said in tiny.doit("run", "tiny", code=3).err
+
+
+def test_files_that_travel_need_a_store(tiny: Project) -> None:
+    with (tiny.root / "pyproject.toml").open("a") as file:
+        file.write("\n[tool.motools_build.executor.ray]\nthrough_store = true\n")
+    said = tiny.doit("run", "tiny", "executor=ray", code=3).err
+    assert "through_store needs the store that files are to travel through" in said
+    tiny.doit("run", "tiny")
 
 
 def test_a_wrong_variable_is_refused(tiny: Project) -> None:

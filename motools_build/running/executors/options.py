@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -20,14 +20,19 @@ Options = TypeVar("Options", bound=Spec)
 
 
 def options_of(
-    options: type[Options], name: str, table: Mapping[str, Any], kind: str
+    options: type[Options],
+    name: str,
+    table: Mapping[str, Any],
+    kind: str,
+    also: Sequence[str] = (),
 ) -> Options:
     """The options for stages of a kind: those of the executor's table, with those of
-    its table for the kind in their place. Raises InputError for an unknown or wrong
-    field."""
+    its table for the kind in their place. `also` are fields of the executor's table
+    that are no options of a job, and not in `table`. Raises InputError for an unknown
+    or wrong field."""
     place = f"{WHERE}.{name}"
     own = {field: value for field, value in table.items() if field not in OF_KINDS}
-    made = _checked(options, own, f"[{place}]")
+    made = _checked(options, own, f"[{place}]", also)
     for each in OF_KINDS:
         if each in table:
             if not isinstance(table[each], Mapping):
@@ -40,7 +45,12 @@ def options_of(
     return _checked(options, {**own, **more}, f"[{place}.{kind}]") if more else made
 
 
-def _checked(options: type[Options], fields: Mapping[str, Any], place: str) -> Options:
+def _checked(
+    options: type[Options],
+    fields: Mapping[str, Any],
+    place: str,
+    also: Sequence[str] = (),
+) -> Options:
     try:
         return options(**fields)
     except ValidationError as error:
@@ -48,7 +58,7 @@ def _checked(options: type[Options], fields: Mapping[str, Any], place: str) -> O
         for item in error.errors(include_url=False):
             field = ".".join(map(str, item["loc"]))
             if item["type"] == "extra_forbidden":
-                names = (*options.model_fields, *OF_KINDS)
+                names = (*also, *options.model_fields, *OF_KINDS)
                 told.append(f"{place} has no {field!r}; {known(field, names)}")
             else:
                 what = item["msg"].removeprefix("Value error, ")

@@ -49,6 +49,9 @@ PHASES: Mapping[str, Phase] = {
 }
 """Ray's states; unknown ones are of jobs that are at work."""
 
+OWN = ("address", "through_store")
+"""Fields of the executor's table that are the same for all jobs."""
+
 PREFIX = "motools-"
 """Beginning of the submission IDs of all our jobs."""
 
@@ -78,7 +81,7 @@ class Ray:
         cluster, if a job is at another one than the present; `store` is the address of
         the team's store, empty if there is none, None if jobs are only listed and
         ended. Raises InputError if the table is wrong."""
-        own = {key: table[key] for key in ("address", "through_store") if key in table}
+        own = {key: table[key] for key in OWN if key in table}
         for key, kind in (("address", str), ("through_store", bool)):
             if not isinstance(own.get(key, kind()), kind):
                 what = "a text" if kind is str else "true or false"
@@ -199,7 +202,7 @@ class Ray:
         return self._parcels[store]
 
     def _options(self, kind: str) -> RayOptions:
-        return options_of(RayOptions, RAY, self._table, kind)
+        return options_of(RayOptions, RAY, self._table, kind, OWN)
 
 
 def id_of(folder: JobFolder) -> str:
