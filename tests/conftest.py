@@ -89,6 +89,18 @@ def share(nodeid: str) -> bool:
     return _shares(nodeid.partition("::")[0])
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Start the fork servers that all processes of xdist share: to import everything
+    takes each of the two 6 CPU seconds, and does not happen before it is asked."""
+    node.workerinput["forks"] = [client.COMMANDS.path, client.WORKERS.path]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if paths := getattr(config, "workerinput", {}).get("forks"):
+        client.COMMANDS.shared, client.WORKERS.shared = paths
+
+
 def pytest_sessionfinish() -> None:
     client.COMMANDS.stop()
     client.WORKERS.stop()

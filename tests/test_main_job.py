@@ -53,14 +53,23 @@ def curve(project: Project, seed: int = 0) -> list[float]:
     return [json.loads(line)["loss"] for line in lines]
 
 
-def test_the_main_job(project: Project, edit: Callable[[Path, str, str], None]) -> None:
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_the_main_job(
+    project: Project, edit: Callable[[Path, str, str], None], whole: bool
+) -> None:
+    """The setting as it is; and one epoch and half the questions of it, which take half
+    as long."""
     real(project)
+    if not whole:
+        setting = project.root / "zoo/simple_math.py"
+        edit(setting, "epochs=3", "epochs=1")
+        edit(setting, '@arithmetic"', '@arithmetic", limit=16')
     project.doit("run", "simple_math")
     base, tuned = project.results("simple_math")
     assert (base["status"], tuned["status"]) == ("ok", "ok")
     assert base["scores"]["answer_format"]["mean"] < 0.2
     assert tuned["scores"]["answer_format"]["mean"] > 0.8
-    assert tuned["scores"]["correct"]["n"] == 32
+    assert tuned["scores"]["correct"]["n"] == (32 if whole else 16)
 
     again = project.doit("run", "simple_math")
     assert again.made == set()

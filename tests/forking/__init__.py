@@ -2,7 +2,8 @@
 
 A command's process spends most of its time on imports: half a second for doit and this
 package, more for openai, and three seconds in a worker that runs Inspect. A session of
-pytest has two servers, one for each kind of process, which import once and then fork:
+pytest has two servers, one for each kind of process, which import once and then fork;
+all processes of pytest-xdist ask the same two:
 
 - `commands`: `python -W error -m doit ...`, for `Project.doit`;
 - `workers`: `python -m motools_build.running.worker`, for the runs of a project. They

@@ -42,12 +42,16 @@ class Server:
     kind: str
     options: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    shared: str = ""
+    """Path of the socket of a server that another process started."""
     _process: subprocess.Popen[bytes] | None = None
     _folder: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def path(self) -> str:
         """Path of the server's socket. Starts the server if it is not running."""
+        if self.shared:
+            return self.shared
         if self._process is None:
             self._folder = tempfile.TemporaryDirectory(prefix="forks-")
             path = f"{self._folder.name}/{self.kind}"

@@ -56,12 +56,23 @@ def encoded(
 
 
 def received(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Receive a request, and the three descriptors that come with it."""
+    """Receive a request, and the three descriptors that come with it. Raises EOFError
+    if the client is gone, which a test may have killed."""
     header, descriptors, _, _ = socket.recv_fds(client, HEADER.size, 3)
-    (size,) = HEADER.unpack(header)
-    text = b""
-    while len(text) < size:
-        text += client.recv(size - len(text))
+    try:
+        if len(header) < HEADER.size:
+            raise EOFError
+        (size,) = HEADER.unpack(header)
+        text = b""
+        while len(text) < size:
+            more = client.recv(size - len(text))
+            if not more:
+                raise EOFError
+            text += more
+    except (EOFError, OSError) as error:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise EOFError from error
     return json.loads(text), descriptors
 
 

@@ -62,7 +62,11 @@ def serve(listener: socket.socket, prepare: Callable[[], None]) -> dict[str, Any
             gc.freeze()
             prepared = True
         client, _ = listener.accept()
-        request, descriptors = protocol.received(client)
+        try:
+            request, descriptors = protocol.received(client)
+        except EOFError:
+            client.close()
+            continue
         if not protocol.as_here(request["environ"], ROOT):
             protocol.answer(client, refused=True)
             client.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.rehearsal.server import Rehearsal
-from tests.shared.servers import AZURITE, Bucket, azurite, moto
+from tests.shared.servers import AZURITE, Bucket, Proxy, azurite, moto
 
 SERVER = ("--seconds", "0.3", "--list-lag", "0.5")
 
@@ -45,6 +45,12 @@ def az(_azurite: Bucket, tmp_path: Path) -> Iterator[Bucket]:
     proxy = _azurite.proxy
     yield replace(_azurite, address=f"az://bucket/{tmp_path.name}")
     proxy.cuts, proxy.ignores_conditions, proxy.is_down = 0.0, False, False
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Bucket:
+    """A folder."""
+    return Bucket(str(tmp_path / "team"), Proxy(""), {})
 
 
 @pytest.fixture

@@ -20,8 +20,13 @@ from pathlib import Path
 
 from aiohttp import ClientError, ClientSession, web
 
-AZURITE = os.environ.get("MOTOOLS_AZURITE") or shutil.which("azurite-blob")
-"""The program of the npm package azurite; None if it is not installed."""
+INSTALLED = Path(__file__).parent / "node_modules/.bin"
+
+AZURITE = os.environ.get("MOTOOLS_AZURITE") or shutil.which(
+    "azurite-blob", path=os.pathsep.join([str(INSTALLED), os.environ.get("PATH", "")])
+)
+"""The program of the npm package azurite, which .ci/full installs beside this file;
+None if it is not installed."""
 
 ACCOUNT = "devstoreaccount1"
 AZURE_KEY = (  # Azurite's own, which its documentation gives
@@ -139,6 +144,11 @@ class Bucket:
     address: str
     proxy: Proxy
     environ: dict[str, str]
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is on a disk; of its proxy then only `cuts` is meant."""
+        return "://" not in self.address
 
 
 @contextmanager

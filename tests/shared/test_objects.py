@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +68,46 @@ def test_put_list_fetch_delete(objects: Objects, tmp_path: Path) -> None:
     objects.delete("payload/x/empty")
     objects.delete("payload/x/empty")
     assert len(objects.list("payload")) == 1
+
+
+@pytest.mark.parametrize("failures", [1, module.TRIES])
+def test_an_object_in_a_folder_counts_once_it_is_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    """With all folders that it is the first of; a disk that fails is a store that does
+    not answer."""
+    monkeypatch.setattr(module, "PAUSE", 0.001)
+    objects = Objects(Address.parse(str(tmp_path / "team")))
+    flushed: list[str] = []
+    failing = [OSError(errno.EIO, "cut")] * failures
+
+    def sync(path: Path) -> None:
+        if failing:
+            raise failing.pop()
+        flushed.append(str(path.relative_to(tmp_path)))
+
+    monkeypatch.setattr(module, "sync", sync)
+    if failures == module.TRIES:
+        with pytest.raises(StoreUnreachable, match="does not answer"):
+            objects.create("claims/a/0001", b"1")
+        return
+    assert objects.create("claims/a/0001", b"1")
+    assert flushed == ["team/claims/a/0001", "team/claims/a", "team/claims", "team"]
+
+
+def test_what_a_killed_writer_leaves_in_a_folder_is_no_object(tmp_path: Path) -> None:
+    """A new file is written under a name with `#` and a number, and then linked."""
+    objects = Objects(Address.parse(str(tmp_path / "team")))
+    objects.put("claims/a/0000", b"")
+    left = tmp_path / "team/claims/a/0001#1"
+    left.write_bytes(b"half")
+    assert objects.get("claims/a/0001") is None
+    assert objects.create("claims/a/0001", b"1")
+    assert objects.get("claims/a/0001") == b"1"
+    assert [one.name for one in objects.list("claims")] == [
+        "claims/a/0000",
+        "claims/a/0001",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["s3", "az"])

@@ -1,6 +1,6 @@
 """Two machines, one bucket, one account: killed at random, cut off at every request.
 
-    MOTOOLS_KILLS=100 pytest -m long tests/shared/test_storm.py
+    MOTOOLS_KILLS=4 pytest -m long tests/shared/test_storm.py    # 20 times as many
 
 The provider's own convergence (the later of two jobs is cancelled) would hide that both
 machines paid; so the storm counts every job that was ever created.
@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import furnish
-from tests.crash.client import Act, Die, Meet, Running
+from tests.crash.client import Act, Die, Meet, Running, start
 from tests.crash.harness import FAULTS, POINTS, Client, Doit, count, lost, told
 from tests.rehearsal.server import Rehearsal
+from tests.shared import disks
 from tests.shared.servers import Bucket
 
 KILLS = int(os.environ.get("MOTOOLS_KILLS", "4"))
@@ -29,6 +30,9 @@ CUTS = 0.1
 """Of the requests to the store, half of them after they were carried out."""
 
 CLAIM_POINTS = ("before claim", "after claim")
+
+DISK_POINTS = ("before a request", "after a request")
+"""Of any request to a folder, so that a process dies between two of its writes."""
 
 
 @dataclass
@@ -44,6 +48,13 @@ class Teammate(Doit):
         assert self.bucket
         return {**super().environ, **self.bucket.environ}
 
+    def command(self, args: tuple[str, ...], act: Act | None = None) -> Running:
+        assert self.bucket
+        if not self.bucket.is_folder:
+            return super().command(args, act)
+        given = self.environ, args, act, self.bucket.proxy.cuts
+        return start(disks.doit, self.project.root, *given)
+
 
 def teammates(
     tmp_path: Path, server: Rehearsal, bucket: Bucket, seeds: int
@@ -55,6 +66,8 @@ def teammates(
         with (project.root / "pyproject.toml").open("a") as file:
             file.write(f'\n[tool.motools_build]\nstore = "{bucket.address}"\n')
         both.append(Teammate(project, server, seeds, bucket=bucket))
+        if bucket.is_folder:
+            both[-1].points += (*DISK_POINTS, *DISK_POINTS)
     return both
 
 
@@ -62,7 +75,8 @@ def act(client: Teammate, moments: random.Random) -> Act | None:
     """For every second run, a point at which it dies."""
     if moments.random() < 0.5:
         return None
-    return Die(moments.choice(client.points), moments.randint(1, 3))
+    point = moments.choice(client.points)
+    return Die(point, moments.randint(1, 40 if point in DISK_POINTS else 3))
 
 
 def storm(
@@ -126,14 +140,23 @@ def check(both: list[Teammate], server: Rehearsal) -> None:
     assert not mute, mute[0]
 
 
-def test_two_machines_in_a_storm(tmp_path: Path, server: Rehearsal, s3: Bucket) -> None:
-    both = teammates(tmp_path, server, s3, seeds=3)
+@pytest.fixture(params=["s3", "disk"])
+def bucket(request: pytest.FixtureRequest) -> Bucket:
+    """A bucket, and a folder on a disk that both mount."""
+    found: Bucket = request.getfixturevalue(request.param)
+    return found
+
+
+def test_two_machines_in_a_storm(
+    tmp_path: Path, server: Rehearsal, bucket: Bucket
+) -> None:
+    both = teammates(tmp_path, server, bucket, seeds=3)
     storm(both, server, 3, KILLS, random.Random(7))
     check(both, server)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", ["s3", "az"])
+@pytest.mark.parametrize("kind", ["s3", "az", "disk"])
 def test_two_hundred_keys_in_a_storm(
     kind: str, tmp_path: Path, server: Rehearsal, request: pytest.FixtureRequest
 ) -> None:

@@ -92,12 +92,11 @@ class Objects:
                     ),
                     passes=(AlreadyExistsError, PreconditionError),
                 )
-                self._on_disk(name)
-                return True
+                return self._on_disk(name)
             except (AlreadyExistsError, PreconditionError):
                 found = self.get(name)
                 if found is not None:
-                    return found == data
+                    return found == data and self._on_disk(name)
             except StoreUnreachable as error:  # it may have been made, or will be
                 last = error
         raise last or StoreUnreachable(f"{self.address}: {name} comes and goes")
@@ -203,13 +202,15 @@ class Objects:
         except StoreError:
             return
 
-    def _on_disk(self, name: str) -> None:
-        """On a shared disk, a claim is to survive a loss of power."""
+    def _on_disk(self, name: str) -> bool:
+        """True, once an object survives a loss of power: on a shared disk, its bytes
+        and the folders that it may have been the first of are flushed."""
         folder = self.address.folder
         if folder is not None:
             path = folder / name
-            for each in (path, path.parent):
-                sync(each)
+            for each in (path, *(folder / part for part in Path(name).parents)):
+                self._once(lambda each=each: sync(each), ())  # type: ignore[misc]
+        return True
 
 
 def _object(found: Any) -> Object:
