@@ -91,6 +91,12 @@ class Backend:
         """Import and load what all jobs like this one need, once per worker: jobs of
         this backend, and evals that ask its models."""
 
+    def keeps(self, job: StageJob) -> str | None:
+        """What a worker that did this job has at hand for the next one: the weights of
+        a base model, or a server of it. Evals for which it is equal are better done one
+        after another by one worker than by a worker each. None if there is nothing."""
+        return None
+
     def work(self, job: StageJob, report: Report) -> Made:
         raise TypeError(f"{type(self).__name__} makes no {job.kind} in a worker")
 

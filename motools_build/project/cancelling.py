@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from motools_build.errors import Refused, StoreError, Unreachable
 from motools_build.project.project import Project
@@ -26,17 +27,22 @@ def cancel_job(key: str, project: Project) -> tuple[bool, str]:
         return True, "has gone on meanwhile, and ended"
     if folder.result is not None:
         return True, "had ended before; the next run takes its result up"
-    folder.wait_until_sent()  # a submission under way ends first
     cluster = cluster_of(*folder.executor, project.config.executor)
+    known = _Known.of(folder)
+    folder.cancel()
+    folder.wait_until_sent()  # a submission under way ends first
+    if folder.path.is_dir():  # unless a run has closed it, which saw the cancel
+        known = _Known.of(folder)
     try:
-        if not _ended(folder, cluster):
+        if not _ended(folder, cluster, known):
             return False, "is asked to end, and may still be at work; see doit jobs"
     except (Unreachable, Refused) as error:
+        folder.uncancel()
         return False, f"not cancelled: {error}"
     store = project.store
     if store.locks.take(key):
         try:
-            if folder.result is None:
+            if folder.result is None and folder.path.is_dir():
                 cluster.forget(folder)
                 store.jobs.close(folder)
         except StoreError as error:
@@ -46,16 +52,46 @@ def cancel_job(key: str, project: Project) -> tuple[bool, str]:
     return True, "cancelled; the next run begins it anew"
 
 
-def _ended(folder: JobFolder, cluster: Cluster) -> bool:
-    """Cancel the folder's job at its cluster; whether it does nothing more by now. Ray
-    lets a job that it was asked to end wait for a node, and ends it there: should it
-    begin, its folder is closed."""
-    found = cluster.listing().get(folder.mark)
-    id = found.id if found else folder.id
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a folder's submission."""
+
+    mark: str
+    id: str
+    group: list[JobFolder]
+
+    @classmethod
+    def of(cls, folder: JobFolder) -> _Known:
+        return cls(folder.mark, folder.id, folder.group)
+
+    def others(self, folder: JobFolder) -> bool:
+        """Whether the same job of the cluster has other stages to do."""
+        return any(
+            one != folder
+            and one.path.is_dir()
+            and not one.cancelled
+            and one.result is None
+            and one.mark == self.mark
+            for one in self.group
+        )
+
+
+def _ended(folder: JobFolder, cluster: Cluster, known: _Known) -> bool:
+    """Cancel the folder's job at its cluster, unless that does others as well; whether
+    it does nothing more by now. Ray lets a job that it was asked to end wait for a
+    node, and ends it there: should it begin, its folder is closed."""
+    if known.others(folder):
+        for _ in range(ASKED):
+            if not folder.is_locked():
+                return True
+            time.sleep(1.0)
+        return False
+    found = cluster.listing().get(known.mark)
+    id = found.id if found else known.id
     if id and not (found and found.over):
         cluster.cancel(id)
     for _ in range(ASKED):
-        found = cluster.listing().get(folder.mark)
+        found = cluster.listing().get(known.mark)
         idle = found is None or found.over or found.phase == "waits"
         if idle and not folder.is_locked():
             return True

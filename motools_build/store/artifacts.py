@@ -23,7 +23,7 @@ from motools_build.store import reading
 from motools_build.store.accepted import FILE, Acceptance, Accepted
 from motools_build.store.files import SharedSync, delete, sync, write
 from motools_build.store.folders import Folders
-from motools_build.store.jobs import JobFolders
+from motools_build.store.job_folders import JobFolders
 from motools_build.store.ledger import Ledger
 from motools_build.store.live import Live
 from motools_build.store.locks import Locks

@@ -8,6 +8,7 @@ truth about the job; the cluster's queue is asked only while there is no result.
     inputs/          copies of the rows, so that an edit does not reach a queued job
     script           what the cluster runs
     submission.json  what the cluster knows the job by, if it was submitted with others
+    cancelled        there if the job is to do nothing more
     submitted.json   the cluster's ID of the job
     lock             held by the process that does the job, so that there is only one
     sending          held while a submission is under way, by the program that submits;
@@ -25,7 +26,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,12 +104,42 @@ class JobFolder:
     def _submission(self) -> Mapping[str, Any]:
         return self._read("submission.json")
 
-    def is_sent(self, mark: str, lock: JobFolder) -> None:
-        """Write down what the cluster will know the job by, before it is submitted, and
-        which folder's lock `sending` is held meanwhile."""
-        if mark != self.mark or lock != self:
-            told = {"mark": mark, "lock": lock.path.name}
+    @property
+    def group(self) -> list[JobFolder]:
+        """The folders whose jobs one job of the cluster does, in their order, as of the
+        latest submission; the folder alone, if that is all."""
+        names = self._submission.get("group", [self.path.name])
+        return [JobFolder(self.path.with_name(name)) for name in names]
+
+    def is_sent(self, mark: str, lock: JobFolder, group: Sequence[JobFolder]) -> None:
+        """Write down what the cluster will know the job by, before it is submitted,
+        which folder's lock `sending` is held meanwhile, and whose jobs the same job of
+        the cluster does."""
+        if mark != self.mark or lock != self or len(group) > 1:
+            told: dict[str, Any] = {"mark": mark, "lock": lock.path.name}
+            if len(group) > 1:
+                told["group"] = [one.path.name for one in group]
             replace(self.path / "submission.json", json.dumps(told).encode())
+
+    @property
+    def begun(self) -> bool:
+        """Whether a process began the job, or has done it."""
+        return self.messages.exists() or not self.path.is_dir()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job is to do nothing more."""
+        return (self.path / "cancelled").exists()
+
+    def cancel(self) -> None:
+        """Have the job do nothing more, whatever the cluster does. The process that
+        does it, if there is one, ends it soon."""
+        with suppress(FileNotFoundError):
+            replace(self.path / "cancelled", b"")
+
+    def uncancel(self) -> None:
+        """Take a `cancel` back."""
+        (self.path / "cancelled").unlink(missing_ok=True)
 
     def wait_until_sent(self) -> None:
         """Wait until no submission of the job is at work, of an earlier run that was
@@ -207,75 +238,3 @@ class JobFolder:
         with suppress(FileNotFoundError):
             self.path.rename(gone)
             shutil.rmtree(gone, ignore_errors=True)
-
-
-class JobFolders:
-    """The folders below `artifacts/jobs/`."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self.folder = root / "jobs"
-
-    def __iter__(self) -> Iterator[JobFolder]:
-        for path in sorted(self.folder.glob("[!.]*-a*")):
-            yield JobFolder(path)
-
-    def of(self, key: str) -> JobFolder | None:
-        """The stage's job folder; None if it has none."""
-        found = [JobFolder(path) for path in self.folder.glob(f"{key}-a*")]
-        return max(found, key=lambda one: one.attempt, default=None)
-
-    def keys(self) -> set[str]:
-        """The keys that jobs use: their own, and those of their inputs. A job whose
-        file is damaged is known by its own key alone."""
-        found: set[str] = set()
-        for one in self:
-            found.add(one.key)
-            with suppress(ArtifactError):
-                found.update(one.order["uses"])
-        return found
-
-    def create(
-        self, key: str, attempt: int, order: Mapping[str, Any], rows: Mapping[str, Path]
-    ) -> JobFolder:
-        """Make a job's folder, which appears whole. `rows` are files to copy to
-        `inputs/`, by their names there. What the stage's own work folder holds becomes
-        the job's."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        made = self.folder / f".{key}-{secrets.token_hex(4)}"
-        (made / "inputs").mkdir(parents=True)
-        for name, path in rows.items():
-            shutil.copyfile(path, made / "inputs" / name)
-        body = {"format": FORMAT, **order}
-        replace(made / "job.json", json.dumps(body).encode())
-        own = self._root / "work" / key
-        if own.is_dir():
-            own.rename(made / "work")
-        place = JobFolder(self.folder / f"{key}-a{attempt}")
-        made.rename(place.path)
-        return place
-
-    def forget(self, key: str) -> None:
-        """Remove the folders of a stage that is made."""
-        for path in self.folder.glob(f"{key}-a*"):
-            JobFolder(path).remove()
-        with suppress(OSError):  # a run that took up the job has made it, for nothing
-            (self._root / "work" / key).rmdir()
-
-    def close(self, job: JobFolder) -> None:
-        """Remove the folder of a job that ended without an artifact. What it saved to
-        go on from becomes the stage's own work folder again."""
-        own = self._root / "work" / job.key
-        with suppress(FileNotFoundError):
-            if own.exists():
-                delete(own)
-            own.parent.mkdir(exist_ok=True)
-            job.work.rename(own)
-        job.remove()
-
-    def leftovers(self, made: Container[str]) -> list[Path]:
-        """Folders that a kill left half made or half removed, and those of the keys in
-        `made`, which have their artifacts, unless a job is at work there."""
-        done = (one for one in self if one.key in made)
-        whole = [one.path for one in done if not one.is_locked()]
-        return sorted([*whole, *self.folder.glob(".*")])

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motools_build.stages import Stage, with_needed
-from motools_build.store.jobs import JobFolders
+from motools_build.store.job_folders import JobFolders
 from motools_build.store.locks import Locks
 from motools_build.store.records import check_format
 

@@ -69,8 +69,9 @@ class Watch:
 
     def start(self, root: str) -> None:
         """Begin to record reads, in this process and in its forked children."""
+        if self._root is None:  # a hook is there until the process ends
+            sys.addaudithook(self._hook)
         self._root = os.path.realpath(root)
-        sys.addaudithook(self._hook)
 
     def begin(self, planned: Mapping[str, str]) -> None:
         """Register the files of the keys, path -> planned digest. To be called before a

@@ -58,7 +58,14 @@ submit() {
   cp $D/script.$$ $J/script
   echo PENDING > $J/state.new; mv $J/state.new $J/state
 }
-begin() { setsid $D/bin/node $J </dev/null >/dev/null 2>&1 8>&- & }
+begin() {  # a job has none of the descriptors of sbatch, such as that of a lock
+  (
+    for fd in $(ls /proc/$BASHPID/fd); do
+      [ $fd -gt 2 ] && eval "exec $fd>&-"
+    done
+    exec setsid $D/bin/node $J
+  ) </dev/null >/dev/null 2>&1 &
+}
 words=("$@")
 if [ -z "$last" ]; then
   J=$D/job$id; submit N/A; begin

@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from motools_build.backends.job import Made, Progress
+from motools_build.backends.job import Given, Made, Progress
 from motools_build.errors import Deferred, Refused, StageFailed
+from motools_build.running import batches
 from motools_build.running.executors.registry import cluster_of
 from motools_build.store.artifacts import ArtifactStore
 from tests.executors.cluster import Cluster
@@ -50,7 +52,7 @@ def dying(name, then):
             die()
     setattr(JobFolder, name, instead)
 
-moment, *keys = sys.argv[1:]
+moment, kind, *keys = sys.argv[1:]
 submit = slurm_commands.submit
 if moment == "between marks":
     dying("is_sent", die)
@@ -60,7 +62,7 @@ elif moment == "after sbatch":
     slurm_commands.submit = lambda *args: die(submit(*args))
 elif moment == "between IDs":
     dying("submitted", die)
-asyncio.run(many("work", keys))
+asyncio.run(many("work", keys, kind=kind))
 """
 
 
@@ -73,14 +75,21 @@ async def many(
     name: str,
     keys: Iterable[str],
     told: Callable[[Progress], None] = lambda p: None,
+    kind: str = "model",
     **more: Any,
 ) -> list[Any]:
-    """The results of jobs of one run, or their errors."""
+    """The results of jobs of one run, or their errors. Evals are of one base model;
+    a job whose key is in upper case has the name `die`."""
     executor = runs(**more)
     log = Path("artifacts/logs/x.log")
-    all_ = (executor.run(job(name, key), log, told) for key in keys)
+    wanted = [job("die" if key.isupper() else name, key.lower()) for key in keys]
+    if kind == "eval":
+        base = {"base": Given("weights", "weights", {})}
+        wanted = [replace(one, kind="eval", given=base) for one in wanted]
+    all_ = (executor.run(one, log, told) for one in wanted)
     try:
-        return await asyncio.gather(*all_, return_exceptions=True)
+        with mock.patch.object(batches, "GATHER", 1.0):  # on a machine that is busy
+            return await asyncio.gather(*all_, return_exceptions=True)
     finally:
         await executor.close()
 
@@ -99,9 +108,9 @@ def outputs(made: Iterable[Any]) -> str:
     return found
 
 
-def host(moment: str, *keys: str) -> subprocess.Popen[bytes]:
+def host(moment: str, *keys: str, kind: str = "model") -> subprocess.Popen[bytes]:
     """A run of several jobs in a process of its own, which dies at that moment."""
-    return subprocess.Popen([sys.executable, "-c", HOST, moment, *keys])
+    return subprocess.Popen([sys.executable, "-c", HOST, moment, kind, *keys])
 
 
 def full(key: str) -> str:

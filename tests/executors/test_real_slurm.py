@@ -279,6 +279,14 @@ def test_an_array_is_found_again_by_a_run_after_a_kill(
     assert sorted(ran()) == keys
 
 
+def test_evals_of_one_base_are_tasks_that_do_several(toy: Daemons) -> None:
+    made = asyncio.run(many("work", "abcdef", kind="eval", options={"together": 2}))
+    assert [one.output[0] for one in made] == [*"abcdef"]
+    ids = [one.executor["id"] for one in made]
+    assert len({*ids}) == len({*Path("prepared").read_text().split()}) == 3
+    assert len({id.partition("_")[0] for id in ids}) == 1
+
+
 def test_200_jobs_are_one_array_and_share_30_listings_a_minute(toy: Daemons) -> None:
     asked: list[float] = []
     submitted: list[int] = []

@@ -42,7 +42,14 @@ from motools_build.errors import EngineError
 
 
 class Toy(Backend):
-    in_worker = frozenset({"model"})
+    in_worker = frozenset({"model", "eval"})
+
+    def keeps(self, job):
+        return job.given["base"].output if "base" in job.given else None
+
+    def prepare(self, job):
+        with open(HERE + "/prepared", "a") as prepared:
+            print(os.getpid(), file=prepared)
 
     def work(self, job, report):
         with open(HERE + "/ran", "a") as ran:
@@ -58,7 +65,8 @@ class Toy(Backend):
         saved = resume / "step"
         first = not saved.exists()
         saved.write_text("1")
-        if job.name == "wait" and first:
+        waits = job.name == "wait" or job.name == "after" and job.key[0] != "a"
+        if waits and first:
             Path(HERE, "waits").touch()
             while not os.path.exists(HERE + "/go"):
                 time.sleep(0.01)

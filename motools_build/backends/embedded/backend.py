@@ -43,6 +43,9 @@ class EmbeddedBackend(Backend):
         if "base" in job.given:
             load(job.given["base"].path)
 
+    def keeps(self, job: StageJob) -> str | None:
+        return job.given["base"].output if "base" in job.given else None
+
     def answerer(self, weights: str | None, folder: str | None) -> Answerer:
         return EmbeddedAnswerer(weights, folder)
 

@@ -57,6 +57,11 @@ class InspectBackend(Backend):
         for name in {ModelName.parse(model).backend for model in _asked(job)}:
             registry.get(name).prepare(job)
 
+    def keeps(self, job: StageJob) -> str | None:
+        names = {ModelName.parse(model).backend for model in _asked(job)}
+        kept = (registry.get(name).keeps(job) for name in sorted(names))
+        return "+".join(filter(None, kept)) or None
+
     def together(self, job: StageJob) -> Together | None:
         """Evals of one task with the same accounts share one call of Inspect, as they
         wait for the network. Evals of a model that this machine serves run alone. So do

@@ -61,6 +61,14 @@ class LocalBackend(Backend):
 
         check_installed()  # no tensor is made here: a forked child could not use CUDA
 
+    def keeps(self, job: StageJob) -> str | None:
+        table = Table.of(job.tables)
+        if table.serve != "vllm" or table.base_url:
+            return None  # each eval loads the weights itself, or nobody here does
+        from motools_build.backends.local.serving.keeping import kept
+
+        return kept(job)
+
     def work(self, job: StageJob, report: Report) -> Made:
         from motools_build.backends.local.training import train
 

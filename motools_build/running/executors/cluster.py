@@ -9,6 +9,9 @@ from typing import Literal, Protocol
 from motools_build.errors import Refused
 from motools_build.store.jobs import JobFolder
 
+Task = Sequence[JobFolder]
+"""Folders whose jobs one job of the cluster does, one after another; mostly one."""
+
 Phase = Literal["waits", "runs", "over", "never began"]
 """Where a job is: it will be begun, is at work or was interrupted, or does nothing
 more. One that `never began` was given up by the cluster for having waited too long, and
@@ -27,6 +30,11 @@ class Listed:
     """Why it waits, or how it ended; empty if the cluster does not say."""
     nodes: str = ""
     """The nodes that it runs on; empty while it waits."""
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether somebody ended the job."""
+        return self.state in ("cancelled", "stopped")
 
     @property
     def over(self) -> bool:
@@ -81,11 +89,14 @@ class Cluster(Protocol):
         which it is equal may be submitted together."""
         ...
 
-    def submit(self, tasks: Sequence[JobFolder], kind: str) -> None:
-        """Submit the jobs of folders, of stages of that kind or of kinds that are
-        `alike`, by one call. The cluster's ID of each job is written down in its
-        folder. A death in the midst is noticed by the next run
-        (`JobFolder.wait_until_sent`).
+    def together(self, kind: str) -> int:
+        """How many evals, of stages of that kind, one job may do in turn."""
+        ...
+
+    def submit(self, tasks: Sequence[Task], kind: str) -> None:
+        """Submit jobs, for stages of that kind or of kinds that are `alike`, by one
+        call. The cluster's ID of each job is written down in its folders. A death in
+        the midst is noticed by the next run (`JobFolder.wait_until_sent`).
 
         Raises Refused if the cluster surely has none of the jobs, LimitReached among
         others; Ambiguous if that is not known.

@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from motools_build.backends.job import StageJob
 from motools_build.errors import ArtifactError
 from motools_build.keys import digest_file
 from motools_build.params import ModelParams, RowsParams
-from motools_build.running.executors.cluster import Cluster
+from motools_build.running.executors.cluster import Cluster, Task
 from motools_build.running.launch.messages import Request
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.files import replace as replace_file
@@ -98,26 +98,29 @@ def _used(job: StageJob) -> list[str]:
 
 
 @contextmanager
-def sending(tasks: Sequence[JobFolder]) -> Iterator[tuple[str, int]]:
-    """Hold the lock of one submission of several folders' jobs. Gives the nonce of the
-    submission, and the lock's descriptor. What each job will be known by is written to
-    its folder before: the nonce, and after that of several jobs, its place among
-    them."""
-    first = tasks[0]
-    alone = len(tasks) == 1
+def sending(tasks: Sequence[Task]) -> Iterator[tuple[str, int]]:
+    """Hold the lock of one submission. Gives the nonce of the submission, and the
+    lock's descriptor. What each job will be known by is written to its folders before:
+    the nonce, and after that of several jobs, its place among them."""
+    first = tasks[0][0]
+    alone = len(tasks) == 1 and len(tasks[0]) == 1
     nonce = first.nonce if alone else secrets.token_hex(8)
     with first.locked("sending") as lock:
-        for index, folder in enumerate(tasks):
-            folder.is_sent(nonce if alone else f"{nonce}_{index}", first)
+        for index, folders in enumerate(tasks):
+            mark = nonce if len(tasks) == 1 else f"{nonce}_{index}"
+            for folder in folders:
+                folder.is_sent(mark, first, folders)
         yield nonce, lock
 
 
-def written_script(folder: JobFolder, setup: Sequence[str], python: str | None) -> Path:
-    """Write the script that does the folder's job on a node that sees the folder under
-    the same path. `setup` are lines that go before the work, and `python` is the
+def written_script(
+    folder: JobFolder, task: Task, setup: Sequence[str], python: str | None
+) -> Path:
+    """Write the script that does a task, to one of its folders, for nodes that see them
+    under the same paths. `setup` are lines that go before the work, and `python` is the
     interpreter, by default the path of the present one. Returns the script's path."""
-    place = os.path.abspath(folder.path)
-    do = [python or sys.executable, *WORKER, "--folder", place]
+    places = [os.path.abspath(one.path) for one in task]
+    do = [python or sys.executable, *WORKER, "--folder", *places]
     lines = [
         "#!/bin/bash",
         f"cd {shlex.quote(os.getcwd())} || exit 1",
@@ -130,35 +133,41 @@ def written_script(folder: JobFolder, setup: Sequence[str], python: str | None) 
     return path
 
 
-def written_chooser(tasks: Sequence[JobFolder], variable: str) -> Path:
-    """Write the script of a submission of several jobs, which runs the script of the
-    one whose place among them the environment variable says. Nothing is done if that
-    folder is gone. Returns the script's path."""
-    places = [
-        f"{index}) folder={shlex.quote(os.path.abspath(folder.path))} ;;"
-        for index, folder in enumerate(tasks)
-    ]
-    lines = [
-        "#!/bin/bash",
-        f"case ${variable} in",
-        *places,
-        "*) exit 1 ;;",
-        "esac",
-        'if [ ! -e "$folder/script" ]; then exit 0; fi',
-        'exec bash "$folder/script" >> "$folder/log" 2>&1',
-        "",
-    ]
-    path = tasks[0].path / "script-of-all"
-    replace_file(path, "\n".join(lines).encode())
+def written_chooser(tasks: Sequence[Task], variable: str) -> Path:
+    """Write the script of a submission of several folders: of one task, or of that
+    whose place among the tasks the environment variable says. Returns its path."""
+    text = begin(tasks[0])
+    if len(tasks) > 1:
+        cases = [f"{index})\n{begin(task)}\n;;" for index, task in enumerate(tasks)]
+        text = "\n".join([f"case ${variable} in", *cases, "esac"])
+    path = tasks[0][0].path / "script-of-all"
+    replace_file(path, f"#!/bin/bash\n{text}\n".encode())
     return path
 
 
+def begin(task: Task) -> str:
+    """Lines of shell that run the script in the first of a task's folders that is not
+    gone. What it prints is appended to that folder's log."""
+    places = shlex.join(os.path.abspath(folder.path) for folder in task)
+    return "\n".join(
+        [
+            f"for folder in {places}; do",
+            '  if [ -e "$folder/script" ]; then',
+            '    exec bash "$folder/script" >> "$folder/log" 2>&1',
+            "  fi",
+            "done",
+        ]
+    )
+
+
 def last_line(folder: JobFolder) -> str:
-    """The last line that the job's script printed; empty if there is none."""
-    try:
-        return last_of(folder.log.read_text(errors="replace"))
-    except FileNotFoundError:
-        return ""
+    """The last line that the job's script printed, to this folder's log or to that of
+    another one that the same job does; empty if there is none."""
+    for one in (folder, *folder.group):
+        with suppress(FileNotFoundError):
+            if said := last_of(one.log.read_text(errors="replace")):
+                return said
+    return ""
 
 
 def last_of(text: str) -> str:

@@ -25,6 +25,7 @@ from motools_build.errors import Ambiguous, Deferred, Refused, StageFailed
 from motools_build.running import LOGGER
 from motools_build.running.executors.cluster import Cluster, Listed
 from motools_build.running.executors.following import Tail, log_of, outcome_of
+from motools_build.running.executors.grouping import is_left_over
 from motools_build.running.executors.job_folders import prepared
 from motools_build.running.executors.options import OF_KINDS
 from motools_build.running.executors.queue import INTERVAL, Queue
@@ -225,6 +226,7 @@ class ClusterJobs:
         it raised, or StageFailed if it ended without either; None if it is to be
         submitted again. Raises Deferred."""
         queue, label, mark = at.queue, at.cluster.label, folder.mark
+        alone = len(folder.group) == 1
         tail, shown, over = Tail(folder.messages), "", 0.0
         seen, waits = queue.latest, False
         while True:
@@ -239,6 +241,11 @@ class ClusterJobs:
             result = await asyncio.to_thread(lambda: folder.result)
             if result is not None:
                 return outcome_of(result, job, folder)
+            if not alone and await asyncio.to_thread(_is_ended, folder):
+                return StageFailed(
+                    f"its part of {label} job {id} was cancelled (doit cancel); what "
+                    "it saved is kept, and the next run goes on from there"
+                )
             latest = await queue.after(seen, POLL)
             if latest is seen:
                 continue
@@ -256,6 +263,10 @@ class ClusterJobs:
                 over = over or time.monotonic()
                 locked = await asyncio.to_thread(folder.is_locked)
                 if time.monotonic() - over >= self._lag and not locked:
+                    if await asyncio.to_thread(is_left_over, folder, listed):
+                        words = f"is submitted again: {label} job {id} ended first"
+                        report(Progress(0, 0, "", words))
+                        return None
                     why = await asyncio.to_thread(
                         at.cluster.why, id, listed, folder, job.kind
                     )
@@ -266,6 +277,16 @@ class ClusterJobs:
                 raise Deferred(f"{listed.in_words(label)}; run again", under_way=True)
             if listed.state != "running" or shown != STARTS:
                 words = listed.in_words(label)
+                if not waits and not alone:
+                    words += ", and does stages in turn"
                 if words != shown:
                     report(Progress(0, 0, "", words))
                     shown = words
+
+
+def _is_ended(folder: JobFolder) -> bool:
+    """Whether a folder was cancelled, and closed perhaps, whose job goes on with
+    others."""
+    if not folder.path.is_dir():
+        return True
+    return folder.cancelled and not folder.is_locked() and folder.result is None

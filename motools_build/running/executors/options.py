@@ -16,6 +16,13 @@ WHERE = "tool.motools_build.executor"
 OF_KINDS = ("model", "samples", "eval", "dataset")
 """Kinds of stages that may have options of their own."""
 
+TOGETHER = 4
+"""How many evals of one base model one job does by default. Three of four times that
+the model would be loaded, or its server started, are saved; and the evals of 40 seeds
+are ten jobs still, so that eight GPUs have work."""
+
+MOST_TOGETHER = 100
+
 Options = TypeVar("Options", bound=Spec)
 
 

@@ -24,11 +24,13 @@ from motools_build.errors import (
 )
 from motools_build.running.executors import RAY
 from motools_build.running.executors.carrying import files_of
-from motools_build.running.executors.cluster import Listed, Phase
+from motools_build.running.executors.cluster import Listed, Phase, Task
 from motools_build.running.executors.job_folders import (
     WORKER,
+    begin,
     last_line,
     last_of,
+    sending,
     written_script,
 )
 from motools_build.running.executors.options import WHERE, options_of
@@ -106,9 +108,17 @@ class Ray:
     def alike(self, kind: str) -> str:
         return repr(self._options(kind))
 
-    def submit(self, tasks: Sequence[JobFolder], kind: str) -> None:
-        (folder,) = tasks
-        options, id = self._options(kind), id_of(folder)
+    def together(self, kind: str) -> int:
+        return self._options(kind).together
+
+    def submit(self, tasks: Sequence[Task], kind: str) -> None:
+        (task,) = tasks
+        with sending(tasks) as (nonce, _):
+            self._submit(task, self._options(kind), PREFIX + nonce)
+
+    def _submit(self, task: Task, options: RayOptions, id: str) -> None:
+        """Submit a task's job with that ID."""
+        folder = task[0]
         if through := folder.through:
             order = {
                 **folder.order,
@@ -120,15 +130,19 @@ class Ray:
             lines = [*environment(), *options.setup, f"exec {shlex.join(do)}"]
             entrypoint = shlex.join(["bash", "-c", "\n".join(lines)])
         else:
-            log = shlex.quote(os.path.abspath(folder.log))
-            setup = [f"exec >> {log} 2>&1", *environment(), *options.setup]
-            script = written_script(folder, setup, options.python)
+            for one in task:
+                log = shlex.quote(os.path.abspath(one.log))
+                setup = [f"exec >> {log} 2>&1", *environment(), *options.setup]
+                script = written_script(one, task, setup, options.python)
             entrypoint = f"bash {shlex.quote(os.path.abspath(script))}"
+            if len(task) > 1:
+                entrypoint = shlex.join(["bash", "-c", begin(task)])
         told = {"job": folder.name, "stage": str(folder.order["stage"])}
         fields = {**options.fields, "metadata": told}
         if not self._api.submit(id, entrypoint, fields) and self._freed(id):
             self._api.submit(id, entrypoint, fields)
-        folder.submitted(id)
+        for one in task:
+            one.submitted(id)
 
     def _freed(self, id: str) -> bool:
         """Whether Ray has no job of the ID any more, which it has if the job never

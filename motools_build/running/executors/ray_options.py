@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ByteSize, Field
 
+from motools_build.running.executors.options import MOST_TOGETHER, TOGETHER
 from motools_build.spec import Spec
 
 
@@ -21,6 +22,8 @@ class RayOptions(Spec):
     """Memory that the job reserves: `64GiB`."""
     resources: Mapping[str, float] = Field(default_factory=dict)
     """Amounts of the cluster's custom resources."""
+    together: int = Field(default=TOGETHER, ge=1, le=MOST_TOGETHER)
+    """The most evals of one base model that one job does, one after another."""
     runtime_env: Mapping[str, Any] = Field(default_factory=dict)
     """Ray's own description of the environment, as `ray job submit` takes it. All who
     may look at the cluster see it, so it is no place for keys."""

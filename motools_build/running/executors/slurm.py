@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from motools_build.running.executors import SLURM, slurm_commands
-from motools_build.running.executors.cluster import Listed
+from motools_build.running.executors.cluster import Listed, Task
 from motools_build.running.executors.job_folders import (
     last_line,
     sending,
@@ -46,34 +46,30 @@ class Slurm:
     def alike(self, kind: str) -> str:
         return repr(self._options(kind))
 
-    def submit(self, tasks: Sequence[JobFolder], kind: str) -> None:
+    def together(self, kind: str) -> int:
+        return self._options(kind).together
+
+    def submit(self, tasks: Sequence[Task], kind: str) -> None:
         options = self._options(kind)
         with sending(tasks) as (nonce, lock):
-            scripts = [
-                written_script(folder, options.setup, options.python)
-                for folder in tasks
-            ]
+            for task in tasks:
+                for folder in task:
+                    script = written_script(folder, task, options.setup, options.python)
             words = [f"--comment={nonce}", "--requeue", *options.words]
-            if len(tasks) == 1:
-                id = slurm_commands.submit(
-                    str(scripts[0]),
-                    [
-                        f"--job-name={tasks[0].name}",
-                        f"--output={os.path.abspath(tasks[0].log)}",
-                        "--open-mode=append",
-                        *words,
-                    ],
-                    lock,
-                )
-                tasks[0].submitted(id)
-                return
-            # each task's script appends to its own log
-            script = written_chooser(tasks, TASK)
-            its = [f"--job-name=motools-{len(tasks)}-stages", "--output=/dev/null"]
-            array = f"--array=0-{len(tasks) - 1}"
-            id = slurm_commands.submit(str(script), [*its, array, *words], lock)
-            for index, folder in enumerate(tasks):
-                folder.submitted(f"{id}_{index}")
+            count = sum(map(len, tasks))
+            if count == 1:
+                log = os.path.abspath(folder.log)
+                its = [f"--job-name={folder.name}", f"--output={log}"]
+                its.append("--open-mode=append")
+            else:  # each folder has its own log
+                script = written_chooser(tasks, TASK)
+                its = [f"--job-name=motools-{count}-stages", "--output=/dev/null"]
+            if len(tasks) > 1:
+                its.append(f"--array=0-{len(tasks) - 1}")
+            id = slurm_commands.submit(str(script), [*its, *words], lock)
+            for index, task in enumerate(tasks):
+                for folder in task:
+                    folder.submitted(f"{id}_{index}" if len(tasks) > 1 else id)
 
     def listing(self) -> Mapping[str, Listed]:
         return slurm_commands.listing()
@@ -96,13 +92,14 @@ class Slurm:
         if state == "timeout":
             limit = options.time or "the partition's default"
             return (
-                f"{job} reached its time limit ({limit}): ask for more, "
+                f"{job} reached its time limit ({limit}){of(folder)}: ask for more, "
                 f'time = "..." in {place} of pyproject.toml; {again}'
             )
         if state == "out of memory":
             limit = options.memory or "the partition's default"
             return (
-                f"{job} needed more memory than it had ({limit}): ask for more, "
+                f"{job} needed more memory than it had ({limit}){of(folder)}: "
+                "ask for more, "
                 f'memory = "..." in {place} of pyproject.toml; {again}'
             )
         if state in ("node fail", "boot fail"):
@@ -123,3 +120,9 @@ class Slurm:
 
     def _options(self, kind: str) -> SlurmOptions:
         return options_of(SlurmOptions, SLURM, self._table, kind)
+
+
+def of(folder: JobFolder) -> str:
+    """That the job does several stages, in words, if it does."""
+    count = len(folder.group)
+    return f" while it did {count} stages in turn" if count > 1 else ""

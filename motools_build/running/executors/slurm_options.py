@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from motools_build.running.executors.options import MOST_TOGETHER, TOGETHER
 from motools_build.spec import Spec
 
 
@@ -22,6 +23,8 @@ class SlurmOptions(Spec):
     """Memory of the node: `64G`."""
     cpus: int | None = Field(default=None, ge=1)
     """CPUs of the job."""
+    together: int = Field(default=TOGETHER, ge=1, le=MOST_TOGETHER)
+    """The most evals of one base model that one job does, one after another."""
     setup: tuple[str, ...] = ()
     """Lines of shell that go before the work: `module load cuda`."""
     python: str | None = None

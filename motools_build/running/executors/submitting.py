@@ -16,6 +16,7 @@ from motools_build.backends.job import Progress, Report, StageJob
 from motools_build.errors import Ambiguous, Deferred, Refused
 from motools_build.running.batches import gathered
 from motools_build.running.executors.cluster import Cluster, LimitReached
+from motools_build.running.executors.grouping import grouped, kept_by
 from motools_build.store.jobs import JobFolder
 
 FULL = 30.0
@@ -32,6 +33,8 @@ class _Waiting:
     folder: JobFolder
     job: StageJob
     report: Report
+    kept: str | None
+    """`grouping.kept_by` of the folder."""
     outcome: asyncio.Future[str]
     """The cluster's ID of the job."""
 
@@ -72,7 +75,8 @@ class Submissions:
         room, and the run does not wait.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(folder, job, report, loop.create_future())
+        kept = await asyncio.to_thread(kept_by, folder)
+        waiting = _Waiting(folder, job, report, kept, loop.create_future())
         self._waiting.setdefault(self._cluster.alike(job.kind), []).append(waiting)
         self._latest = loop.time()
         if self._server is None:
@@ -90,6 +94,7 @@ class Submissions:
         while self._waiting:
             await gathered(lambda: self._latest)
             waiting = self._waiting.pop(next(iter(self._waiting)))
+            waiting.sort(key=lambda one: (one.job.name, one.job.key))
             try:
                 await self._all(waiting)
             except Exception as error:  # noqa: BLE001 - passed on to all that wait
@@ -99,9 +104,11 @@ class Submissions:
     async def _all(self, waiting: list[_Waiting]) -> None:
         """Submit jobs of which the same is asked, and set their outcomes."""
         while waiting := self._allowed(waiting):
-            now = waiting[: self._size]
+            together = self._cluster.together(waiting[0].job.kind)
+            tasks = grouped([(one, one.kept) for one in waiting], together)
+            now = tasks[: self._size]
             label = self._cluster.label
-            for one in now:
+            for one in flat(now):
                 one.report(Progress(0, 0, "", f"is submitted to {label}"))
             try:
                 await self._call(now)
@@ -110,7 +117,7 @@ class Submissions:
             except Refused as error:
                 await self._refused(now, error)
             except Ambiguous as error:
-                _fail(now, error)
+                _fail(flat(now), error)
             else:
                 self._size = min(self._most, max(self._size, 2 * len(now)))
 
@@ -129,29 +136,30 @@ class Submissions:
                 found.append(one)
         return found
 
-    async def _call(self, now: list[_Waiting]) -> None:
+    async def _call(self, now: list[list[_Waiting]]) -> None:
         """Submit jobs by one call. Raises as `Cluster.submit`."""
-        folders = [one.folder for one in now]
-        sending = asyncio.to_thread(self._cluster.submit, folders, now[0].job.kind)
+        tasks = [[one.folder for one in task] for task in now]
+        sending = asyncio.to_thread(self._cluster.submit, tasks, now[0][0].job.kind)
         # a signal to this run must not leave a submission half done
         await asyncio.shield(asyncio.ensure_future(sending))
-        for one in now:
+        for one in flat(now):
             if not one.outcome.done():
                 one.outcome.set_result(one.folder.id)
 
     async def _full_up(
-        self, now: list[_Waiting], waiting: list[_Waiting], error: LimitReached
+        self, now: list[list[_Waiting]], waiting: list[_Waiting], error: LimitReached
     ) -> None:
         """There is no room for so many jobs: the next call has fewer, or is later."""
         if len(now) > 1:
             self._size = len(now) // 2
         elif self._wait:
-            now[0].report(Progress(0, 0, "", f"waits for its turn: {error}"))
+            for one in now[0]:
+                one.report(Progress(0, 0, "", f"waits for its turn: {error}"))
             await asyncio.sleep(self._full)
         else:
             _fail(waiting, Deferred(f"{error}; run again later"))
 
-    async def _refused(self, now: list[_Waiting], error: Refused) -> None:
+    async def _refused(self, now: list[list[_Waiting]], error: Refused) -> None:
         """The cluster refuses these jobs: each of them, or only so many in one call."""
         if len(now) > 1 and ARRAY in str(error).lower():
             self._most = self._size = len(now) // 2
@@ -165,12 +173,16 @@ class Submissions:
                     return
                 error = own  # as of one, so of all: the same is asked for them
             except Ambiguous as lost:
-                _fail(now[:1], lost)
+                _fail(now[0], lost)
                 return
             else:
                 self._most = self._size = 1
                 return
-        _fail(now, error)
+        _fail(flat(now), error)
+
+
+def flat(tasks: list[list[_Waiting]]) -> list[_Waiting]:
+    return [one for task in tasks for one in task]
 
 
 def _fail(waiting: list[_Waiting], error: Exception) -> None:

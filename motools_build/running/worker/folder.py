@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from motools_build.running.launch.messages import (
@@ -19,19 +20,45 @@ from motools_build.store.files import sync
 from motools_build.store.jobs import JobFolder
 
 
-def main(path: str) -> int:
-    """Do the folder's job; returns the exit code. Nothing is done if the job has its
-    result, or if the folder is gone because its stage is made. Waits while another
-    process is at work in the folder: an earlier beginning of the same job may not have
-    ended yet."""
-    folder = JobFolder(Path(path))
-    if not folder.path.is_dir():
-        print(f"{path} is gone: nothing is left to do", file=sys.stderr)
-        return 0
-    with folder.locked():
-        if folder.result is not None or not folder.path.is_dir():
-            return 0
-        return _do(folder)
+def main(*paths: str) -> int:
+    """Do the jobs of folders, one after another in this process, which keeps the base
+    model, or its server, from one to the next. Returns the exit code; a job that dies
+    ends the others with it, which the run then submits again.
+
+    Nothing is done in a folder that has its result, that was cancelled, or that is gone
+    because its stage is made. Waits while another process is at work in a folder: an
+    earlier beginning of the same job may not have ended yet."""
+    for path in paths:
+        folder = JobFolder(Path(path))
+        if not folder.path.is_dir():
+            print(f"{path} is gone: nothing is left to do", file=sys.stderr)
+            continue
+        if len(paths) > 1:
+            _print_to(folder.log)
+        with ExitStack() as held:
+            try:
+                held.enter_context(folder.locked())
+            except FileNotFoundError:  # gone meanwhile
+                continue
+            if _is_over(folder):
+                continue
+            code = _do(folder)
+            if code and not folder.cancelled:
+                return code
+    return 0
+
+
+def _is_over(folder: JobFolder) -> bool:
+    """Whether there is nothing to do in a folder, whose lock is held."""
+    gone = not folder.path.is_dir()
+    return gone or folder.cancelled or folder.result is not None
+
+
+def _print_to(log: Path) -> None:
+    """Have what this process prints appended to a log."""
+    with suppress(FileNotFoundError), open(log, "ab") as file:
+        sys.stderr.flush()
+        os.dup2(file.fileno(), 2)
 
 
 def _do(folder: JobFolder) -> int:
@@ -45,7 +72,7 @@ def _do(folder: JobFolder) -> int:
         if size and os.pread(channel, 1, size - 1) != b"\n":
             os.write(channel, b"\n")
         begin = os.fstat(channel).st_size
-        once(request, channel)
+        once(request, channel, lambda: folder.cancelled)
         os.fsync(channel)
     finally:
         os.close(channel)

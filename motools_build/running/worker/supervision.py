@@ -17,7 +17,10 @@ import select
 import signal
 import sys
 import tempfile
+import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from motools_build.backends import registry
 from motools_build.backends.job import StageJob
@@ -26,6 +29,9 @@ from motools_build.running.worker import child
 from motools_build.running.worker.log import Log, printing_to
 from motools_build.task_code.audit import WATCH
 from motools_build.text.scrub import learn
+
+LOOK = 1.0
+"""Seconds between two looks whether a job is still wanted."""
 
 
 def main(with_host: bool = False) -> None:
@@ -43,15 +49,18 @@ def main(with_host: bool = False) -> None:
         _supervise(Request.decode(line), channel, host)
 
 
-def once(request: Request, channel: int) -> None:
+def once(
+    request: Request, channel: int, unwanted: Callable[[], bool] = lambda: False
+) -> None:
     """Do one request without a host, with messages to the file descriptor `channel`.
-    The process is of no use after it, as its standard output is standard error."""
+    Its child is killed once the request is `unwanted`. From then on, this process's
+    standard output is standard error."""
     learn(os.environ)
     os.dup2(2, 1)
     host = _Host(0, needed=False)
     host.over = True
     WATCH.start(os.getcwd())
-    _supervise(request, channel, host)
+    _supervise(request, channel, host, unwanted)
 
 
 class _Lines:
@@ -96,7 +105,30 @@ class _Host(_Lines):
         self._waiting.extend(lines or [])
 
 
-def _supervise(request: Request, channel: int, host: _Host) -> None:
+@dataclass
+class _Ending:
+    """Kills a child process that is not wanted any more."""
+
+    process: int
+    unwanted: Callable[[], bool]
+    seen: float = 0.0
+    """When it was looked last."""
+
+    def look(self) -> None:
+        """Kill the child if it is not wanted; looks at most once in LOOK seconds."""
+        now = time.monotonic()
+        if now - self.seen >= LOOK:
+            self.seen = now
+            if self.unwanted():
+                os.kill(self.process, signal.SIGKILL)
+
+
+def _supervise(
+    request: Request,
+    channel: int,
+    host: _Host,
+    unwanted: Callable[[], bool] = lambda: False,
+) -> None:
     """Do the request in a child process. Its messages and its exit code are sent to the
     host."""
     reader, writer = os.pipe()
@@ -112,21 +144,30 @@ def _supervise(request: Request, channel: int, host: _Host) -> None:
             os._exit(child.do(request, writer, printer, prepared))
         os.close(writer)
         os.close(printer)
-        _pass_on(_Lines(reader), log, printed, channel, host)
+        meanwhile = _Ending(process, unwanted)
+        _pass_on(_Lines(reader), log, printed, channel, host, meanwhile)
         os.close(reader)
         _, status = os.waitpid(process, 0)
     os.write(channel, encode(Ended(os.waitstatus_to_exitcode(status))))
 
 
 def _pass_on(
-    messages: _Lines, log: Log, printed: int, channel: int, host: _Host
+    messages: _Lines,
+    log: Log,
+    printed: int,
+    channel: int,
+    host: _Host,
+    ending: _Ending,
 ) -> None:
     """Send the child's messages to the host, and its output to the log, until it closes
-    its messages. Meanwhile, watch whether the host is still alive."""
+    its messages. Meanwhile, watch whether the host is still alive, and whether the
+    child is wanted."""
     watched = [messages.descriptor, printed]
     while True:
         listening = watched if host.over else [*watched, host.descriptor]
-        ready, _, _ = select.select(listening, [], [])
+        ready, _, _ = select.select(listening, [], [], LOOK if host.over else None)
+        if host.over:
+            ending.look()
         if host.descriptor in ready:
             host.listen()
         if printed in ready and not log.take_in():

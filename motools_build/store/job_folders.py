@@ -1,0 +1,87 @@
+"""All folders of jobs that a cluster does (`store/jobs.py`)."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from motools_build.errors import ArtifactError
+from motools_build.store.files import delete, replace
+from motools_build.store.jobs import FORMAT, JobFolder
+
+
+class JobFolders:
+    """The folders below `artifacts/jobs/`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.folder = root / "jobs"
+
+    def __iter__(self) -> Iterator[JobFolder]:
+        for path in sorted(self.folder.glob("[!.]*-a*")):
+            yield JobFolder(path)
+
+    def of(self, key: str) -> JobFolder | None:
+        """The stage's job folder; None if it has none."""
+        found = [JobFolder(path) for path in self.folder.glob(f"{key}-a*")]
+        return max(found, key=lambda one: one.attempt, default=None)
+
+    def keys(self) -> set[str]:
+        """The keys that jobs use: their own, and those of their inputs. A job whose
+        file is damaged is known by its own key alone."""
+        found: set[str] = set()
+        for one in self:
+            found.add(one.key)
+            with suppress(ArtifactError):
+                found.update(one.order["uses"])
+        return found
+
+    def create(
+        self, key: str, attempt: int, order: Mapping[str, Any], rows: Mapping[str, Path]
+    ) -> JobFolder:
+        """Make a job's folder, which appears whole. `rows` are files to copy to
+        `inputs/`, by their names there. What the stage's own work folder holds becomes
+        the job's."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        made = self.folder / f".{key}-{secrets.token_hex(4)}"
+        (made / "inputs").mkdir(parents=True)
+        for name, path in rows.items():
+            shutil.copyfile(path, made / "inputs" / name)
+        body = {"format": FORMAT, **order}
+        replace(made / "job.json", json.dumps(body).encode())
+        own = self._root / "work" / key
+        if own.is_dir():
+            own.rename(made / "work")
+        place = JobFolder(self.folder / f"{key}-a{attempt}")
+        made.rename(place.path)
+        return place
+
+    def forget(self, key: str) -> None:
+        """Remove the folders of a stage that is made."""
+        for path in self.folder.glob(f"{key}-a*"):
+            JobFolder(path).remove()
+        with suppress(OSError):  # a run that took up the job has made it, for nothing
+            (self._root / "work" / key).rmdir()
+
+    def close(self, job: JobFolder) -> None:
+        """Remove the folder of a job that ended without an artifact. What it saved to
+        go on from becomes the stage's own work folder again."""
+        own = self._root / "work" / job.key
+        with suppress(FileNotFoundError):
+            if own.exists():
+                delete(own)
+            own.parent.mkdir(exist_ok=True)
+            job.work.rename(own)
+        job.remove()
+
+    def leftovers(self, made: Container[str]) -> list[Path]:
+        """Folders that a kill left half made or half removed, and those of the keys in
+        `made`, which have their artifacts, unless a job is at work there."""
+        done = (one for one in self if one.key in made)
+        whole = [one.path for one in done if not one.is_locked()]
+        return sorted([*whole, *self.folder.glob(".*")])
