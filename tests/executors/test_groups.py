@@ -25,6 +25,14 @@ from tests.executors.toy import USED, AnyCluster, folders, ran
 pytestmark = [pytest.mark.real_process, pytest.mark.usefixtures("toy")]
 
 
+@pytest.fixture(params=["slurm", "ray"])
+def cluster(request: pytest.FixtureRequest) -> AnyCluster:
+    """A cluster whose nodes share this machine's disk: elsewhere, each eval is a
+    job."""
+    found: AnyCluster = request.getfixturevalue(request.param)
+    return found
+
+
 def evals(keys: str, name: str = "work", **more: Any) -> list[Any]:
     return asyncio.run(many(name, keys, kind="eval", **more))
 

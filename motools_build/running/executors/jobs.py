@@ -42,6 +42,11 @@ LAG = 15.0
 """Seconds for which a file that another machine wrote may not show on this one. A job
 that its cluster says has ended without a result has failed only after them."""
 
+CANCELLED = (
+    "{} was cancelled (doit cancel); what it saved is kept, and the next run goes on "
+    "from there"
+)
+
 PATIENCE = 10.0
 """Longest time between two looks at the files of a job that is queued, in seconds."""
 
@@ -242,10 +247,7 @@ class ClusterJobs:
             if result is not None:
                 return outcome_of(result, job, folder)
             if not alone and await asyncio.to_thread(_is_ended, folder):
-                return StageFailed(
-                    f"its part of {label} job {id} was cancelled (doit cancel); what "
-                    "it saved is kept, and the next run goes on from there"
-                )
+                return StageFailed(CANCELLED.format(f"its part of {label} job {id}"))
             latest = await queue.after(seen, POLL)
             if latest is seen:
                 continue
@@ -267,6 +269,8 @@ class ClusterJobs:
                         words = f"is submitted again: {label} job {id} ended first"
                         report(Progress(0, 0, "", words))
                         return None
+                    if folder.cancelled:
+                        return StageFailed(CANCELLED.format(f"{label} job {id}"))
                     why = await asyncio.to_thread(
                         at.cluster.why, id, listed, folder, job.kind
                     )
