@@ -237,7 +237,9 @@ def test_jobs_are_asked_and_ended_at_the_ray_that_has_them(
 
 
 @pytest.mark.real_process
-@pytest.mark.parametrize("cluster", ["slurm", "ray"], indirect=True)
+@pytest.mark.parametrize(
+    "cluster", ["slurm", pytest.param("ray", marks=pytest.mark.long)], indirect=True
+)
 def test_evals_done_in_turn_have_the_results_of_those_done_alone(
     project: Project, cluster: AnyCluster
 ) -> None:
