@@ -176,6 +176,10 @@ class JobFolder:
         told = {"id": id, "mark": self.mark}
         replace(self.path / "submitted.json", json.dumps(told).encode())
 
+    def unsent(self) -> None:
+        """Forget the cluster's ID of the job, which is to be submitted again."""
+        (self.path / "submitted.json").unlink(missing_ok=True)
+
     @property
     def result(self) -> Mapping[str, Any] | None:
         """The job's last message, as `running.launch.messages` encodes it; None as long

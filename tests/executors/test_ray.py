@@ -105,6 +105,35 @@ def test_one_that_never_began_while_no_run_waited_is_begun_by_the_next(
     assert (cluster.jobs, ran()) == (2, ["a" * 32])
 
 
+def test_a_run_that_dies_while_it_submits_again_leaves_it_to_the_next(
+    cluster: RayServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Died(Exception):
+        pass
+
+    def dies(*args: object) -> bool:
+        raise Died
+
+    cluster.set("hold")
+    with pytest.raises(Deferred):
+        result(job("work"), wait=False)
+    cluster.start_timeout(1)
+    with monkeypatch.context() as patched:
+        delete, submit = RayApi.delete, RayApi.submit
+
+        def deletes(api: RayApi, id: str) -> None:
+            delete(api, id)
+            patched.setattr(RayApi, "submit", dies)
+
+        patched.setattr(RayApi, "delete", deletes)
+        with pytest.raises(Died):
+            result(job("work"))
+        patched.setattr(RayApi, "submit", submit)
+    cluster.unset("hold")
+    assert result(job("work")).output == "a" * 32
+    assert (cluster.jobs, ran()) == (2, ["a" * 32])
+
+
 def test_an_id_that_is_free_too_early_is_tried_again(cluster: RayServer) -> None:
     cluster.set("hold")
 

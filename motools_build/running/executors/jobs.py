@@ -156,7 +156,7 @@ class ClusterJobs:
     ) -> tuple[str, Made | Exception]:
         """The cluster's ID of the job, and its result or why there is none. Raises
         Refused if the cluster refuses it, and Deferred."""
-        id = folder.id
+        id, again = folder.id, False
         while True:
             if not id and folder.result is None:
                 try:
@@ -170,11 +170,13 @@ class ClusterJobs:
                         "run again",
                         under_way=True,
                     )
+            if again:
+                await at.queue.next()  # the latest listing is of the time before
             made = await self._followed(folder, at, id, job, report)
             if made is not None:
                 return id, made
-            id = await self._submitted(folder, at, job, report, is_new=True)
-            await at.queue.next()  # the latest listing is of the time before
+            await asyncio.to_thread(folder.unsent)
+            id, is_new, again = "", True, True
 
     # ---- until it is submitted
 
