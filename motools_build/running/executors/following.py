@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from motools_build.backends.job import Made, StageJob
+from motools_build.backends.job import Made, Progress, Report, StageJob
 from motools_build.errors import StageFailed
+from motools_build.running.executors.cluster import Cluster, Listed
+from motools_build.running.executors.grouping import is_left_over
 from motools_build.running.launch.messages import (
     Done,
     Failed,
@@ -18,6 +21,11 @@ from motools_build.running.launch.messages import (
 )
 from motools_build.running.workers import error_of
 from motools_build.store.jobs import JobFolder
+
+CANCELLED = (
+    "{} was cancelled (doit cancel); what it saved is kept, and the next run goes on "
+    "from there"
+)
 
 
 class Tail:
@@ -64,3 +72,26 @@ def outcome_of(
         case Failed():
             return error_of(message, log_of(folder))
     return StageFailed(f"{folder.path}/result.json holds no result of {job.name}")
+
+
+def is_cancelled(folder: JobFolder) -> bool:
+    """Whether a folder was cancelled, and closed perhaps, whose job goes on with
+    others."""
+    if not folder.path.is_dir():
+        return True
+    return folder.cancelled and not folder.is_locked() and folder.result is None
+
+
+async def without_result(
+    folder: JobFolder, cluster: Cluster, id: str, listed: Listed | None, report: Report
+) -> StageFailed | None:
+    """Why a job that has ended has no result; None if it is to be submitted again."""
+    job = f"{cluster.label} job {id}"
+    if await asyncio.to_thread(is_left_over, folder, listed):
+        report(Progress(0, 0, "", f"is submitted again: {job} ended first"))
+        return None
+    if folder.cancelled:
+        return StageFailed(CANCELLED.format(job))
+    kind = str(folder.order["kind"])
+    why = await asyncio.to_thread(cluster.why, id, listed, folder, kind)
+    return StageFailed(why, log=str(log_of(folder)))

@@ -24,8 +24,13 @@ from motools_build.backends.provider import SILENCE
 from motools_build.errors import Ambiguous, Deferred, Refused, StageFailed
 from motools_build.running import LOGGER
 from motools_build.running.executors.cluster import Cluster, Listed
-from motools_build.running.executors.following import Tail, log_of, outcome_of
-from motools_build.running.executors.grouping import is_left_over
+from motools_build.running.executors.following import (
+    CANCELLED,
+    Tail,
+    is_cancelled,
+    outcome_of,
+    without_result,
+)
 from motools_build.running.executors.job_folders import prepared
 from motools_build.running.executors.options import OF_KINDS
 from motools_build.running.executors.queue import INTERVAL, Queue
@@ -41,11 +46,6 @@ POLL = 0.5
 LAG = 15.0
 """Seconds for which a file that another machine wrote may not show on this one. A job
 that its cluster says has ended without a result has failed only after them."""
-
-CANCELLED = (
-    "{} was cancelled (doit cancel); what it saved is kept, and the next run goes on "
-    "from there"
-)
 
 PATIENCE = 10.0
 """Longest time between two looks at the files of a job that is queued, in seconds."""
@@ -248,7 +248,7 @@ class ClusterJobs:
             result = await asyncio.to_thread(lambda: folder.result)
             if result is not None:
                 return outcome_of(result, job, folder)
-            if not alone and await asyncio.to_thread(_is_ended, folder):
+            if not alone and await asyncio.to_thread(is_cancelled, folder):
                 return StageFailed(CANCELLED.format(f"its part of {label} job {id}"))
             latest = await queue.after(seen, POLL)
             if latest is seen:
@@ -267,16 +267,7 @@ class ClusterJobs:
                 over = over or time.monotonic()
                 locked = await asyncio.to_thread(folder.is_locked)
                 if time.monotonic() - over >= self._lag and not locked:
-                    if await asyncio.to_thread(is_left_over, folder, listed):
-                        words = f"is submitted again: {label} job {id} ended first"
-                        report(Progress(0, 0, "", words))
-                        return None
-                    if folder.cancelled:
-                        return StageFailed(CANCELLED.format(f"{label} job {id}"))
-                    why = await asyncio.to_thread(
-                        at.cluster.why, id, listed, folder, job.kind
-                    )
-                    return StageFailed(why, log=str(log_of(folder)))
+                    return await without_result(folder, at.cluster, id, listed, report)
                 continue
             over, waits = 0.0, listed.phase == "waits"
             if not self._wait:
@@ -288,11 +279,3 @@ class ClusterJobs:
                 if words != shown:
                     report(Progress(0, 0, "", words))
                     shown = words
-
-
-def _is_ended(folder: JobFolder) -> bool:
-    """Whether a folder was cancelled, and closed perhaps, whose job goes on with
-    others."""
-    if not folder.path.is_dir():
-        return True
-    return folder.cancelled and not folder.is_locked() and folder.result is None
