@@ -103,7 +103,7 @@ def test_what_is_queued_is_shown_kept_and_taken_up(
     ]
     (eval_,) = asked.results("tiny")
     assert eval_["status"] == "running"
-    asked.doit("clean", "-y", "tiny", code=None)
+    asked.doit("clean", "tiny", code=None)
     asked.doit("gc", "--yes", "--keep=0")
     assert len(jobs(asked)) == 1
     cluster.unset("hold")
@@ -261,7 +261,8 @@ def test_evals_done_in_turn_have_the_results_of_those_done_alone(
     with (project.root / "pyproject.toml").open("a") as file:
         file.write(SECTION.format(name=cluster.name))
         file.write(f"{cluster.name}.together = 1\n")
-    project.doit("run", "-a", "eval:tiny/*")
+    project.doit("clean", "eval:tiny/*")
+    project.doit("run", "tiny")
     alone = project.records("eval")
     assert len({one["made"]["executor"]["id"] for one in alone.values()}) == evals
     assert scores(project) == several
