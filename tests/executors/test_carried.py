@@ -3,6 +3,7 @@ store, and what is not trusted of it."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -12,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from motools_build.errors import ArtifactError, Deferred, StageFailed, StoreUnreachable
+from motools_build.running.executors.registry import cluster_of
 from motools_build.store.shared.address import Address
 from motools_build.store.shared.objects import Objects
 from motools_build.store.shared.sweep import sweep
 from tests.conftest import Project
 from tests.executors.ray_server import RayServer
 from tests.executors.test_commands import CARRIED
-from tests.executors.toy import STORE, folders, job, ran, result
+from tests.executors.toy import STORE, folders, job, ran, result, while_saved
 
 pytestmark = pytest.mark.real_process
 
@@ -104,7 +106,7 @@ def test_a_damaged_result_is_refused_and_the_job_done_anew(
     sent(cluster)
     cluster.unset("hold")
     cluster.until(1, "SUCCEEDED")
-    (weights,) = [path for path in in_store("out") if path.name == "weights"]
+    (weights,) = [path for path in in_store("out") if path.read_bytes() == b"a" * 32]
     flip(weights)
     with pytest.raises(
         ArtifactError, match="weights of a job is damaged in the shared"
@@ -127,6 +129,44 @@ def test_a_node_with_another_version_does_nothing(
     with pytest.raises(StageFailed, match=r"the node has motools_build .* run 9\.9"):
         result(job("work"))
     assert ran() == []
+
+
+def test_a_job_that_cannot_begin_loses_nothing_that_was_saved_before(
+    toy: None, cluster: RayServer
+) -> None:
+    with pytest.raises(StageFailed, match="was stopped"):
+        asyncio.run(while_saved(lambda: cluster_of("ray").cancel(cluster.id(1))))
+    sent(cluster, "wait")
+    (order,) = in_store("orders")
+    order.write_text(json.dumps({**json.loads(order.read_text()), "version": "9.9"}))
+    cluster.unset("hold")
+    with pytest.raises(StageFailed, match=r"the node has motools_build"):
+        result(job("wait"))
+    assert result(job("wait")).details == {"first": False}
+
+
+def test_a_damaged_result_loses_nothing_that_was_saved_before(
+    toy: None, cluster: RayServer
+) -> None:
+    with pytest.raises(StageFailed, match="was stopped"):
+        asyncio.run(while_saved(lambda: cluster_of("ray").cancel(cluster.id(1))))
+    with pytest.raises(Deferred):
+        result(job("wait"), wait=False)
+    cluster.until(2, "SUCCEEDED")
+    for path in in_store("out"):
+        if path.parent.name == "files":
+            path.unlink()
+    with pytest.raises(ArtifactError, match="weights of a job is missing in"):
+        result(job("wait"))
+    assert result(job("wait")).details == {"first": False}
+
+
+def test_files_of_any_name_travel(toy: None, cluster: RayServer) -> None:
+    work = Path(result(job("names")).folder)
+    found = {path.name: path.read_text() for path in work.iterdir()}
+    assert found.pop("weights") == "a" * 32
+    assert found.pop("empty") == ""
+    assert found == {name: name for name in ("a b", "é", "x#1", "new\nline")}
 
 
 def test_a_store_that_is_away_submits_nothing_and_loses_nothing(

@@ -76,7 +76,7 @@ def main(address: str, name: str) -> int:
             parcels.finish(
                 name,
                 json.loads(encode(Failed(key, type(error).__name__, text_of(error)))),
-                {},
+                None,
             )
             return 1
         return _Carrier(parcels, name, folder).carry()
