@@ -14,8 +14,11 @@ import pytest
 
 from motools_build.errors import ArtifactError, Deferred, StageFailed, StoreUnreachable
 from motools_build.running.executors.registry import cluster_of
+from motools_build.running.worker.carried import _Carrier
+from motools_build.store.jobs import JobFolder
 from motools_build.store.shared.address import Address
 from motools_build.store.shared.objects import Objects
+from motools_build.store.shared.parcels import Parcels
 from motools_build.store.shared.sweep import sweep
 from tests.conftest import Project
 from tests.executors.ray_server import RayServer
@@ -227,3 +230,38 @@ def test_a_projects_code_rows_and_models_travel(
     assert TASK.encode() in files
     assert HELPER.encode() in files
     assert QUESTIONS.encode() in files
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "gone"), OSError(28, "full")])
+def test_a_copy_of_what_is_saved_that_fails_ends_no_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    def fails(*args: object) -> None:
+        raise error
+
+    folder = JobFolder(tmp_path / "b-a1")
+    (folder.work / "resume").mkdir(parents=True)
+    (folder.work / "resume/step").write_text("1")
+    parcels = Parcels(Objects(Address.parse(f"{tmp_path}/store")))
+    carrier = _Carrier(parcels, "job", folder)
+    for where in ("shutil.copyfile", "entries"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"motools_build.running.worker.carried.{where}", fails)
+            carrier._try(carrier._keep)
+    parcels.saved("job", tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+    carrier._try(carrier._keep)
+    parcels.saved("job", tmp_path / "work")
+    assert (tmp_path / "work/resume/step").read_text() == "1"
+
+
+def test_a_file_that_a_sweep_may_remove_soon_is_put_anew(tmp_path: Path) -> None:
+    objects = Objects(Address.parse(f"{tmp_path}/store"))
+    rows = tmp_path / "rows"
+    rows.write_text("rows")
+    Parcels(objects).send("one", {}, {"rows": rows})
+    (put,) = (tmp_path / "store/jobs/files").iterdir()
+    os.utime(put, (time.time() - 40 * 86_400,) * 2)
+    assert len(sweep(objects, [], 90, True).marked) == 1
+    Parcels(objects).send("two", {}, {"rows": rows})
+    assert sweep(objects, [], 90, True).marked == []

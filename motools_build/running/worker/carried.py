@@ -63,7 +63,10 @@ def main(address: str, name: str) -> int:
     parcels = Parcels(Objects(Address.parse(address)))
     order = parcels.order(name)
     if order is None:
-        print(f"{name} has ended, or is wanted no more: nothing is left to do")
+        print(
+            f"{parcels.address} has no {name}: it has ended, or is wanted no more; or "
+            "it is another store than the run's"
+        )
         return 0
     with tempfile.TemporaryDirectory(prefix="motools-") as root:
         os.chdir(root)
@@ -205,10 +208,12 @@ class _Carrier:
                 time.sleep(TELL)
 
     def _try(self, act: Any) -> None:
+        """Act, unless that fails now: the job is worth more than a copy of what it has
+        told or saved. Its files come and go meanwhile, and a copy may find no room."""
         try:
             act()
-        except StoreError as error:
-            print(f"{error}; asks again", file=sys.stderr, flush=True)
+        except (StoreError, OSError) as error:
+            print(f"{error}; tries again", file=sys.stderr, flush=True)
 
     def _tell(self) -> None:
         request = Request.decode(self._folder.order["request"].encode())
@@ -221,26 +226,35 @@ class _Carrier:
                 self._told[what] = len(data)
 
     def _keep(self) -> None:
-        """Copy what an earlier beginning of the job would go on from, if it changed and
-        did not change meanwhile."""
-        state = self._state()
-        if not state or state == self._kept:
-            return
+        """Copy what a later attempt would go on from, if it changed and does not change
+        meanwhile. Raises StoreError and OSError."""
         began = time.monotonic()
-        with tempfile.TemporaryDirectory() as place:
-            copies = {path: Path(place) / path for path in state}
-            try:
-                for path, copy in copies.items():
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(self._folder.work / path, copy)
-            except FileNotFoundError:  # the job replaced it meanwhile
+        try:
+            if not self._copied():
                 return
-            if self._state() != state:
-                return
-            self._parcels.keep(self._name, self._n + 1, copies)
-        self._n, self._kept = self._n + 1, state
+        except FileNotFoundError:  # the job replaced it meanwhile
+            return
+        except (StoreError, OSError):
+            self._next_keep = time.monotonic() + KEEP
+            raise
         pause = max(KEEP, SHARE * (time.monotonic() - began))
         self._next_keep = time.monotonic() + pause
+
+    def _copied(self) -> bool:
+        """Whether there was something new, of which the store has a copy now."""
+        state = self._state()
+        if not state or state == self._kept:
+            return False
+        with tempfile.TemporaryDirectory() as place:
+            copies = {path: Path(place) / path for path in state}
+            for path, copy in copies.items():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self._folder.work / path, copy)
+            if self._state() != state:
+                return False
+            self._parcels.keep(self._name, self._n + 1, copies)
+        self._n, self._kept = self._n + 1, state
+        return True
 
     def _state(self) -> dict[str, tuple[int, int]]:
         work = self._folder.work

@@ -48,11 +48,12 @@ class Parcels:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
+        self.address = objects.address
         self._seen: dict[str, Object] = {}
         """Name of an object that grows -> the state of it that was fetched."""
-        self._there: dict[str, float] | None = None
-        """Files in the store -> the time of their last change, by the store's clock;
-        None as long as that was not asked."""
+        self._there: set[str] | None = None
+        """Files that were put into the store a short time ago; None as long as that was
+        not asked."""
 
     # ---- the run's side
 
@@ -63,15 +64,16 @@ class Parcels:
         folder in which it is done."""
         listed = listing(files)
         if self._there is None:
+            fresh = self._objects.now() - FRESH
             found = self._objects.list(f"{JOBS}/files")
-            self._there = {one.name: one.modified for one in found}
-        there, newest = self._there, max(self._there.values(), default=0.0)
+            self._there = {one.name for one in found if one.modified >= fresh}
+        there = self._there
 
         def put(path: str) -> None:
             name = f"{JOBS}/files/{_file(*listed[path])}"
-            if name not in there or there[name] < newest - FRESH:
+            if name not in there:
                 self._objects.put(name, files[path])
-                there[name] = newest
+                there.add(name)
 
         in_threads(put, [*files])
         body = {**order, "files": listed}
