@@ -8,13 +8,27 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from motools_build.errors import ArtifactError, Deferred, StageFailed, StoreUnreachable
+from motools_build.backends.job import Given, StageJob
+from motools_build.errors import (
+    ArtifactError,
+    BaseModelError,
+    Deferred,
+    Refused,
+    StageFailed,
+    StoreUnreachable,
+)
+from motools_build.params import ModelParams, Recipe
+from motools_build.running.executors.carrying import files_of, programs
 from motools_build.running.executors.registry import cluster_of
-from motools_build.running.worker.carried import _Carrier
+from motools_build.running.launch.messages import Request
+from motools_build.running.versions import versions
+from motools_build.running.worker.carried import _Carrier, _link, _unpacked
+from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.jobs import JobFolder
 from motools_build.store.shared.address import Address
 from motools_build.store.shared.objects import Objects
@@ -265,3 +279,83 @@ def test_a_file_that_a_sweep_may_remove_soon_is_put_anew(tmp_path: Path) -> None
     assert len(sweep(objects, [], 90, True).marked) == 1
     Parcels(objects).send("two", {}, {"rows": rows})
     assert sweep(objects, [], 90, True).marked == []
+
+
+def unpacked(tmp_path: Path, wanted: StageJob) -> JobFolder:
+    """The folder of a job of the project in the working directory, on a node of its
+    own, which is the working directory from then on."""
+    log = Path("artifacts/logs/x.log")
+    request = Request((wanted,), log).encode().decode()
+    told = {"request": request, "folder": os.getcwd()}
+    folder = ArtifactStore().jobs.create(wanted.key, 1, told, {})
+    files = files_of(folder)
+    order = {
+        **folder.order,
+        "programs": programs(files),
+        "job": folder.path.name,
+        "version": versions()["motools_build"],
+    }
+    parcels = Parcels(Objects(Address.parse(f"{tmp_path}/store")))
+    parcels.send("one", order, files)
+    (tmp_path / "node").mkdir()
+    os.chdir(tmp_path / "node")
+    return _unpacked(parcels, parcels.order("one") or {}, Path())
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a project."""
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def test_a_program_of_the_project_can_be_executed(there: Path, tmp_path: Path) -> None:
+    Path("train.sh").write_text("#!/bin/sh\n")
+    Path("train.sh").chmod(0o755)
+    Path("data").write_text("")
+    wanted = replace(job("work"), files={"train.sh": "1", "data": "2"})
+    unpacked(tmp_path, wanted)
+    assert os.access("train.sh", os.X_OK)
+    assert (Path("data").read_text(), os.access("data", os.X_OK)) == ("", False)
+
+
+def test_a_file_outside_the_project_is_refused_before_it_is_sent(
+    there: Path, tmp_path: Path
+) -> None:
+    for key, name in {"b": "../data", "c": f"{tmp_path}/data"}.items():
+        with pytest.raises(Refused, match="data is outside the project, so it cannot"):
+            unpacked(tmp_path, replace(job("work", key), files={name: "1"}))
+
+
+def test_rows_outside_the_project_travel_as_copies(there: Path, tmp_path: Path) -> None:
+    Path("../rows.jsonl").write_text("")
+    params = ModelParams(
+        rows_path="artifacts/jobs/x/inputs/rows.jsonl",
+        rows_digest="1",
+        dataset_name="rows",
+        model="command/mine",
+        recipe=Recipe("sft", 1, 1),
+        seed=0,
+    )
+    wanted = replace(job("work"), params=params, files={"../rows.jsonl": "1"})
+    assert unpacked(tmp_path, wanted).path.is_dir()
+
+
+def test_a_base_model_in_the_projects_folder_is_found_under_the_same_path(
+    there: Path, tmp_path: Path
+) -> None:
+    Path("models/tiny").mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        Path("models/tiny", name).write_text("{}")
+    params = ModelParams("", "", "rows", "local/./models/tiny", Recipe("sft", 1, 1), 0)
+    base = Given("digest", "artifacts/base/local-x", {})
+    wanted = replace(job("work"), params=params, given={"base": base})
+    unpacked(tmp_path, wanted)
+    assert Path("models/tiny/config.json").read_text() == "{}"
+    (there / "models").rename(there / "gone")
+    with pytest.raises(BaseModelError, match=r"the node has no folder .*models/tiny"):
+        _link("./models/tiny", there)
+    (tmp_path / "tiny").mkdir()
+    with pytest.raises(BaseModelError, match=r"whole path, .*/tiny"):
+        _link("../tiny", there)

@@ -94,9 +94,11 @@ def _unpacked(parcels: Parcels, order: Mapping[str, Any], root: Path) -> JobFold
             f"{order['version']}: install the same on the nodes"
         )
     parcels.place(order, root)
+    for program in order["programs"]:
+        (root / program).chmod(0o755)
     request = Request.decode(order["request"].encode())
     (job,) = request.jobs
-    sent = replace(job, given=_with_bases(job))
+    sent = replace(job, given=_with_bases(job, Path(order["folder"])))
     folder = JobFolder(root / "artifacts/jobs" / order["job"])
     for path in (folder.path, root / "artifacts/logs"):
         path.mkdir(parents=True, exist_ok=True)
@@ -109,19 +111,23 @@ def _unpacked(parcels: Parcels, order: Mapping[str, Any], root: Path) -> JobFold
     return folder
 
 
-def _with_bases(job: StageJob) -> dict[str, Given]:
+def _with_bases(job: StageJob, project: Path) -> dict[str, Given]:
     """The job's inputs, with the paths that base models have on this machine. Those
-    that are not here are fetched from where everybody fetches them."""
+    that are not here are fetched from where everybody fetches them. `project` is where
+    the run has the project."""
     found = {}
     for role, given in job.given.items():
         kind, _, named = role.partition(":")
-        found[role] = _base(named or _model_of(job), given) if kind == "base" else given
+        if kind == "base":
+            given = _base(named or _model_of(job), given, project)
+        found[role] = given
     return found
 
 
-def _base(name: str, given: Given) -> Given:
+def _base(name: str, given: Given, project: Path) -> Given:
     model = ModelName.parse(name)
     backend = registry.get(model.backend)
+    _link(model.model, project)
 
     def report(progress: Progress) -> None:
         print(f"{name}: {progress.note or progress.unit}", flush=True)
@@ -141,6 +147,26 @@ def _base(name: str, given: Given) -> Given:
             f"{path} there"
         )
     return replace(given, path=str(path))
+
+
+def _link(model: str, project: Path) -> None:
+    """Have a model whose name is a path from the project be found from here, where the
+    project is not. Raises BaseModelError if the node has none under the same path."""
+    if not model.startswith(("./", "../")):
+        return
+    there, here = Path(os.path.abspath(project / model)), Path(model)
+    if not there.is_dir():
+        raise BaseModelError(
+            f"the node has no folder {there}: weights do not travel; put them there"
+        )
+    if os.path.normpath(model).split(os.sep)[0] == "..":
+        raise BaseModelError(
+            f"{model} is outside the project, which the node does not have: give the "
+            f"folder's whole path, {there}"
+        )
+    if not os.path.lexists(here):
+        here.parent.mkdir(parents=True, exist_ok=True)
+        here.symlink_to(there)
 
 
 def _model_of(job: StageJob) -> str:
