@@ -234,6 +234,7 @@ class ClusterJobs:
         alone = len(folder.group) == 1
         tail, shown, over = Tail(folder.messages), "", 0.0
         seen, waits = queue.latest, False
+        before = await asyncio.to_thread(lambda: folder.cancelled)
         while True:
             if waits:  # there are no news of its files until it runs
                 await queue.after(seen, PATIENCE)
@@ -277,6 +278,8 @@ class ClusterJobs:
                     return StageFailed(why, log=str(log_of(folder)))
                 continue
             over, waits = 0.0, listed.phase == "waits"
+            if waits and not before and folder.cancelled:  # should it begin, it ends
+                return StageFailed(CANCELLED.format(f"{label} job {id}"))
             if not self._wait:
                 raise Deferred(f"{listed.in_words(label)}; run again", under_way=True)
             if listed.state != "running" or shown != STARTS:

@@ -103,6 +103,8 @@ class Ray:
         configured = address_of(given) if (given := own.get("address")) else None
         self.place = place or configured or address_of(None)
         self._api = RayApi(self.place)
+        if place is None:
+            self._api.check()
         self._parcels: dict[str, Parcels] = {}
 
     def alike(self, kind: str) -> str:
