@@ -40,6 +40,7 @@ def with_queue(lines: list[JobLine], store: ArtifactStore) -> list[JobLine]:
     from motools_build.running.executors.registry import cluster_of
 
     folders = {job.key: job for job in store.jobs if _is_read(job)}
+    asked = [line for line in asked if line.key in folders]  # or it has ended just now
     at = {folders[line.key].executor for line in asked}
     told: dict[str, JobLine] = {}
     for which in at:

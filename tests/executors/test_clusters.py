@@ -243,6 +243,27 @@ def test_a_cancelled_stage_is_not_submitted(cluster: AnyCluster) -> None:
     assert (cluster.jobs, folders()) == (0, [])
 
 
+def test_a_run_does_not_wait_for_a_queued_job_that_was_cancelled(
+    cluster: AnyCluster,
+) -> None:
+    cluster.set("hold")
+
+    async def story() -> None:
+        task = asyncio.create_task(one(job("work")))
+        await asyncio.to_thread(cluster.until, 1, "PENDING")
+        folder = ArtifactStore().jobs.of("a" * 32)
+        assert folder is not None
+        await asyncio.to_thread(until, lambda: folder.id)
+        folder.cancel()
+        with pytest.raises(StageFailed, match=r"was cancelled \(doit cancel\); what"):
+            await task
+
+    asyncio.run(story())
+    cluster.unset("hold")
+    cluster.until(1, cluster.done)
+    assert (folders(), ran()) == ([], [])
+
+
 def test_a_folder_is_whole_or_not_there() -> None:
     jobs = ArtifactStore().jobs
     made = jobs.create("b" * 32, 2, {"uses": ["c" * 32]}, {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from http.client import HTTPResponse, IncompleteRead
 from pathlib import Path
 
 import pytest
@@ -230,6 +231,19 @@ def test_an_id_is_accepted_once_and_free_again_only_when_its_job_has_ended(
     api.stop("x")
     api.delete("x")
     assert api.submit("x", "true", {})
+
+
+def test_an_answer_that_is_cut_short_is_no_answer(
+    cluster: RayServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(answer: HTTPResponse) -> bytes:
+        raise IncompleteRead(b"{")
+
+    monkeypatch.setattr(HTTPResponse, "read", cut)
+    with pytest.raises(Unreachable):
+        RayApi(cluster.address).jobs()
+    with pytest.raises(Ambiguous):
+        RayApi(cluster.address).submit("x", "true", {})
 
 
 def test_a_page_that_is_not_rays_is_no_answer(

@@ -58,6 +58,9 @@ class Toy(Backend):
         print("hello from the job")
         if job.name == "refuse":
             raise EngineError("too long; shorten it")
+        if job.name == "names":
+            for odd in ("a b", "\u00e9", "x#1", "new\\nline", "empty"):
+                Path(job.work, odd).write_text("" if odd == "empty" else odd)
         if job.name == "die":
             os.kill(os.getpid(), 9)
         resume = Path(job.work) / "resume"

@@ -23,7 +23,7 @@ from motools_build.errors import (
     Unreachable,
 )
 from motools_build.running.executors import RAY
-from motools_build.running.executors.carrying import files_of
+from motools_build.running.executors.carrying import files_of, programs
 from motools_build.running.executors.cluster import Listed, Phase, Task
 from motools_build.running.executors.job_folders import (
     WORKER,
@@ -103,6 +103,8 @@ class Ray:
         configured = address_of(given) if (given := own.get("address")) else None
         self.place = place or configured or address_of(None)
         self._api = RayApi(self.place)
+        if place is None:
+            self._api.check()
         self._parcels: dict[str, Parcels] = {}
 
     def alike(self, kind: str) -> str:
@@ -120,12 +122,14 @@ class Ray:
         """Submit a task's job with that ID."""
         folder = task[0]
         if through := folder.through:
+            files = files_of(folder)
             order = {
                 **folder.order,
+                "programs": programs(files),
                 "job": folder.path.name,
                 "version": versions()["motools_build"],
             }
-            self._of(through).send(id, order, files_of(folder))
+            self._of(through).send(id, order, files)
             do = [options.python or "python", *WORKER, "--store", through, "--job", id]
             lines = [*environment(), *options.setup, f"exec {shlex.join(do)}"]
             entrypoint = shlex.join(["bash", "-c", "\n".join(lines)])

@@ -6,6 +6,7 @@ caller chooses a job's submission ID, and Ray accepts each one once.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import urllib.error
@@ -60,8 +61,10 @@ class RayApi:
     """The jobs of one Ray cluster."""
 
     def __init__(self, address: str) -> None:
-        """Raises InputError if the user's headers cannot be read."""
         self.address = address
+
+    def check(self) -> None:
+        """Raises InputError if the user's headers cannot be read."""
         _headers()
 
     def submit(self, id: str, entrypoint: str, fields: Mapping[str, Any]) -> bool:
@@ -150,7 +153,7 @@ class RayApi:
                 return answer.status, answer.read().decode("utf-8", "replace")
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode("utf-8", "replace")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise Unreachable(
                 f"Ray does not answer at {self.address} ({error})"
             ) from error
@@ -171,7 +174,10 @@ def _headers() -> dict[str, str]:
             os.environ.get("RAY_AUTH_TOKEN_PATH")
             or os.path.expanduser("~/.ray/auth_token")
         )
-        token = path.read_text().strip() if path.is_file() else ""
+        try:
+            token = path.read_text().strip() if path.is_file() else ""
+        except (OSError, ValueError) as error:
+            raise InputError(f"Ray's token cannot be read: {error}") from error
     if token:
         found.setdefault("Authorization", f"Bearer {token}")
     return found

@@ -63,7 +63,10 @@ def main(address: str, name: str) -> int:
     parcels = Parcels(Objects(Address.parse(address)))
     order = parcels.order(name)
     if order is None:
-        print(f"{name} has ended, or is wanted no more: nothing is left to do")
+        print(
+            f"{parcels.address} has no {name}: it has ended, or is wanted no more; or "
+            "it is another store than the run's"
+        )
         return 0
     with tempfile.TemporaryDirectory(prefix="motools-") as root:
         os.chdir(root)
@@ -76,7 +79,7 @@ def main(address: str, name: str) -> int:
             parcels.finish(
                 name,
                 json.loads(encode(Failed(key, type(error).__name__, text_of(error)))),
-                {},
+                None,
             )
             return 1
         return _Carrier(parcels, name, folder).carry()
@@ -91,9 +94,11 @@ def _unpacked(parcels: Parcels, order: Mapping[str, Any], root: Path) -> JobFold
             f"{order['version']}: install the same on the nodes"
         )
     parcels.place(order, root)
+    for program in order["programs"]:
+        (root / program).chmod(0o755)
     request = Request.decode(order["request"].encode())
     (job,) = request.jobs
-    sent = replace(job, given=_with_bases(job))
+    sent = replace(job, given=_with_bases(job, Path(order["folder"])))
     folder = JobFolder(root / "artifacts/jobs" / order["job"])
     for path in (folder.path, root / "artifacts/logs"):
         path.mkdir(parents=True, exist_ok=True)
@@ -106,19 +111,23 @@ def _unpacked(parcels: Parcels, order: Mapping[str, Any], root: Path) -> JobFold
     return folder
 
 
-def _with_bases(job: StageJob) -> dict[str, Given]:
+def _with_bases(job: StageJob, project: Path) -> dict[str, Given]:
     """The job's inputs, with the paths that base models have on this machine. Those
-    that are not here are fetched from where everybody fetches them."""
+    that are not here are fetched from where everybody fetches them. `project` is where
+    the run has the project."""
     found = {}
     for role, given in job.given.items():
         kind, _, named = role.partition(":")
-        found[role] = _base(named or _model_of(job), given) if kind == "base" else given
+        if kind == "base":
+            given = _base(named or _model_of(job), given, project)
+        found[role] = given
     return found
 
 
-def _base(name: str, given: Given) -> Given:
+def _base(name: str, given: Given, project: Path) -> Given:
     model = ModelName.parse(name)
     backend = registry.get(model.backend)
+    _link(model.model, project)
 
     def report(progress: Progress) -> None:
         print(f"{name}: {progress.note or progress.unit}", flush=True)
@@ -138,6 +147,26 @@ def _base(name: str, given: Given) -> Given:
             f"{path} there"
         )
     return replace(given, path=str(path))
+
+
+def _link(model: str, project: Path) -> None:
+    """Have a model whose name is a path from the project be found from here, where the
+    project is not. Raises BaseModelError if the node has none under the same path."""
+    if not model.startswith(("./", "../")):
+        return
+    there, here = Path(os.path.abspath(project / model)), Path(model)
+    if not there.is_dir():
+        raise BaseModelError(
+            f"the node has no folder {there}: weights do not travel; put them there"
+        )
+    if os.path.normpath(model).split(os.sep)[0] == "..":
+        raise BaseModelError(
+            f"{model} is outside the project, which the node does not have: give the "
+            f"folder's whole path, {there}"
+        )
+    if not os.path.lexists(here):
+        here.parent.mkdir(parents=True, exist_ok=True)
+        here.symlink_to(there)
 
 
 def _model_of(job: StageJob) -> str:
@@ -205,10 +234,12 @@ class _Carrier:
                 time.sleep(TELL)
 
     def _try(self, act: Any) -> None:
+        """Act, unless that fails now: the job is worth more than a copy of what it has
+        told or saved. Its files come and go meanwhile, and a copy may find no room."""
         try:
             act()
-        except StoreError as error:
-            print(f"{error}; asks again", file=sys.stderr, flush=True)
+        except (StoreError, OSError) as error:
+            print(f"{error}; tries again", file=sys.stderr, flush=True)
 
     def _tell(self) -> None:
         request = Request.decode(self._folder.order["request"].encode())
@@ -221,26 +252,35 @@ class _Carrier:
                 self._told[what] = len(data)
 
     def _keep(self) -> None:
-        """Copy what an earlier beginning of the job would go on from, if it changed and
-        did not change meanwhile."""
-        state = self._state()
-        if not state or state == self._kept:
-            return
+        """Copy what a later attempt would go on from, if it changed and does not change
+        meanwhile. Raises StoreError and OSError."""
         began = time.monotonic()
-        with tempfile.TemporaryDirectory() as place:
-            copies = {path: Path(place) / path for path in state}
-            try:
-                for path, copy in copies.items():
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(self._folder.work / path, copy)
-            except FileNotFoundError:  # the job replaced it meanwhile
+        try:
+            if not self._copied():
                 return
-            if self._state() != state:
-                return
-            self._parcels.keep(self._name, self._n + 1, copies)
-        self._n, self._kept = self._n + 1, state
+        except FileNotFoundError:  # the job replaced it meanwhile
+            return
+        except (StoreError, OSError):
+            self._next_keep = time.monotonic() + KEEP
+            raise
         pause = max(KEEP, SHARE * (time.monotonic() - began))
         self._next_keep = time.monotonic() + pause
+
+    def _copied(self) -> bool:
+        """Whether there was something new, of which the store has a copy now."""
+        state = self._state()
+        if not state or state == self._kept:
+            return False
+        with tempfile.TemporaryDirectory() as place:
+            copies = {path: Path(place) / path for path in state}
+            for path, copy in copies.items():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self._folder.work / path, copy)
+            if self._state() != state:
+                return False
+            self._parcels.keep(self._name, self._n + 1, copies)
+        self._n, self._kept = self._n + 1, state
+        return True
 
     def _state(self) -> dict[str, tuple[int, int]]:
         work = self._folder.work

@@ -33,6 +33,10 @@ PART = 16 << 20
 """Bytes of a payload that one request fetches."""
 
 
+PROBES = "probe"
+"""Folder of the objects of trials."""
+
+
 @dataclass(frozen=True)
 class Object:
     """An object, as a listing shows it."""
@@ -60,7 +64,7 @@ class Objects:
         """Whether the store refuses to create an object that exists, by a trial with an
         object of its own: a server that ignores the condition would let two machines
         pay for one job."""
-        name = f"probe/{secrets.token_hex(8)}"
+        name = f"{PROBES}/{secrets.token_hex(8)}"
         first, second = secrets.token_bytes(8), secrets.token_bytes(8)
         try:
             if not self.create(name, first):
@@ -168,6 +172,18 @@ class Objects:
             )
         except (NotFoundError, FileNotFoundError):
             return
+
+    def now(self) -> float:
+        """The time by the store's clock, in seconds since the epoch."""
+        name = f"{PROBES}/{secrets.token_hex(8)}"
+        self.put(name, b"")
+        found = [one for one in self.list(PROBES) if one.name == name]
+        self.delete(name)
+        if not found:
+            raise StoreError(
+                f"the shared store {self.address} does not list what it has"
+            )
+        return found[0].modified
 
     def _often(
         self, request: Callable[[], T], passes: tuple[type[Exception], ...] = ()

@@ -5,12 +5,14 @@ no disk with the run.
     jobs/orders/<name>             what is to be done, and which files it needs; last
     jobs/out/<name>/messages       what the job has told so far
     jobs/out/<name>/log            what it has printed so far
-    jobs/out/<name>/files/<path>   the files of its work folder, at the end
+    jobs/out/<name>/files/<file>   the files of its work folder, at the end
     jobs/out/<name>/result         how it ended; created once, last
-    jobs/kept/<name>/<n>/<path>    what it saved to go on from, in its n-th state
+    jobs/kept/<name>/<n>/<file>    what it saved to go on from, in its n-th state
     jobs/kept/<name>/latest        the state that is whole
 
-A name is that of one submission, which a cluster does once.
+A name is that of one submission, which a cluster does once. All files are
+`<digest>-<size>`: stores do not take every name that a disk takes. Their paths are in
+the order, the result and the latest state.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -45,11 +48,12 @@ class Parcels:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
+        self.address = objects.address
         self._seen: dict[str, Object] = {}
         """Name of an object that grows -> the state of it that was fetched."""
-        self._there: dict[str, float] | None = None
-        """Files in the store -> the time of their last change, by the store's clock;
-        None as long as that was not asked."""
+        self._there: set[str] | None = None
+        """Files that were put into the store a short time ago; None as long as that was
+        not asked."""
 
     # ---- the run's side
 
@@ -60,15 +64,16 @@ class Parcels:
         folder in which it is done."""
         listed = listing(files)
         if self._there is None:
+            fresh = self._objects.now() - FRESH
             found = self._objects.list(f"{JOBS}/files")
-            self._there = {one.name: one.modified for one in found}
-        there, newest = self._there, max(self._there.values(), default=0.0)
+            self._there = {one.name for one in found if one.modified >= fresh}
+        there = self._there
 
         def put(path: str) -> None:
-            name = _file(*listed[path])
-            if name not in there or there[name] < newest - FRESH:
+            name = f"{JOBS}/files/{_file(*listed[path])}"
+            if name not in there:
                 self._objects.put(name, files[path])
-                there[name] = newest
+                there.add(name)
 
         in_threads(put, [*files])
         body = {**order, "files": listed}
@@ -110,16 +115,31 @@ class Parcels:
 
     def _finish(self, name: str, told: Mapping[str, Any], folder: JobFolder) -> None:
         """Bring a job's files, then write its result down. A damaged file makes it one
-        that failed."""
-        shutil.rmtree(folder.work, ignore_errors=True)
-        folder.work.mkdir()
+        that failed. The work folder then stays as it was sent, and so it does after a
+        job that did not begin: earlier attempts may have saved something there."""
         message = told["message"]
         try:
-            self._place(f"{JOBS}/out/{name}/files", told["files"], folder.work)
+            if told["files"] is not None:
+                self._bring_work(f"{JOBS}/out/{name}/files", told["files"], folder.work)
         except ArtifactError as error:
             failed = {"type": type(error).__name__, "message": str(error)}
             message = {"key": folder.key, "failed": failed}
+        folder.work.mkdir(exist_ok=True)
         folder.finish(json.dumps(message).encode())
+
+    def _bring_work(self, prefix: str, files: Files, work: Path) -> None:
+        """Replace a work folder by files of the store, all of them or none. Raises
+        ArtifactError if one is missing or damaged."""
+        brought = work.with_name(f".{work.name}-brought")
+        shutil.rmtree(brought, ignore_errors=True)
+        brought.mkdir(parents=True)
+        try:
+            self._place(prefix, files, brought)
+        except ArtifactError:
+            shutil.rmtree(brought, ignore_errors=True)
+            raise
+        shutil.rmtree(work, ignore_errors=True)
+        brought.rename(work)
 
     def saved(self, name: str, work: Path) -> None:
         """Bring what a job that ended without a result had saved to go on from to its
@@ -128,16 +148,8 @@ class Parcels:
         if latest is None:
             return
         state = json.loads(latest)
-        brought = work.with_name(f".{work.name}-kept")
-        shutil.rmtree(brought, ignore_errors=True)
-        brought.mkdir(parents=True)
-        try:
-            self._place(f"{JOBS}/kept/{name}/{state['n']}", state["files"], brought)
-        except ArtifactError:
-            shutil.rmtree(brought)
-            return
-        shutil.rmtree(work, ignore_errors=True)
-        brought.rename(work)
+        with suppress(ArtifactError):
+            self._bring_work(f"{JOBS}/kept/{name}/{state['n']}", state["files"], work)
 
     def forget(self, name: str) -> None:
         """Remove all of a job but the files that others may need as well."""
@@ -159,8 +171,7 @@ class Parcels:
     def place(self, order: Mapping[str, Any], root: Path) -> None:
         """Write a job's files below a folder. Raises ArtifactError if one is missing
         or damaged."""
-        by_path = {path: _file(*one) for path, one in order["files"].items()}
-        self._place(None, order["files"], root, by_path)
+        self._place(f"{JOBS}/files", order["files"], root)
 
     def tell(self, name: str, what: str, data: bytes) -> None:
         """Put the `messages` or the `log` so far."""
@@ -169,30 +180,31 @@ class Parcels:
     def keep(self, name: str, n: int, files: Mapping[str, Path]) -> None:
         """Put the n-th state of what the job saved, and remove the one before."""
         at = f"{JOBS}/kept/{name}"
-        for path, place in files.items():
-            self._objects.put(f"{at}/{n}/{path}", place)
-        latest = {"n": n, "files": listing(files)}
+        latest = {"n": n, "files": self._put(f"{at}/{n}", files)}
         self._objects.put(f"{at}/latest", json.dumps(latest).encode())
         if n > 1:
             for one in self._objects.list(f"{at}/{n - 1}"):
                 self._objects.delete(one.name)
 
     def finish(
-        self, name: str, message: Mapping[str, Any], files: Mapping[str, Path]
+        self, name: str, message: Mapping[str, Any], files: Mapping[str, Path] | None
     ) -> None:
-        """Put the files of the job's work folder, and its last message."""
-        for path, place in files.items():
-            self._objects.put(f"{JOBS}/out/{name}/files/{path}", place)
-        told = {"message": message, "files": listing(files)}
-        self._objects.create(f"{JOBS}/out/{name}/result", json.dumps(told).encode())
+        """Put the files of the job's work folder, and its last message. There are None
+        of a job that did not begin."""
+        at = f"{JOBS}/out/{name}"
+        put = None if files is None else self._put(f"{at}/files", files)
+        told = {"message": message, "files": put}
+        self._objects.create(f"{at}/result", json.dumps(told).encode())
 
-    def _place(
-        self,
-        prefix: str | None,
-        files: Files,
-        root: Path,
-        names: Mapping[str, str] | None = None,
-    ) -> None:
+    def _put(self, prefix: str, files: Mapping[str, Path]) -> Files:
+        """Put files there, alike ones once; returns them as `listing` does."""
+        listed = listing(files)
+        places = {_file(*listed[path]): place for path, place in files.items()}
+        for name, place in places.items():
+            self._objects.put(f"{prefix}/{name}", place)
+        return listed
+
+    def _place(self, prefix: str, files: Files, root: Path) -> None:
         """Write objects below a folder, each with its digest checked."""
 
         def one(path: str) -> None:
@@ -201,7 +213,7 @@ class Parcels:
                 raise ArtifactError(f"a job has a file at {path!r}, outside its folder")
             place = root / path
             place.parent.mkdir(parents=True, exist_ok=True)
-            name = names[path] if names else f"{prefix}/{path}"
+            name = f"{prefix}/{_file(size, digest)}"
             there = self._objects.fetch(name, place, size)
             if not there or digest_file(place) != digest:
                 self._objects.delete(name)  # so that the next job puts it there anew
@@ -223,7 +235,7 @@ def listing(files: Mapping[str, Path]) -> dict[str, tuple[int, str]]:
 
 
 def _file(size: int, digest: str) -> str:
-    return f"{JOBS}/files/{digest}-{size}"
+    return f"{digest}-{size}"
 
 
 def _grow(path: Path, data: bytes) -> bytes:

@@ -9,17 +9,15 @@ under way ends. Claims and ledgers are never removed. Times are those of the sto
 from __future__ import annotations
 
 import json
-import secrets
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from motools_build.errors import StoreError
 from motools_build.keys import digest_bytes
 from motools_build.store.locks import Locks
 from motools_build.store.runs import DAY, RunLog
-from motools_build.store.shared.objects import Object, Objects
+from motools_build.store.shared.objects import PROBES, Object, Objects
 from motools_build.store.shared.parcels import JOBS
 from motools_build.store.shared.sharing import WRITERS
 from motools_build.store.shared.tier import PAYLOAD, RECORDS, in_threads
@@ -28,8 +26,6 @@ GRACE = 7.0
 """Days between a mark and the removal."""
 
 MARKS = "gc/marks"
-
-PROBES = "probe"
 
 UNUSED = 30.0
 """Days after which nobody waits for the files of a job that travelled (`parcels.py`).
@@ -54,7 +50,7 @@ def sweep(objects: Objects, referred: Iterable[str], days: float, yes: bool) -> 
 
     Raises StoreError, and removes nothing, if a run log or record cannot be read.
     """
-    now = _now(objects)
+    now = objects.now()
     keys = {*referred, *_of_runs(objects, now - days * DAY)}
     records = objects.list(RECORDS)
     read = in_threads(lambda one: objects.get(one.name), records)
@@ -89,19 +85,6 @@ def sweep(objects: Objects, referred: Iterable[str], days: float, yes: bool) -> 
         }
         objects.put(MARKS, json.dumps(told).encode())
     return Swept(marked, ripe, len(records) + len(payloads) - len(loose))
-
-
-def _now(objects: Objects) -> float:
-    """The time by the store's clock, in seconds since the epoch."""
-    name = f"{PROBES}/{secrets.token_hex(8)}"
-    objects.put(name, b"")
-    found = [one for one in objects.list(PROBES) if one.name == name]
-    objects.delete(name)
-    if not found:
-        raise StoreError(
-            f"the shared store {objects.address} does not list what it has"
-        )
-    return found[0].modified
 
 
 def _of_runs(objects: Objects, since: float) -> set[str]:
