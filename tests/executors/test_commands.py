@@ -219,8 +219,9 @@ def test_a_wrong_variable_of_rays_is_refused_before_anything_runs(
     assert said in ran.err
     assert "verysecret" not in ran.out + ran.err
     assert (ran.made, ray.jobs) == (set(), 0)
-    with (asked.root / "pyproject.toml").open("a") as file:
-        file.write("\n[tool.motools_build.executor.ray]\ncpus = 2\n")
+    if STORE not in os.environ:  # else there is such a table
+        with (asked.root / "pyproject.toml").open("a") as file:
+            file.write("\n[tool.motools_build.executor.ray]\ncpus = 2\n")
     asked.doit("list", **{variable: value})
 
 
