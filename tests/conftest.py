@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 
-TIMEOUT = 900.0
+TIMEOUT = 600.0
 """Seconds that a command may take before its test fails."""
 
 

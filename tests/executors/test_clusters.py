@@ -243,6 +243,22 @@ def test_a_cancelled_stage_is_not_submitted(cluster: AnyCluster) -> None:
     assert (cluster.jobs, folders()) == (0, [])
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_job_that_is_cancelled_before_its_submission_is_not_submitted(
+    cluster: AnyCluster, closed: bool
+) -> None:
+    def cancelling(name: str, key: str) -> None:
+        for folder in ArtifactStore().jobs:
+            folder.cancel()
+            if closed:
+                ArtifactStore().jobs.close(folder)
+
+    with pytest.raises(StageFailed, match=r"\(doit cancel\) before it was submitted"):
+        result(job("work"), check=cancelling)
+    assert (cluster.jobs, folders()) == (0, [])
+    assert result(job("work")).output == "a" * 32
+
+
 def test_a_run_does_not_wait_for_a_queued_job_that_was_cancelled(
     cluster: AnyCluster,
 ) -> None:

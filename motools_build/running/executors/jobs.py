@@ -164,6 +164,8 @@ class ClusterJobs:
                 except Refused:
                     await asyncio.to_thread(self._store.jobs.close, folder)
                     raise
+                except StageFailed as error:  # cancelled before it was submitted
+                    return "", error
                 if not self._wait:
                     raise Deferred(
                         f"submitted to {at.cluster.label} as {id}, and not awaited; "

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from motools_build.backends.job import Progress, Report, StageJob
-from motools_build.errors import Ambiguous, Deferred, Refused
+from motools_build.errors import Ambiguous, Deferred, Refused, StageFailed
 from motools_build.running.batches import gathered
 from motools_build.running.executors.cluster import Cluster, LimitReached
 from motools_build.running.executors.grouping import grouped, kept_by
@@ -21,6 +21,8 @@ from motools_build.store.jobs import JobFolder
 
 FULL = 30.0
 """Seconds between two attempts to submit, while the limit of jobs is reached."""
+
+CANCELLED = "was cancelled (doit cancel) before it was submitted; run again to do it"
 
 ARRAY = "array"
 """A word of the refusals that are for the number of jobs of one call."""
@@ -129,11 +131,13 @@ class Submissions:
                 continue
             try:
                 self._check(one.job.name, one.job.key)
-                one.folder.path.stat()
-            except (Refused, FileNotFoundError) as error:
+            except Refused as error:
                 one.outcome.set_exception(error)
-            else:
+                continue
+            if one.folder.path.is_dir() and not one.folder.cancelled:
                 found.append(one)
+            else:
+                one.outcome.set_exception(StageFailed(CANCELLED))
         return found
 
     async def _call(self, now: list[list[_Waiting]]) -> None:
