@@ -281,6 +281,21 @@ def test_a_run_does_not_wait_for_a_queued_job_that_was_cancelled(
     assert (folders(), ran()) == ([], [])
 
 
+def test_a_queued_job_that_was_cancelled_before_the_run_began_is_not_awaited(
+    cluster: AnyCluster,
+) -> None:
+    cluster.set("hold")
+    with pytest.raises(Deferred):
+        result(job("work"), wait=False)
+    for folder in ArtifactStore().jobs:
+        folder.cancel()
+    with pytest.raises(StageFailed, match=r"was cancelled \(doit cancel\)"):
+        result(job("work"))
+    cluster.unset("hold")
+    assert result(job("work")).output == "a" * 32
+    assert ran() == ["a" * 32]
+
+
 def test_a_folder_is_whole_or_not_there() -> None:
     jobs = ArtifactStore().jobs
     made = jobs.create("b" * 32, 2, {"uses": ["c" * 32]}, {})

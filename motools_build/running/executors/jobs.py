@@ -238,7 +238,6 @@ class ClusterJobs:
         alone = len(folder.group) == 1
         tail, shown, over = Tail(folder.messages), "", 0.0
         seen, waits = queue.latest, False
-        before = await asyncio.to_thread(lambda: folder.cancelled)
         while True:
             if waits:  # there are no news of its files until it runs
                 await queue.after(seen, PATIENCE)
@@ -273,7 +272,7 @@ class ClusterJobs:
                     return await without_result(folder, at.cluster, id, listed, report)
                 continue
             over, waits = 0.0, listed.phase == "waits"
-            if waits and not before and folder.cancelled:  # should it begin, it ends
+            if waits and folder.cancelled:  # should it begin, it ends
                 return StageFailed(CANCELLED.format(f"{label} job {id}"))
             if not self._wait:
                 raise Deferred(f"{listed.in_words(label)}; run again", under_way=True)
