@@ -67,7 +67,7 @@ class Screen:
             self._stream.feed(data)
         return True
 
-    def until(self, holds: Callable[[], bool], seconds: float = 60) -> None:
+    def until(self, holds: Callable[[], bool], seconds: float = 300) -> None:
         end = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < end, "\n".join(self.screen.display)
@@ -75,7 +75,7 @@ class Screen:
                 assert holds(), "\n".join(self.screen.display)
                 return
 
-    def finish(self, seconds: float = 60) -> int:
+    def finish(self, seconds: float = 300) -> int:
         end = time.monotonic() + seconds
         while self.read():
             assert time.monotonic() < end, "\n".join(self.screen.display)
