@@ -13,6 +13,7 @@ Their state is a folder; files in it make them misbehave:
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -86,12 +87,14 @@ echo $id
 NODE = """
 J=$1
 while [ -e $D/hold ]; do sleep 0.02; done
-if [ -e $J/over ]; then exit; fi
-echo RUNNING > $J/state
 task=$(cat $J/task)
 [ $task = N/A ] || export SLURM_ARRAY_TASK_ID=$task
-setsid bash $J/script >> "$(cat $J/output)" 2>&1 &
-echo $! > $J/process.new; mv $J/process.new $J/process
+exec 9> $J/lock; flock 9  # who ends a job finds its process, or it does not begin
+if [ -e $J/over ]; then exit; fi
+setsid bash $J/script >> "$(cat $J/output)" 2>&1 9>&- &
+echo $! > $J/process
+echo RUNNING > $J/state
+exec 9>&-
 wait $!
 code=$?
 if [ ! -e $J/over ]; then
@@ -112,6 +115,7 @@ done
 
 SCANCEL = """
 J=$D/job$1
+exec 9> $J/lock; flock 9
 touch $J/over
 [ -e $J/process ] && kill -9 -- -$(cat $J/process)
 echo CANCELLED > $J/state
@@ -200,32 +204,34 @@ class Cluster:
     def end(self, id: int | str, state: str) -> None:
         """End a job as Slurm does, with a state of its own."""
         job = self.folder / f"job{id}"
-        (job / "over").touch()
         self._kill(job)
         (job / "state").write_text(state)
 
     def requeue(self, id: int | str) -> None:
         """Kill a job in the midst of its work, and begin it again."""
         job = self.folder / f"job{id}"
-        (job / "over").touch()
         self._kill(job)
         end = time.monotonic() + 60
         while not (job / "left").exists():  # its node would set its state
             assert time.monotonic() < end
             time.sleep(0.01)
         (job / "state").write_text("PENDING")
-        (job / "over").unlink()
+        for name in ("process", "left", "over"):
+            (job / name).unlink()
         os.spawnl(os.P_NOWAIT, str(self.bin / "node"), "node", str(job))
 
     def close(self) -> None:
         """End whatever still runs."""
         for job in self.folder.glob("job*"):
-            (job / "over").touch()
             self._kill(job)
         for name in ("hold", "slow"):  # a job that waits ends by that
             (self.folder / name).unlink(missing_ok=True)
 
     @staticmethod
     def _kill(job: Path) -> None:
+        """Kill a job's process, or have it not begin."""
+        with (job / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (job / "over").touch()
         with suppress(FileNotFoundError, ProcessLookupError):
             os.killpg(int((job / "process").read_text()), signal.SIGKILL)
