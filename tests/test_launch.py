@@ -217,8 +217,9 @@ def test_a_steady_stream_of_evals_cannot_defer_a_call_for_ever(
         here = Batches(Pool(1, LOG, LocalLauncher({})))
         together = Together("account", "call")
         running = []
+        end = asyncio.get_running_loop().time() + 60
         while not sizes:
-            assert len(running) < 10_000
+            assert asyncio.get_running_loop().time() < end
             order = Order(job(str(len(running))), LOG, lambda _: None)
             running.append(asyncio.create_task(here.run(order, together, tmp_path)))
             await asyncio.sleep(0)  # one comes in every turn of the loop
