@@ -72,7 +72,7 @@ class JobFolders:
         """Remove the folder of a job that ended without an artifact. What it saved to
         go on from becomes the stage's own work folder again."""
         own = self._root / "work" / job.key
-        with suppress(FileNotFoundError):
+        if job.work.is_dir():  # or a run that was killed had closed it all but removed
             if own.exists():
                 delete(own)
             own.parent.mkdir(exist_ok=True)

@@ -99,7 +99,8 @@ class Cluster(Protocol):
         the midst is noticed by the next run (`JobFolder.wait_until_sent`).
 
         Raises Refused if the cluster surely has none of the jobs, LimitReached among
-        others; Ambiguous if that is not known.
+        others; Ambiguous if that is not known; StageFailed if the only job was
+        cancelled.
         """
         ...
 

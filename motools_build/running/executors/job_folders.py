@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from motools_build.backends.job import StageJob
-from motools_build.errors import ArtifactError
+from motools_build.errors import ArtifactError, StageFailed
 from motools_build.keys import digest_file
 from motools_build.params import ModelParams, RowsParams
 from motools_build.running.executors.cluster import Cluster, Task
@@ -22,6 +22,10 @@ from motools_build.running.launch.messages import Request
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.files import replace as replace_file
 from motools_build.store.jobs import JobFolder
+
+NOT_SUBMITTED = (
+    "was cancelled (doit cancel) before it was submitted; run again to do it"
+)
 
 WORKER = ("-m", "motools_build.running.worker")
 """Arguments of Python for a worker."""
@@ -101,11 +105,15 @@ def _used(job: StageJob) -> list[str]:
 def sending(tasks: Sequence[Task]) -> Iterator[tuple[str, int]]:
     """Hold the lock of one submission. Gives the nonce of the submission, and the
     lock's descriptor. What each job will be known by is written to its folders before:
-    the nonce, and after that of several jobs, its place among them."""
+    the nonce, and after that of several jobs, its place among them. Raises StageFailed
+    if the only job was cancelled: a node with files of its own would not see that."""
     first = tasks[0][0]
     alone = len(tasks) == 1 and len(tasks[0]) == 1
     nonce = first.nonce if alone else secrets.token_hex(8)
     with first.locked("sending") as lock:
+        # a cancel either wrote its file before, or waits for the lock and finds the job
+        if alone and first.cancelled:
+            raise StageFailed(NOT_SUBMITTED)
         for index, folders in enumerate(tasks):
             mark = nonce if len(tasks) == 1 else f"{nonce}_{index}"
             for folder in folders:

@@ -188,6 +188,7 @@ class ClusterJobs:
         """The cluster's ID of the job. It is submitted unless it is in the queue, where
         nobody looks for that of a new folder. Raises Refused if the cluster refuses it,
         and Deferred if it does not answer."""
+        lost = 0.0
         while True:
             if not is_new:
                 await asyncio.to_thread(folder.wait_until_sent)
@@ -199,6 +200,10 @@ class ClusterJobs:
             try:
                 id = await at.submissions.submit(folder, job, report)
             except Ambiguous as error:
+                if lost:
+                    what = "whether it was submitted is not known"
+                    self._give_up(time.monotonic() - lost, str(error), what)
+                lost = lost or time.monotonic()
                 report(Progress(0, 0, "", f"{error}; looks whether it went through"))
                 LOGGER.info("lost %s: %s", folder.name, error)
             else:
@@ -270,6 +275,9 @@ class ClusterJobs:
                 locked = await asyncio.to_thread(folder.is_locked)
                 if time.monotonic() - over >= self._lag and not locked:
                     return await without_result(folder, at.cluster, id, listed, report)
+                if locked and not self._wait:
+                    still = f"{label} job {id} is still at work; run again"
+                    raise Deferred(still, under_way=True)
                 continue
             over, waits = 0.0, listed.phase == "waits"
             if waits and folder.cancelled:  # should it begin, it ends

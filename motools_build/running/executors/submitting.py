@@ -17,12 +17,11 @@ from motools_build.errors import Ambiguous, Deferred, Refused, StageFailed
 from motools_build.running.batches import gathered
 from motools_build.running.executors.cluster import Cluster, LimitReached
 from motools_build.running.executors.grouping import grouped, kept_by
+from motools_build.running.executors.job_folders import NOT_SUBMITTED
 from motools_build.store.jobs import JobFolder
 
 FULL = 30.0
 """Seconds between two attempts to submit, while the limit of jobs is reached."""
-
-CANCELLED = "was cancelled (doit cancel) before it was submitted; run again to do it"
 
 ARRAY = "array"
 """A word of the refusals that are for the number of jobs of one call."""
@@ -118,7 +117,7 @@ class Submissions:
                 await self._full_up(now, waiting, error)
             except Refused as error:
                 await self._refused(now, error)
-            except Ambiguous as error:
+            except Exception as error:  # noqa: BLE001 - passed on to its own
                 _fail(flat(now), error)
             else:
                 self._size = min(self._most, max(self._size, 2 * len(now)))
@@ -137,7 +136,7 @@ class Submissions:
             if one.folder.path.is_dir() and not one.folder.cancelled:
                 found.append(one)
             else:
-                one.outcome.set_exception(StageFailed(CANCELLED))
+                one.outcome.set_exception(StageFailed(NOT_SUBMITTED))
         return found
 
     async def _call(self, now: list[list[_Waiting]]) -> None:
