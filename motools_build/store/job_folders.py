@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -79,9 +79,21 @@ class JobFolders:
             job.work.rename(own)
         job.remove()
 
-    def leftovers(self, made: Container[str]) -> list[Path]:
-        """Folders that a kill left half made or half removed, and those of the keys in
-        `made`, which have their artifacts, unless a job is at work there."""
-        done = (one for one in self if one.key in made)
-        whole = [one.path for one in done if not one.is_locked()]
-        return sorted([*whole, *self.folder.glob(".*")])
+    def leftovers(self, taken: Callable[[str], bool]) -> list[Path]:
+        """Folders that a kill left half made or half removed, and those whose files
+        became an artifact; but for keys that are `taken`, on which a run is at work.
+        That a stage has an artifact says nothing of its job, which may make it anew."""
+        found = [one.path for one in self if not taken(one.key) and _is_spent(one)]
+        for path in self.folder.glob(".*"):
+            if not taken(path.name[1:].partition("-")[0]):
+                found.append(path)
+        return sorted(found)
+
+
+def _is_spent(job: JobFolder) -> bool:
+    """Whether the job has its result, whose files are not there any more, and no other
+    beginning of the job is at work."""
+    try:
+        return job.is_spent and not job.is_locked()
+    except ArtifactError:  # a damaged result: a run tells of it
+        return False

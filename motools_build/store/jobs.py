@@ -186,6 +186,11 @@ class JobFolder:
         as there is none."""
         return self._read("result.json") or None
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether the files of the result became an artifact."""
+        return self.result is not None and not self.work.is_dir()
+
     def finish(self, message: bytes) -> None:
         """Write the result, which must be the last that is written."""
         replace(self.path / "result.json", message)

@@ -188,10 +188,9 @@ def leftovers(store: ArtifactStore, wanted: Container[str]) -> list[Path]:
 
     A training of which something is saved is no leftover if its key is `wanted`: the
     next run goes on from there. Of the folders of jobs at a cluster, those are left
-    over whose stage is made.
+    over whose files became an artifact.
     """
-    made = {path.name.rpartition("-")[2] for path in store.root.glob("*/*-*")}
-    return store.jobs.leftovers(made) + sorted(
+    return store.jobs.leftovers(store.locks.taken) + sorted(
         path
         for path in (store.root / "work").glob("*")
         if not _kept_together(path)

@@ -300,10 +300,16 @@ def test_a_folder_is_whole_or_not_there() -> None:
     jobs = ArtifactStore().jobs
     made = jobs.create("b" * 32, 2, {"uses": ["c" * 32]}, {})
     assert (made.attempt, made.key, jobs.keys()) == (2, "b" * 32, {"b" * 32, "c" * 32})
-    half = jobs.folder / ".b-half"
+    half, own = jobs.folder / ".b-half", jobs.folder / ".c-half"
     half.mkdir()
-    assert jobs.leftovers({"b" * 32}) == [half, made.path]
-    assert jobs.leftovers(set()) == [half]
+    own.mkdir()
+    made.work.mkdir()
+    assert jobs.leftovers("c".__eq__) == [half]
+    made.finish(b'{"done": 1}')
+    assert jobs.leftovers("c".__eq__) == [half]  # a run may take the result up
+    made.work.rmdir()
+    assert jobs.leftovers("c".__eq__) == [half, made.path]
+    assert jobs.leftovers(lambda key: True) == []
     assert json.loads((made.path / "job.json").read_text())["format"] == 1
     assert replace(made).order["uses"] == ["c" * 32]
 

@@ -111,6 +111,22 @@ def test_what_is_queued_is_shown_kept_and_taken_up(
     assert (jobs(asked), cluster.jobs) == ([], 1)
 
 
+def test_gc_leaves_the_job_of_a_stage_that_is_made_anew(
+    asked: Project, cluster: AnyCluster
+) -> None:
+    asked.doit("run", "tiny")
+    cluster.set("hold")
+    again = ("run", "-a", "eval:tiny/*")
+    asked.doit(*again, f"executor={cluster.name}", "wait=no")
+    asked.doit("gc", "--yes", "--keep=0")
+    assert len(jobs(asked)) == 1
+    cluster.unset("hold")
+    asked.doit(*again)
+    (record,) = asked.records("eval").values()
+    assert record["made"]["executor"]["id"] == cluster.id(1)
+    assert (jobs(asked), cluster.jobs) == ([], 1)
+
+
 def test_cancel_ends_a_job_and_the_next_run_begins_anew(
     asked: Project, cluster: AnyCluster
 ) -> None:

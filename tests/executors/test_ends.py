@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from motools_build.backends.job import Made, Progress
+from motools_build.backends.job import Given, Made, Progress
 from motools_build.errors import Ambiguous, Deferred, MotoolsError, StageFailed
 from motools_build.keys import digest_file
 from motools_build.running.executors import jobs
@@ -117,3 +118,22 @@ def test_what_a_job_saved_outlives_a_kill_at_its_end(
         store.jobs.close(made)
     store.jobs.close(made)
     assert (own / "resume").is_dir()
+
+
+def test_a_job_that_used_what_was_made_anew_since_is_not_taken_up(
+    cluster: AnyCluster,
+) -> None:
+    before, now = (
+        replace(job("work"), given={"model": Given(output, "artifacts/model/m", {})})
+        for output in ("old weights", "new weights")
+    )
+    cluster.set("hold")
+    with pytest.raises(Deferred):
+        result(before, wait=False)
+    with pytest.raises(StageFailed, match=r"other weights .*: doit cancel work, and"):
+        result(now)
+    assert len(folders()) == 1
+    cluster.unset("hold")
+    assert result(before).output == "a" * 32
+    assert result(now).output == "a" * 32
+    assert (cluster.jobs, len(ran())) == (2, 2)

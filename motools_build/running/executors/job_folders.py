@@ -71,6 +71,24 @@ def prepared(
     return made
 
 
+def is_useless(folder: JobFolder, job: StageJob) -> bool:
+    """Whether the folder's result is none for the present job: its files became an
+    artifact, which was removed since, or it used what was made anew since. Raises
+    StageFailed for a job of the latter kind that has not ended."""
+    if folder.is_spent:
+        return True
+    (sent,) = Request.decode(folder.order["request"].encode()).jobs
+    was = {role: given.output for role, given in sent.given.items()}
+    if was == {role: given.output for role, given in job.given.items()}:
+        return False
+    if folder.result is None:
+        raise StageFailed(
+            f"its job at {folder.executor[0]}, of an earlier run, uses other weights "
+            f"or rows than there are now: doit cancel {job.name}, and run again"
+        )
+    return True
+
+
 def _with_copies(job: StageJob, rows: dict[str, Path], inputs: Path) -> Any:
     """The job's params, whose rows are in the folder `inputs`; adds the files that must
     be copied there to `rows`."""

@@ -31,7 +31,7 @@ from motools_build.running.executors.following import (
     outcome_of,
     without_result,
 )
-from motools_build.running.executors.job_folders import prepared
+from motools_build.running.executors.job_folders import is_useless, prepared
 from motools_build.running.executors.options import OF_KINDS
 from motools_build.running.executors.queue import INTERVAL, Queue
 from motools_build.running.executors.submitting import FULL, Submissions
@@ -105,8 +105,7 @@ class ClusterJobs:
 
     async def run(self, job: StageJob, log: Path, report: Report) -> Made:
         folder = self._store.jobs.of(job.key)
-        if folder and folder.result is not None and not folder.work.is_dir():
-            # its files became an artifact, which was removed since
+        if folder and is_useless(folder, job):
             await asyncio.to_thread(folder.remove)
             folder = None
         is_new = folder is None
