@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from typing import Any
@@ -75,6 +76,27 @@ def test_a_failure(tiny: Project) -> None:
     assert not_run["stage"].startswith("eval:tiny/tiny/echo/seed1")
     assert found[-1]["left"] == {"model": 1, "eval": 1}
     assert found[-1]["again"] == "doit run tiny"
+
+
+def test_what_is_up_to_date_is_not_left(tiny: Project) -> None:
+    tiny.doit("run", "tiny")
+    for folder in (tiny.root / "artifacts/eval").iterdir():
+        shutil.rmtree(folder)
+    found = events(tiny.doit("run", "tiny", "--json").out)
+    assert found[-1]["counts"] == {"made": 3, "up to date": 2}
+    assert (found[-1]["left"], found[-1]["again"]) == ({}, None)
+
+
+def test_the_rest_is_made_by_whom_this_run_asked(tiny: Project) -> None:
+    ran = tiny.doit(
+        "run",
+        "tiny",
+        "executor=here",
+        "--json",
+        code=None,
+        MOTOOLS_DUMMY_FAIL="tiny/echo/seed1",
+    )
+    assert events(ran.out)[-1]["again"] == "doit run tiny executor=here"
 
 
 def test_only_events_are_on_standard_output(tiny: Project) -> None:

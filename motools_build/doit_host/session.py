@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from motools_build.errors import SelectionError
 from motools_build.project.project import Project
-from motools_build.project.variables import of_plans
+from motools_build.project.variables import of_plans, of_runs
 from motools_build.stages import Stage
 from motools_build.text import hints
 
@@ -86,7 +86,7 @@ def begin(variables: Mapping[str, str]) -> Session:
     """Start the session of a command, in the working directory. Raises InputError."""
     global _current
     _current = Session(Project(variables))
-    hints.remember(of_plans(variables))
+    hints.remember(of_plans(variables), of_runs(variables))
     return _current
 
 

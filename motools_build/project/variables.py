@@ -87,6 +87,11 @@ def of_plans(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: v for name, v in variables.items() if name in PLAN_VARIABLES}
 
 
+def of_runs(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables that say who does the work of a run."""
+    return {name: v for name, v in variables.items() if name in ("executor", "serve")}
+
+
 def waits(variables: Mapping[str, str]) -> bool:
     """Whether a run waits for the jobs that it submits; yes by default. Raises
     VariableError for a value other than yes or no."""

@@ -160,7 +160,8 @@ class RunState:
     def counts(self) -> dict[str, Counter[str]]:
         """Kind -> state -> number of stages."""
         for name in self._done:
-            self._states.setdefault(name, "up to date")
+            if self._states.get(name, "waiting") == "waiting":
+                self._states[name] = "up to date"
             self._kinds.setdefault(name, name.partition(":")[0])
         self._done.clear()
         found: dict[str, Counter[str]] = {}
