@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from motools_build.errors import Refused, StoreError, Unreachable
 from motools_build.project.project import Project
-from motools_build.running.executors.cluster import Cluster
+from motools_build.running.executors.cluster import AGAIN, Cluster
 from motools_build.running.executors.registry import cluster_of
 from motools_build.store.jobs import JobFolder
 
@@ -49,7 +49,7 @@ def cancel_job(key: str, project: Project) -> tuple[bool, str]:
             return True, f"ended; what it saved is fetched by the next run ({error})"
         finally:
             store.locks.drop(key)
-    return True, "cancelled; the next run begins it anew"
+    return True, f"cancelled; {AGAIN}"
 
 
 @dataclass(frozen=True)

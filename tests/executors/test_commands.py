@@ -133,7 +133,7 @@ def test_cancel_ends_a_job_and_the_next_run_begins_anew(
     cluster.set("hold")
     asked.doit("run", "tiny", f"executor={cluster.name}", "wait=no")
     out = asked.doit("cancel", "tiny").out
-    assert "cancelled; the next run begins it anew" in out
+    assert "cancelled; the next run goes on from what it saved, or begins anew" in out
     assert jobs(asked) == []
     cluster.unset("hold")
     if cluster.name == "slurm":

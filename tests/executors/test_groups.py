@@ -14,6 +14,7 @@ import pytest
 
 from motools_build.errors import StageFailed
 from motools_build.project.cancelling import cancel_job
+from motools_build.running.executors.cluster import AGAIN
 from motools_build.running.executors.grouping import grouped
 from motools_build.store.artifacts import ArtifactStore
 from motools_build.store.jobs import JobFolder
@@ -123,7 +124,7 @@ def test_cancel_of_the_one_at_work_leaves_the_others(cluster: AnyCluster) -> Non
     assert isinstance(made[0], StageFailed)
     assert "was cancelled (doit cancel)" in str(made[0])
     assert outputs(made[1:]) == "bc"
-    assert said == [(True, "cancelled; the next run begins it anew")]
+    assert said == [(True, f"cancelled; {AGAIN}")]
     assert (cluster.jobs, ran()) == (1, [full(key) for key in "abc"])
 
 

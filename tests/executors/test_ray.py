@@ -21,9 +21,11 @@ from motools_build.errors import (
 )
 from motools_build.running.executors.ray import Ray
 from motools_build.running.executors.ray_api import RayApi, address_of
+from motools_build.store.artifacts import ArtifactStore
 from tests.executors.cluster import Cluster
 from tests.executors.ray_server import RayServer, nested, until
 from tests.executors.toy import folders, job, one, ran, result, while_saved
+from tests.shared.servers import free_port
 
 pytestmark = [pytest.mark.real_process, pytest.mark.usefixtures("toy")]
 
@@ -376,3 +378,16 @@ def test_jobs_of_one_cluster_are_taken_up_by_runs_that_send_to_another(
     assert cluster.jobs + slurm.jobs == 1
     made = result(job("work", "b"), sends_to=second)
     assert (made.executor or {})["name"] == second
+
+
+def test_a_job_for_a_wrong_address_can_go_to_the_right_one(
+    cluster: RayServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is left that would be looked for where nobody answers."""
+    with monkeypatch.context() as wrong:
+        wrong.setenv("RAY_API_SERVER_ADDRESS", f"http://127.0.0.1:{free_port()}")
+        with pytest.raises(Deferred, match=r"does not answer.*; nothing was submitted"):
+            result(job("work"), wait=False)
+    assert not [*ArtifactStore().jobs]
+    assert result(job("work")).output == "a" * 32
+    assert cluster.jobs == 1

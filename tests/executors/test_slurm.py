@@ -4,12 +4,14 @@ share."""
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
 
 from motools_build.backends.job import Made, Progress
 from motools_build.errors import Refused, StageFailed
+from motools_build.running.executors.slurm_commands import _listed
 from tests.executors.cluster import Cluster
 from tests.executors.ray_server import until
 from tests.executors.toy import folders, job, ran, result, runs, while_saved
@@ -94,3 +96,26 @@ def test_a_machine_without_slurm_is_told_so(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(Refused, match=r"sbatch is not installed .* executor=here"):
         result(job("work"), wait=False)
+
+
+def test_when_slurm_expects_to_begin_a_job_is_told() -> None:
+    def told(start: str, state: str = "PENDING") -> str:
+        return _listed("7_1", state, "Priority", "", start).in_words("Slurm")
+
+    today = time.strftime("%Y-%m-%d")
+    assert told("N/A") == "pending (Priority), Slurm job 7_1"
+    said = "pending until about 20:30 (Priority), Slurm job 7_1"
+    assert told(f"{today}T20:30:09") == said
+    assert told("2099-12-01T08:00:00").startswith(
+        "pending until about 2099-12-01 08:00"
+    )
+    assert "until" not in told(f"{today}T20:30:09", "RUNNING")
+
+
+def test_what_a_script_printed_stays_in_the_log(cluster: Cluster) -> None:
+    setup = ["echo no module cuda", "exit 3"]
+    with pytest.raises(StageFailed, match="said last: no module cuda") as it:
+        result(job("work"), options={"setup": setup})
+    assert it.value.log
+    assert "no module cuda" in Path(it.value.log).read_text()
+    assert not [*Path("artifacts/jobs").iterdir()]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import secrets
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import obstore
 import pytest
 
-from motools_build.errors import InputError, StoreError, StoreUnreachable
+from motools_build.errors import InputError, MissingExtra, StoreError, StoreUnreachable
 from motools_build.store.shared import objects as module
 from motools_build.store.shared.address import Address
 from motools_build.store.shared.objects import Objects
@@ -93,6 +95,43 @@ def test_an_object_in_a_folder_counts_once_it_is_flushed(
         return
     assert objects.create("claims/a/0001", b"1")
     assert flushed == ["team/claims/a/0001", "team/claims/a", "team/claims", "team"]
+
+
+def test_a_folder_tells_what_the_system_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors of obstore are of one type; to write is denied, or the disk is full."""
+    monkeypatch.setattr(module, "PAUSE", 0.001)
+    objects = Objects(Address.parse(str(tmp_path / "team")))
+    for number, error, said in (
+        (errno.EROFS, StoreError, r"team refuses it \(Read-only file system\)"),
+        (errno.ENOSPC, StoreUnreachable, r"does not work \(No space left on device\)"),
+    ):
+
+        def put(*_: object, number: int = number, **__: object) -> None:
+            raise obstore.exceptions.GenericError(f"Unable (os error {number})")
+
+        monkeypatch.setattr(obstore, "put", put)
+        with pytest.raises(error, match=said) as raised:
+            objects.put("records/x", b"1")
+        assert type(raised.value) is error
+
+
+def test_a_folder_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    objects = Objects(Address.parse(str(tmp_path / "file/team")))
+    with pytest.raises(StoreError, match=r"file/team cannot be opened .*: mount its"):
+        objects.list("records")
+
+
+def test_a_store_without_its_extra_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    objects = Objects(Address.parse(str(tmp_path / "team")))
+    for ask in (objects.list, objects.get, objects.delete):
+        with pytest.raises(MissingExtra, match=r"pip install 'motools_build\[store\]'"):
+            ask("records")
 
 
 def test_what_a_killed_writer_leaves_in_a_folder_is_no_object(tmp_path: Path) -> None:

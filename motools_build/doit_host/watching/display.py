@@ -151,6 +151,8 @@ def _widths(room: int) -> tuple[int, int, int, int]:
 def _row(one: Running, name: str, room: int, queue: int | None) -> Text:
     width, bar, said, indent = _widths(room)
     told = one.progress
+    if bar and told is not None and not told.unit:  # words alone have the bar's place
+        bar, said = 0, said + bar + 1
     text = words(told) if told else ""
     if queue is not None:
         text = (

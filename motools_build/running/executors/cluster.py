@@ -12,6 +12,9 @@ from motools_build.store.jobs import JobFolder
 Task = Sequence[JobFolder]
 """Folders whose jobs one job of the cluster does, one after another; mostly one."""
 
+AGAIN = "the next run goes on from what it saved, or begins anew"
+"""What becomes of a stage whose job has ended without a result."""
+
 Phase = Literal["waits", "runs", "over", "never began"]
 """Where a job is: it will be begun, is at work or was interrupted, or does nothing
 more. One that `never began` was given up by the cluster for having waited too long, and
@@ -30,6 +33,8 @@ class Listed:
     """Why it waits, or how it ended; empty if the cluster does not say."""
     nodes: str = ""
     """The nodes that it runs on; empty while it waits."""
+    expected: str = ""
+    """When the cluster expects to begin it; empty if it does not say."""
 
     @property
     def was_stopped(self) -> bool:
@@ -42,10 +47,12 @@ class Listed:
         return self.phase in ("over", "never began")
 
     def in_words(self, label: str) -> str:
-        """The state of a job of the cluster with that label, for the display."""
+        """The state of a job of the cluster with that label, for the display. The ID,
+        which may be long, comes last: a narrow terminal shows how far the job is."""
         nodes = f" on {self.nodes}" if self.nodes else ""
+        until = f" until about {self.expected}" if self.expected else ""
         waits = f" ({self.reason})" if self.reason and not self.nodes else ""
-        return f"{label} job {self.id} is {self.state}{nodes}{waits}"
+        return f"{self.state}{nodes}{until}{waits}, {label} job {self.id}"
 
 
 class LimitReached(Refused):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from motools_build.backends.job import Made, Progress, Report, StageJob
 from motools_build.errors import StageFailed
-from motools_build.running.executors.cluster import Cluster, Listed
+from motools_build.running.executors.cluster import AGAIN, Cluster, Listed
 from motools_build.running.executors.grouping import is_left_over
 from motools_build.running.launch.messages import (
     Done,
@@ -22,10 +23,7 @@ from motools_build.running.launch.messages import (
 from motools_build.running.workers import error_of
 from motools_build.store.jobs import JobFolder
 
-CANCELLED = (
-    "{} was cancelled (doit cancel); what it saved is kept, and the next run goes on "
-    "from there"
-)
+CANCELLED = f"{{}} was cancelled (doit cancel); {AGAIN}"
 
 
 class Tail:
@@ -94,4 +92,19 @@ async def without_result(
         return StageFailed(CANCELLED.format(job))
     kind = str(folder.order["kind"])
     why = await asyncio.to_thread(cluster.why, id, listed, folder, kind)
-    return StageFailed(why, log=str(log_of(folder)))
+    log = await asyncio.to_thread(_log_with_printed, folder)
+    return StageFailed(why, log=str(log) if log.exists() else None)
+
+
+def _log_with_printed(folder: JobFolder) -> Path:
+    """The job's log, to which what its script printed is added: a module that could not
+    be loaded, for instance. The folder, where that was, is removed."""
+    log = log_of(folder)
+    for one in (folder, *folder.group):
+        with suppress(FileNotFoundError):
+            if printed := one.log.read_bytes():
+                log.parent.mkdir(parents=True, exist_ok=True)
+                with open(log, "ab") as file:
+                    file.write(printed)
+                break
+    return log

@@ -111,11 +111,11 @@ class ClusterJobs:
         is_new = folder is None
         if folder is None:
             self._check(job.name, job.key)
-            to = self._cluster_of(self._sends_to, None)
+            await self._answers(to := self._cluster_of(self._sends_to, None), report)
             folder = await asyncio.to_thread(
                 prepared, job, log, self._store, self._tables, to
             )
-        at = self._cluster(folder)
+        at = self._known(self._cluster_of(*folder.executor))
         at.folders.add(folder)
         try:
             id, made = await self._outcome(folder, at, job, report, is_new)
@@ -141,11 +141,10 @@ class ClusterJobs:
             await at.submissions.close()
             await at.queue.close()
 
-    def _cluster(self, folder: JobFolder) -> _At:
-        """Where the folder's job was submitted, or is to be."""
-        which = folder.executor
+    def _known(self, cluster: Cluster) -> _At:
+        """What the run has to do with a cluster."""
+        which = cluster.name, cluster.place
         if which not in self._at:
-            cluster = self._cluster_of(*which)
             submissions = Submissions(cluster, self._check, self._wait, self._full)
             self._at[which] = _At(cluster, self._interval, submissions)
         return self._at[which]
@@ -180,6 +179,13 @@ class ClusterJobs:
             id, is_new, again = "", True, True
 
     # ---- until it is submitted
+
+    async def _answers(self, cluster: Cluster, report: Report) -> None:
+        """Wait until the cluster has answered: a folder belongs to its cluster, which
+        under a wrong address never tells that it has no such job. Raises Deferred."""
+        async for seen in self._known(cluster).queue.silence(PATIENCE):
+            self._give_up(seen.silent_for, seen.error, "nothing was submitted")
+            report(Progress(0, 0, "", f"{seen.error}; asks again"))
 
     async def _submitted(
         self, folder: JobFolder, at: _At, job: StageJob, report: Report, is_new: bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -23,8 +23,14 @@ class Seen:
     """Nonce -> job."""
     error: str = ""
     """Why there is no listing; empty if there is one."""
+    is_silent: bool = False
+    """Whether that is because the cluster did not answer at all."""
     silent_for: float = 0.0
     """Seconds since the last listing that succeeded."""
+
+
+NONE = Seen()
+"""What is seen before the first listing."""
 
 
 class Queue:
@@ -45,7 +51,7 @@ class Queue:
         self._began = 0
         """The number of listings that have begun."""
         self._ended = 0
-        self.latest = Seen()
+        self.latest = NONE
 
     async def next(self) -> Seen:
         """A listing that begins after this call."""
@@ -63,6 +69,15 @@ class Queue:
             async with asyncio.timeout(seconds), self._news:
                 await self._news.wait_for(lambda: self.latest is not seen)
         return self.latest
+
+    async def silence(self, seconds: float) -> AsyncIterator[Seen]:
+        """The listings that the cluster did not answer at all, with at most so many
+        seconds between two, until it has answered one."""
+        seen = self.latest
+        while seen is NONE or seen.is_silent:
+            if seen.is_silent:
+                yield seen
+            seen = await self.after(seen, seconds)
 
     async def close(self) -> None:
         """List no more."""
@@ -86,7 +101,8 @@ class Queue:
                 told = isinstance(error, Unreachable | Refused)
                 unread = f"{self._label}'s list of jobs cannot be read ({error!r})"
                 said = str(error) if told else unread
-                seen = Seen(error=said, silent_for=began - self._answered)
+                lost = isinstance(error, Unreachable)
+                seen = Seen({}, said, lost, silent_for=began - self._answered)
             async with self._news:
                 self.latest, self._ended = seen, self._began
                 self._news.notify_all()

@@ -24,7 +24,7 @@ from motools_build.errors import (
 )
 from motools_build.running.executors import RAY
 from motools_build.running.executors.carrying import files_of, programs
-from motools_build.running.executors.cluster import Listed, Phase, Task
+from motools_build.running.executors.cluster import AGAIN, Listed, Phase, Task
 from motools_build.running.executors.job_folders import (
     WORKER,
     begin,
@@ -192,19 +192,18 @@ class Ray:
             parcels.forget(id_of(folder))
 
     def why(self, id: str, listed: Listed | None, folder: JobFolder, kind: str) -> str:
-        again = "what it saved is kept, and the next run goes on from there"
         job = f"Ray job {id}"
         if listed is None:
             return (
                 f"{job} ended without a result (the Ray at {self.place} does not know "
-                f"it any more: its head was started anew?); {again}"
+                f"it any more: its head was started anew?); {AGAIN}"
             )
         if listed.state == "stopped":
-            return f"{job} was stopped (doit cancel, ray job stop); {again}"
+            return f"{job} was stopped (doit cancel, ray job stop); {AGAIN}"
         said = last_line(folder) or self._printed(id)
         told = f"; its script said last: {said}" if said else ""
         why = f"it {listed.state}" + (f": {listed.reason}" if listed.reason else "")
-        return f"{job} ended without a result ({why}){told}; {again}"
+        return f"{job} ended without a result ({why}){told}; {AGAIN}"
 
     def _printed(self, id: str) -> str:
         """The last line that a job printed, as Ray has it; empty if there is none."""

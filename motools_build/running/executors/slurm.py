@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from motools_build.running.executors import SLURM, slurm_commands
-from motools_build.running.executors.cluster import Listed, Task
+from motools_build.running.executors.cluster import AGAIN, Listed, Task
 from motools_build.running.executors.job_folders import (
     last_line,
     sending,
@@ -88,35 +88,34 @@ class Slurm:
         state = listed.state if listed else "unknown"
         place = f"[{WHERE}.{SLURM}.{kind}]"
         job = f"Slurm job {id}"
-        again = "what it saved is kept, and the next run goes on from there"
         if state == "timeout":
             limit = options.time or "the partition's default"
             return (
                 f"{job} reached its time limit ({limit}){of(folder)}: ask for more, "
-                f'time = "..." in {place} of pyproject.toml; {again}'
+                f'time = "..." in {place} of pyproject.toml; {AGAIN}'
             )
         if state == "out of memory":
             limit = options.memory or "the partition's default"
             return (
                 f"{job} needed more memory than it had ({limit}){of(folder)}: "
                 "ask for more, "
-                f'memory = "..." in {place} of pyproject.toml; {again}'
+                f'memory = "..." in {place} of pyproject.toml; {AGAIN}'
             )
         if state in ("node fail", "boot fail"):
             return (
-                f"the node of {job} failed, and Slurm did not queue it again; {again}"
+                f"the node of {job} failed, and Slurm did not queue it again; {AGAIN}"
             )
         if state == "cancelled":
             return (
                 f"{job} was cancelled (doit cancel, scancel, or an administrator); "
-                f"{again}"
+                f"{AGAIN}"
             )
         if state == "deadline":
-            return f"{job} could not end before its deadline; {again}"
+            return f"{job} could not end before its deadline; {AGAIN}"
         how = "Slurm does not know it any more" if listed is None else f"it is {state}"
         said = last_line(folder)
         told = f"; its script said last: {said}" if said else ""
-        return f"{job} ended without a result ({how}){told}; {again}"
+        return f"{job} ended without a result ({how}){told}; {AGAIN}"
 
     def _options(self, kind: str) -> SlurmOptions:
         return options_of(SlurmOptions, SLURM, self._table, kind)

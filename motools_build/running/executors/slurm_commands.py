@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 
 from motools_build.errors import Ambiguous, Refused, Unreachable
@@ -80,15 +81,23 @@ def listing() -> dict[str, Listed]:
 
 def _listed(id: str, state: str, reason: str, nodes: str, start: str) -> Listed:
     """A job of a listing."""
-    why = [] if reason == "None" else [reason]
     phase: Phase = "over" if state in ENDED else "runs"
+    expected = ""
     if state == "PENDING":
         phase = "waits"
         if start.strip() not in ("", "N/A"):
-            why.append(f"expected to start at {start}")
-    return Listed(
-        id, state.lower().replace("_", " "), phase, ", ".join(filter(None, why)), nodes
-    )
+            expected = _moment(start.strip())
+    why = "" if reason == "None" else reason
+    word = state.lower().replace("_", " ")
+    return Listed(id, word, phase, why, nodes, expected)
+
+
+def _moment(start: str) -> str:
+    """A moment in Slurm's words, `2026-12-01T08:30:00`, without what today leaves
+    out."""
+    day, _, clock = start.partition("T")
+    today = time.strftime("%Y-%m-%d")
+    return clock[:5] if day == today else f"{day} {clock[:5]}".strip()
 
 
 def cancel(id: str) -> None:
@@ -121,7 +130,8 @@ def _run(words: Sequence[str], keep: int | None = None) -> str:
         raise Unreachable(f"{words[0]} did not end within {TIMEOUT:g} s") from error
     if done.returncode == 0:
         return done.stdout
-    said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+    lines = (" ".join(line.split()) for line in done.stderr.splitlines())
+    said = "; ".join(filter(None, lines)) or f"exit code {done.returncode}"
     if UNANSWERED.search(said):
         raise Unreachable(f"Slurm does not answer ({said:.300})")
     raise Refused(f"Slurm refused it: {said:.300}")

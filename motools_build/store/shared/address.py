@@ -102,6 +102,11 @@ class Address:
             kind = {"gs": store.GCSStore, "az": store.AzureStore}[self.scheme]
             return kind(self.bucket, **options)
         except Exception as error:  # noqa: BLE001 - of boto3's many, too
+            if self.scheme == "file":
+                raise InputError(
+                    f"the shared store {self} cannot be opened ({error}): mount its "
+                    "disk, or mend the address in pyproject.toml"
+                ) from None
             raise InputError(
                 f"the shared store {self} cannot be opened ({type(error).__name__}): "
                 "look at the cloud's variables in the environment, its region and "

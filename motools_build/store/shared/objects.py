@@ -8,6 +8,8 @@ with it, for Azure, a signature that opens the store.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import secrets
 import time
@@ -17,7 +19,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from motools_build.errors import StoreError, StoreUnreachable
+from motools_build.errors import (
+    InputError,
+    MissingExtra,
+    StoreError,
+    StoreUnreachable,
+)
 from motools_build.store.files import sync
 from motools_build.store.shared.address import Address
 
@@ -57,7 +64,14 @@ class Objects:
 
     @cached_property
     def _client(self) -> Any:
-        return self.address.client()
+        """The client of obstore. Each method asks for it before it imports obstore, so
+        that a missing extra is told as one."""
+        try:
+            return self.address.client()
+        except MissingExtra:
+            raise
+        except InputError as error:  # a disk that is not mounted comes back
+            raise StoreError(str(error)) from None
 
     @cached_property
     def creates_once(self) -> bool:
@@ -83,6 +97,7 @@ class Objects:
         """Make an object if there is none of that name. Returns whether the object has
         these very bytes now, so that a request whose answer got lost is known by them:
         they should hold something random."""
+        client = self._client
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
@@ -92,7 +107,7 @@ class Objects:
             try:
                 self._once(
                     lambda: obstore.put(
-                        self._client, name, data, mode="create", use_multipart=False
+                        client, name, data, mode="create", use_multipart=False
                     ),
                     passes=(AlreadyExistsError, PreconditionError),
                 )
@@ -107,18 +122,20 @@ class Objects:
 
     def put(self, name: str, data: bytes | Path) -> None:
         """Make or replace an object, of these bytes or those of a file."""
+        client = self._client
         import obstore
 
-        self._often(lambda: obstore.put(self._client, name, data))
+        self._often(lambda: obstore.put(client, name, data))
 
     def get(self, name: str) -> bytes | None:
         """The bytes of a small object; None if there is none of that name."""
+        client = self._client
         import obstore
         from obstore.exceptions import NotFoundError
 
         try:
             return self._often(
-                lambda: bytes(obstore.get(self._client, name).bytes()),
+                lambda: bytes(obstore.get(client, name).bytes()),
                 passes=(NotFoundError, FileNotFoundError),
             )
         except (NotFoundError, FileNotFoundError):
@@ -127,12 +144,13 @@ class Objects:
     def fetch(self, name: str, path: Path, size: int) -> bool:
         """Write an object of that size in bytes to a file, in parts. Returns False if
         there is no such object, or a shorter one."""
+        client = self._client
         import obstore
         from obstore.exceptions import NotFoundError
 
         def part(start: int) -> bytes:
             end = min(start + PART, size)
-            return bytes(obstore.get_range(self._client, name, start=start, end=end))
+            return bytes(obstore.get_range(client, name, start=start, end=end))
 
         with open(path, "wb") as file:
             if size == 0:
@@ -152,22 +170,24 @@ class Objects:
 
     def list(self, prefix: str) -> list[Object]:
         """All objects whose names begin with the prefix, a folder's name."""
+        client = self._client
         import obstore
 
         def read() -> list[Object]:
-            pages = obstore.list(self._client, prefix=prefix, chunk_size=1000)
+            pages = obstore.list(client, prefix=prefix, chunk_size=1000)
             return [_object(one) for page in pages for one in page]
 
         return self._often(read)
 
     def delete(self, name: str) -> None:
         """Delete an object, if there is one."""
+        client = self._client
         import obstore
         from obstore.exceptions import NotFoundError
 
         try:
             self._often(
-                lambda: obstore.delete(self._client, name),
+                lambda: obstore.delete(client, name),
                 passes=(NotFoundError, FileNotFoundError),
             )
         except (NotFoundError, FileNotFoundError):
@@ -211,10 +231,11 @@ class Objects:
 
     def _forget(self, name: str) -> None:
         """Delete an object of a trial; if that fails, nobody is harmed."""
+        client = self._client
         import obstore
 
         try:
-            self._once(lambda: obstore.delete(self._client, name), ())
+            self._once(lambda: obstore.delete(client, name), ())
         except StoreError:
             return
 
@@ -233,11 +254,28 @@ def _object(found: Any) -> Object:
     return Object(found["path"], found["size"], found["last_modified"].timestamp())
 
 
+OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How obstore tells what the operating system said of a folder."""
+
+
+def _of_a_disk(number: int, address: Address) -> StoreError:
+    """The error of a store in a folder, by the operating system's number of it."""
+    why = os.strerror(number)
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StoreError(
+            f"the shared store {address} refuses it ({why}): ask for the right to "
+            "read and write there; what you make stays here"
+        )
+    return StoreUnreachable(f"the shared store {address} does not work ({why})")
+
+
 def _in_words(error: Exception, address: Address) -> StoreError:
     """An error of obstore, by its type and HTTP status alone."""
     from obstore import exceptions
 
     text = str(error)
+    if address.folder is not None and (found := OS_ERROR.search(text)):
+        return _of_a_disk(int(found[1]), address)
     status = re.search(r"\bstatus(?: code)?:? ?\"?(\d{3})\b", text)
     code = int(status[1]) if status else 0
     denied = exceptions.UnauthenticatedError, exceptions.PermissionDeniedError

@@ -82,7 +82,7 @@ class Sharing:
             if isinstance(error, StoreUnreachable):
                 self._offline = error  # it is not asked again for each artifact
             self.problems[record.name] = str(error)
-            LOGGER.warning("not pushed %s: %s", record.name, error)
+            LOGGER.info("not pushed %s: %s", record.name, error)  # `told` says it
             return
         self.problems.pop(record.name, None)
         self.outcomes[record.name] = outcome
@@ -135,7 +135,7 @@ class Sharing:
                     place = f"{WRITERS}/{writer(root)}/{name}"
                     self.tier.objects.put(place, (root / name).read_bytes())
             except StoreError as error:
-                LOGGER.warning("not pushed %s: %s", name, error)
+                LOGGER.info("not pushed %s: %s", name, error)
 
     def began(self) -> Iterator[str]:
         """What a user should know before anything is made. What was pulled is noted in
