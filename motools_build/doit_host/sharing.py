@@ -81,10 +81,13 @@ class Pull(Query):
     needs = Needs(tasks=False, rows=False)
 
     def _execute(self, pos_args: list[str]) -> int:
+        from motools_build.store.shared.tier import KINDS
+
         session = current()
         project = session.project
         shared = shared_of(project)
-        stages = _chosen(project, pos_args or session.selected)
+        chosen = _chosen(project, pos_args or session.selected)
+        stages = [one for one in chosen if one.kind in KINDS]
         pulled, damaged = shared.tier.pull(stages)
         files = [*_incomplete(project, stages)]
         for record in files:

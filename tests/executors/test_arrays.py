@@ -174,9 +174,10 @@ def test_a_run_that_dies_in_the_midst_of_sbatch_is_waited_for(cluster: Cluster) 
     until(lambda: cluster.jobs == 3)
     first.send_signal(signal.SIGKILL)
     first.wait()
+    asked = cluster.calls("squeue") + 1  # its last one may have just been begun
     second = host("never", *keys)
     until(lambda: cluster.state("1_0") == "COMPLETED")
-    assert cluster.calls("squeue") == 0  # the first sbatch still is at work
+    assert cluster.calls("squeue") <= asked  # the first sbatch still is at work
     cluster.unset("slow")
     assert second.wait(timeout=60) == 0
     assert (cluster.jobs, sorted(ran())) == (3, keys)
