@@ -271,7 +271,9 @@ def test_a_run_does_not_wait_for_a_queued_job_that_was_cancelled(
         assert folder is not None
         await asyncio.to_thread(until, lambda: folder.id)
         folder.cancel()
-        with pytest.raises(StageFailed, match=r"was cancelled \(doit cancel\); the next"):
+        with pytest.raises(
+            StageFailed, match=r"was cancelled \(doit cancel\); the next"
+        ):
             await task
 
     asyncio.run(story())
