@@ -10,7 +10,7 @@ from motools_build.backends.job import StageJob
 from motools_build.errors import Refused
 from motools_build.params import ModelParams, RowsParams
 from motools_build.pyproject import PYPROJECT
-from motools_build.running.launch.messages import Request
+from motools_build.running.executors.job_folders import request_of
 from motools_build.store.jobs import JobFolder
 from motools_build.store.payload import entries
 from motools_build.task_code.shipped import NAMES
@@ -20,7 +20,7 @@ def files_of(folder: JobFolder) -> dict[str, Path]:
     """The files that the folder's job needs, by their paths below the project: its
     rows, what it saved before, the artifacts that it uses, and the project's own code.
     Base models are no part of it: the node has or fetches them. Raises Refused."""
-    (job,) = Request.decode(folder.order["request"].encode()).jobs
+    (job,) = request_of(folder).jobs
     found: dict[str, Path] = {}
     for place in (folder.path / "inputs", folder.work, *_artifacts(job)):
         found |= _below(place)

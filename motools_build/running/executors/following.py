@@ -13,11 +13,11 @@ from motools_build.backends.job import Made, Progress, Report, StageJob
 from motools_build.errors import StageFailed
 from motools_build.running.executors.cluster import AGAIN, Cluster, Listed
 from motools_build.running.executors.grouping import is_left_over
+from motools_build.running.executors.job_folders import request_of
 from motools_build.running.launch.messages import (
     Done,
     Failed,
     Message,
-    Request,
     decode,
 )
 from motools_build.running.workers import error_of
@@ -56,7 +56,7 @@ class Tail:
 
 def log_of(folder: JobFolder) -> Path:
     """The log of the folder's job."""
-    return Request.decode(folder.order["request"].encode()).log
+    return request_of(folder).log
 
 
 def outcome_of(

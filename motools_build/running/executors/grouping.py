@@ -15,7 +15,7 @@ from typing import TypeVar
 from motools_build.backends import registry
 from motools_build.errors import MotoolsError
 from motools_build.running.executors.cluster import Listed
-from motools_build.running.launch.messages import Request
+from motools_build.running.executors.job_folders import request_of
 from motools_build.store.jobs import JobFolder
 
 IN_TURN = ("samples", "eval")
@@ -27,7 +27,7 @@ One = TypeVar("One")
 def kept_by(folder: JobFolder) -> str | None:
     """What a worker that did the folder's job has at hand for another one for which it
     is equal; None if the job goes alone."""
-    (job,) = Request.decode(folder.order["request"].encode()).jobs
+    (job,) = request_of(folder).jobs
     if job.kind not in IN_TURN or folder.through:
         return None
     try:

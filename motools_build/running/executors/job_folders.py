@@ -71,13 +71,18 @@ def prepared(
     return made
 
 
+def request_of(folder: JobFolder) -> Request:
+    """What a worker is asked to do in the folder: one job."""
+    return Request.decode(folder.order["request"].encode())
+
+
 def is_useless(folder: JobFolder, job: StageJob) -> bool:
     """Whether the folder's result is none for the present job: its files became an
     artifact, which was removed since, or it used what was made anew since. Raises
     StageFailed for a job of the latter kind that has not ended."""
     if folder.is_spent:
         return True
-    (sent,) = Request.decode(folder.order["request"].encode()).jobs
+    (sent,) = request_of(folder).jobs
     was = {role: given.output for role, given in sent.given.items()}
     if was == {role: given.output for role, given in job.given.items()}:
         return False

@@ -115,7 +115,8 @@ class ClusterJobs:
             folder = await asyncio.to_thread(
                 prepared, job, log, self._store, self._tables, to
             )
-        at = self._known(self._cluster_of(*folder.executor))
+        which = folder.executor
+        at = self._at.get(which) or self._known(self._cluster_of(*which))
         at.folders.add(folder)
         try:
             id, made = await self._outcome(folder, at, job, report, is_new)
