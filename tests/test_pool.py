@@ -17,6 +17,7 @@ from motools_build import errors
 from motools_build.backends.job import Made, Progress, StageJob
 from motools_build.running.launch.base import worker_environment
 from motools_build.running.launch.local import LocalLauncher
+from motools_build.running.launch.messages import Request
 from motools_build.running.workers import WorkerPool
 from tests.conftest import ROOT
 
@@ -34,6 +35,11 @@ class Toy(Backend):
 
     def work(self, job, report):
         print("hello from the job")
+        if job.name == "untold":
+            with open(job.work, "w") as file:
+                print(os.getpid(), file=file)
+            report(Progress(1, 2, "steps"))
+            time.sleep(60)
         report(Progress(1, os.getppid(), "the worker's process ID"))
         what = job.name
         if what == "die" or (what == "die once" and not os.path.exists(job.work)):
@@ -247,6 +253,30 @@ def test_kill_9_of_the_host_ends_its_worker(host: subprocess.Popen[str]) -> None
     while _alive(worker):
         assert time.monotonic() < deadline, "the worker outlives its host"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("kind", [["--with-host"], []])
+def test_a_job_ends_when_nobody_can_be_told_of_it(kind: list[str]) -> None:
+    """A host may die just as a message is sent to it. The worker must not leave the job
+    to itself, which would go on beside the one of the next run."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "motools_build.running.worker", *kind],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=worker_environment(os.environ),
+        start_new_session=True,
+    ) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        worker.stdout.close()
+        worker.stdin.write(Request((job("untold"),), LOG).encode())
+        worker.stdin.flush()
+        assert worker.wait(30) != 0
+        working = int(Path("marker").read_text())
+        deadline = time.monotonic() + 5
+        while _alive(working):
+            assert time.monotonic() < deadline, "the job outlives its worker"
+            time.sleep(0.05)
 
 
 def _alive(pid: int) -> bool:

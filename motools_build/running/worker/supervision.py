@@ -99,10 +99,15 @@ class _Host(_Lines):
         """Read the available input. If it has ended and the host is needed, kill the
         worker's process group."""
         lines = self.read()
-        if lines is None and self._needed:
-            os.killpg(0, signal.SIGKILL)
+        if lines is None:
+            self.died()
         self.over = lines is None
         self._waiting.extend(lines or [])
+
+    def died(self) -> None:
+        """If the host is needed, kill the worker's process group."""
+        if self._needed:
+            os.killpg(0, signal.SIGKILL)
 
 
 @dataclass
@@ -145,7 +150,14 @@ def _supervise(
         os.close(writer)
         os.close(printer)
         meanwhile = _Ending(process, unwanted)
-        _pass_on(_Lines(reader), log, printed, channel, host, meanwhile)
+        try:
+            _pass_on(_Lines(reader), log, printed, channel, host, meanwhile)
+        except BaseException as error:
+            if isinstance(error, BrokenPipeError):  # the host died during a message
+                host.died()
+            # nobody would watch the child, which might then work beside its successor
+            os.kill(process, signal.SIGKILL)
+            raise
         os.close(reader)
         _, status = os.waitpid(process, 0)
     os.write(channel, encode(Ended(os.waitstatus_to_exitcode(status))))
