@@ -39,6 +39,18 @@ def runs(run: UnderWay) -> bool:
     return bool(run.snapshot and run.snapshot.running and run.snapshot.running[0].note)
 
 
+def test_a_run_that_does_not_wait_does_not_wait_for_another_run(slow: Project) -> None:
+    process = slow.start("run", "slow", "seeds=0", MOTOOLS_DUMMY_DELAY="60")
+    try:
+        until(slow, runs)
+        ran = slow.doit("run", "slow", "seeds=0", "wait=no")
+        assert "another process is making it; run again" in ran.out
+        assert not slow.records("model")
+    finally:
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.real_process
 def test_a_killed_run_is_told_from_one_that_goes_on(slow: Project) -> None:
     variables = ("seeds=0,1",)

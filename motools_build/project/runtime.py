@@ -50,6 +50,7 @@ def runtime_of(
     store, orders = project.store, stops(project)
     table = project.config.executor
     executor, shared = executor_of(project.variables, table), project.config.store
+    wait = waits(project.variables)
     return Runtime(
         store=store,
         memo=project.memo,
@@ -63,7 +64,7 @@ def runtime_of(
             settle=project.settle,
             budget=Budget(project.max_spend),
             stops=orders,
-            wait=waits(project.variables),
+            wait=wait,
             claiming=claiming(project),
             forbidden=store.accepted.check,
         ),
@@ -73,9 +74,10 @@ def runtime_of(
             lambda name, place: cluster_of(name, place, table, shared),
             project.tables,
             sends_to=executor if executor in CLUSTERS else "",
-            wait=waits(project.variables),
+            wait=wait,
             check=orders.check,
         ),
+        waits=wait,
         always=always,
         snapshots=keeps_snapshots(project.variables, project.config.snapshots),
         prices=project.prices,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -28,6 +29,10 @@ NOT_KEPT = {"snapshots": False}
 POLL = 0.2
 """Seconds between attempts to take a stage's lock that another process holds. Many
 stages may wait at once."""
+
+HANDOVER = 5.0
+"""Seconds for which also a run that does not wait for jobs waits for a stage's lock:
+another process may be about to have it made, or only be looking."""
 
 
 async def run_stage(stage: Stage, runtime: Runtime) -> bool:
@@ -160,9 +165,13 @@ def _remember(stage: Stage, runtime: Runtime, error: Exception) -> None:
 @asynccontextmanager
 async def _locked(stage: Stage, runtime: Runtime) -> AsyncIterator[None]:
     """Hold the stage's lock, which excludes all other processes. After waiting for it,
-    the store must be read again, since the other process may have made the artifact."""
-    locks = runtime.store.locks
+    the store must be read again, since the other process may have made the artifact.
+    Raises Deferred if the run does not wait for others."""
+    locks, began = runtime.store.locks, time.monotonic()
     while not locks.take(stage.key):
+        if not runtime.waits and time.monotonic() - began >= HANDOVER:
+            told = "another process is making it; run again"
+            raise Deferred(told, under_way=True)
         runtime.report(stage, Progress(0, 1, "", "another process is making it"))
         await asyncio.sleep(POLL)
     try:

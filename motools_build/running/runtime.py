@@ -40,6 +40,8 @@ class Runtime:
     with the account that owns it."""
     cluster: Executor | None = None
     """Has jobs done by a cluster, those that it takes; None if there is none."""
+    waits: bool = True
+    """Whether the run waits for jobs at providers and clusters, and for other runs."""
     always: bool = False
     """Make the stage even if it is up to date."""
     snapshots: bool = True

@@ -31,6 +31,15 @@ class JobFolders:
         found = [JobFolder(path) for path in self.folder.glob(f"{key}-a*")]
         return max(found, key=lambda one: one.attempt, default=None)
 
+    def take_up(self, key: str) -> JobFolder | None:
+        """As `of`, for a run that is to have the job done or to take its result. If an
+        earlier run was killed while it made the folder, what the stage's own work
+        folder holds becomes the job's now."""
+        found = self.of(key)
+        if found and found.result is None and any(self._own(key).glob("*")):
+            self._give(found)
+        return found
+
     def keys(self) -> set[str]:
         """The keys that jobs use: their own, and those of their inputs. A job whose
         file is damaged is known by its own key alone."""
@@ -46,7 +55,7 @@ class JobFolders:
     ) -> JobFolder:
         """Make a job's folder, which appears whole. `rows` are files to copy to
         `inputs/`, by their names there. What the stage's own work folder holds becomes
-        the job's."""
+        the job's, last: a kill loses nothing of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         made = self.folder / f".{key}-{secrets.token_hex(4)}"
         (made / "inputs").mkdir(parents=True)
@@ -54,24 +63,32 @@ class JobFolders:
             shutil.copyfile(path, made / "inputs" / name)
         body = {"format": FORMAT, **order}
         replace(made / "job.json", json.dumps(body).encode())
-        own = self._root / "work" / key
-        if own.is_dir():
-            own.rename(made / "work")
         place = JobFolder(self.folder / f"{key}-a{attempt}")
         made.rename(place.path)
+        self._give(place)
         return place
+
+    def _own(self, key: str) -> Path:
+        """The stage's own work folder."""
+        return self._root / "work" / key
+
+    def _give(self, job: JobFolder) -> None:
+        """Make the stage's own work folder the job's, unless the job has one."""
+        own = self._own(job.key)
+        if own.is_dir() and not job.work.exists():
+            own.rename(job.work)
 
     def forget(self, key: str) -> None:
         """Remove the folders of a stage that is made."""
         for path in self.folder.glob(f"{key}-a*"):
             JobFolder(path).remove()
         with suppress(OSError):  # a run that took up the job has made it, for nothing
-            (self._root / "work" / key).rmdir()
+            self._own(key).rmdir()
 
     def close(self, job: JobFolder) -> None:
         """Remove the folder of a job that ended without an artifact. What it saved to
         go on from becomes the stage's own work folder again."""
-        own = self._root / "work" / job.key
+        own = self._own(job.key)
         if job.work.is_dir():  # or a run that was killed had closed it all but removed
             if own.exists():
                 delete(own)

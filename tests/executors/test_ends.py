@@ -4,7 +4,11 @@ at each kind of cluster."""
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +33,29 @@ from tests.executors.toy import (
     result,
     runs,
 )
+
+KILLED = """
+import asyncio, os, sys
+from motools_build.store.job_folders import JobFolders
+from tests.executors.toy import job, one
+
+create, left = JobFolders.create, int(sys.argv[1])
+
+def before(event, given):
+    global left
+    left -= event in ("os.mkdir", "os.rename")
+    if not left:
+        os.kill(os.getpid(), 9)
+
+def killed(*given):
+    sys.addaudithook(before)
+    create(*given)
+    os._exit(0)
+
+JobFolders.create = killed
+asyncio.run(one(job("wait")))
+"""
+"""A run that is killed before one of the steps of `JobFolders.create`."""
 
 pytestmark = [pytest.mark.real_process, pytest.mark.usefixtures("toy")]
 
@@ -118,6 +145,26 @@ def test_what_a_job_saved_outlives_a_kill_at_its_end(
         store.jobs.close(made)
     store.jobs.close(made)
     assert (own / "resume").is_dir()
+
+
+@pytest.mark.parametrize("cluster", ["slurm", "carried"], indirect=True)
+def test_what_was_saved_outlives_a_kill_while_a_jobs_folder_is_made(
+    cluster: AnyCluster,
+) -> None:
+    """The run is killed before each step that creates or renames something."""
+    saved = Path("artifacts/work", "a" * 32, "resume/step")
+    saved.parent.mkdir(parents=True)
+    saved.write_text("1")
+    shutil.copytree("artifacts", "before")
+    place("go").touch()
+    for step in itertools.count(1):
+        shutil.rmtree("artifacts")
+        shutil.copytree("before", "artifacts")
+        command = [sys.executable, "-c", KILLED, str(step)]
+        if subprocess.run(command, check=False).returncode == 0:
+            break
+        assert result(job("wait")).details == {"first": False}, step
+    assert cluster.jobs == step - 1 > 3
 
 
 def test_a_job_that_used_what_was_made_anew_since_is_not_taken_up(

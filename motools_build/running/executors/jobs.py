@@ -104,7 +104,7 @@ class ClusterJobs:
         self._at: dict[tuple[str, str], _At] = {}
 
     async def run(self, job: StageJob, log: Path, report: Report) -> Made:
-        folder = self._store.jobs.of(job.key)
+        folder = self._store.jobs.take_up(job.key)
         if folder and is_useless(folder, job):
             await asyncio.to_thread(folder.remove)
             folder = None
